@@ -1,0 +1,5 @@
+export * from './adapter.ts'
+export * from './algorithms.ts'
+export * from './errors.ts'
+export * from './key-name.ts'
+export * from './secret.ts'

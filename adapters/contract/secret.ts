@@ -1,0 +1,28 @@
+/**
+ * A passphrase or PIN. It prints as `[secret]` wherever a value can be printed by accident: `util.inspect`, `JSON`,
+ * string conversion, a log.
+ */
+export class Secret {
+  readonly #bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  /** A copy of the secret's bytes, which the caller zeroes after use. */
+  reveal(): Uint8Array<ArrayBuffer> {
+    return Uint8Array.from(this.#bytes)
+  }
+
+  toString(): string {
+    return '[secret]'
+  }
+
+  toJSON(): string {
+    return '[secret]'
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return '[secret]'
+  }
+}

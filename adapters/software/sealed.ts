@@ -1,0 +1,34 @@
+import { CompactEncrypt, compactDecrypt, errors } from 'jose'
+import type { StoreKey } from './passphrase.ts'
+
+/** What a sealed text is about; it is authenticated, so that a file cannot be passed off as another. */
+export interface Seal {
+  readonly kid: string
+  /** RFC 7517 §7 for a key; `text/plain` for the store's own check. */
+  readonly cty: 'jwk+json' | 'text/plain'
+}
+
+/** Encrypts `payload` as a compact JWE (RFC 7516, `dir` with `A256GCM`) and zeroes it. */
+export async function seal(payload: Uint8Array, about: Seal, key: StoreKey): Promise<string> {
+  try {
+    return await new CompactEncrypt(payload).setProtectedHeader({ alg: 'dir', enc: 'A256GCM', ...about }).encrypt(key)
+  } finally {
+    payload.fill(0)
+  }
+}
+
+/** Opens a sealed text; `undefined` if it is damaged, made with another key, or about something else. */
+export async function unseal(text: string, about: Seal, key: StoreKey): Promise<Uint8Array | undefined> {
+  try {
+    const { plaintext, protectedHeader } = await compactDecrypt(text.trim(), key, {
+      keyManagementAlgorithms: ['dir'],
+      contentEncryptionAlgorithms: ['A256GCM'],
+    })
+    if (protectedHeader.kid === about.kid && protectedHeader.cty === about.cty) return plaintext
+    plaintext.fill(0)
+    return undefined
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return undefined
+    throw error
+  }
+}

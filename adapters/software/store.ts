@@ -1,0 +1,152 @@
+import { mkdir, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { OperatorError } from '../contract/index.ts'
+import { readPrivateFile, systemCode, writePrivateFile } from './files.ts'
+import type { SoftwareOptions } from './options.ts'
+import { defaultCost, isSaneCost, newSalt, stretch, type ScryptCost, type StoreKey } from './passphrase.ts'
+import { seal, unseal } from './sealed.ts'
+import { assertKeyName, decodeKeyFile, encodeKeyFile, keyFileName, keyNameOf, type StoredKey } from './stored-key.ts'
+
+const HEADER_FILE = 'store.json'
+const FORMAT = 'ekm-gateway software key store'
+const CHECK = { kid: HEADER_FILE, cty: 'text/plain' } as const
+
+const headerSchema = v.strictObject({
+  format: v.literal(FORMAT),
+  version: v.literal(1),
+  scrypt: v.strictObject({
+    N: v.pipe(v.number(), v.integer()),
+    r: v.pipe(v.number(), v.integer()),
+    p: v.pipe(v.number(), v.integer()),
+    salt: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)),
+  }),
+  /** Sealed with the store's key, so that a wrong passphrase is told from a damaged key file. */
+  check: v.string(),
+})
+
+/** A change of this text means that the file has to be read again. */
+export type FileVersion = string
+
+/**
+ * The directory of one store: `store.json` with the scrypt parameters, and one `NAME.jwe` for each key. Its methods read
+ * and write whole files; nothing is remembered but the key that the passphrase was stretched into.
+ */
+export class KeyStore {
+  readonly directory: string
+  readonly #storeKey: StoreKey
+
+  private constructor(directory: string, storeKey: StoreKey) {
+    this.directory = directory
+    this.#storeKey = storeKey
+  }
+
+  /** Opens a store. Rejects with an {@link OperatorError} that names the file at fault. */
+  static async open({ directory, passphrase }: SoftwareOptions): Promise<KeyStore> {
+    await assertPrivateDirectory(directory)
+    const path = join(directory, HEADER_FILE)
+    const header = v.safeParse(headerSchema, parseJson(await readPrivateFile(path)))
+    if (!header.success || !isSaneCost(header.output.scrypt)) {
+      throw new OperatorError('STORE_INVALID', `${path} is damaged or not the header of a key store`)
+    }
+    const { salt, ...cost } = header.output.scrypt
+    const storeKey = await stretch(passphrase, Buffer.from(salt, 'base64url'), cost)
+    if ((await unseal(header.output.check, CHECK, storeKey)) === undefined) {
+      throw new OperatorError('PASSPHRASE_WRONG', `the passphrase does not open ${path}`)
+    }
+    return new KeyStore(directory, storeKey)
+  }
+
+  /** Opens a store, or makes an empty one where there is no directory or an empty one. */
+  static async openOrCreate(options: SoftwareOptions, cost: ScryptCost = defaultCost): Promise<KeyStore> {
+    await mkdir(options.directory, { recursive: true, mode: 0o700 })
+    await assertPrivateDirectory(options.directory)
+    const path = join(options.directory, HEADER_FILE)
+    const files = await readdir(options.directory)
+    if (!files.includes(HEADER_FILE)) {
+      const orphan = files.find((file) => keyNameOf(file) !== undefined)
+      if (orphan !== undefined) {
+        throw new OperatorError(
+          'STORE_INVALID',
+          `${path} is missing, but ${orphan} is there: restore ${HEADER_FILE} from a backup`,
+        )
+      }
+      const salt = newSalt()
+      const storeKey = await stretch(options.passphrase, salt, cost)
+      const header: v.InferInput<typeof headerSchema> = {
+        format: FORMAT,
+        version: 1,
+        scrypt: { N: cost.N, r: cost.r, p: cost.p, salt: Buffer.from(salt).toString('base64url') },
+        check: await seal(new TextEncoder().encode(FORMAT), CHECK, storeKey),
+      }
+      await writePrivateFile(path, JSON.stringify(header, undefined, 2) + '\n', 'create')
+    }
+    return KeyStore.open(options)
+  }
+
+  /** Every key file's name and version; cheap enough to call each second. */
+  async versions(): Promise<Map<string, FileVersion>> {
+    const versions = new Map<string, FileVersion>()
+    for (const file of await readdir(this.directory)) {
+      const name = keyNameOf(file)
+      if (name === undefined) continue
+      const stats = await stat(join(this.directory, file), { bigint: true }).catch(goneIsUndefined)
+      if (stats) versions.set(name, [stats.ino, stats.size, stats.mode, stats.mtimeNs, stats.ctimeNs].join())
+    }
+    return versions
+  }
+
+  async read(name: string): Promise<StoredKey> {
+    const path = this.#path(name)
+    return decodeKeyFile(await readPrivateFile(path), name, path, this.#storeKey)
+  }
+
+  async readAll(): Promise<StoredKey[]> {
+    const names = [...(await this.versions()).keys()].sort()
+    return Promise.all(names.map((name) => this.read(name)))
+  }
+
+  /** Adds a key; a key of that name is never replaced. */
+  async add(key: StoredKey): Promise<void> {
+    const text = await encodeKeyFile(key, this.#storeKey)
+    await writePrivateFile(this.#path(key.name), text, 'create').catch((error: unknown) => {
+      if (systemCode(error) !== 'EEXIST') throw error
+      throw new OperatorError('KEY_EXISTS', `the key ${key.name} exists already; a key is never replaced`)
+    })
+  }
+
+  async replace(key: StoredKey): Promise<void> {
+    await writePrivateFile(this.#path(key.name), await encodeKeyFile(key, this.#storeKey), 'replace')
+  }
+
+  #path(name: string): string {
+    assertKeyName(name)
+    return join(this.directory, keyFileName(name))
+  }
+}
+
+async function assertPrivateDirectory(directory: string): Promise<void> {
+  const stats = await stat(directory).catch(goneIsUndefined)
+  if (!stats?.isDirectory()) {
+    throw new OperatorError(
+      'STORE_MISSING',
+      `there is no key store at ${directory}: make the first key with ekm-gateway keys create NAME --type oct`,
+    )
+  }
+  if ((stats.mode & 0o022) !== 0) {
+    throw new OperatorError('FILE_MODE', `other users can write to ${directory}: run chmod 700 ${directory}`)
+  }
+}
+
+function goneIsUndefined(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') throw error
+  return undefined
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

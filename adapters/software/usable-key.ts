@@ -1,0 +1,120 @@
+import { constants, createPublicKey, createSecretKey, publicEncrypt, subtle } from 'node:crypto'
+import {
+  AdapterError,
+  algorithmRow,
+  lengthFits,
+  rsaSizes,
+  type KeyDescription,
+  type KeySummary,
+  type WrapAlgorithm,
+} from '../contract/index.ts'
+import { aesUnwrap, aesWrap } from './aes-key-wrap.ts'
+import { jwkBits, type PrivateJwk, type StoredKey } from './stored-key.ts'
+
+/** A key ready for use: the secret part sits in an OpenSSL key object and cannot be read back as text. */
+export interface UsableKey {
+  readonly description: KeyDescription
+  /** Throws `KEY_DISABLED` unless the key may be used at `now`. */
+  assertUsable(now: Date): void
+  wrap(algorithm: WrapAlgorithm, plaintext: Uint8Array): Promise<Uint8Array>
+  unwrap(algorithm: WrapAlgorithm, ciphertext: Uint8Array): Promise<Uint8Array>
+}
+
+type Operations = Omit<UsableKey, 'assertUsable'>
+
+export async function usableKey(stored: StoredKey): Promise<UsableKey> {
+  const operations = stored.jwk.kty === 'oct' ? octOperations(stored.jwk) : await rsaOperations(stored.jwk)
+  return { ...operations, assertUsable: (now) => assertUsable(stored, now) }
+}
+
+export function summaryOf({ name, jwk, enabled, created, notBefore, expires }: StoredKey): KeySummary {
+  return {
+    name,
+    kty: jwk.kty,
+    bits: jwkBits(jwk),
+    enabled,
+    created,
+    ...(notBefore && { notBefore }),
+    ...(expires && { expires }),
+  }
+}
+
+function assertUsable({ name, enabled, notBefore, expires }: StoredKey, now: Date): void {
+  if (!enabled) throw new AdapterError('KEY_DISABLED', `${name} is disabled`)
+  if (notBefore !== undefined && now < notBefore) throw new AdapterError('KEY_DISABLED', `${name} is not yet active`)
+  if (expires !== undefined && now >= expires) throw new AdapterError('KEY_DISABLED', `${name} has expired`)
+}
+
+const invalidCiphertext = () => new AdapterError('CIPHERTEXT_INVALID', 'the value cannot be unwrapped')
+
+/** The algorithm's row, if this key can do it and `plaintextBytes`, if given, fits. */
+function rowFor(algorithm: WrapAlgorithm, { kty, bits }: KeyDescription, plaintextBytes?: number) {
+  const row = algorithmRow(algorithm)
+  if (row.kty !== kty) throw new AdapterError('ALGORITHM_UNSUPPORTED', `${algorithm} needs a key of type ${row.kty}`)
+  if (plaintextBytes !== undefined && !lengthFits(row.plaintext(bits), plaintextBytes)) {
+    throw new AdapterError('INPUT_INVALID', `${algorithm} cannot wrap ${plaintextBytes} bytes under ${bits} bits`)
+  }
+  return row
+}
+
+function octOperations(jwk: PrivateJwk & { kty: 'oct' }): Operations {
+  const raw = Buffer.from(jwk.k, 'base64url')
+  const key = createSecretKey(raw)
+  raw.fill(0)
+  const description: KeyDescription = { kty: 'oct', bits: 256 }
+  const mode = (algorithm: WrapAlgorithm) => (algorithm === 'A256KW' ? 'wrap' : 'wrap-pad')
+
+  return {
+    description,
+    wrap: async (algorithm, plaintext) => {
+      rowFor(algorithm, description, plaintext.length)
+      return aesWrap(key, mode(algorithm), plaintext)
+    },
+    unwrap: async (algorithm, ciphertext) => {
+      rowFor(algorithm, description)
+      const plaintext = aesUnwrap(key, mode(algorithm), ciphertext)
+      if (plaintext === undefined) throw invalidCiphertext()
+      return plaintext
+    },
+  }
+}
+
+type OaepHash = 'SHA-1' | 'SHA-256'
+
+async function rsaOperations(jwk: PrivateJwk & { kty: 'RSA' }): Promise<Operations> {
+  const bits = rsaSizes.find((size) => size === jwkBits(jwk))
+  if (bits === undefined) throw new AdapterError('KEY_UNSUPPORTED', 'not an RSA key of 2048, 3072 or 4096 bits')
+  const description: KeyDescription = {
+    kty: 'RSA',
+    bits,
+    n: Buffer.from(jwk.n, 'base64url'),
+    e: Buffer.from(jwk.e, 'base64url'),
+  }
+  const publicKey = createPublicKey({ key: { kty: 'RSA', n: jwk.n, e: jwk.e }, format: 'jwk' })
+  // WebCrypto, because its RSA private operations run on the thread pool; it fixes the hash when a key is imported.
+  const importFor = (hash: OaepHash) =>
+    subtle.importKey('jwk', { ...jwk, ext: false }, { name: 'RSA-OAEP', hash }, false, ['decrypt'])
+  const privateKeys = { 'SHA-1': await importFor('SHA-1'), 'SHA-256': await importFor('SHA-256') }
+  const hashOf = (algorithm: WrapAlgorithm): OaepHash => algorithmRow(algorithm).hash ?? 'SHA-256'
+
+  return {
+    description,
+    wrap: async (algorithm, plaintext) => {
+      rowFor(algorithm, description, plaintext.length)
+      const oaepHash = hashOf(algorithm)
+      return publicEncrypt({ key: publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, plaintext)
+    },
+    unwrap: async (algorithm, ciphertext) => {
+      rowFor(algorithm, description)
+      const plaintext = await subtle
+        .decrypt({ name: 'RSA-OAEP' }, privateKeys[hashOf(algorithm)], ciphertext)
+        .catch((error: unknown) => {
+          if (error instanceof DOMException && error.name === 'OperationError') throw invalidCiphertext()
+          throw error
+        })
+      // OAEP can carry nothing at all, but a data key has at least one byte.
+      if (plaintext.byteLength === 0) throw invalidCiphertext()
+      return new Uint8Array(plaintext)
+    },
+  }
+}

@@ -1,0 +1,76 @@
+import { X509Certificate } from 'node:crypto'
+import * as v from 'valibot'
+import { certificates, file, listOf, mapping, parsePemCertificates, text, type References } from './fields.ts'
+
+/** Who may use a pool: a subject CN of the list *and* a chain to one of the roots. */
+export interface AllowedClients {
+  readonly commonNames: readonly string[]
+  readonly roots: readonly X509Certificate[]
+  /** Certificates that were given beside the roots, such as an issuing CA's. */
+  readonly intermediates: readonly X509Certificate[]
+}
+
+/** What `az keyvault ekm-connection certificate show` prints; further members are ignored. */
+const azureOutput = v.object({
+  subjectCommonName: v.pipe(v.string(), v.nonEmpty()),
+  caCertificates: v.pipe(v.array(v.string()), v.minLength(1)),
+})
+
+const isSelfIssued = (certificate: X509Certificate) =>
+  certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey)
+
+/** One entry of a pool's `clients`. */
+export const clientEntry = (references: References) =>
+  v.pipe(
+    mapping({
+      azureCertificate: v.exactOptional(
+        v.pipe(
+          file(references),
+          v.rawTransform(({ dataset, addIssue, NEVER }) => {
+            const parsed = parseAzureOutput(dataset.value)
+            if (parsed !== undefined) return parsed
+            addIssue({
+              message:
+                'names a file that is not the output of az keyvault ekm-connection certificate show ' +
+                '(JSON with subjectCommonName and caCertificates)',
+            })
+            return NEVER
+          }),
+        ),
+      ),
+      subjectCommonNames: v.exactOptional(v.pipe(listOf(text()), v.minLength(1, 'must not be empty'))),
+      caCertificates: v.exactOptional(v.pipe(listOf(certificates(references)), v.minLength(1, 'must not be empty'))),
+    }),
+    v.rawTransform(({ dataset, addIssue, NEVER }): AllowedClients => {
+      const { azureCertificate, subjectCommonNames, caCertificates } = dataset.value
+      const named = subjectCommonNames &&
+        caCertificates && { commonNames: subjectCommonNames, given: caCertificates.flat() }
+      const listed = subjectCommonNames !== undefined || caCertificates !== undefined
+      const entry = azureCertificate ?? named
+      if (entry === undefined || (azureCertificate !== undefined && listed)) {
+        addIssue({ message: 'must have either azureCertificate, or subjectCommonNames and caCertificates' })
+        return NEVER
+      }
+      const roots = entry.given.filter(isSelfIssued)
+      if (roots.length === 0) {
+        addIssue({ message: 'has no root CA: none of its CA certificates is self-signed' })
+        return NEVER
+      }
+      const intermediates = entry.given.filter((certificate) => !roots.includes(certificate))
+      return { commonNames: entry.commonNames, roots, intermediates }
+    }),
+  )
+
+function parseAzureOutput(bytes: Uint8Array): { commonNames: string[]; given: X509Certificate[] } | undefined {
+  try {
+    const { subjectCommonName, caCertificates } = v.parse(azureOutput, JSON.parse(new TextDecoder().decode(bytes)))
+    const given = caCertificates.flatMap((text) =>
+      text.includes('-----BEGIN')
+        ? (parsePemCertificates(text) ?? [])
+        : new X509Certificate(Buffer.from(text, 'base64')),
+    )
+    return { commonNames: [subjectCommonName], given }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,57 @@
+import type { Log } from './log.ts'
+
+/** The longest text of a caller's that is logged, in UTF-16 code units; what is longer is cut. */
+export const MAX_LOGGED_TEXT = 256
+
+export const cut = (text: string): string =>
+  text.length <= MAX_LOGGED_TEXT ? text : text.slice(0, MAX_LOGGED_TEXT - 1) + '…'
+
+/** Who called, as the TLS layer saw it. */
+export interface AuditedClient {
+  client_cn?: string
+  client_cert_sha256?: string
+  tls_resumed?: boolean
+  remote_address?: string
+}
+
+/**
+ * One record per request. Only what is named here can be written: there is no member that could hold a `value`, a key or
+ * a request's body. A member stays absent where a refused request never told it.
+ */
+export interface AuditRecord extends AuditedClient {
+  pool?: string
+  key?: string
+  operation?: string
+  algorithm?: string
+  /** Length of the decoded `value` that came in. */
+  payload_bytes?: number
+  status: number
+  /** The ProxyError's code, `OK` for a success. */
+  code: string
+  /** The gateway's own reason for a refusal; tells apart what the code does not. */
+  reason?: string
+  /** A CKR value, a KMIP result reason, a TLS verification error. */
+  detail?: string | number
+  total_ms: number
+  /** Time spent waiting for the backend; absent if it was not called. */
+  backend_ms?: number
+  request_id?: string
+  correlation_id?: string
+  pool_name?: string
+}
+
+export const milliseconds = (elapsed: number): number => Math.round(elapsed * 1000) / 1000
+
+export function writeAudit(log: Log, record: AuditRecord): void {
+  log.always('request', { ...record })
+}
+
+export interface HandshakeFailure {
+  remote_address?: string
+  /** OpenSSL's or Node's code, e.g. `ERR_SSL_UNSUPPORTED_PROTOCOL`. */
+  reason: string
+}
+
+export function writeHandshakeFailure(log: Log, failure: HandshakeFailure): void {
+  log.always('tls_handshake_failed', { ...failure })
+}

@@ -1,0 +1,73 @@
+import { pino } from 'pino'
+import type { Report } from '../../adapters/contract/index.ts'
+import { LogSink, type LogDestination } from './sink.ts'
+
+export const logLevels = ['error', 'warn', 'info', 'debug'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** Scalars only: nothing that could carry a request's body, a buffer or a key is assignable. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
+
+/** The operator's log: one JSON object a line. */
+export interface Log {
+  error(event: string, fields?: LogFields): void
+  warn(event: string, fields?: LogFields): void
+  info(event: string, fields?: LogFields): void
+  debug(event: string, fields?: LogFields): void
+  /** Writes whatever the level. */
+  always(event: string, fields: LogFields): void
+  close(): Promise<void>
+}
+
+export interface LogOptions {
+  readonly level: LogLevel
+  readonly destination: LogDestination
+}
+
+const CLOSE_PATIENCE_MS = 1000
+
+export async function openLog({ level, destination }: LogOptions): Promise<Log> {
+  const sink: LogSink = await LogSink.open(destination, (lines) => {
+    const time = new Date().toISOString()
+    return JSON.stringify({ level: 'error', time, event: 'log_lines_dropped', lines }) + '\n'
+  })
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    sink,
+  )
+  // A child of its own, so that no configured level can silence the audit trail.
+  const unsilenced = logger.child({}, { level: 'info' })
+  return {
+    error: (event, fields) => logger.error({ event, ...fields }),
+    warn: (event, fields) => logger.warn({ event, ...fields }),
+    info: (event, fields) => logger.info({ event, ...fields }),
+    debug: (event, fields) => logger.debug({ event, ...fields }),
+    always: (event, fields) => unsilenced.info({ event, ...fields }),
+    close: () => sink.close(CLOSE_PATIENCE_MS),
+  }
+}
+
+/** The log as an adapter sees it. */
+export const reportTo =
+  (log: Log, backend: string): Report =>
+  (level, event, fields) =>
+    log[level](event, { backend, ...fields })
+
+/**
+ * What may be told of an error that nobody expected. Its message is left out, and with it the first lines of the stack: it
+ * can quote the value that the code tripped over, as `JSON.parse` does.
+ */
+export function describeBug(error: unknown): LogFields {
+  if (!(error instanceof Error)) return { error: typeof error }
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  return {
+    error: error.name,
+    error_code: 'code' in error && typeof error.code === 'string' ? error.code : undefined,
+    stack: frames.map((line) => line.trim()).join(' | '),
+  }
+}
