@@ -68,7 +68,7 @@ function oaep(hash: 'SHA-1' | 'SHA-256', hashBytes: number): AlgorithmRow {
 }
 
 // No prototype: a name such as `constructor` that a caller sends must find nothing.
-const rows: Readonly<Record<WrapAlgorithm, AlgorithmRow>> = Object.assign(Object.create(null), {
+const rows: Readonly<Record<WrapAlgorithm, AlgorithmRow>> = Object.assign(Object.create(null) as object, {
   A256KW: keyWrap,
   A256KWP: keyWrapWithPadding,
   'RSA-OAEP': oaep('SHA-1', 20),

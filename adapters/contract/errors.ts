@@ -69,3 +69,7 @@ export class OperatorError extends Error {
     this.code = code
   }
 }
+
+/** The `code` of a Node.js or system error, e.g. `ENOENT`. */
+export const systemCode = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown error'

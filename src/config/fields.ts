@@ -2,8 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import * as v from 'valibot'
-import { Secret } from '../../adapters/contract/index.ts'
-import { systemCode } from './source.ts'
+import { Secret, systemCode } from '../../adapters/contract/index.ts'
 
 /** Where references in a configuration lead. */
 export interface References {

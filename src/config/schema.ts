@@ -1,13 +1,10 @@
-import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import * as v from 'valibot'
 import { isKeyName, KEY_NAME_RULE } from '../../adapters/contract/index.ts'
 import { logLevels } from '../telemetry/log.ts'
 import { clientEntry } from './clients.ts'
+import { Credentials } from './credentials.ts'
+import { trimSlashes } from './cross-check.ts'
 import { file, integer, listOf, mapping, oneOf, path, secret, text, type References } from './fields.ts'
-import { systemCode } from './source.ts'
-
-/** The server's certificate and key, in the form that Node's TLS takes. */
-export type ServerCredentials = Pick<SecureContextOptions, 'cert' | 'key' | 'pfx' | 'passphrase'>
 
 const tls = (references: References) =>
   v.pipe(
@@ -17,7 +14,7 @@ const tls = (references: References) =>
       pkcs12: v.exactOptional(file(references)),
       passphrase: v.exactOptional(secret(references)),
     }),
-    v.rawTransform(({ dataset, addIssue, NEVER }): ServerCredentials => {
+    v.rawTransform(({ dataset, addIssue, NEVER }): Credentials => {
       const { certificate, key, pkcs12, passphrase } = dataset.value
       const pem = certificate && key && { cert: certificate, key }
       const pair = pkcs12 ? { pfx: pkcs12 } : pem
@@ -25,32 +22,13 @@ const tls = (references: References) =>
         addIssue({ message: 'must have either certificate and key (PEM), or pkcs12' })
         return NEVER
       }
-      // Node takes a passphrase as a string only.
-      const credentials = passphrase ? { ...pair, passphrase: Buffer.from(passphrase.reveal()).toString() } : pair
-      try {
-        createSecureContext(credentials)
-      } catch (error) {
-        addIssue({ message: `does not hold a usable certificate and key: ${explainTls(systemCode(error))}` })
-        return NEVER
-      }
-      return credentials
+      const credentials = new Credentials(passphrase ? { ...pair, passphrase } : pair)
+      const problem = credentials.problem()
+      if (problem === undefined) return credentials
+      addIssue({ message: `does not hold a usable certificate and key: ${problem}` })
+      return NEVER
     }),
   )
-
-function explainTls(code: string): string {
-  const explanations: Readonly<Record<string, string>> = {
-    ERR_OSSL_X509_KEY_VALUES_MISMATCH: 'the key does not belong to the certificate',
-    ERR_OSSL_PEM_NO_START_LINE: 'not a PEM file',
-    ERR_OSSL_PKCS12_MAC_VERIFY_FAILURE: 'the passphrase is wrong',
-    ERR_OSSL_EVP_BAD_DECRYPT: 'the passphrase is wrong',
-    ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED: 'the key needs a passphrase',
-    ERR_OSSL_BAD_DECRYPT: 'the passphrase is wrong',
-    ERR_CRYPTO_UNSUPPORTED_OPERATION:
-      'the PKCS#12 file is encrypted in a way that OpenSSL 3 no longer reads, or is not a PKCS#12 file: ' +
-      'make it anew with openssl pkcs12 -export',
-  }
-  return explanations[code] ?? code
-}
 
 const listen = (references: References) =>
   mapping({
@@ -104,7 +82,7 @@ const PREFIX_RULE = 'must be at most 64 characters of A-Z, a-z, 0-9, "/" and "-"
 const pathPrefix = () =>
   v.pipe(
     v.string(PREFIX_RULE),
-    v.transform((value) => value.replace(/^\/|\/$/g, '')),
+    v.transform(trimSlashes),
     v.maxLength(64, PREFIX_RULE),
     v.regex(/^(?:[A-Za-z0-9-]+(?:\/[A-Za-z0-9-]+)*)?$/, PREFIX_RULE),
   )

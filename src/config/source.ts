@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
+import { systemCode } from '../../adapters/contract/index.ts'
 
 /** One thing wrong with a configuration, and where. */
 export interface Problem {
@@ -82,7 +83,3 @@ export class ConfigSource {
     return isNode(node) ? node.range?.[0] : undefined
   }
 }
-
-/** The `code` of a Node.js system error, e.g. `ENOENT`. */
-export const systemCode = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown error'

@@ -1,0 +1,21 @@
+import type { AdapterModule, KeyAdapter, KeyAdministration, Report } from '../adapters/contract/index.ts'
+import type { BackendConfig, BackendKind } from './config/schema.ts'
+
+type OptionsOf<Kind extends BackendKind> = Omit<Extract<BackendConfig, { kind: Kind }>, 'kind'>
+type Module = AdapterModule<OptionsOf<BackendKind>>
+
+/** The only place that names an adapter. Each is loaded when it is first needed, so that one nobody uses costs nothing. */
+const modules: { readonly [Kind in BackendKind]: () => Promise<AdapterModule<OptionsOf<Kind>>> } = {
+  software: () => import('../adapters/software/index.ts'),
+}
+
+export async function openBackend({ kind, ...options }: BackendConfig, report: Report): Promise<KeyAdapter> {
+  const module: Module = await modules[kind]()
+  return module.open(options, report)
+}
+
+/** `undefined` where the backend's keys can only be managed with its own tools. */
+export async function administerBackend({ kind, ...options }: BackendConfig): Promise<KeyAdministration | undefined> {
+  const module: Module = await modules[kind]()
+  return module.administer?.(options)
+}

@@ -1,0 +1,32 @@
+import { toJsonSchema } from '@valibot/to-json-schema'
+import { Command } from 'commander'
+import { loadConfig } from '../config/load.ts'
+import { configSchema } from '../config/schema.ts'
+import { print } from './terminal.ts'
+
+export const configCommand = () =>
+  new Command('config')
+    .description('look at a configuration without serving it')
+    .addCommand(
+      new Command('validate')
+        .description('tell everything that is wrong with a configuration, with line numbers; reads every file it names')
+        .requiredOption('--config <file>', 'the configuration file')
+        .action(({ config }: { config: string }) => {
+          const { pools, backends } = loadConfig(config, process.env)
+          const counts = `pools: ${pools.length}, backends: ${Object.keys(backends).length}`
+          print(`${config} is valid (${counts})`)
+        }),
+    )
+    .addCommand(
+      new Command('schema')
+        .description("print the configuration's JSON Schema, for editors")
+        .action(() => print(JSON.stringify(jsonSchema(), undefined, 2))),
+    )
+
+/** Of what the file holds: the checks that follow a reference, or compare two settings, have no place in a JSON Schema. */
+export const jsonSchema = () =>
+  toJsonSchema(configSchema({ directory: '.', environment: {} }), {
+    typeMode: 'input',
+    errorMode: 'ignore',
+    target: 'draft-2020-12',
+  })

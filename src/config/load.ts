@@ -1,0 +1,79 @@
+import * as v from 'valibot'
+import { OperatorError } from '../../adapters/contract/index.ts'
+import { applyEnvironment } from './environment.ts'
+import type { References } from './fields.ts'
+import { crossCheck } from './cross-check.ts'
+import { backendsSchema, configSchema, type Config } from './schema.ts'
+import { ConfigSource, formatPath, type Problem, type SettingPath } from './source.ts'
+
+export type Environment = References['environment']
+
+/** A configuration that cannot be used, with everything that is wrong with it. */
+export class ConfigInvalid extends OperatorError {
+  readonly problems: readonly Problem[]
+
+  constructor(problems: readonly Problem[]) {
+    super('CONFIG_INVALID', problems.map(formatProblem).join('\n'))
+    this.problems = problems
+  }
+}
+
+const formatProblem = ({ source, line, path, message }: Problem) =>
+  `${source}${line === undefined ? '' : `:${line}`}: ${path === '' ? '' : `${path} `}${message}`
+
+/** The whole configuration, frozen. Throws {@link ConfigInvalid} with every problem at once. */
+export const loadConfig = (file: string, environment: Environment): Config =>
+  load(file, environment, configSchema, crossCheck)
+
+/** Only the backends, for commands that manage keys before the rest of the configuration can be right. */
+export const loadBackends = (file: string, environment: Environment): Config['backends'] =>
+  load(file, environment, (references) => v.object({ backends: backendsSchema(references) })).backends
+
+interface Finding {
+  readonly path: SettingPath
+  readonly message: string
+}
+
+function load<const Schema extends v.GenericSchema>(
+  file: string,
+  environment: Environment,
+  schemaFor: (references: References) => Schema,
+  check: (data: unknown) => readonly Finding[] = () => [],
+): v.InferOutput<Schema> {
+  const source = ConfigSource.read(file)
+  if (!(source instanceof ConfigSource)) throw new ConfigInvalid(source)
+
+  const references = { directory: source.directory, environment }
+  // Every override is applied to the whole file, also where only a part of it is used.
+  const { data, overrides, problems } = applyEnvironment(source.toJS(), configSchema(references), environment)
+  const parsed = v.safeParse(schemaFor(references), data)
+  const findings = [...(parsed.issues ?? []).map(findingOf), ...check(data)]
+  if (!parsed.success || findings.length > 0 || problems.length > 0) {
+    const located = findings.map(({ path, message }): Problem => {
+      const dotted = formatPath(path)
+      const override = overrides.find((candidate) => formatPath(candidate.path) === dotted)
+      if (override) return { source: override.variable, path: dotted, message }
+      return { source: file, line: source.lineOf(path), path: dotted, message }
+    })
+    throw new ConfigInvalid([...problems, ...located.sort((a, b) => (a.line ?? 0) - (b.line ?? 0))])
+  }
+  return freeze(parsed.output)
+}
+
+function findingOf(issue: v.BaseIssue<unknown>): Finding {
+  const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)))
+  return { path, message: issue.message }
+}
+
+/** Plain objects and lists only: a buffer cannot be frozen, and the classes keep their own state private. */
+function freeze<T>(value: T): T {
+  const plain = Array.isArray(value) || (typeof value === 'object' && value !== null && isPlain(value))
+  if (!plain) return value
+  for (const member of Object.values(value as object)) freeze(member)
+  return Object.freeze(value)
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}

@@ -1,0 +1,124 @@
+import type { KeyAdapter, KeyRef } from '../adapters/contract/index.ts'
+import { openBackend } from './backends.ts'
+import type { Config, InfoConfig, PoolConfig } from './config/schema.ts'
+import { AllowList } from './ekm/allow-list.ts'
+import { Backend } from './ekm/backend.ts'
+import { Pool, type PoolInfo } from './ekm/pool.ts'
+import { createApp } from './http/app.ts'
+import { serveHttp } from './http/server.ts'
+import { openLog, reportTo, type Log } from './telemetry/log.ts'
+import { Listener } from './tls/listener.ts'
+import { Trust } from './tls/trust.ts'
+import { version } from './version.ts'
+
+/** A gateway that serves. */
+export interface Gateway {
+  /** The port it listens on, which the system chose if the configuration says 0. */
+  readonly port: number
+  readonly log: Log
+  /**
+   * Takes no new connections, refuses new requests with 503, waits for those under way as long as the configuration
+   * allows, and lets go of everything. Resolves with how many requests were cut off.
+   */
+  drain(): Promise<number>
+}
+
+/** Opens everything the configuration names, then listens. Rejects with an OperatorError and then leaves nothing open. */
+export async function startGateway(config: Config): Promise<Gateway> {
+  const opened: { close(): Promise<void> }[] = []
+  const closeAll = async () => {
+    for (const resource of opened.reverse()) await resource.close()
+  }
+  try {
+    const log = await openLog(config.log)
+    opened.push(log)
+    const backends = new Map<string, Backend>()
+    for (const [name, settings] of Object.entries(config.backends)) {
+      const adapter = await openBackend(settings, reportTo(log, name))
+      opened.push(adapter)
+      backends.set(name, new Backend(name, adapter, config.limits.keyCacheMs))
+    }
+    return await listen(config, log, backends, closeAll)
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function listen(
+  config: Config,
+  log: Log,
+  backends: ReadonlyMap<string, Backend>,
+  closeAll: () => Promise<void>,
+): Promise<Gateway> {
+  const { host, port, tls, clientAuth } = config.listen
+  const { deadlineMs, maxBodyBytes, idleConnectionMs, drainMs } = config.limits
+  const allowed = config.pools.flatMap(({ clients }) => clients)
+  const listener = new Listener({
+    host,
+    port,
+    credentials: tls,
+    clientAuth,
+    trust: new Trust(
+      allowed.flatMap(({ roots }) => roots),
+      allowed.flatMap(({ intermediates }) => intermediates),
+    ),
+    idleConnectionMs,
+    log,
+  })
+  let draining = false
+  const pools = config.pools.map((settings) => buildPool(settings, config.info, backends))
+  const app = createApp({
+    pools,
+    deadlineMs,
+    maxBodyBytes,
+    clientAuth,
+    clientOf: (socket) => listener.clientOf(socket),
+    isDraining: () => draining,
+    log,
+  })
+  const requests = serveHttp(listener, app, { clientAuth, deadlineMs, log })
+  const actualPort = await listener.listen()
+  log.info('listening', { version, host, port: actualPort, pools: pools.length, client_auth: clientAuth })
+  if (clientAuth === 'disabled') {
+    log.warn('client_auth_disabled', { message: 'anyone who reaches this port can wrap and unwrap: development only' })
+  }
+
+  return {
+    port: actualPort,
+    log,
+    drain: async () => {
+      draining = true
+      log.info('draining', { requests: requests.underWay })
+      listener.stopAccepting()
+      const cutOff = await requests.settled(drainMs)
+      listener.closeConnections()
+      log.info('stopped', { requests_cut_off: cutOff })
+      await closeAll()
+      return cutOff
+    },
+  }
+}
+
+function buildPool(settings: PoolConfig, shared: InfoConfig, backends: ReadonlyMap<string, Backend>): Pool {
+  const backend = backends.get(settings.backend)
+  if (backend === undefined) throw new Error(`the configuration was not checked: no backend ${settings.backend}`)
+  return new Pool({
+    name: settings.name,
+    pathPrefix: settings.pathPrefix,
+    clients: new AllowList(settings.clients),
+    info: poolInfo({ ...shared, ...settings.info }, backend.adapter.product),
+    backend,
+    keys: settings.keys === 'all' ? 'all' : keyTable(settings.keys),
+  })
+}
+
+const poolInfo = (info: InfoConfig, { vendor, name }: KeyAdapter['product']): PoolInfo => ({
+  proxyVendor: info.proxyVendor ?? 'ekm-gateway',
+  proxyName: info.proxyName ?? `ekm-gateway ${version}`,
+  ekmVendor: info.ekmVendor ?? vendor,
+  ekmProduct: info.ekmProduct ?? name,
+})
+
+const keyTable = (keys: Exclude<PoolConfig['keys'], 'all'>): ReadonlyMap<string, KeyRef> =>
+  new Map(Object.entries(keys).map(([name, entry]) => [name, (entry?.ref ?? name) as KeyRef]))

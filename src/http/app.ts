@@ -1,0 +1,127 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Hono, type Context, type MiddlewareHandler } from 'hono'
+import { isKeyName } from '../../adapters/contract/index.ts'
+import type { Pool } from '../ekm/pool.ts'
+import { RequestInvalid } from '../ekm/request-invalid.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Client } from '../tls/client.ts'
+import { apiVersion } from '../version.ts'
+import { Exchange } from './exchange.ts'
+import { info } from './info.ts'
+import { metadata } from './metadata.ts'
+import { refuse } from './proxy-error.ts'
+import { readJsonObject } from './request-body.ts'
+import type { Route } from './route.ts'
+import { unwrapkey } from './unwrapkey.ts'
+import { parseBody } from './wire.ts'
+import { wrapkey } from './wrapkey.ts'
+
+const routes: readonly Route[] = [info, metadata, wrapkey, unwrapkey] as readonly Route[]
+
+export interface AppOptions {
+  readonly pools: readonly Pool[]
+  readonly deadlineMs: number
+  readonly maxBodyBytes: number
+  readonly clientAuth: 'required' | 'disabled'
+  readonly clientOf: (socket: object) => Client
+  readonly isDraining: () => boolean
+  readonly log: Log
+}
+
+/** What node-server puts into Hono's `env`. */
+interface NodeBindings {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+}
+
+export interface AppEnv {
+  readonly Bindings: NodeBindings
+  readonly Variables: { exchange: Exchange }
+}
+
+/** The EKM Proxy API over every pool. Whatever comes in, the reply is JSON, and a failure is a ProxyError. */
+export function createApp(options: AppOptions): Hono<AppEnv> {
+  const app = new Hono<AppEnv>({ getPath: ({ url }) => pathOf(url) })
+  app.use(openExchange(options), admit(options))
+  for (const pool of options.pools) {
+    for (const route of routes) {
+      const segments = [pool.pathPrefix, route.takesKey ? ':key' : '', route.operation].filter(
+        (segment) => segment !== '',
+      )
+      app.all(`/${segments.join('/')}`, serve(pool, route, options))
+    }
+  }
+  app.notFound((c) => c.get('exchange').fail(unknownRoute(c.get('exchange').client, options)))
+  app.onError((error, c) => c.get('exchange').fail(error))
+  return app
+}
+
+/** The path as it was sent, without percent-decoding: each path has one spelling. */
+function pathOf(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  const end = url.indexOf('?', start)
+  return end === -1 ? url.slice(start) : url.slice(start, end)
+}
+
+const openExchange =
+  ({ clientOf, deadlineMs, log }: AppOptions): MiddlewareHandler<AppEnv> =>
+  async (c, next) => {
+    const { incoming, outgoing } = c.env
+    const exchange = new Exchange(incoming, outgoing, clientOf(incoming.socket), deadlineMs, log)
+    c.set('exchange', exchange)
+    try {
+      await next()
+    } finally {
+      exchange.end()
+    }
+  }
+
+/** Nobody gets further without a valid certificate, and nothing does once the gateway is shutting down. */
+const admit =
+  ({ clientAuth, isDraining }: AppOptions): MiddlewareHandler<AppEnv> =>
+  async (c, next) => {
+    const { client } = c.get('exchange')
+    if (clientAuth === 'required' && client.verified === undefined) {
+      throw refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED', detail: client.refusal })
+    }
+    if (client.expires !== undefined && Date.now() > client.expires) {
+      throw refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED', detail: 'CERT_HAS_EXPIRED' })
+    }
+    if (isDraining()) throw refuse('DRAINING')
+    await next()
+  }
+
+const isAllowed = (client: Client, pool: Pool, { clientAuth }: AppOptions): boolean =>
+  clientAuth === 'disabled' || (client.verified !== undefined && pool.clients.allows(client.verified))
+
+/** Who may use no pool at all learns nothing of which paths there are. */
+function unknownRoute(client: Client, options: AppOptions) {
+  return options.pools.some((pool) => isAllowed(client, pool, options))
+    ? refuse('ROUTE_UNKNOWN')
+    : refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
+}
+
+const serve = (pool: Pool, route: Route, options: AppOptions) => async (c: Context<AppEnv>) => {
+  const exchange = c.get('exchange')
+  const { record, client, call } = exchange
+  record.pool = pool.name
+  record.operation = route.operation
+  if (!isAllowed(client, pool, options)) throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
+  if (c.env.incoming.method !== 'POST') throw refuse('METHOD_NOT_ALLOWED')
+  const keyName = c.req.param('key') ?? ''
+  if (route.takesKey) {
+    if (!isKeyName(keyName)) throw refuse('KEY_NAME_INVALID')
+    record.key = keyName
+  }
+  assertApiVersion(c.req.queries('api-version') ?? [])
+  const json = await readJsonObject(c.env.incoming, c.env.outgoing, options.maxBodyBytes, call)
+  exchange.noteContext(json)
+  const body = parseBody(route.body, json)
+  return exchange.succeed(JSON.stringify(await route.answer(pool, keyName, body, exchange)))
+}
+
+function assertApiVersion(versions: readonly string[]): void {
+  if (versions.length === 1 && versions[0] === apiVersion) return
+  const problem = versions.length === 0 ? 'is required' : versions.length > 1 ? 'is repeated' : 'is not supported'
+  throw new RequestInvalid(`the query parameter api-version ${problem}: use api-version=${apiVersion}`)
+}

@@ -1,0 +1,78 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { AdapterError } from '../../adapters/contract/index.ts'
+import { Call } from '../ekm/call.ts'
+import { cut, milliseconds, writeAudit, type AuditRecord } from '../telemetry/audit.ts'
+import { describeBug, type Log } from '../telemetry/log.ts'
+import type { Client } from '../tls/client.ts'
+import { toProxyError } from './proxy-error.ts'
+
+/** One request and its reply: its time, its client, and what the audit record will say of it. */
+export class Exchange {
+  readonly call: Call
+  readonly client: Client
+  /** What is known so far; routes add to it. */
+  readonly record: Partial<AuditRecord> = {}
+  readonly #start = performance.now()
+  readonly #log: Log
+  readonly #incoming: IncomingMessage
+
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse, client: Client, deadlineMs: number, log: Log) {
+    this.call = new Call(deadlineMs)
+    this.client = client
+    this.#log = log
+    this.#incoming = incoming
+    outgoing.once('close', () => {
+      if (!outgoing.writableFinished) this.call.stop(new AdapterError('CANCELLED', 'the client went away'))
+    })
+  }
+
+  /**
+   * Notes what Azure says of the request, as far as `body` says it: a refused request's record has it too. Its texts are
+   * cut, never refused, however long they are.
+   */
+  noteContext(body: object): void {
+    const context: unknown = 'request_context' in body ? body.request_context : undefined
+    if (typeof context !== 'object' || context === null) return
+    for (const member of ['request_id', 'correlation_id', 'pool_name'] as const) {
+      const text: unknown = Object.hasOwn(context, member) ? (context as Record<string, unknown>)[member] : undefined
+      if (typeof text === 'string') this.record[member] = cut(text)
+    }
+    this.call.correlationId = this.record.correlation_id ?? ''
+  }
+
+  /** The reply to a success. */
+  succeed(json: string): Response {
+    this.record.status = 200
+    this.record.code = 'OK'
+    return new Response(json, { status: 200, headers: { 'content-type': 'application/json' } })
+  }
+
+  /** The reply to a failure, whatever was thrown. */
+  fail(error: unknown): Response {
+    const { status, code, message, headers, reason, detail } = toProxyError(error)
+    Object.assign(this.record, { status, code, ...(reason && { reason }), ...(detail !== undefined && { detail }) })
+    if (status === 500) {
+      this.#log.error('internal_error', { ...describeBug(error), correlation_id: this.call.correlationId })
+    }
+    // A request that was not read to its end leaves nothing on the connection that could be read as the next one.
+    const unread = this.#incoming.complete ? undefined : { connection: 'close' }
+    return new Response(JSON.stringify({ code, message }), {
+      status,
+      headers: { 'content-type': 'application/json', ...headers, ...unread },
+    })
+  }
+
+  /** Ends the request's time and writes its one audit record. */
+  end(): void {
+    this.call.end()
+    const { status = 500, code = 'InternalServerError' } = this.record
+    writeAudit(this.#log, {
+      ...this.record,
+      status,
+      code,
+      total_ms: milliseconds(performance.now() - this.#start),
+      ...(this.call.backendMs !== undefined && { backend_ms: milliseconds(this.call.backendMs) }),
+      ...this.client.audit,
+    })
+  }
+}

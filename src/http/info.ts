@@ -1,0 +1,19 @@
+import { apiVersion } from '../version.ts'
+import type { Route } from './route.ts'
+import { contextBody } from './wire.ts'
+
+/** Azure's health monitor: answered from the proxy alone, without a call to the backend. */
+export const info: Route<typeof contextBody> = {
+  operation: 'info',
+  takesKey: false,
+  body: contextBody,
+  async answer({ info: { proxyVendor, proxyName, ekmVendor, ekmProduct } }) {
+    return {
+      api_version: apiVersion,
+      proxy_vendor: proxyVendor,
+      proxy_name: proxyName,
+      ekm_vendor: ekmVendor,
+      ekm_product: ekmProduct,
+    }
+  },
+}

@@ -1,0 +1,73 @@
+import { isUtf8 } from 'node:buffer'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { AdapterError } from '../../adapters/contract/index.ts'
+import type { Call } from '../ekm/call.ts'
+import { RequestInvalid } from '../ekm/request-invalid.ts'
+import { refuse } from './proxy-error.ts'
+
+/** Reads and parses a JSON object, of at most `maxBytes`, before the call's deadline. */
+export async function readJsonObject(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  maxBytes: number,
+  call: Call,
+): Promise<object> {
+  const { 'content-type': type = '', 'content-encoding': encoding, expect } = incoming.headers
+  if (!/^application\/json[\t ]*(?:;|$)/i.test(type) || encoding !== undefined) throw refuse('CONTENT_TYPE')
+  if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
+  if (expect !== undefined) outgoing.writeContinue()
+  const bytes = await call.run(collect(incoming, maxBytes), (late) => late.fill(0))
+  try {
+    return parseObject(bytes)
+  } finally {
+    // On wrapkey it holds a data key.
+    bytes.fill(0)
+  }
+}
+
+const malformed = Symbol('malformed body')
+
+/** Tells whoever reads the body of `incoming` that the parser stumbled over it. */
+export const reportMalformedBody = (incoming: IncomingMessage): boolean => incoming.emit(malformed)
+
+const tooLarge = (maxBytes: number) =>
+  refuse('BODY_TOO_LARGE', { saying: `the request body is larger than ${maxBytes} bytes` })
+
+function collect(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    const wipe = () => {
+      for (const chunk of chunks) chunk.fill(0)
+    }
+    const fail = (error: Error) => {
+      wipe()
+      reject(error)
+    }
+    let length = 0
+    incoming.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      chunks.push(chunk)
+      if (length > maxBytes) fail(tooLarge(maxBytes))
+    })
+    incoming.once('end', () => {
+      const [first] = chunks
+      if (chunks.length === 1 && first !== undefined) return resolve(first)
+      resolve(Buffer.concat(chunks))
+      wipe()
+    })
+    incoming.once(malformed, () => fail(refuse('MALFORMED')))
+    incoming.once('error', () => fail(new AdapterError('CANCELLED', 'the request ended before its body did')))
+  })
+}
+
+function parseObject(bytes: Buffer): object {
+  if (!isUtf8(bytes)) throw new RequestInvalid('the request body is not UTF-8')
+  let body: unknown
+  try {
+    body = JSON.parse(bytes.toString('utf8'))
+  } catch {
+    throw new RequestInvalid('the request body is not JSON')
+  }
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body
+  throw new RequestInvalid('the request body is not a JSON object')
+}

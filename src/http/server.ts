@@ -1,0 +1,142 @@
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { getRequestListener } from '@hono/node-server'
+import type { Hono } from 'hono'
+import { writeAudit } from '../telemetry/audit.ts'
+import { systemCode } from '../../adapters/contract/index.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Listener } from '../tls/listener.ts'
+import type { AppEnv } from './app.ts'
+import { Exchange } from './exchange.ts'
+import { refuse, type ProxyError } from './proxy-error.ts'
+import { reportMalformedBody } from './request-body.ts'
+
+export interface ServeOptions {
+  readonly clientAuth: 'required' | 'disabled'
+  readonly deadlineMs: number
+  readonly log: Log
+}
+
+/** The requests that a server is answering. */
+export interface Requests {
+  readonly underWay: number
+  /** Waits until none is under way, at most `patienceMs`; resolves with how many are. */
+  settled(patienceMs: number): Promise<number>
+}
+
+/**
+ * Answers a listener's requests with the application, and with a ProxyError those that never reach it: what Node.js's
+ * parser refuses, what has no usable Host header, and CONNECT.
+ */
+export function serveHttp(listener: Listener, app: Hono<AppEnv>, options: ServeOptions): Requests {
+  const { server } = listener
+  const requests = new RequestCount()
+  const isStranger = (socket: object) =>
+    options.clientAuth === 'required' && listener.clientOf(socket).verified === undefined
+
+  /** For a request that the application cannot be shown. */
+  const unshowable = (incoming: IncomingMessage, outgoing: ServerResponse, error: ProxyError) => {
+    const { socket } = incoming
+    const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), options.deadlineMs, options.log)
+    try {
+      return exchange.fail(isStranger(socket) ? refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED' }) : error)
+    } finally {
+      exchange.end()
+    }
+  }
+
+  const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    requests.begin(incoming.socket, outgoing)
+    const errorHandler = () =>
+      unshowable(
+        incoming,
+        outgoing,
+        refuse('MALFORMED', { saying: 'the Host header or the request target is malformed' }),
+      )
+    void getRequestListener(app.fetch, { errorHandler })(incoming, outgoing)
+  }
+  server.on('request', answer)
+  server.on('checkContinue', answer)
+  server.on('checkExpectation', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    requests.begin(incoming.socket, outgoing)
+    const reply = unshowable(incoming, outgoing, refuse('EXPECTATION'))
+    outgoing.writeHead(reply.status, Object.fromEntries(reply.headers))
+    void reply.text().then((text) => outgoing.end(text))
+  })
+
+  /** For what is not even a request: written past Node.js's response object, of which there is none. */
+  const answerRaw = (socket: Duplex, refusal: ProxyError) => {
+    const client = listener.clientOf(socket)
+    const error = isStranger(socket) ? refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED' }) : refusal
+    const { status, code, message, headers, reason, detail } = error
+    writeAudit(options.log, {
+      status,
+      code,
+      ...(reason && { reason }),
+      ...(detail !== undefined && { detail }),
+      total_ms: 0,
+      ...client.audit,
+    })
+    const body = JSON.stringify({ code, message })
+    const head = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...headers }
+    const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`)
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`, () =>
+      socket.destroy(),
+    )
+  }
+  server.on('connect', (_incoming: IncomingMessage, socket: Duplex) => answerRaw(socket, refuse('METHOD_NOT_ALLOWED')))
+  server.on('clientError', (error: Error, socket: Duplex) => {
+    const code = systemCode(error)
+    const current = requests.currentOf(socket)
+    if (!socket.writable || !isRequestError(code)) socket.destroy()
+    else if (current === undefined) answerRaw(socket, parserRefusal(code))
+    else if (!current.req.complete) reportMalformedBody(current.req)
+    // The trouble is behind a request that is being answered: that answer goes out, and nothing after it.
+    else current.once('close', () => socket.destroy())
+  })
+  return requests
+}
+
+/** Codes of Node.js's HTTP parser and its timers, as opposed to those of a socket that failed. */
+const isRequestError = (code: string) => code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT'
+
+function parserRefusal(code: string): ProxyError {
+  if (code === 'HPE_HEADER_OVERFLOW') return refuse('HEADERS_TOO_LARGE', { detail: code })
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return refuse('REQUEST_TIMEOUT', { detail: code })
+  return refuse('MALFORMED', { detail: code })
+}
+
+class RequestCount implements Requests {
+  readonly #current = new Map<object, ServerResponse>()
+  #onNone: (() => void) | undefined
+
+  get underWay(): number {
+    return this.#current.size
+  }
+
+  /** HTTP/1.1 answers in order: a connection has one request that is being answered. */
+  begin(socket: Socket, outgoing: ServerResponse): void {
+    this.#current.set(socket, outgoing)
+    outgoing.once('close', () => {
+      if (this.#current.get(socket) === outgoing) this.#current.delete(socket)
+      if (this.#current.size === 0) this.#onNone?.()
+    })
+  }
+
+  currentOf(socket: object): ServerResponse | undefined {
+    return this.#current.get(socket)
+  }
+
+  async settled(patienceMs: number): Promise<number> {
+    if (this.#current.size === 0) return 0
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, patienceMs)
+      this.#onNone = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    return this.#current.size
+  }
+}

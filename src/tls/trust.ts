@@ -1,0 +1,81 @@
+import { createHash, type X509Certificate } from 'node:crypto'
+
+/** More CA certificates than any PKI has issuing CAs in use; a bound on what clients can make the gateway remember. */
+const MAX_LEARNED = 1000
+const MAX_PATH_LENGTH = 8
+
+/**
+ * The certificates that client certificates are traced back to. OpenSSL verifies a chain against all roots together; this
+ * tells which of the roots it leads to, also on a resumed session, where only the client's own certificate is left to
+ * look at: the issuing CAs that clients once sent, and OpenSSL verified, are remembered for that.
+ */
+export class Trust {
+  /** Every trusted certificate, for OpenSSL. */
+  readonly ca: readonly string[]
+  /**
+   * Goes into the TLS session id context (at most 32 bytes): a session that began under other roots is not resumed, but
+   * quietly replaced by a full handshake.
+   */
+  readonly sessionContext: string
+  readonly #roots = new Set<string>()
+  readonly #bySubject = new Map<string, X509Certificate[]>()
+  readonly #known = new Set<string>()
+  #learned = 0
+
+  constructor(roots: readonly X509Certificate[], intermediates: readonly X509Certificate[]) {
+    const all = [...roots, ...intermediates]
+    for (const root of roots) this.#roots.add(root.fingerprint256)
+    for (const certificate of all) this.#remember(certificate)
+    this.ca = all.map((certificate) => certificate.toString())
+    const fingerprints = [...this.#roots].sort().join()
+    this.sessionContext = createHash('sha256').update(fingerprints).digest('hex').slice(0, 32)
+  }
+
+  /**
+   * The fingerprints of all roots that `leaf` leads to.
+   *
+   * @param sent what came with it, at a full handshake that OpenSSL has verified; empty on a resumed session
+   */
+  rootsOf(leaf: X509Certificate, sent: readonly X509Certificate[], now = Date.now()): ReadonlySet<string> {
+    const found = new Set<string>()
+    const climb = (certificate: X509Certificate, path: readonly X509Certificate[]) => {
+      if (this.#roots.has(certificate.fingerprint256)) {
+        found.add(certificate.fingerprint256)
+        this.#learn(path)
+        return
+      }
+      if (path.length === MAX_PATH_LENGTH) return
+      const candidates = [...(this.#bySubject.get(certificate.issuer) ?? []), ...sent]
+      for (const issuer of new Set(candidates)) {
+        if (!path.includes(issuer) && issued(issuer, certificate, now)) climb(issuer, [...path, issuer])
+      }
+    }
+    climb(leaf, [])
+    return found
+  }
+
+  #learn(path: readonly X509Certificate[]): void {
+    for (const certificate of path) {
+      if (this.#known.has(certificate.fingerprint256) || this.#learned === MAX_LEARNED) continue
+      this.#learned += 1
+      this.#remember(certificate)
+    }
+  }
+
+  #remember(certificate: X509Certificate): void {
+    if (this.#known.has(certificate.fingerprint256)) return
+    this.#known.add(certificate.fingerprint256)
+    const namesakes = this.#bySubject.get(certificate.subject) ?? []
+    this.#bySubject.set(certificate.subject, [...namesakes, certificate])
+  }
+}
+
+function issued(issuer: X509Certificate, certificate: X509Certificate, now: number): boolean {
+  return (
+    issuer.ca &&
+    Date.parse(issuer.validFrom) <= now &&
+    now <= Date.parse(issuer.validTo) &&
+    certificate.checkIssued(issuer) &&
+    certificate.verify(issuer.publicKey)
+  )
+}
