@@ -108,7 +108,8 @@ const serve = (pool: Pool, route: Route, options: AppOptions) => async (c: Conte
   record.operation = route.operation
   if (!isAllowed(client, pool, options)) throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
   if (c.env.incoming.method !== 'POST') throw refuse('METHOD_NOT_ALLOWED')
-  const keyName = c.req.param('key') ?? ''
+  // Not Hono's parameter, which is percent-decoded: a key name has one spelling.
+  const keyName = route.takesKey ? (c.req.path.split('/').at(-2) ?? '') : ''
   if (route.takesKey) {
     if (!isKeyName(keyName)) throw refuse('KEY_NAME_INVALID')
     record.key = keyName

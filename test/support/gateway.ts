@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { stringify } from 'yaml'
+import { Secret } from '../../adapters/contract/index.ts'
+import { KeyStore } from '../../adapters/software/store.ts'
+import type { StoredKey } from '../../adapters/software/stored-key.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { startGateway, type Gateway } from '../../src/gateway.ts'
+import { CLIENT_CN, type Pki } from './pki.ts'
+import { makeWorkspace, type Workspace } from './workspace.ts'
+
+export const PASSPHRASE = 'correct horse battery staple 7c1f'
+
+export interface LogLine extends Record<string, unknown> {
+  readonly event: string
+}
+
+export interface TestGateway {
+  readonly gateway: Gateway
+  readonly port: number
+  readonly pki: Pki
+  readonly workspace: Workspace
+  /** Everything that was logged until now, as text. */
+  logText(): Promise<string>
+  logged(event: string): Promise<LogLine[]>
+  stop(): Promise<void>
+}
+
+/** Settings laid over a complete configuration, section by section. */
+export interface Settings {
+  readonly listen?: object
+  readonly limits?: object
+  readonly log?: object
+  readonly info?: object
+  readonly pools?: readonly object[]
+}
+
+export type TestKey = Pick<StoredKey, 'name' | 'jwk'> & Partial<StoredKey>
+
+/** A store whose passphrase is stretched cheaply, so that tests start at once. */
+export async function makeStore(directory: string, keys: readonly TestKey[]): Promise<void> {
+  const passphrase = new Secret(Buffer.from(PASSPHRASE))
+  const store = await KeyStore.openOrCreate({ directory, passphrase }, { N: 2 ** 14, r: 8, p: 1 })
+  for (const key of keys) await store.add({ enabled: true, created: new Date(), ...key })
+}
+
+/** Writes certificates, a store with `keys` and a configuration file, without starting anything. */
+export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], settings: Settings = {}) {
+  const workspace = await makeWorkspace()
+  await makeStore(workspace.path('keys'), keys)
+  await workspace.write('passphrase', PASSPHRASE + '\n')
+  await workspace.write('server.pem', pki.server.certificate)
+  await workspace.write('server.key', pki.server.key)
+  await workspace.write('client-ca.pem', pki.clientCa.certificate)
+  const config = {
+    listen: { host: '127.0.0.1', port: 0, tls: { certificate: 'server.pem', key: 'server.key' }, ...settings.listen },
+    limits: { deadlineMs: 2000, ...settings.limits },
+    log: { level: 'debug', destination: 'gateway.log', ...settings.log },
+    ...(settings.info && { info: settings.info }),
+    backends: { store: { kind: 'software', directory: 'keys', passphrase: { file: 'passphrase' } } },
+    pools: settings.pools ?? [
+      {
+        name: 'contoso',
+        pathPrefix: 'azureekm/contoso',
+        clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }],
+        backend: 'store',
+        keys: 'all',
+      },
+    ],
+  }
+  const file = await workspace.write('gateway.yaml', stringify(config))
+  return { workspace, file }
+}
+
+export async function startTestGateway(
+  pki: Pki,
+  keys: readonly TestKey[],
+  settings: Settings = {},
+): Promise<TestGateway> {
+  const { workspace, file } = await writeGatewayFiles(pki, keys, settings)
+  const gateway = await startGateway(loadConfig(file, {}))
+  const logText = async () => {
+    // Lines are written together, at the end of a turn of the event loop.
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    return readFile(workspace.path('gateway.log'), 'utf8')
+  }
+  return {
+    gateway,
+    port: gateway.port,
+    pki,
+    workspace,
+    logText,
+    logged: async (event) =>
+      (await logText())
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as LogLine)
+        .filter((line) => line.event === event),
+    stop: async () => {
+      await gateway.drain()
+      await workspace.remove()
+    },
+  }
+}
+
+export const aesKey = (name: string, raw = randomBytes(32)): TestKey => ({
+  name,
+  jwk: { kty: 'oct', k: raw.toString('base64url') },
+})
