@@ -23,8 +23,12 @@ export interface Gateway {
   drain(): Promise<number>
 }
 
-/** Opens everything the configuration names, then listens. Rejects with an OperatorError and then leaves nothing open. */
-export async function startGateway(config: Config): Promise<Gateway> {
+/**
+ * Opens everything the configuration names, then listens. Rejects with an OperatorError and then leaves nothing open.
+ *
+ * @param open how a backend is opened; tests put faults in between
+ */
+export async function startGateway(config: Config, open = openBackend): Promise<Gateway> {
   const opened: { close(): Promise<void> }[] = []
   const closeAll = async () => {
     for (const resource of opened.reverse()) await resource.close()
@@ -34,7 +38,7 @@ export async function startGateway(config: Config): Promise<Gateway> {
     opened.push(log)
     const backends = new Map<string, Backend>()
     for (const [name, settings] of Object.entries(config.backends)) {
-      const adapter = await openBackend(settings, reportTo(log, name))
+      const adapter = await open(settings, reportTo(log, name))
       opened.push(adapter)
       backends.set(name, new Backend(name, adapter, config.limits.keyCacheMs))
     }

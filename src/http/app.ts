@@ -60,7 +60,9 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
 function pathOf(url: string): string {
   const start = url.indexOf('/', url.indexOf('://') + 3)
   const end = url.indexOf('?', start)
-  return end === -1 ? url.slice(start) : url.slice(start, end)
+  const path = end === -1 ? url.slice(start) : url.slice(start, end)
+  // The router takes a path that is literally /* for its own wildcard, and runs what is registered there twice.
+  return path.includes('*') ? '/' : path
 }
 
 const openExchange =
@@ -70,7 +72,10 @@ const openExchange =
     const exchange = new Exchange(incoming, outgoing, clientOf(incoming.socket), deadlineMs, log)
     c.set('exchange', exchange)
     try {
-      await next()
+      return await next()
+    } catch (error) {
+      // Hono hands only instances of Error to onError.
+      return exchange.fail(error)
     } finally {
       exchange.end()
     }

@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { getRequestListener } from '@hono/node-server'
+import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { writeAudit } from '../telemetry/audit.ts'
 import { systemCode } from '../../adapters/contract/index.ts'
@@ -11,6 +11,8 @@ import type { AppEnv } from './app.ts'
 import { Exchange } from './exchange.ts'
 import { refuse, type ProxyError } from './proxy-error.ts'
 import { reportMalformedBody } from './request-body.ts'
+
+const BAD_HOST = 'the Host header or the request target is malformed'
 
 export interface ServeOptions {
   readonly clientAuth: 'required' | 'disabled'
@@ -36,7 +38,7 @@ export function serveHttp(listener: Listener, app: Hono<AppEnv>, options: ServeO
     options.clientAuth === 'required' && listener.clientOf(socket).verified === undefined
 
   /** For a request that the application cannot be shown. */
-  const unshowable = (incoming: IncomingMessage, outgoing: ServerResponse, error: ProxyError) => {
+  const unshowable = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
     const { socket } = incoming
     const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), options.deadlineMs, options.log)
     try {
@@ -48,12 +50,8 @@ export function serveHttp(listener: Listener, app: Hono<AppEnv>, options: ServeO
 
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     requests.begin(incoming.socket, outgoing)
-    const errorHandler = () =>
-      unshowable(
-        incoming,
-        outgoing,
-        refuse('MALFORMED', { saying: 'the Host header or the request target is malformed' }),
-      )
+    const errorHandler = (error: unknown) =>
+      unshowable(incoming, outgoing, error instanceof RequestError ? refuse('MALFORMED', { saying: BAD_HOST }) : error)
     void getRequestListener(app.fetch, { errorHandler })(incoming, outgoing)
   }
   server.on('request', answer)

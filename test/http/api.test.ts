@@ -21,13 +21,13 @@ const pairs = ([2048, 3072, 4096] as const).map((bits) => ({
   privateKey: generateKeyPairSync('rsa', { modulusLength: bits }).privateKey,
 }))
 
-let it_: TestGateway
+let fixture: TestGateway
 let agent: ReturnType<typeof makeAgent>
 
 beforeAll(async () => {
   const pki = await makePki()
   const rsaKeys = pairs.map(({ name, privateKey }) => ({ name, jwk: privateKey.export({ format: 'jwk' }) }) as TestKey)
-  it_ = await startTestGateway(pki, [
+  fixture = await startTestGateway(pki, [
     aesKey('aes-1'),
     aesKey('aes-2'),
     { ...aesKey('off'), enabled: false },
@@ -40,10 +40,10 @@ beforeAll(async () => {
 
 afterAll(async () => {
   agent.destroy()
-  await it_.stop()
+  await fixture.stop()
 })
 
-const ask = (wanted: Wanted) => send(it_.port, it_.pki, { agent, ...wanted })
+const ask = (wanted: Wanted) => send(fixture.port, fixture.pki, { agent, ...wanted })
 const post = (operation: string, members: object = {}) =>
   ask({ path: `${BASE}/${operation}?${API}`, body: { request_context: CONTEXT, ...members } })
 const wrap = (key: string, alg: string, value: string) => post(`${key}/wrapkey`, { alg, value })
@@ -213,7 +213,8 @@ describe('requests that are refused', () => {
     ['a huge header', { ...json(good), headers: { 'x-large': 'x'.repeat(20_000) } }, 431, 'RequestHeaderFieldsTooLarge'],
   ] // prettier-ignore
 
-  it.each<Row>(rows)('%s', async (...[, wanted, status, code, message]) => {
+  const cases = rows.map(([what, wanted, status, code, message]) => ({ what, wanted, status, code, message }))
+  it.each(cases)('$what', async ({ wanted, status, code, message }) => {
     expectProxyError(await ask(wanted), status, code, message)
   })
 
@@ -245,7 +246,7 @@ describe('requests that are refused', () => {
   ] // prettier-ignore
 
   it.each(rawRows)('%s', async (_what, bytes, status, code) => {
-    const text = await exchangeRaw(it_.port, it_.pki, bytes)
+    const text = await exchangeRaw(fixture.port, fixture.pki, bytes)
     expect(text.split('\r\n')[0]).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
     expect(text.toLowerCase()).toContain('content-type: application/json')
     const error = JSON.parse(text.slice(text.indexOf('\r\n\r\n'))) as Record<string, unknown>
@@ -322,8 +323,8 @@ describe('tolerance', () => {
   it('answers a client that waits for 100 Continue', async () => {
     const body = JSON.stringify({ request_context: CONTEXT })
     const text = await exchangeRaw(
-      it_.port,
-      it_.pki,
+      fixture.port,
+      fixture.pki,
       `POST ${BASE}/info?${API} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n` +
         `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
     )
@@ -334,7 +335,7 @@ describe('tolerance', () => {
     const long = 'L'.repeat(10_000)
     const context = { request_id: long, correlation_id: long, pool_name: long }
     expect((await ask({ path: `${BASE}/info?${API}`, body: { request_context: context } })).status).toBe(200)
-    const record = (await it_.logged('request')).at(-1)
+    const record = (await fixture.logged('request')).at(-1)
     for (const member of ['request_id', 'correlation_id', 'pool_name']) {
       expect(String(record?.[member])).toMatch(/^L{255}…$/)
     }
@@ -344,7 +345,7 @@ describe('tolerance', () => {
 describe('the audit record', () => {
   it('of a success has every field', async () => {
     await wrap('rsa-2048', 'RSA-OAEP-256', b64(DATA_KEY))
-    expect((await it_.logged('request')).at(-1)).toEqual({
+    expect((await fixture.logged('request')).at(-1)).toEqual({
       level: 'info',
       time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as string,
       event: 'request',
@@ -369,7 +370,7 @@ describe('the audit record', () => {
 
   it('of a refusal tells what was asked, by whom, and the inner reason', async () => {
     await unwrap('aes-1', 'A256KW', b64(Buffer.alloc(24)))
-    expect((await it_.logged('request')).at(-1)).toMatchObject({
+    expect((await fixture.logged('request')).at(-1)).toMatchObject({
       key: 'aes-1',
       operation: 'unwrapkey',
       status: 400,
@@ -378,19 +379,23 @@ describe('the audit record', () => {
       correlation_id: 'c-1',
     })
     await wrap('aes-1', 'nonsense', b64(DATA_KEY))
-    expect((await it_.logged('request')).at(-1)).toMatchObject({ status: 400, correlation_id: 'c-1', pool: 'contoso' })
+    expect((await fixture.logged('request')).at(-1)).toMatchObject({
+      status: 400,
+      correlation_id: 'c-1',
+      pool: 'contoso',
+    })
   })
 
   it('is written once for each request, also for those that no route saw', async () => {
-    const before = (await it_.logged('request')).length
+    const before = (await fixture.logged('request')).length
     await ask({ path: '/nowhere' })
-    await exchangeRaw(it_.port, it_.pki, 'hello\r\n\r\n')
+    await exchangeRaw(fixture.port, fixture.pki, 'hello\r\n\r\n')
     await exchangeRaw(
-      it_.port,
-      it_.pki,
+      fixture.port,
+      fixture.pki,
       `POST ${BASE}/info HTTP/1.1\r\nHost: <\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
     )
-    const after = (await it_.logged('request')).slice(before)
+    const after = (await fixture.logged('request')).slice(before)
     expect(after.map(({ status }) => status)).toEqual([404, 400, 400])
   })
 })

@@ -33,6 +33,8 @@ export interface Settings {
   readonly log?: object
   readonly info?: object
   readonly pools?: readonly object[]
+  /** Further files beside the configuration. */
+  readonly files?: Readonly<Record<string, string>>
 }
 
 export type TestKey = Pick<StoredKey, 'name' | 'jwk'> & Partial<StoredKey>
@@ -52,6 +54,7 @@ export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], sett
   await workspace.write('server.pem', pki.server.certificate)
   await workspace.write('server.key', pki.server.key)
   await workspace.write('client-ca.pem', pki.clientCa.certificate)
+  for (const [name, content] of Object.entries(settings.files ?? {})) await workspace.write(name, content)
   const config = {
     listen: { host: '127.0.0.1', port: 0, tls: { certificate: 'server.pem', key: 'server.key' }, ...settings.listen },
     limits: { deadlineMs: 2000, ...settings.limits },
@@ -76,9 +79,10 @@ export async function startTestGateway(
   pki: Pki,
   keys: readonly TestKey[],
   settings: Settings = {},
+  open?: Parameters<typeof startGateway>[1],
 ): Promise<TestGateway> {
   const { workspace, file } = await writeGatewayFiles(pki, keys, settings)
-  const gateway = await startGateway(loadConfig(file, {}))
+  const gateway = await startGateway(loadConfig(file, {}), open)
   const logText = async () => {
     // Lines are written together, at the end of a turn of the event loop.
     await new Promise((resolve) => setTimeout(resolve, 30))

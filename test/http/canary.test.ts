@@ -1,0 +1,115 @@
+import { spawn } from 'node:child_process'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { inspect } from 'node:util'
+import { describe, expect, it, vi } from 'vitest'
+import { loadConfig } from '../../src/config/load.ts'
+import { findCanaries, type Canaries } from '../support/canaries.ts'
+import { PASSPHRASE, writeGatewayFiles, type TestKey } from '../support/gateway.ts'
+import { API, CONTEXT, exchangeRaw, makeAgent, send } from '../support/https.ts'
+import { makePki } from '../support/pki.ts'
+
+const CLI = 'dist/src/cli.js'
+const ALGORITHMS = { 'aes-1': ['A256KW', 'A256KWP'], 'rsa-1': ['RSA-OAEP', 'RSA-OAEP-256'] } as const
+
+const fromJwk = (text: string | undefined) => Buffer.from(text ?? '', 'base64url')
+
+describe('the detector', () => {
+  it.each(['latin1', 'hex', 'base64', 'base64url'] as const)('finds a value in %s, whole or begun', (encoding) => {
+    const secret = randomBytes(48)
+    expect(findCanaries(`x${secret.toString(encoding)}x`, { secret })).not.toEqual([])
+    expect(findCanaries(`x${secret.subarray(0, 16).toString('hex')}x`, { secret })).toEqual(['secret in hex'])
+    expect(findCanaries(inspect(secret), { secret })).toEqual(['secret in spaced hex'])
+    expect(findCanaries(randomBytes(4096).toString('hex'), { secret })).toEqual([])
+  })
+})
+
+describe('a gateway at its most talkative', () => {
+  it('emits no data key, key-encryption key, passphrase or private key', { timeout: 60_000 }, async () => {
+    expect(existsSync(CLI), 'build first: npm run build').toBe(true)
+    const pki = await makePki()
+    const kek = randomBytes(32)
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
+    const keys = [
+      { name: 'aes-1', jwk: { kty: 'oct', k: kek.toString('base64url') } },
+      { name: 'rsa-1', jwk: rsa } as TestKey,
+      { name: 'off', jwk: { kty: 'oct', k: kek.toString('base64url') }, enabled: false },
+    ] as const
+    const { workspace, file } = await writeGatewayFiles(pki, keys, { log: { level: 'debug', destination: 'stdout' } })
+    const dataKeys = Array.from({ length: 8 }, () => randomBytes(32))
+    const canaries: Canaries = {
+      passphrase: Buffer.from(PASSPHRASE),
+      'AES key': kek,
+      ...Object.fromEntries(
+        (['d', 'p', 'q', 'dp', 'dq', 'qi'] as const).map((part) => [`RSA ${part}`, fromJwk(rsa[part])]),
+      ),
+      'server key': Buffer.from(pki.server.key),
+      'server key (DER)': fromPem(pki.server.key),
+      ...Object.fromEntries(dataKeys.map((dataKey, index) => [`data key ${index}`, dataKey])),
+    }
+
+    const child = spawn(process.execPath, [CLI, 'serve', '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let emitted = ''
+    child.stdout.on('data', (chunk: Buffer) => (emitted += chunk.toString('latin1')))
+    child.stderr.on('data', (chunk: Buffer) => (emitted += chunk.toString('latin1')))
+    const port = await vi.waitFor(() => Number(/"port":(\d+)/.exec(emitted)?.[1] ?? expect.fail()), 10_000)
+    const agent = makeAgent(pki)
+
+    const post = (path: string, members: object) =>
+      send(port, pki, {
+        agent,
+        path: `/azureekm/contoso/${path}?${API}`,
+        body: { request_context: CONTEXT, ...members },
+      })
+    let due = 0
+    const note = (text: string) => (emitted += `${text}\n`)
+    for (const [index, dataKey] of dataKeys.entries()) {
+      for (const [key, algorithms] of Object.entries(ALGORITHMS)) {
+        const alg = algorithms[index % 2] ?? ''
+        const value = dataKey.toString('base64url')
+        const wrapped = await post(`${key}/wrapkey`, { alg, value })
+        note(wrapped.text)
+        const unwrapped = await post(`${key}/unwrapkey`, { alg, value: wrapped.json['value'] })
+        // The one place where a data key belongs.
+        if (unwrapped.json['value'] === value) due += 1
+        else note(unwrapped.text)
+
+        // Data keys and wrapped ones where they do not belong, and everything that can be wrong around them.
+        note((await post(`${key}/unwrapkey`, { alg, value })).text)
+        note((await post(`${key}/wrapkey`, { alg: value, value })).text)
+        note((await post(`${key}/wrapkey`, { alg, value: `${value}=` })).text)
+        note((await post(`${key}/wrapkey`, { alg, value: [value] })).text)
+        note((await post(`${key}/wrapkey`, { alg, value, request_context: { [value]: value } })).text)
+        note((await post(`off/wrapkey`, { alg: 'A256KW', value })).text)
+        note((await post(`nobody/wrapkey`, { alg, value })).text)
+        note(
+          (
+            await send(port, pki, {
+              agent,
+              path: `/azureekm/contoso/${key}/wrapkey?${API}`,
+              body: `{"value":"${value}"`,
+            })
+          ).text,
+        )
+        note((await send(port, pki, { agent, path: `/azureekm/contoso/${key}/wrapkey?${API}`, body: value })).text)
+        note(await exchangeRaw(port, pki, `POST /x HTTP/1.1\r\nHost: <\r\nConnection: close\r\n\r\n${value}`))
+        note(await exchangeRaw(port, pki, `${dataKey.toString('hex')}\r\n\r\n`))
+      }
+    }
+    expect(due).toBe(16)
+    note(await readFile(`/proc/${child.pid}/cmdline`, 'utf8'))
+    agent.destroy()
+    child.kill('SIGTERM')
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0)
+
+    const config = loadConfig(file, {})
+    note(inspect(config, { depth: null, showHidden: true, maxArrayLength: null }))
+    note(JSON.stringify(config))
+    expect(emitted.match(/"event":"request"/g)?.length).toBeGreaterThan(150)
+    expect(findCanaries(emitted, canaries)).toEqual([])
+    await workspace.remove()
+  })
+})
+
+const fromPem = (pem: string) => Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64')

@@ -1,0 +1,146 @@
+import { randomBytes, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { Credentials } from '../../src/config/credentials.ts'
+import { openLog, type Log } from '../../src/telemetry/log.ts'
+import { CHAIN_FORGOTTEN, type Client } from '../../src/tls/client.ts'
+import { Listener } from '../../src/tls/listener.ts'
+import { Trust } from '../../src/tls/trust.ts'
+import { aesKey, startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { API, CONTEXT, openSocket, tlsOptions } from '../support/https.ts'
+import { issue, makeClientBehindIntermediate, makePki, type Identity, type Pki } from '../support/pki.ts'
+
+let pki: Pki
+let fixture: TestGateway
+
+beforeAll(async () => {
+  pki = await makePki()
+  fixture = await startTestGateway(pki, [aesKey('aes-1')])
+})
+
+afterAll(() => fixture.stop())
+
+const payload = JSON.stringify({ request_context: CONTEXT })
+
+async function info(socket: TLSSocket): Promise<string> {
+  socket.write(
+    `POST /azureekm/contoso/info?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${payload.length}\r\n\r\n${payload}`,
+  )
+  const [chunk] = (await once(socket, 'data')) as [Buffer]
+  return chunk.toString()
+}
+
+describe('the handshake', () => {
+  it.each(['TLS_AES_256_GCM_SHA384', 'TLS_AES_128_GCM_SHA256'])('takes TLS 1.3 with %s', async (ciphers) => {
+    const socket = await openSocket(fixture.port, pki, { ciphers })
+    expect([socket.getProtocol(), socket.getCipher().name]).toEqual(['TLSv1.3', ciphers])
+    expect(await info(socket)).toMatch(/^HTTP\/1\.1 200 /)
+    socket.destroy()
+  })
+
+  const refused: readonly (readonly [string, ConnectionOptions, string])[] = [
+    ['TLS 1.2', { maxVersion: 'TLSv1.2' }, 'ERR_SSL_UNSUPPORTED_PROTOCOL'],
+    ['the third suite of TLS 1.3', { ciphers: 'TLS_CHACHA20_POLY1305_SHA256' }, 'ERR_SSL_NO_SHARED_CIPHER'],
+    ['HTTP/2 alone', { ALPNProtocols: ['h2'] }, 'ERR_SSL_NO_APPLICATION_PROTOCOL'],
+  ]
+  it.each(refused)('does not take %s, and says so once in the log', async (_what, options, reason) => {
+    const before = (await fixture.logged('tls_handshake_failed')).length
+    await expect(openSocket(fixture.port, pki, options)).rejects.toThrow()
+    const failures = (await fixture.logged('tls_handshake_failed')).slice(before)
+    expect(failures).toEqual([expect.objectContaining({ reason, remote_address: '127.0.0.1' })])
+  })
+
+  it('offers HTTP/1.1 by ALPN', async () => {
+    const socket = await openSocket(fixture.port, pki, { ALPNProtocols: ['h2', 'http/1.1'] })
+    expect(socket.alpnProtocol).toBe('http/1.1')
+    socket.destroy()
+  })
+})
+
+describe('an idle connection', () => {
+  it('outlives the heartbeat that Node.js would cut off', async () => {
+    const socket = await openSocket(fixture.port, pki)
+    expect(await info(socket)).toMatch(/^HTTP\/1\.1 200 /)
+    await setTimeout(7000)
+    expect(await info(socket)).toMatch(/^HTTP\/1\.1 200 /)
+    expect(fixture.gateway.port).toBe(socket.remotePort)
+    socket.destroy()
+  })
+})
+
+describe('listeners that share their ticket keys', () => {
+  const closers: (() => Promise<void>)[] = []
+  let log: Log
+  afterEach(async () => {
+    for (const close of closers.splice(0)) await close()
+  })
+
+  async function start(ticketKeys: Buffer, roots: readonly X509Certificate[]) {
+    log = await openLog({ level: 'error', destination: fixture.workspace.path('listener.log') })
+    const listener = new Listener({
+      host: '127.0.0.1',
+      port: 0,
+      credentials: new Credentials({ cert: Buffer.from(pki.server.certificate), key: Buffer.from(pki.server.key) }),
+      clientAuth: 'required',
+      trust: new Trust(roots, []),
+      idleConnectionMs: 1000,
+      log,
+      ticketKeys,
+    })
+    const port = await listener.listen()
+    closers.push(async () => {
+      listener.stopAccepting()
+      listener.closeConnections()
+      await log.close()
+    })
+    const clients: Client[] = []
+    listener.server.on('secureConnection', (socket) => {
+      clients.push(listener.clientOf(socket))
+      socket.write('hello')
+    })
+    return { port, clients }
+  }
+
+  async function visit(port: number, identity: Identity, session?: Buffer) {
+    const socket = connect({ host: 'localhost', port, ...tlsOptions(pki, identity), ...(session && { session }) })
+    const ticket = once(socket, 'session') as Promise<[Buffer]>
+    await once(socket, 'data')
+    // A server that has just changed its ticket keys may send no ticket.
+    const [offered] = await Promise.race([ticket, setTimeout(200, [undefined] as const)])
+    const resumed = socket.isSessionReused()
+    socket.destroy()
+    return { resumed, session: offered }
+  }
+
+  it('recover by a full handshake where a resumed chain is not known, without a loop', async () => {
+    const keys = randomBytes(48)
+    const root = new X509Certificate(pki.clientCa.certificate)
+    const client = await makeClientBehindIntermediate(pki.clientCa)
+    const first = await start(keys, [root])
+    const second = await start(keys, [root])
+    const { session } = await visit(first.port, client)
+    expect(await visit(second.port, client, session)).toMatchObject({ resumed: true })
+    expect(second.clients.at(-1)?.refusal).toBe(CHAIN_FORGOTTEN)
+    const third = await visit(second.port, client, session)
+    expect(third.resumed).toBe(false)
+    expect(second.clients.at(-1)?.verified?.roots.size).toBe(1)
+    await visit(second.port, client, third.session)
+    expect(second.clients.at(-1)).toMatchObject({ audit: { tls_resumed: true }, verified: {} })
+  })
+
+  it('do not resume a session that began under other roots', async () => {
+    const keys = randomBytes(48)
+    const root = new X509Certificate(pki.clientCa.certificate)
+    const other = new X509Certificate((await issue({ commonName: 'another root', usage: 'authority' })).certificate)
+    const before = await start(keys, [root, other])
+    const after = await start(keys, [other])
+    const { session } = await visit(before.port, pki.client)
+    expect(session).toBeInstanceOf(Buffer)
+    expect(before.clients.at(-1)?.verified).toBeDefined()
+    expect(await visit(after.port, pki.client, session)).toMatchObject({ resumed: false })
+    expect(after.clients.at(-1)?.refusal).toBe('UNABLE_TO_VERIFY_LEAF_SIGNATURE')
+  })
+})
