@@ -16,6 +16,7 @@ export interface Gateway {
   /** The port it listens on, which the system chose if the configuration says 0. */
   readonly port: number
   readonly log: Log
+  readonly requestsUnderWay: number
   /**
    * Takes no new connections, refuses new requests with 503, waits for those under way as long as the configuration
    * allows, and lets go of everything. Resolves with how many requests were cut off.
@@ -91,6 +92,9 @@ async function listen(
   return {
     port: actualPort,
     log,
+    get requestsUnderWay() {
+      return requests.underWay
+    },
     drain: async () => {
       draining = true
       log.info('draining', { requests: requests.underWay })

@@ -107,19 +107,28 @@ function parserRefusal(code: string): ProxyError {
 
 class RequestCount implements Requests {
   readonly #current = new Map<object, ServerResponse>()
+  readonly #watched = new WeakSet<object>()
   #onNone: (() => void) | undefined
 
   get underWay(): number {
     return this.#current.size
   }
 
-  /** HTTP/1.1 answers in order: a connection has one request that is being answered. */
+  /** HTTP/1.1 answers in order: a connection has one request that is being answered, and others may wait behind it. */
   begin(socket: Socket, outgoing: ServerResponse): void {
     this.#current.set(socket, outgoing)
     outgoing.once('close', () => {
-      if (this.#current.get(socket) === outgoing) this.#current.delete(socket)
-      if (this.#current.size === 0) this.#onNone?.()
+      if (this.#current.get(socket) === outgoing) this.#end(socket)
     })
+    if (this.#watched.has(socket)) return
+    this.#watched.add(socket)
+    // A reply that still waits behind another when its connection dies is never told so.
+    socket.once('close', () => this.#end(socket))
+  }
+
+  #end(socket: object): void {
+    this.#current.delete(socket)
+    if (this.#current.size === 0) this.#onNone?.()
   }
 
   currentOf(socket: object): ServerResponse | undefined {

@@ -139,6 +139,35 @@ describe('a client that goes away', () => {
   })
 })
 
+describe('requests one behind the other on a connection', () => {
+  const request = (body: string) =>
+    `POST /azureekm/contoso/aes-1/wrapkey?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+    `Content-Length: ${body.length}\r\n\r\n${body}`
+  const body = JSON.stringify({ request_context: CONTEXT, alg: 'A256KWP', value: VALUE })
+
+  it('are answered in order, and what is not HTTP behind them spoils no answer', async () => {
+    const socket = await openSocket(fixture.port, fixture.pki)
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    socket.write(`${request(body)}${request('{}')}`)
+    await vi.waitFor(() => expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400']))
+    adapter.fault = { delayMs: 50 }
+    text = ''
+    socket.write(`${request(body)}nonsense\r\n\r\n`)
+    await once(socket, 'close')
+    expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200'])
+  })
+
+  it('leave nothing under way when their connection dies', async () => {
+    adapter.fault = { delayMs: 50 }
+    const socket = await openSocket(fixture.port, fixture.pki)
+    socket.write(`${request(body)}${request(body)}`)
+    await vi.waitFor(() => expect(adapter.calls.filter((name) => name === 'wrap')).toHaveLength(2))
+    socket.destroy()
+    await vi.waitFor(() => expect(fixture.gateway.requestsUnderWay).toBe(0))
+  })
+})
+
 describe('key descriptions', () => {
   it('are remembered for wrap and unwrap, and asked anew by metadata', async () => {
     await call('metadata')
