@@ -58,16 +58,12 @@ async function listen(
 ): Promise<Gateway> {
   const { host, port, tls, clientAuth } = config.listen
   const { deadlineMs, maxBodyBytes, idleConnectionMs, drainMs } = config.limits
-  const allowed = config.pools.flatMap(({ clients }) => clients)
   const listener = new Listener({
     host,
     port,
     credentials: tls,
     clientAuth,
-    trust: new Trust(
-      allowed.flatMap(({ roots }) => roots),
-      allowed.flatMap(({ intermediates }) => intermediates),
-    ),
+    trust: new Trust(config.pools.flatMap(({ clients }) => clients)),
     idleConnectionMs,
     log,
   })

@@ -18,6 +18,9 @@ export interface Client {
 /** A resumed session whose chain nobody remembers; a full handshake puts it right. */
 export const CHAIN_FORGOTTEN = 'CHAIN_FORGOTTEN'
 
+/** A certificate that OpenSSL verified, but by an issuing CA that Node.js does not show (nodejs/node#65579). */
+export const CHAIN_HIDDEN = 'CHAIN_HIDDEN'
+
 /** Must be called before anything else asks the socket for its peer's certificate. */
 export function identifyClient(socket: TLSSocket, trust: Trust): Client {
   const resumed = socket.isSessionReused()
@@ -35,7 +38,7 @@ export function identifyClient(socket: TLSSocket, trust: Trust): Client {
   }
   if (!socket.authorized) return { audit, refusal: String(socket.authorizationError) }
   const roots = trust.rootsOf(leaf, resumed ? [] : chainOf(peer))
-  if (roots.size === 0) return { audit, refusal: CHAIN_FORGOTTEN }
+  if (roots.size === 0) return { audit, refusal: resumed ? CHAIN_FORGOTTEN : CHAIN_HIDDEN }
   return { audit, verified: { commonName, roots }, expires: Date.parse(leaf.validTo) }
 }
 

@@ -6,7 +6,7 @@ import { OperatorError, systemCode } from '../../adapters/contract/index.ts'
 import type { Credentials } from '../config/credentials.ts'
 import { writeHandshakeFailure } from '../telemetry/audit.ts'
 import type { Log } from '../telemetry/log.ts'
-import { anonymousClient, CHAIN_FORGOTTEN, identifyClient, type Client } from './client.ts'
+import { anonymousClient, CHAIN_FORGOTTEN, CHAIN_HIDDEN, identifyClient, type Client } from './client.ts'
 import type { Trust } from './trust.ts'
 
 /** The suites of the EKM Proxy API, and no other. */
@@ -34,6 +34,7 @@ export class Listener {
   readonly server: Server
   readonly #options: ListenerOptions
   readonly #clients = new WeakMap<object, Client>()
+  #warned = false
 
   constructor(options: ListenerOptions) {
     this.#options = options
@@ -100,7 +101,19 @@ export class Listener {
     const client = clientAuth === 'required' ? identifyClient(socket, trust) : anonymousClient(socket)
     // Other tickets of that time would fail the same way: with new keys, the next connection is a full handshake.
     if (client.refusal === CHAIN_FORGOTTEN) this.server.setTicketKeys(randomBytes(TICKET_KEY_BYTES))
+    if (client.refusal === CHAIN_HIDDEN) this.#warnOfHiddenChain()
     this.#clients.set(socket, client)
+  }
+
+  #warnOfHiddenChain(): void {
+    if (this.#warned) return
+    this.#warned = true
+    this.#options.log.warn('client_chain_hidden', {
+      node: process.version,
+      message:
+        'pools trust different roots, and this version of Node.js hides the CA certificates that clients send ' +
+        '(nodejs/node#65579): add the issuing CA to caCertificates, or use another version',
+    })
   }
 }
 

@@ -4,10 +4,18 @@ import { createHash, type X509Certificate } from 'node:crypto'
 const MAX_LEARNED = 1000
 const MAX_PATH_LENGTH = 8
 
+/** What one entry of an allow-list trusts. */
+export interface TrustedCas {
+  readonly roots: readonly X509Certificate[]
+  /** Issuing CAs, known beforehand. */
+  readonly intermediates: readonly X509Certificate[]
+}
+
 /**
- * The certificates that client certificates are traced back to. OpenSSL verifies a chain against all roots together; this
- * tells which of the roots it leads to, also on a resumed session, where only the client's own certificate is left to
- * look at: the issuing CAs that clients once sent, and OpenSSL verified, are remembered for that.
+ * The certificates that client certificates are traced back to. OpenSSL verifies a chain against the roots of all entries
+ * together. Where all entries trust the same roots, that is the answer. Where they differ, this tells which of the roots a
+ * certificate leads to, also on a resumed session, where only the client's own certificate is left to look at: the issuing
+ * CAs that clients once sent, and OpenSSL verified, are remembered for that.
  */
 export class Trust {
   /** Every trusted certificate, for OpenSSL. */
@@ -17,26 +25,31 @@ export class Trust {
    * quietly replaced by a full handshake.
    */
   readonly sessionContext: string
-  readonly #roots = new Set<string>()
+  readonly #roots: ReadonlySet<string>
+  readonly #uniform: boolean
   readonly #bySubject = new Map<string, X509Certificate[]>()
   readonly #known = new Set<string>()
   #learned = 0
 
-  constructor(roots: readonly X509Certificate[], intermediates: readonly X509Certificate[]) {
-    const all = [...roots, ...intermediates]
-    for (const root of roots) this.#roots.add(root.fingerprint256)
-    for (const certificate of all) this.#remember(certificate)
-    this.ca = all.map((certificate) => certificate.toString())
+  constructor(entries: readonly TrustedCas[]) {
+    const rootSets = entries.map(({ roots }) => new Set(roots.map((root) => root.fingerprint256)))
+    this.#roots = new Set(rootSets.flatMap((fingerprints) => [...fingerprints]))
+    this.#uniform = rootSets.every(({ size }) => size === this.#roots.size)
+    for (const { roots, intermediates } of entries) {
+      for (const certificate of [...roots, ...intermediates]) this.#remember(certificate)
+    }
+    this.ca = [...this.#bySubject.values()].flat().map((certificate) => certificate.toString())
     const fingerprints = [...this.#roots].sort().join()
     this.sessionContext = createHash('sha256').update(fingerprints).digest('hex').slice(0, 32)
   }
 
   /**
-   * The fingerprints of all roots that `leaf` leads to.
+   * The fingerprints of all roots that `leaf`, which OpenSSL has verified, leads to.
    *
-   * @param sent what came with it, at a full handshake that OpenSSL has verified; empty on a resumed session
+   * @param sent what came with it at a full handshake; empty on a resumed session
    */
   rootsOf(leaf: X509Certificate, sent: readonly X509Certificate[], now = Date.now()): ReadonlySet<string> {
+    if (this.#uniform) return this.#roots
     const found = new Set<string>()
     const climb = (certificate: X509Certificate, path: readonly X509Certificate[]) => {
       if (this.#roots.has(certificate.fingerprint256)) {

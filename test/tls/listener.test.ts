@@ -5,12 +5,19 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Credentials } from '../../src/config/credentials.ts'
 import { openLog, type Log } from '../../src/telemetry/log.ts'
-import { CHAIN_FORGOTTEN, type Client } from '../../src/tls/client.ts'
+import { CHAIN_FORGOTTEN, CHAIN_HIDDEN, type Client } from '../../src/tls/client.ts'
 import { Listener } from '../../src/tls/listener.ts'
 import { Trust } from '../../src/tls/trust.ts'
 import { aesKey, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, openSocket, tlsOptions } from '../support/https.ts'
-import { issue, makeClientBehindIntermediate, makePki, type Identity, type Pki } from '../support/pki.ts'
+import {
+  issue,
+  makeClientBehindIntermediate,
+  makePki,
+  sentChainsAreVisible,
+  type Identity,
+  type Pki,
+} from '../support/pki.ts'
 
 let pki: Pki
 let fixture: TestGateway
@@ -78,14 +85,14 @@ describe('listeners that share their ticket keys', () => {
     for (const close of closers.splice(0)) await close()
   })
 
-  async function start(ticketKeys: Buffer, roots: readonly X509Certificate[]) {
+  async function start(ticketKeys: Buffer, ...rootSets: readonly X509Certificate[][]) {
     log = await openLog({ level: 'error', destination: fixture.workspace.path('listener.log') })
     const listener = new Listener({
       host: '127.0.0.1',
       port: 0,
       credentials: new Credentials({ cert: Buffer.from(pki.server.certificate), key: Buffer.from(pki.server.key) }),
       clientAuth: 'required',
-      trust: new Trust(roots, []),
+      trust: new Trust(rootSets.map((roots) => ({ roots, intermediates: [] }))),
       idleConnectionMs: 1000,
       log,
       ticketKeys,
@@ -118,17 +125,32 @@ describe('listeners that share their ticket keys', () => {
   it('recover by a full handshake where a resumed chain is not known, without a loop', async () => {
     const keys = randomBytes(48)
     const root = new X509Certificate(pki.clientCa.certificate)
+    const other = new X509Certificate((await issue({ commonName: 'another root', usage: 'authority' })).certificate)
     const client = await makeClientBehindIntermediate(pki.clientCa)
-    const first = await start(keys, [root])
-    const second = await start(keys, [root])
+    const visible = await sentChainsAreVisible()
+    const first = await start(keys, [root], [other])
+    const second = await start(keys, [root], [other])
     const { session } = await visit(first.port, client)
     expect(await visit(second.port, client, session)).toMatchObject({ resumed: true })
     expect(second.clients.at(-1)?.refusal).toBe(CHAIN_FORGOTTEN)
     const third = await visit(second.port, client, session)
     expect(third.resumed).toBe(false)
-    expect(second.clients.at(-1)?.verified?.roots.size).toBe(1)
+    expect(second.clients.at(-1)?.refusal).toBe(visible ? undefined : CHAIN_HIDDEN)
+    if (!visible) return
+    expect(second.clients.at(-1)?.verified?.roots).toEqual(new Set([root.fingerprint256]))
     await visit(second.port, client, third.session)
     expect(second.clients.at(-1)).toMatchObject({ audit: { tls_resumed: true }, verified: {} })
+  })
+
+  it('need no chain where every pool trusts the same roots', async () => {
+    const keys = randomBytes(48)
+    const root = new X509Certificate(pki.clientCa.certificate)
+    const client = await makeClientBehindIntermediate(pki.clientCa)
+    const first = await start(keys, [root], [root])
+    const second = await start(keys, [root])
+    const { session } = await visit(first.port, client)
+    expect(await visit(second.port, client, session)).toMatchObject({ resumed: true })
+    for (const { clients } of [first, second]) expect(clients.at(-1)?.verified).toBeDefined()
   })
 
   it('do not resume a session that began under other roots', async () => {
