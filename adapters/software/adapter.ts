@@ -28,6 +28,7 @@ export class SoftwareAdapter implements KeyAdapter {
   /** Versions that could not be read, so that each is reported once. */
   readonly #refused = new Map<string, FileVersion>()
   #timer: NodeJS.Timeout | undefined
+  #refreshing: Promise<void> | undefined
   #directoryLost = false
   #closed = false
 
@@ -71,6 +72,8 @@ export class SoftwareAdapter implements KeyAdapter {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
+    // A refresh under way would put keys back.
+    await this.#refreshing
     this.#keys.clear()
   }
 
@@ -93,7 +96,7 @@ export class SoftwareAdapter implements KeyAdapter {
 
   #scheduleRefresh(): void {
     this.#timer = setTimeout(() => {
-      void this.#refresh().finally(() => {
+      this.#refreshing = this.#refresh().finally(() => {
         if (!this.#closed) this.#scheduleRefresh()
       })
     }, REFRESH_MS)
@@ -111,12 +114,14 @@ export class SoftwareAdapter implements KeyAdapter {
       return
     }
     this.#directoryLost = false
+    if (this.#closed) return
     for (const name of this.#keys.keys()) {
       if (versions.has(name)) continue
       this.#keys.delete(name)
       this.#report('warn', 'key_removed', { key: name })
     }
     for (const [name, version] of versions) {
+      if (this.#closed) return
       if (this.#keys.get(name)?.version === version || this.#refused.get(name) === version) continue
       try {
         await this.#load(name, version)

@@ -19,6 +19,8 @@ export function aesWrap(key: KeyObject, mode: AesKeyWrapMode, plaintext: Uint8Ar
 
 /** Unwraps; `undefined` for a wrong length, padding, integrity value or key. */
 export function aesUnwrap(key: KeyObject, mode: AesKeyWrapMode, wrapped: Uint8Array): Uint8Array | undefined {
+  // To OpenSSL an empty update is no work, not a failure: it would answer with an empty plaintext.
+  if (wrapped.length === 0) return undefined
   const decipher = createDecipheriv(cipherName(key, mode), key, initialValue[mode])
   try {
     return decipher.update(wrapped)

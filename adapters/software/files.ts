@@ -2,20 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { link, open, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { OperatorError } from '../contract/index.ts'
+import { OperatorError, systemCode } from '../contract/index.ts'
 
 const PRIVATE_FILE = 0o600
 const OTHERS = 0o077
 const MAX_FILE_BYTES = 64 * 1024
 
-/** The `code` of a Node.js system error, e.g. `ENOENT`. */
-export const systemCode = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-
 /** Reads a file that only its owner may read; refuses any other, and anything that is not a small regular file. */
 export async function readPrivateFile(path: string): Promise<string> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
-    throw new OperatorError('FILE_UNREADABLE', `${path} cannot be read (${systemCode(error) ?? 'unknown error'})`)
+    throw unreadable(path, error)
   })
   try {
     const stats = await handle.stat()
@@ -40,11 +36,25 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/** What an operator can do something about, in place of a bare system error. */
+export const unreadable = (path: string, error: unknown): OperatorError =>
+  new OperatorError('FILE_UNREADABLE', `${path} cannot be read (${systemCode(error)})`)
+
+export const unwritable = (path: string, error: unknown): OperatorError =>
+  new OperatorError('FILE_UNWRITABLE', `${path} cannot be written (${systemCode(error)})`)
+
 /**
  * Writes a whole file or nothing: to a temporary file, synced, then moved into place in one step. A crash at any moment
  * leaves the old file or the new one. `create` never touches a file that is there and then rejects with `EEXIST`.
  */
 export async function writePrivateFile(path: string, text: string, mode: 'create' | 'replace'): Promise<void> {
+  await writeWhole(path, text, mode).catch((error: unknown) => {
+    if (mode === 'create' && systemCode(error) === 'EEXIST') throw error
+    throw unwritable(path, error)
+  })
+}
+
+async function writeWhole(path: string, text: string, mode: 'create' | 'replace'): Promise<void> {
   const temporary = join(dirname(path), `.${randomBytes(8).toString('hex')}.tmp`)
   const handle = await open(temporary, 'wx', PRIVATE_FILE)
   try {

@@ -62,9 +62,10 @@ function fromJwk(text: string): PrivateJwk {
   try {
     const jwk = v.parse(privateJwkSchema, JSON.parse(text))
     // Through a key object and back, so that the stored members have their one canonical spelling.
-    return jwk.kty === 'oct'
-      ? { kty: 'oct', k: canonical(jwk.k) }
-      : exportJwk(createPrivateKey({ key: jwk, format: 'jwk' }))
+    if (jwk.kty === 'RSA') return exportJwk(createPrivateKey({ key: jwk, format: 'jwk' }))
+    // Node.js skips what is not base64url, and a mistyped key would become another key.
+    if (canonical(jwk.k) === jwk.k) return jwk
+    throw new TypeError('k is not base64url')
   } catch {
     throw invalid('the JWK is not a private key: an oct key needs k, an RSA key n, e, d, p, q, dp, dq and qi')
   }
@@ -80,6 +81,26 @@ function fromPem(text: string): PrivateJwk {
 
 const exportJwk = (key: KeyObject): PrivateJwk => v.parse(privateJwkSchema, key.export({ format: 'jwk' }))
 
+/**
+ * RFC 8017 §3.2. A round trip alone does not show it: OpenSSL falls back from the factors to d and back, so that a key
+ * with either of them wrong still works here, slowly, and nowhere else. An exponent of 1 would encrypt nothing.
+ */
+function partsBelongTogether(jwk: PrivateJwk & { kty: 'RSA' }): boolean {
+  const integer = (text: string) => BigInt('0x0' + Buffer.from(text, 'base64url').toString('hex'))
+  const [n, e, d, p, q] = [integer(jwk.n), integer(jwk.e), integer(jwk.d), integer(jwk.p), integer(jwk.q)]
+  return (
+    p > 1n &&
+    q > 1n &&
+    p * q === n &&
+    e >= 3n &&
+    (e * d) % (p - 1n) === 1n &&
+    (e * d) % (q - 1n) === 1n &&
+    integer(jwk.dp) === d % (p - 1n) &&
+    integer(jwk.dq) === d % (q - 1n) &&
+    (integer(jwk.qi) * q) % p === 1n
+  )
+}
+
 /** A key whose parts do not belong together would wrap data that nothing can unwrap. */
 async function assertWorkingPair(jwk: PrivateJwk & { kty: 'RSA' }): Promise<void> {
   try {
@@ -89,7 +110,7 @@ async function assertWorkingPair(jwk: PrivateJwk & { kty: 'RSA' }): Promise<void
     const sample = randomBytes(32)
     const options = { key: publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }
     const opened = await subtle.decrypt(algorithm, privateKey, publicEncrypt(options, sample))
-    if (sample.equals(new Uint8Array(opened))) return
+    if (sample.equals(new Uint8Array(opened)) && partsBelongTogether(jwk)) return
   } catch {
     // Falls through to the one refusal below: OpenSSL's own words would not help the operator.
   }

@@ -1,12 +1,20 @@
 import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { OperatorError } from '../contract/index.ts'
-import { readPrivateFile, systemCode, writePrivateFile } from './files.ts'
+import { isKeyName, KEY_NAME_RULE, OperatorError, systemCode } from '../contract/index.ts'
+import { readPrivateFile, unreadable, unwritable, writePrivateFile } from './files.ts'
 import type { SoftwareOptions } from './options.ts'
 import { defaultCost, isSaneCost, newSalt, stretch, type ScryptCost, type StoreKey } from './passphrase.ts'
 import { seal, unseal } from './sealed.ts'
-import { assertKeyName, decodeKeyFile, encodeKeyFile, keyFileName, keyNameOf, type StoredKey } from './stored-key.ts'
+import {
+  assertKeyName,
+  decodeKeyFile,
+  encodeKeyFile,
+  keyFileName,
+  keyNameOf,
+  parseJson,
+  type StoredKey,
+} from './stored-key.ts'
 
 const HEADER_FILE = 'store.json'
 const FORMAT = 'ekm-gateway software key store'
@@ -59,10 +67,12 @@ export class KeyStore {
 
   /** Opens a store, or makes an empty one where there is no directory or an empty one. */
   static async openOrCreate(options: SoftwareOptions, cost: ScryptCost = defaultCost): Promise<KeyStore> {
-    await mkdir(options.directory, { recursive: true, mode: 0o700 })
+    await mkdir(options.directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw unwritable(options.directory, error)
+    })
     await assertPrivateDirectory(options.directory)
     const path = join(options.directory, HEADER_FILE)
-    const files = await readdir(options.directory)
+    const files = await listDirectory(options.directory)
     if (!files.includes(HEADER_FILE)) {
       const orphan = files.find((file) => keyNameOf(file) !== undefined)
       if (orphan !== undefined) {
@@ -79,7 +89,13 @@ export class KeyStore {
         scrypt: { N: cost.N, r: cost.r, p: cost.p, salt: Buffer.from(salt).toString('base64url') },
         check: await seal(new TextEncoder().encode(FORMAT), CHECK, storeKey),
       }
-      await writePrivateFile(path, JSON.stringify(header, undefined, 2) + '\n', 'create')
+      try {
+        await writePrivateFile(path, JSON.stringify(header, undefined, 2) + '\n', 'create')
+        return new KeyStore(options.directory, storeKey)
+      } catch (error) {
+        // Somebody else has just made the store: theirs it is.
+        if (systemCode(error) !== 'EEXIST') throw error
+      }
     }
     return KeyStore.open(options)
   }
@@ -87,17 +103,20 @@ export class KeyStore {
   /** Every key file's name and version; cheap enough to call each second. */
   async versions(): Promise<Map<string, FileVersion>> {
     const versions = new Map<string, FileVersion>()
-    for (const file of await readdir(this.directory)) {
+    for (const file of await listDirectory(this.directory)) {
       const name = keyNameOf(file)
       if (name === undefined) continue
-      const stats = await stat(join(this.directory, file), { bigint: true }).catch(goneIsUndefined)
-      if (stats) versions.set(name, [stats.ino, stats.size, stats.mode, stats.mtimeNs, stats.ctimeNs].join())
+      const version = await fileVersion(join(this.directory, file))
+      if (version !== undefined) versions.set(name, version)
     }
     return versions
   }
 
   async read(name: string): Promise<StoredKey> {
-    const path = this.#path(name)
+    const path = join(this.directory, keyFileName(name))
+    if (!isKeyName(name)) {
+      throw new OperatorError('KEY_FILE_INVALID', `${path} is not named after a key: a name has ${KEY_NAME_RULE}`)
+    }
     return decodeKeyFile(await readPrivateFile(path), name, path, this.#storeKey)
   }
 
@@ -126,7 +145,10 @@ export class KeyStore {
 }
 
 async function assertPrivateDirectory(directory: string): Promise<void> {
-  const stats = await stat(directory).catch(goneIsUndefined)
+  const stats = await stat(directory).catch((error: unknown) => {
+    if (systemCode(error) !== 'ENOENT') throw unreadable(directory, error)
+    return undefined
+  })
   if (!stats?.isDirectory()) {
     throw new OperatorError(
       'STORE_MISSING',
@@ -138,15 +160,17 @@ async function assertPrivateDirectory(directory: string): Promise<void> {
   }
 }
 
-function goneIsUndefined(error: unknown): undefined {
-  if (systemCode(error) !== 'ENOENT') throw error
-  return undefined
-}
+const listDirectory = (directory: string): Promise<string[]> =>
+  readdir(directory).catch((error: unknown) => {
+    throw unreadable(directory, error)
+  })
 
-function parseJson(text: string): unknown {
+/** `undefined` for a file that has gone. One that cannot be looked at has a version too: reading it will say why. */
+async function fileVersion(path: string): Promise<FileVersion | undefined> {
   try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
+    const { ino, size, mode, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
+    return [ino, size, mode, mtimeNs, ctimeNs].join()
+  } catch (error) {
+    return systemCode(error) === 'ENOENT' ? undefined : `cannot be looked at: ${systemCode(error)}`
   }
 }

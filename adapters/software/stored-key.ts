@@ -43,7 +43,8 @@ const envelopeSchema = v.intersect([
   }),
 ])
 
-const toNumericDate = (date: Date) => Math.floor(date.getTime() / 1000)
+// A NumericDate has whole seconds here: rounded so that a key is never usable outside of the dates it was given.
+const toNumericDate = (date: Date, round: (seconds: number) => number = Math.floor) => round(date.getTime() / 1000)
 const fromNumericDate = (seconds: number) => new Date(seconds * 1000)
 
 /** The modulus length of a JWK in bits, or the key length of an `oct` one. */
@@ -81,7 +82,7 @@ export async function encodeKeyFile(key: StoredKey, storeKey: StoreKey): Promise
     kid: key.name,
     enabled: key.enabled,
     iat: toNumericDate(key.created),
-    ...(key.notBefore && { nbf: toNumericDate(key.notBefore) }),
+    ...(key.notBefore && { nbf: toNumericDate(key.notBefore, Math.ceil) }),
     ...(key.expires && { exp: toNumericDate(key.expires) }),
   }
   const payload = new TextEncoder().encode(JSON.stringify(envelope))
@@ -98,7 +99,7 @@ export async function decodeKeyFile(text: string, name: string, path: string, st
     )
   }
   try {
-    const parsed = v.safeParse(envelopeSchema, JSON.parse(new TextDecoder().decode(payload)))
+    const parsed = v.safeParse(envelopeSchema, parseJson(new TextDecoder().decode(payload)))
     if (!parsed.success || parsed.output.kid !== name || !isServable(parsed.output)) {
       throw new OperatorError('KEY_FILE_INVALID', `${path} holds a key that this version cannot serve`)
     }
@@ -113,5 +114,14 @@ export async function decodeKeyFile(text: string, name: string, path: string, st
     }
   } finally {
     payload.fill(0)
+  }
+}
+
+/** `undefined` for what is not JSON: the parser's own message would quote the text, which may be a key. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }

@@ -23,8 +23,10 @@ export interface UsableKey {
 type Operations = Omit<UsableKey, 'assertUsable'>
 
 export async function usableKey(stored: StoredKey): Promise<UsableKey> {
-  const operations = stored.jwk.kty === 'oct' ? octOperations(stored.jwk) : await rsaOperations(stored.jwk)
-  return { ...operations, assertUsable: (now) => assertUsable(stored, now) }
+  // No closure may mention the JWK, here and below: all closures of a function share one scope, and with it the text.
+  const { jwk, ...state } = stored
+  const operations = jwk.kty === 'oct' ? octOperations(jwk) : await rsaOperations(jwk)
+  return { ...operations, assertUsable: (now) => assertUsable(state, now) }
 }
 
 export function summaryOf({ name, jwk, enabled, created, notBefore, expires }: StoredKey): KeySummary {
@@ -39,7 +41,7 @@ export function summaryOf({ name, jwk, enabled, created, notBefore, expires }: S
   }
 }
 
-function assertUsable({ name, enabled, notBefore, expires }: StoredKey, now: Date): void {
+function assertUsable({ name, enabled, notBefore, expires }: Omit<StoredKey, 'jwk'>, now: Date): void {
   if (!enabled) throw new AdapterError('KEY_DISABLED', `${name} is disabled`)
   if (notBefore !== undefined && now < notBefore) throw new AdapterError('KEY_DISABLED', `${name} is not yet active`)
   if (expires !== undefined && now >= expires) throw new AdapterError('KEY_DISABLED', `${name} has expired`)
@@ -81,8 +83,13 @@ function octOperations(jwk: PrivateJwk & { kty: 'oct' }): Operations {
 
 type OaepHash = 'SHA-1' | 'SHA-256'
 
+/** WebCrypto, because its RSA private operations run on the thread pool; it fixes the hash when a key is imported. */
+const importPrivate = (jwk: PrivateJwk & { kty: 'RSA' }, hash: OaepHash) =>
+  subtle.importKey('jwk', { ...jwk, ext: false }, { name: 'RSA-OAEP', hash }, false, ['decrypt'])
+
 async function rsaOperations(jwk: PrivateJwk & { kty: 'RSA' }): Promise<Operations> {
-  const bits = rsaSizes.find((size) => size === jwkBits(jwk))
+  const modulusBits = jwkBits(jwk)
+  const bits = rsaSizes.find((size) => size === modulusBits)
   if (bits === undefined) throw new AdapterError('KEY_UNSUPPORTED', 'not an RSA key of 2048, 3072 or 4096 bits')
   const description: KeyDescription = {
     kty: 'RSA',
@@ -91,10 +98,7 @@ async function rsaOperations(jwk: PrivateJwk & { kty: 'RSA' }): Promise<Operatio
     e: Buffer.from(jwk.e, 'base64url'),
   }
   const publicKey = createPublicKey({ key: { kty: 'RSA', n: jwk.n, e: jwk.e }, format: 'jwk' })
-  // WebCrypto, because its RSA private operations run on the thread pool; it fixes the hash when a key is imported.
-  const importFor = (hash: OaepHash) =>
-    subtle.importKey('jwk', { ...jwk, ext: false }, { name: 'RSA-OAEP', hash }, false, ['decrypt'])
-  const privateKeys = { 'SHA-1': await importFor('SHA-1'), 'SHA-256': await importFor('SHA-256') }
+  const privateKeys = { 'SHA-1': await importPrivate(jwk, 'SHA-1'), 'SHA-256': await importPrivate(jwk, 'SHA-256') }
   const hashOf = (algorithm: WrapAlgorithm): OaepHash => algorithmRow(algorithm).hash ?? 'SHA-256'
 
   return {
@@ -105,7 +109,9 @@ async function rsaOperations(jwk: PrivateJwk & { kty: 'RSA' }): Promise<Operatio
       return publicEncrypt({ key: publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, plaintext)
     },
     unwrap: async (algorithm, ciphertext) => {
-      rowFor(algorithm, description)
+      const row = rowFor(algorithm, description)
+      // RFC 8017 §7.1.2 wants exactly k bytes; OpenSSL would take a shorter value for the same integer.
+      if (ciphertext.length !== row.wrappedBytes(0, bits)) throw invalidCiphertext()
       const plaintext = await subtle
         .decrypt({ name: 'RSA-OAEP' }, privateKeys[hashOf(algorithm)], ciphertext)
         .catch((error: unknown) => {

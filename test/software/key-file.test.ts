@@ -180,12 +180,15 @@ describe('a key file', () => {
       code: 'KEY_FILE_INVALID',
       damage: async (file: string) => writeFile(file, await sealWith(JSON.stringify(payload), header)),
     })),
-    {
-      what: 'sealed with another header',
+    ...[
+      { what: 'sealed with a header of another content type', header: { kid: 'aes', cty: 'text/plain' } },
+      { what: 'sealed with a header of another name', header: { kid: 'other', cty: 'jwk+json' } },
+      { what: 'sealed with a header without a name', header: { cty: 'jwk+json' } },
+    ].map(({ what, header }) => ({
+      what,
       code: 'KEY_FILE_INVALID',
-      damage: async (file) =>
-        writeFile(file, await sealWith(JSON.stringify(envelope), { kid: 'aes', cty: 'text/plain' })),
-    },
+      damage: async (file: string) => writeFile(file, await sealWith(JSON.stringify(envelope), header)),
+    })),
     { what: 'readable by its group', code: 'FILE_MODE', damage: (file) => chmod(file, 0o640) },
     { what: 'readable by everybody', code: 'FILE_MODE', damage: (file) => chmod(file, 0o604) },
     { what: 'writable by everybody', code: 'FILE_MODE', damage: (file) => chmod(file, 0o602) },
@@ -219,8 +222,8 @@ describe('a key file', () => {
   it.each(damages)('$what is refused with a code and its path, alone and in a list', async ({ code, damage }) => {
     await store.add(octKey('aes'))
     await damage(path('aes.jwe'))
-    for (const call of [store.read('aes'), store.readAll()]) {
-      const error = await operatorError(call)
+    for (const call of [() => store.read('aes'), () => store.readAll()]) {
+      const error = await operatorError(call())
       expect(error.code).toBe(code)
       expect(error.message).toContain(path('aes.jwe'))
       expect(error.message).not.toContain('quoted')

@@ -61,16 +61,16 @@ describe.concurrent('the software store in a process of its own', () => {
         const { randomBytes } = await import('node:crypto')
         const store = await KeyStore.open(options)
         const key = await store.read('aes')
-        console.log('ready')
         for (let turn = 0; ; turn += 1) {
           await store.replace({ ...key, enabled: turn % 2 === 0 })
           const jwk = { kty: 'oct', k: randomBytes(32).toString('base64url') }
           await store.add({ ...key, name: 'round-${round}-' + turn, jwk })
+          if (turn === 0) console.log('ready')
         }
         `,
       )
       await child.saying('ready')
-      await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 25))
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 25))
       child.kill()
       expect((await child.exited).signal).toBe('SIGKILL')
 

@@ -164,3 +164,15 @@ it("a key's dates are watched while the adapter runs, without a change on disk",
   vi.setSystemTime(start + 60_000)
   expect(await both()).toEqual(['KEY_DISABLED', 'works'])
 })
+
+it('close leaves no timer behind', async () => {
+  const { reopen } = await serve([octKey('aes')], onTestFinished)
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => {
+    vi.useRealTimers()
+  })
+  const adapter = await reopen()
+  expect(vi.getTimerCount()).toBe(1)
+  await adapter.close()
+  expect(vi.getTimerCount()).toBe(0)
+})

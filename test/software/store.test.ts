@@ -44,10 +44,10 @@ describe('the directory of a store', () => {
     await KeyStore.openOrCreate(options(temporary.directory), quickCost)
     await chmod(temporary.directory, mode)
     for (const call of [
-      KeyStore.open(options(temporary.directory)),
-      KeyStore.openOrCreate(options(temporary.directory)),
+      () => KeyStore.open(options(temporary.directory)),
+      () => KeyStore.openOrCreate(options(temporary.directory)),
     ]) {
-      const error = await operatorError(call)
+      const error = await operatorError(call())
       expect(error.code).toBe('FILE_MODE')
       expect(error.message).toContain(temporary.directory)
     }
