@@ -4,6 +4,7 @@ import type { Config, InfoConfig, PoolConfig } from './config/schema.ts'
 import { AllowList } from './ekm/allow-list.ts'
 import { Backend } from './ekm/backend.ts'
 import { Pool, type PoolInfo } from './ekm/pool.ts'
+import { Admission } from './http/admission.ts'
 import { createApp } from './http/app.ts'
 import { serveHttp } from './http/server.ts'
 import { openLog, reportTo, type Log } from './telemetry/log.ts'
@@ -69,20 +70,23 @@ async function listen(
   })
   let draining = false
   const pools = config.pools.map((settings) => buildPool(settings, config.info, backends))
+  const admission = new Admission(clientAuth)
   const app = createApp({
     pools,
     deadlineMs,
     maxBodyBytes,
-    clientAuth,
+    admission,
     clientOf: (socket) => listener.clientOf(socket),
     isDraining: () => draining,
     log,
   })
-  const requests = serveHttp(listener, app, { clientAuth, deadlineMs, log })
+  const requests = serveHttp(listener, app, { admission, deadlineMs, log })
   const actualPort = await listener.listen()
   log.info('listening', { version, host, port: actualPort, pools: pools.length, client_auth: clientAuth })
   if (clientAuth === 'disabled') {
-    log.warn('client_auth_disabled', { message: 'anyone who reaches this port can wrap and unwrap: development only' })
+    log.always('client_auth_disabled', {
+      message: 'anyone who reaches this port can wrap and unwrap: development only',
+    })
   }
 
   return {

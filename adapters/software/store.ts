@@ -65,7 +65,7 @@ export class KeyStore {
     return new KeyStore(directory, storeKey)
   }
 
-  /** Opens a store, or makes an empty one where there is no directory or an empty one. */
+  /** Opens a store, or makes an empty one where there is none. */
   static async openOrCreate(options: SoftwareOptions, cost: ScryptCost = defaultCost): Promise<KeyStore> {
     await mkdir(options.directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
       throw unwritable(options.directory, error)

@@ -3,13 +3,15 @@ import { Hono, type Context, type MiddlewareHandler } from 'hono'
 import { isKeyName } from '../../adapters/contract/index.ts'
 import type { Pool } from '../ekm/pool.ts'
 import { RequestInvalid } from '../ekm/request-invalid.ts'
+import { cut } from '../telemetry/audit.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Client } from '../tls/client.ts'
 import { apiVersion } from '../version.ts'
+import type { Admission } from './admission.ts'
 import { Exchange } from './exchange.ts'
 import { info } from './info.ts'
 import { metadata } from './metadata.ts'
-import { refuse } from './proxy-error.ts'
+import { refuse, type ProxyError } from './proxy-error.ts'
 import { readJsonObject } from './request-body.ts'
 import type { Route } from './route.ts'
 import { unwrapkey } from './unwrapkey.ts'
@@ -22,7 +24,7 @@ export interface AppOptions {
   readonly pools: readonly Pool[]
   readonly deadlineMs: number
   readonly maxBodyBytes: number
-  readonly clientAuth: 'required' | 'disabled'
+  readonly admission: Admission
   readonly clientOf: (socket: object) => Client
   readonly isDraining: () => boolean
   readonly log: Log
@@ -51,7 +53,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
       app.all(`/${segments.join('/')}`, serve(pool, route, options))
     }
   }
-  app.notFound((c) => c.get('exchange').fail(unknownRoute(c.get('exchange').client, options)))
+  app.notFound((c) => c.get('exchange').fail(refuseRoute(c.get('exchange'), c.req.path, options)))
   app.onError((error, c) => c.get('exchange').fail(error))
   return app
 }
@@ -83,27 +85,19 @@ const openExchange =
 
 /** Nobody gets further without a valid certificate, and nothing does once the gateway is shutting down. */
 const admit =
-  ({ clientAuth, isDraining }: AppOptions): MiddlewareHandler<AppEnv> =>
+  ({ admission, isDraining }: AppOptions): MiddlewareHandler<AppEnv> =>
   async (c, next) => {
-    const { client } = c.get('exchange')
-    if (clientAuth === 'required' && client.verified === undefined) {
-      throw refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED', detail: client.refusal })
-    }
-    if (client.expires !== undefined && Date.now() > client.expires) {
-      throw refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED', detail: 'CERT_HAS_EXPIRED' })
-    }
+    const refusal = admission.refusalOf(c.get('exchange').client)
+    if (refusal !== undefined) throw refusal
     if (isDraining()) throw refuse('DRAINING')
     await next()
   }
 
-const isAllowed = (client: Client, pool: Pool, { clientAuth }: AppOptions): boolean =>
-  clientAuth === 'disabled' || (client.verified !== undefined && pool.clients.allows(client.verified))
-
 /** Who may use no pool at all learns nothing of which paths there are. */
-function unknownRoute(client: Client, options: AppOptions) {
-  return options.pools.some((pool) => isAllowed(client, pool, options))
-    ? refuse('ROUTE_UNKNOWN')
-    : refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
+function refuseRoute({ client, record }: Exchange, path: string, { pools, admission }: AppOptions): ProxyError {
+  record.path = cut(path)
+  if (pools.some((pool) => admission.mayUse(client, pool))) return refuse('ROUTE_UNKNOWN')
+  return refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
 }
 
 const serve = (pool: Pool, route: Route, options: AppOptions) => async (c: Context<AppEnv>) => {
@@ -111,7 +105,7 @@ const serve = (pool: Pool, route: Route, options: AppOptions) => async (c: Conte
   const { record, client, call } = exchange
   record.pool = pool.name
   record.operation = route.operation
-  if (!isAllowed(client, pool, options)) throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
+  if (!options.admission.mayUse(client, pool)) throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
   if (c.env.incoming.method !== 'POST') throw refuse('METHOD_NOT_ALLOWED')
   // Not Hono's parameter, which is percent-decoded: a key name has one spelling.
   const keyName = route.takesKey ? (c.req.path.split('/').at(-2) ?? '') : ''

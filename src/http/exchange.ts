@@ -50,7 +50,7 @@ export class Exchange {
   /** The reply to a failure, whatever was thrown. */
   fail(error: unknown): Response {
     const { status, code, message, headers, reason, detail } = toProxyError(error)
-    Object.assign(this.record, { status, code, ...(reason && { reason }), ...(detail !== undefined && { detail }) })
+    Object.assign(this.record, { status, code, message, reason, detail } satisfies Partial<AuditRecord>)
     if (status === 500) {
       this.#log.error('internal_error', { ...describeBug(error), correlation_id: this.call.correlationId })
     }

@@ -92,7 +92,7 @@ const refusals = {
 } satisfies Record<string, Row>
 
 export const refuse = (refusal: keyof typeof refusals, told?: Told): ProxyError =>
-  new ProxyError(refusals[refusal], told)
+  new ProxyError(refusals[refusal], { reason: refusal, ...told })
 
 /** What a backend's failure looks like from outside. Its own message stays inside. */
 const failures: Readonly<Record<AdapterErrorCode, Row>> = {
@@ -126,7 +126,7 @@ const bug: Row = { status: 500, code: 'InternalServerError', message: 'an intern
 export function toProxyError(error: unknown): ProxyError {
   if (error instanceof ProxyError) return error
   if (error instanceof RequestInvalid)
-    return new ProxyError({ status: 400, code: 'BadRequest', message: error.message })
+    return new ProxyError({ status: 400, code: 'BadRequest', message: error.message }, { reason: 'REQUEST_INVALID' })
   if (!(error instanceof AdapterError)) return new ProxyError(bug, { reason: 'INTERNAL' })
   const row = failures[error.code]
   const retry = error.retryAfterSeconds

@@ -7,6 +7,7 @@ import { writeAudit } from '../telemetry/audit.ts'
 import { systemCode } from '../../adapters/contract/index.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Listener } from '../tls/listener.ts'
+import type { Admission } from './admission.ts'
 import type { AppEnv } from './app.ts'
 import { Exchange } from './exchange.ts'
 import { refuse, type ProxyError } from './proxy-error.ts'
@@ -15,7 +16,7 @@ import { reportMalformedBody } from './request-body.ts'
 const BAD_HOST = 'the Host header or the request target is malformed'
 
 export interface ServeOptions {
-  readonly clientAuth: 'required' | 'disabled'
+  readonly admission: Admission
   readonly deadlineMs: number
   readonly log: Log
 }
@@ -34,15 +35,13 @@ export interface Requests {
 export function serveHttp(listener: Listener, app: Hono<AppEnv>, options: ServeOptions): Requests {
   const { server } = listener
   const requests = new RequestCount()
-  const isStranger = (socket: object) =>
-    options.clientAuth === 'required' && listener.clientOf(socket).verified === undefined
 
   /** For a request that the application cannot be shown. */
   const unshowable = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
     const { socket } = incoming
     const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), options.deadlineMs, options.log)
     try {
-      return exchange.fail(isStranger(socket) ? refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED' }) : error)
+      return exchange.fail(options.admission.refusalOf(exchange.client) ?? error)
     } finally {
       exchange.end()
     }
@@ -66,13 +65,13 @@ export function serveHttp(listener: Listener, app: Hono<AppEnv>, options: ServeO
   /** For what is not even a request: written past Node.js's response object, of which there is none. */
   const answerRaw = (socket: Duplex, refusal: ProxyError) => {
     const client = listener.clientOf(socket)
-    const error = isStranger(socket) ? refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED' }) : refusal
-    const { status, code, message, headers, reason, detail } = error
+    const { status, code, message, headers, reason, detail } = options.admission.refusalOf(client) ?? refusal
     writeAudit(options.log, {
       status,
       code,
-      ...(reason && { reason }),
-      ...(detail !== undefined && { detail }),
+      message,
+      reason,
+      detail,
       total_ms: 0,
       ...client.audit,
     })

@@ -28,10 +28,14 @@ export interface AuditRecord extends AuditedClient {
   status: number
   /** The ProxyError's code, `OK` for a success. */
   code: string
+  /** What the caller was told; it never quotes what the caller sent. */
+  message?: string
+  /** The path of a request that no route knows. */
+  path?: string
   /** The gateway's own reason for a refusal; tells apart what the code does not. */
-  reason?: string
+  reason?: string | undefined
   /** A CKR value, a KMIP result reason, a TLS verification error. */
-  detail?: string | number
+  detail?: string | number | undefined
   total_ms: number
   /** Time spent waiting for the backend; absent if it was not called. */
   backend_ms?: number

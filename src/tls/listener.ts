@@ -55,6 +55,7 @@ export class Listener {
       handshakeTimeout: HANDSHAKE_MS,
       headersTimeout: HEADER_MS,
       requestTimeout: HEADER_MS,
+      connectionsCheckingInterval: 1000,
       keepAliveTimeout: idleConnectionMs,
       noDelay: true,
       // Node.js would answer a missing Host header with an empty reply; the application answers it with a ProxyError.

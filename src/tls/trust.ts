@@ -60,7 +60,9 @@ export class Trust {
       if (path.length === MAX_PATH_LENGTH) return
       const candidates = [...(this.#bySubject.get(certificate.issuer) ?? []), ...sent]
       for (const issuer of new Set(candidates)) {
-        if (!path.includes(issuer) && issued(issuer, certificate, now)) climb(issuer, [...path, issuer])
+        const isRoot = this.#roots.has(issuer.fingerprint256)
+        if (path.includes(issuer) || !(isRoot || isAuthority(issuer, now))) continue
+        if (issued(issuer, certificate)) climb(issuer, [...path, issuer])
       }
     }
     climb(leaf, [])
@@ -83,12 +85,8 @@ export class Trust {
   }
 }
 
-function issued(issuer: X509Certificate, certificate: X509Certificate, now: number): boolean {
-  return (
-    issuer.ca &&
-    Date.parse(issuer.validFrom) <= now &&
-    now <= Date.parse(issuer.validTo) &&
-    certificate.checkIssued(issuer) &&
-    certificate.verify(issuer.publicKey)
-  )
-}
+const isAuthority = ({ ca, validFrom, validTo }: X509Certificate, now: number): boolean =>
+  ca && Date.parse(validFrom) <= now && now <= Date.parse(validTo)
+
+const issued = (issuer: X509Certificate, certificate: X509Certificate): boolean =>
+  certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)

@@ -396,6 +396,11 @@ describe('the audit record', () => {
       `POST ${BASE}/info HTTP/1.1\r\nHost: <\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
     )
     const after = (await fixture.logged('request')).slice(before)
-    expect(after.map(({ status }) => status)).toEqual([404, 400, 400])
+    expect(after.map(({ status, reason }) => [status, reason])).toEqual([
+      [404, 'ROUTE_UNKNOWN'],
+      [400, 'MALFORMED'],
+      [400, 'MALFORMED'],
+    ])
+    expect(after[0]).toMatchObject({ path: '/nowhere' })
   })
 })

@@ -1,0 +1,25 @@
+import type { Pool } from '../ekm/pool.ts'
+import type { Client } from '../tls/client.ts'
+import { refuse, type ProxyError } from './proxy-error.ts'
+
+/** Who is let in, before it matters what they want. */
+export class Admission {
+  readonly #clientAuth: 'required' | 'disabled'
+
+  constructor(clientAuth: 'required' | 'disabled') {
+    this.#clientAuth = clientAuth
+  }
+
+  /** Why a client gets nothing here at all; `undefined` for one with a valid certificate. */
+  refusalOf(client: Client): ProxyError | undefined {
+    if (this.#clientAuth === 'disabled') return undefined
+    const { verified, refusal, expires = Infinity } = client
+    if (verified === undefined) return refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED', detail: refusal })
+    if (Date.now() <= expires) return undefined
+    return refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED', detail: 'CERT_HAS_EXPIRED' })
+  }
+
+  mayUse({ verified }: Client, pool: Pool): boolean {
+    return this.#clientAuth === 'disabled' || (verified !== undefined && pool.clients.allows(verified))
+  }
+}
