@@ -1,5 +1,6 @@
 import { toJsonSchema } from '@valibot/to-json-schema'
 import { Command } from 'commander'
+import * as v from 'valibot'
 import { loadConfig } from '../config/load.ts'
 import { configSchema } from '../config/schema.ts'
 import { print } from './terminal.ts'
@@ -29,4 +30,16 @@ export const jsonSchema = () =>
     typeMode: 'input',
     errorMode: 'ignore',
     target: 'draft-2020-12',
+    overrideSchema: ({ valibotSchema, jsonSchema }) => {
+      const { entries = {} } = valibotSchema as { readonly entries?: Readonly<Record<string, MaybeWrapped>> }
+      for (const [name, setting] of Object.entries(entries)) {
+        // It stands behind the steps that follow a reference, where the converter does not look for it.
+        const description = v.getDescription(setting.wrapped ?? setting)
+        const property = jsonSchema.properties?.[name]
+        if (typeof property === 'object' && description !== undefined) property.description = description
+      }
+      return jsonSchema
+    },
   })
+
+type MaybeWrapped = v.GenericSchema & { readonly wrapped?: v.GenericSchema }

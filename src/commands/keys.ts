@@ -78,8 +78,9 @@ const switchCommand = (name: string, description: string, enabled: boolean) =>
 async function openKeys({ config, backend: wanted }: BackendChoice): Promise<KeyAdministration> {
   const backends = loadBackends(config, process.env)
   const names = Object.keys(backends)
+  if (names.length === 0) throw new OperatorError('BACKEND_UNKNOWN', `${config} has no backends`)
   const name = wanted ?? (names.length === 1 ? names[0] : undefined)
-  const backend = name === undefined ? undefined : backends[name]
+  const backend = name !== undefined && Object.hasOwn(backends, name) ? backends[name] : undefined
   if (backend === undefined) {
     throw new OperatorError('BACKEND_UNKNOWN', `say which backend with --backend; ${config} has: ${names.join(', ')}`)
   }
@@ -113,7 +114,8 @@ async function readStandardInput(): Promise<Uint8Array> {
 
 function date(text: string): Date {
   const parsed = /^\d{4}-\d{2}-\d{2}(?:T[\d:.]+Z)?$/.test(text) ? new Date(text) : undefined
-  if (parsed === undefined || Number.isNaN(parsed.getTime())) {
+  // JavaScript reads the 30th of February as a day in March.
+  if (parsed === undefined || Number.isNaN(parsed.getTime()) || !parsed.toISOString().startsWith(text.slice(0, 10))) {
     throw new InvalidArgumentError('It must be a UTC date such as 2027-01-31 or 2027-01-31T12:00:00Z.')
   }
   return parsed

@@ -1,4 +1,4 @@
-import { OperatorError } from '../../adapters/contract/index.ts'
+import { OperatorError, systemCode } from '../../adapters/contract/index.ts'
 import { describeBug } from '../telemetry/log.ts'
 
 /** Exit statuses, as sysexits would have them: what the operator can mend, and what only we can. */
@@ -10,6 +10,14 @@ export const printError = (line: string): void => void process.stderr.write(line
 
 /** Runs a command to its end. Whatever goes wrong is a message for a person and a non-zero exit status. */
 export async function runCommand(command: () => Promise<unknown>): Promise<void> {
+  // Node.js would print the message, which can quote a value that the code tripped over.
+  process.on('uncaughtException', (error) => process.exit(explain(error)))
+  process.stdout.on('error', (error) => {
+    const code = systemCode(error)
+    // Whoever read it, `head` for one, has seen enough.
+    if (code === 'EPIPE') return
+    process.exit(explain(new OperatorError('OUTPUT_UNWRITABLE', `standard output cannot be written to (${code})`)))
+  })
   try {
     await command()
   } catch (error) {

@@ -1,6 +1,15 @@
 import { X509Certificate } from 'node:crypto'
 import * as v from 'valibot'
-import { certificates, file, listOf, mapping, parsePemCertificates, text, type References } from './fields.ts'
+import {
+  about,
+  certificates,
+  file,
+  mapping,
+  nonEmptyListOf,
+  parsePemCertificates,
+  text,
+  type References,
+} from './fields.ts'
 
 /** Who may use a pool: a subject CN of the list *and* a chain to one of the roots. */
 export interface AllowedClients {
@@ -19,27 +28,35 @@ const azureOutput = v.object({
 const isSelfIssued = (certificate: X509Certificate) =>
   certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey)
 
+const azureOutputFile = (references: References) =>
+  v.pipe(
+    file(references),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const parsed = parseAzureOutput(dataset.value)
+      if (parsed !== undefined) return parsed
+      addIssue({
+        message:
+          'names a file that is not the output of az keyvault ekm-connection certificate show ' +
+          '(JSON with subjectCommonName and caCertificates)',
+      })
+      return NEVER
+    }),
+  )
+
 /** One entry of a pool's `clients`. */
 export const clientEntry = (references: References) =>
   v.pipe(
     mapping({
       azureCertificate: v.exactOptional(
-        v.pipe(
-          file(references),
-          v.rawTransform(({ dataset, addIssue, NEVER }) => {
-            const parsed = parseAzureOutput(dataset.value)
-            if (parsed !== undefined) return parsed
-            addIssue({
-              message:
-                'names a file that is not the output of az keyvault ekm-connection certificate show ' +
-                '(JSON with subjectCommonName and caCertificates)',
-            })
-            return NEVER
-          }),
+        about('The file that az keyvault ekm-connection certificate show printed.', azureOutputFile(references)),
+      ),
+      subjectCommonNames: v.exactOptional(about("Common names of the clients' certificates.", nonEmptyListOf(text()))),
+      caCertificates: v.exactOptional(
+        about(
+          "PEM files of the CA certificates that issue the clients' certificates, at least one root among them.",
+          nonEmptyListOf(certificates(references)),
         ),
       ),
-      subjectCommonNames: v.exactOptional(v.pipe(listOf(text()), v.minLength(1, 'must not be empty'))),
-      caCertificates: v.exactOptional(v.pipe(listOf(certificates(references)), v.minLength(1, 'must not be empty'))),
     }),
     v.rawTransform(({ dataset, addIssue, NEVER }): AllowedClients => {
       const { azureCertificate, subjectCommonNames, caCertificates } = dataset.value
@@ -64,12 +81,11 @@ export const clientEntry = (references: References) =>
 function parseAzureOutput(bytes: Uint8Array): { commonNames: string[]; given: X509Certificate[] } | undefined {
   try {
     const { subjectCommonName, caCertificates } = v.parse(azureOutput, JSON.parse(new TextDecoder().decode(bytes)))
-    const given = caCertificates.flatMap((text) =>
-      text.includes('-----BEGIN')
-        ? (parsePemCertificates(text) ?? [])
-        : new X509Certificate(Buffer.from(text, 'base64')),
+    const given = caCertificates.map((text) =>
+      text.includes('-----BEGIN') ? parsePemCertificates(text) : [new X509Certificate(Buffer.from(text, 'base64'))],
     )
-    return { commonNames: [subjectCommonName], given }
+    const complete = given.every((certificates) => certificates !== undefined)
+    return complete ? { commonNames: [subjectCommonName], given: given.flat() } : undefined
   } catch {
     return undefined
   }

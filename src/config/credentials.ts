@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { systemCode, type Secret } from '../../adapters/contract/index.ts'
 
@@ -28,24 +29,52 @@ export class Credentials {
 
   /** Why TLS cannot use them, in words for an operator. */
   problem(): string | undefined {
-    try {
-      createSecureContext(this.secureContextOptions())
-      return undefined
-    } catch (error) {
-      const code = systemCode(error)
-      return explanations[code] ?? code
-    }
+    const options = this.secureContextOptions()
+    return pairProblem(options) ?? attempt(() => createSecureContext(options), contextProblems)
   }
 }
 
-const explanations: Readonly<Record<string, string>> = {
-  ERR_OSSL_X509_KEY_VALUES_MISMATCH: 'the key does not belong to the certificate',
-  ERR_OSSL_PEM_NO_START_LINE: 'not a PEM file',
-  ERR_OSSL_PKCS12_MAC_VERIFY_FAILURE: 'the passphrase is wrong',
-  ERR_OSSL_EVP_BAD_DECRYPT: 'the passphrase is wrong',
-  ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED: 'the key needs a passphrase',
+/** OpenSSL itself would take an RSA key with an ECDSA certificate, and then fail every handshake. */
+function pairProblem({ cert, key, passphrase }: SecureContextOptions): string | undefined {
+  if (!Buffer.isBuffer(cert) || !Buffer.isBuffer(key)) return undefined
+  const belongs = () => new X509Certificate(cert).checkPrivateKey(createPrivateKey({ key, passphrase }))
+  return (
+    attempt(() => new X509Certificate(cert), certificateProblems) ??
+    attempt(() => createPrivateKey({ key, passphrase }), keyProblems) ??
+    (belongs() ? undefined : 'the key does not belong to the certificate')
+  )
+}
+
+type Explanations = Readonly<Record<string, string>> & { readonly other?: string }
+
+function attempt(use: () => unknown, explanations: Explanations): string | undefined {
+  try {
+    use()
+    return undefined
+  } catch (error) {
+    const code = systemCode(error)
+    return explanations[code] ?? explanations.other ?? code
+  }
+}
+
+const NO_PASSPHRASE = 'the key needs a passphrase'
+
+const certificateProblems: Explanations = { other: 'the certificate is not a PEM file, or is damaged' }
+
+const keyProblems: Explanations = {
+  ERR_MISSING_PASSPHRASE: NO_PASSPHRASE,
+  ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED: NO_PASSPHRASE,
   ERR_OSSL_BAD_DECRYPT: 'the passphrase is wrong',
+  ERR_OSSL_EVP_BAD_DECRYPT: 'the passphrase is wrong',
+  other: 'the key is not a PEM file, or is damaged',
+}
+
+const contextProblems: Explanations = {
+  ERR_OSSL_PEM_NO_START_LINE: 'the certificate is not a PEM file',
+  ERR_SSL_EE_KEY_TOO_SMALL: 'the key is too short to be safe',
+  // Node.js gives these a message and no code.
+  'unknown error': 'the passphrase is wrong, or the file is not a PKCS#12 file',
+  ERR_CRYPTO_OPERATION_FAILED: 'the PKCS#12 file lacks a certificate or its private key',
   ERR_CRYPTO_UNSUPPORTED_OPERATION:
-    'the PKCS#12 file is encrypted in a way that OpenSSL 3 no longer reads, or is not a PKCS#12 file: ' +
-    'make it anew with openssl pkcs12 -export',
+    'the PKCS#12 file is encrypted in a way that OpenSSL 3 no longer reads: make it anew with openssl pkcs12 -export',
 }

@@ -7,7 +7,8 @@ interface Finding {
 
 type Mapping = Readonly<Record<string, unknown>>
 
-const isMapping = (value: unknown): value is Mapping => typeof value === 'object' && value !== null
+const isMapping = (value: unknown): value is Mapping =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 const mapping = (value: unknown): Mapping => (isMapping(value) ? value : {})
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
@@ -19,26 +20,34 @@ export function crossCheck(data: unknown): Finding[] {
   const { backends, pools, listen } = mapping(data)
   const names = Object.keys(mapping(backends))
   const clientsNeeded = mapping(listen)['clientAuth'] !== 'disabled'
-  return [...list(pools)].flatMap((entry, index) => {
-    const pool = mapping(entry)
-    const earlier = list(pools).slice(0, index).map(mapping)
+  const ofPools = list(pools).flatMap((pool, index) => {
+    if (!isMapping(pool)) return []
+    const earlier = list(pools).slice(0, index)
     const findings: Finding[] = []
     const find = (setting: string, message: string) => findings.push({ path: ['pools', index, setting], message })
 
     if (typeof pool['backend'] === 'string' && !names.includes(pool['backend'])) {
       find('backend', `names no backend; there ${names.length === 1 ? 'is' : 'are'}: ${names.join(', ') || 'none'}`)
     }
-    if (earlier.some(({ name }) => name === pool['name']) && pool['name'] !== undefined) {
+    if (pool['name'] !== undefined && earlier.some((other) => mapping(other)['name'] === pool['name'])) {
       find('name', 'is the name of another pool too')
     }
-    const twin = earlier.find(({ pathPrefix }) => samePrefix(pathPrefix, pool['pathPrefix']))
-    if (twin !== undefined) find('pathPrefix', `is the path prefix of the pool ${String(twin['name'])} too`)
-    if (clientsNeeded && isMapping(entry) && list(pool['clients']).length === 0 && !isMapping(pool['clients'])) {
+    const twin = earlier.findIndex((other) => isMapping(other) && samePrefix(other['pathPrefix'], pool['pathPrefix']))
+    if (twin !== -1) find('pathPrefix', `is the path prefix of pools[${twin}] too`)
+    const { clients = [] } = pool
+    if (clientsNeeded && Array.isArray(clients) && clients.length === 0) {
       find('clients', 'must name at least one client: nobody could use the pool')
     }
-    return findings
+    return [...findings, ...impossibleNames(pool['keys'], ['pools', index, 'keys'])]
   })
+  return [...impossibleNames(backends, ['backends']), ...ofPools]
 }
+
+/** Names that the schema library passes over in silence, because JavaScript gives them a meaning. */
+const impossibleNames = (named: unknown, path: SettingPath): Finding[] =>
+  ['constructor', 'prototype', '__proto__']
+    .filter((name) => Object.hasOwn(mapping(named), name))
+    .map((name) => ({ path: [...path, name], message: 'is a name that cannot be used here' }))
 
 /** Without slashes around it, as the schema normalises it. */
 export const trimSlashes = (prefix: string): string => prefix.replace(/^\/|\/$/g, '')

@@ -33,10 +33,14 @@ export function applyEnvironment(
     const steps = variable.slice(ENVIRONMENT_PREFIX.length).split('__')
     const path = set(copy, schema, steps, value)
     if (path !== undefined) overrides.push({ variable, path })
-    else problems.push({ source: variable, path: '', message: 'names no setting that has a single value' })
+    else problems.push({ source: variable, path: '', message: NO_SETTING })
   }
   return { data: copy, overrides, problems }
 }
+
+const NO_SETTING =
+  'names no setting that has a single value; the steps of a path stand between two underscores, ' +
+  'a list item has its number from 0, and a secret ends in __ENV or __FILE'
 
 const normalise = (name: string) => name.toLowerCase().replaceAll('-', '_')
 

@@ -14,12 +14,56 @@ export interface References {
 /** A mapping with just these keys. */
 export function mapping<const Entries extends v.ObjectEntries>(entries: Entries) {
   const allowed = Object.keys(entries).join(', ')
-  return v.strictObject(entries, ({ expected }) => {
+  const schema = v.strictObject(entries, ({ expected }) => {
     if (expected === 'never') return `is not a known setting; allowed here: ${allowed}`
     if (expected?.startsWith('"')) return 'is required'
     return `must be a mapping; allowed here: ${allowed}`
   })
+  return thorough(schema)
 }
+
+/** A mapping from names to values that are all alike. */
+export const table = <const Value extends v.GenericSchema>(
+  name: v.GenericSchema<string, string>,
+  value: Value,
+  message: string,
+) => thorough(v.record(name, value, message))
+
+/** Valibot takes a list for an object, and of several unknown members tells of the first. An operator is told of all. */
+function thorough<Schema extends v.GenericSchema>(schema: Schema): Schema {
+  const run: v.GenericSchema['~run'] = (dataset, config) => {
+    const given = dataset.value
+    if (Array.isArray(given)) return schema['~run']({ value: undefined }, config)
+    const result = schema['~run'](dataset, config)
+    const unknown = result.issues?.find(isUnknownMember)
+    const [first] = unknown?.path ?? []
+    if (unknown === undefined || first === undefined || !('entries' in schema)) return result
+    const known = Object.keys(schema.entries as object)
+    for (const key of Object.keys(given as object)) {
+      if (key === first.key || known.includes(key)) continue
+      result.issues?.push({ ...unknown, path: [{ ...first, key } as typeof first] })
+    }
+    return result
+  }
+  return { ...schema, '~run': run }
+}
+
+/** Makes an unknown member a fault of the whole mapping, and so does not tell its name. */
+function discreet<Schema extends v.GenericSchema>(schema: Schema): Schema {
+  const run: v.GenericSchema['~run'] = (dataset, config) => {
+    const result = schema['~run'](dataset, config)
+    for (const issue of result.issues ?? []) if (isUnknownMember(issue)) Object.assign(issue, { path: undefined })
+    return result
+  }
+  return { ...schema, '~run': run }
+}
+
+const isUnknownMember = ({ expected, path }: v.BaseIssue<unknown>) =>
+  expected === 'never' && path?.length === 1 && path[0].origin === 'key'
+
+/** `schema`, with what editors show beside the setting. */
+export const about = <const Schema extends v.GenericSchema>(description: string, schema: Schema) =>
+  v.pipe(schema, v.description(description))
 
 export const text = () => v.pipe(v.string('must be text'), v.nonEmpty('must not be empty'))
 
@@ -33,6 +77,9 @@ export const oneOf = <const Options extends readonly string[]>(options: Options)
 
 export const listOf = <const Item extends v.GenericSchema>(item: Item) => v.array(item, 'must be a list')
 
+export const nonEmptyListOf = <const Item extends v.GenericSchema>(item: Item) =>
+  v.pipe(listOf(item), v.minLength(1, 'must not be empty'))
+
 /** A path, made absolute. */
 export const path = ({ directory }: References) =>
   v.pipe(
@@ -41,37 +88,50 @@ export const path = ({ directory }: References) =>
   )
 
 /** The bytes of a file. */
-export const file = (references: References) =>
+export const file = (references: References, inWords = (path: string) => `: ${path}`) =>
   v.pipe(
     path(references),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       try {
         return readFileSync(dataset.value)
       } catch (error) {
-        addIssue({ message: `names a file that cannot be read (${systemCode(error)}): ${dataset.value}` })
+        addIssue({ message: `names a file that cannot be read (${systemCode(error)})${inWords(dataset.value)}` })
         return NEVER
       }
     }),
   )
 
+/** Where a name is expected, the secret itself may stand by mistake: it is not repeated. */
+const unspoken = () => ''
+const SECRET_RULE = 'must be either { env: NAME } or { file: PATH }; a secret never stands in this file itself'
+
 /** `{ env: NAME }` or `{ file: PATH }`; one newline at a file's end is not part of the secret. */
 export const secret = (references: References) =>
   v.pipe(
-    v.strictObject({ env: v.exactOptional(text()), file: v.exactOptional(file(references)) }, ({ expected }) =>
-      expected === 'never'
-        ? 'is not a known setting; allowed here: env, file'
-        : 'must be { env: NAME } or { file: PATH }; a secret never stands in this file itself',
+    discreet(
+      v.strictObject(
+        {
+          env: v.exactOptional(about('The name of the environment variable that holds the secret.', text())),
+          file: v.exactOptional(
+            about(
+              'The path of a file that holds the secret; one newline at its end does not count.',
+              file(references, unspoken),
+            ),
+          ),
+        },
+        SECRET_RULE,
+      ),
     ),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       const { env, file } = dataset.value
       if ((env === undefined) === (file === undefined)) {
-        addIssue({ message: 'must be { env: NAME } or { file: PATH }, one of the two' })
+        addIssue({ message: SECRET_RULE })
         return NEVER
       }
       const bytes = file ?? Buffer.from(references.environment[env ?? ''] ?? '')
       const end = file === undefined ? bytes.length : lengthWithoutNewline(bytes)
       if (end > 0) return new Secret(bytes.subarray(0, end))
-      addIssue({ message: env === undefined ? 'names an empty file' : `names a variable that is not set: ${env}` })
+      addIssue({ message: env === undefined ? 'names an empty file' : 'names a variable that is not set' })
       return NEVER
     }),
   )
@@ -87,15 +147,16 @@ export const certificates = (references: References) =>
     file(references),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       const found = parsePemCertificates(dataset.value.toString('latin1'))
-      if (found !== undefined && found.length > 0) return found
+      if (found !== undefined) return found
       addIssue({ message: 'names a file that is not a list of PEM certificates' })
       return NEVER
     }),
   )
 
-/** Every certificate in a PEM text; `undefined` if one of them is damaged. */
+/** Every certificate in a PEM text; `undefined` if there is none, or one of them is damaged. */
 export function parsePemCertificates(pem: string): X509Certificate[] | undefined {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  if (blocks.length === 0 || blocks.length !== pem.split('-----BEGIN CERTIFICATE-----').length - 1) return undefined
   try {
     return blocks.map((block) => new X509Certificate(block))
   } catch {

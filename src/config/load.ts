@@ -45,9 +45,10 @@ function load<const Schema extends v.GenericSchema>(
 
   const references = { directory: source.directory, environment }
   // Every override is applied to the whole file, also where only a part of it is used.
-  const { data, overrides, problems } = applyEnvironment(source.toJS(), configSchema(references), environment)
-  const parsed = v.safeParse(schemaFor(references), data)
-  const findings = [...(parsed.issues ?? []).map(findingOf), ...check(data)]
+  const { data, overrides, problems } = applyEnvironment(source.data, configSchema(references), environment)
+  // One word on each setting: a number can be neither whole nor in range.
+  const parsed = v.safeParse(schemaFor(references), data, { abortPipeEarly: true })
+  const findings = [...(parsed.issues ?? []).flatMap(findingsOf), ...check(data)]
   if (!parsed.success || findings.length > 0 || problems.length > 0) {
     const located = findings.map(({ path, message }): Problem => {
       const dotted = formatPath(path)
@@ -60,9 +61,12 @@ function load<const Schema extends v.GenericSchema>(
   return freeze(parsed.output)
 }
 
-function findingOf(issue: v.BaseIssue<unknown>): Finding {
+function findingsOf(issue: v.BaseIssue<unknown>): readonly Finding[] {
   const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)))
-  return { path, message: issue.message }
+  // Of the alternatives, the one that a mapping was meant for knows better what is wrong inside.
+  const inside = (issue.issues ?? []).filter((alternative) => alternative.path !== undefined).flatMap(findingsOf)
+  if (inside.length > 0) return inside.map((finding) => ({ ...finding, path: [...path, ...finding.path] }))
+  return [{ path, message: issue.message }]
 }
 
 /** Plain objects and lists only: a buffer cannot be frozen, and the classes keep their own state private. */

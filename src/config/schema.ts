@@ -4,15 +4,33 @@ import { logLevels } from '../telemetry/log.ts'
 import { clientEntry } from './clients.ts'
 import { Credentials } from './credentials.ts'
 import { trimSlashes } from './cross-check.ts'
-import { file, integer, listOf, mapping, oneOf, path, secret, text, type References } from './fields.ts'
+import {
+  about,
+  file,
+  integer,
+  listOf,
+  mapping,
+  nonEmptyListOf,
+  oneOf,
+  path,
+  secret,
+  table,
+  text,
+  type References,
+} from './fields.ts'
 
 const tls = (references: References) =>
   v.pipe(
     mapping({
-      certificate: v.exactOptional(file(references)),
-      key: v.exactOptional(file(references)),
-      pkcs12: v.exactOptional(file(references)),
-      passphrase: v.exactOptional(secret(references)),
+      certificate: v.exactOptional(
+        about(
+          'PEM file of the server certificate, followed by its intermediates. Its name must be the host name that Azure is told.',
+          file(references),
+        ),
+      ),
+      key: v.exactOptional(about("PEM file of the server certificate's private key.", file(references))),
+      pkcs12: v.exactOptional(about('PKCS#12 file, in place of certificate and key.', file(references))),
+      passphrase: v.exactOptional(about('What opens the key or the PKCS#12 file.', secret(references))),
     }),
     v.rawTransform(({ dataset, addIssue, NEVER }): Credentials => {
       const { certificate, key, pkcs12, passphrase } = dataset.value
@@ -32,99 +50,148 @@ const tls = (references: References) =>
 
 const listen = (references: References) =>
   mapping({
-    host: v.optional(text(), '0.0.0.0'),
-    port: v.optional(integer(0, 65535), 8443),
-    tls: tls(references),
-    clientAuth: v.optional(oneOf(['required', 'disabled']), 'required'),
+    host: v.optional(about('The address to listen on.', text()), '0.0.0.0'),
+    port: v.optional(about('The TCP port to listen on; 0 lets the system choose.', integer(0, 65535)), 8443),
+    tls: about("The server's certificate and private key.", tls(references)),
+    clientAuth: v.optional(
+      about(
+        'Whether a client must prove with its certificate that a pool lists it. "disabled" lets everybody in: development only.',
+        oneOf(['required', 'disabled']),
+      ),
+      'required',
+    ),
   })
 
 const limits = () =>
   mapping({
-    /** From a request's first byte to its answer; Azure waits 250 ms. */
-    deadlineMs: v.optional(integer(1, 60_000), 200),
-    maxBodyBytes: v.optional(integer(1024, 1024 * 1024), 65_536),
-    /** How long an idle connection is kept. Azure's heartbeat comes every 20 seconds. */
-    idleConnectionMs: v.optional(integer(1000, 3_600_000), 300_000),
-    /** How long what a backend said of a key is believed. */
-    keyCacheMs: v.optional(integer(0, 60_000), 5000),
-    /** At shutdown, how long requests under way may take. */
-    drainMs: v.optional(integer(0, 60_000), 5000),
+    deadlineMs: v.optional(
+      about(
+        "Milliseconds from a request's complete header to its answer; Azure waits 250 from its first byte.",
+        integer(1, 60_000),
+      ),
+      200,
+    ),
+    maxBodyBytes: v.optional(about('The largest request body, in bytes.', integer(1024, 1024 * 1024)), 65_536),
+    idleConnectionMs: v.optional(
+      about(
+        "Milliseconds that an idle connection is kept; Azure's heartbeat comes every 20 000.",
+        integer(1000, 3_600_000),
+      ),
+      300_000,
+    ),
+    keyCacheMs: v.optional(
+      about(
+        'Milliseconds that what a backend said of a key is believed: a key that was disabled stops within them.',
+        integer(0, 60_000),
+      ),
+      5000,
+    ),
+    drainMs: v.optional(
+      about('Milliseconds that requests under way may still take at shutdown.', integer(0, 60_000)),
+      5000,
+    ),
   })
 
 const info = () =>
   mapping({
-    proxyVendor: v.exactOptional(text()),
-    proxyName: v.exactOptional(text()),
-    ekmVendor: v.exactOptional(text()),
-    ekmProduct: v.exactOptional(text()),
+    proxyVendor: v.exactOptional(about('proxy_vendor in place of "ekm-gateway".', text())),
+    proxyName: v.exactOptional(about('proxy_name in place of "ekm-gateway" and its version.', text())),
+    ekmVendor: v.exactOptional(about('ekm_vendor in place of what the backend says of itself.', text())),
+    ekmProduct: v.exactOptional(about('ekm_product in place of what the backend says of itself.', text())),
   })
 
 const log = (references: References) =>
   mapping({
-    level: v.optional(oneOf(logLevels), 'info'),
+    level: v.optional(
+      about('The least severe lines to write; the audit records are always written.', oneOf(logLevels)),
+      'info',
+    ),
     destination: v.optional(
-      v.union([v.picklist(['stdout', 'stderr']), path(references)], 'must be stdout, stderr or the path of a file'),
+      about(
+        'stdout, stderr, or the path of a file to append to.',
+        v.union([v.picklist(['stdout', 'stderr']), path(references)], 'must be stdout, stderr or the path of a file'),
+      ),
       'stdout',
     ),
   })
 
 /** One row for each kind of backend: the settings that an operator gives it. `src/backends.ts` has its module. */
-const backend = (references: References) =>
-  v.variant(
-    'kind',
-    [mapping({ kind: v.literal('software'), directory: path(references), passphrase: secret(references) })],
-    ({ expected }) =>
-      `must be a mapping whose kind is one of: ${expected?.replaceAll('"', '').replaceAll(' | ', ', ')}`,
-  )
+const backendKinds = (references: References) =>
+  [
+    mapping({
+      kind: about('Keys in encrypted files, used in this process: for development and trials.', v.literal('software')),
+      directory: about('The directory of the key store.', path(references)),
+      passphrase: about('What the key store is encrypted under.', secret(references)),
+    }),
+  ] as const
+
+const backend = (references: References) => {
+  const options = backendKinds(references)
+  const kinds = options.map(({ entries }) => entries.kind.literal).join(', ')
+  return v.variant('kind', options, `must be a mapping whose kind is one of: ${kinds}`)
+}
 
 const PREFIX_RULE = 'must be at most 64 characters of A-Z, a-z, 0-9, "/" and "-", without empty segments'
 
 const pathPrefix = () =>
   v.pipe(
     v.string(PREFIX_RULE),
+    v.regex(/^\/?(?:[A-Za-z0-9-]+(?:\/[A-Za-z0-9-]+)*\/?)?$/, PREFIX_RULE),
     v.transform(trimSlashes),
     v.maxLength(64, PREFIX_RULE),
-    v.regex(/^(?:[A-Za-z0-9-]+(?:\/[A-Za-z0-9-]+)*)?$/, PREFIX_RULE),
   )
 
-const keyEntry = () => v.nullable(mapping({ ref: v.exactOptional(text()) }))
+const keyEntry = () =>
+  v.nullable(
+    mapping({ ref: v.exactOptional(about('Where the key is in the backend, if not under the same name.', text())) }),
+  )
 
 const keys = () =>
   v.union(
     [
       v.literal('all'),
-      v.record(v.pipe(v.string(), v.check(isKeyName, `must be named with ${KEY_NAME_RULE}`)), keyEntry()),
+      table(
+        v.pipe(v.string(), v.check(isKeyName, `must be named with ${KEY_NAME_RULE}`)),
+        keyEntry(),
+        'must be "all", or a mapping of external key ids, each {} or { ref: … }',
+      ),
     ],
-    ({ issues }) => {
-      const inner = issues?.find((issue) => issue.path !== undefined)?.message
-      return inner ?? 'must be "all", or a mapping of external key ids, each {} or { ref: … }'
-    },
+    'must be "all", or a mapping of external key ids, each {} or { ref: … }',
   )
 
 const pool = (references: References) =>
   mapping({
-    name: text(),
-    pathPrefix: v.optional(pathPrefix(), ''),
-    clients: v.optional(listOf(clientEntry(references)), []),
-    backend: text(),
-    keys: keys(),
-    info: v.optional(info(), {}),
+    name: about("The pool's name in the log.", text()),
+    pathPrefix: v.optional(
+      about(
+        'What comes before the operation in the path: the --path-prefix that Azure is told. May be empty.',
+        pathPrefix(),
+      ),
+      '',
+    ),
+    clients: v.optional(
+      about('Who may use the pool: common names, each together with a root CA.', listOf(clientEntry(references))),
+      [],
+    ),
+    backend: about('The name of the backend that has the keys.', text()),
+    keys: about('External key ids that may be used, or "all" keys of the backend whose names can be such ids.', keys()),
+    info: v.optional(about('What info answers for this pool, over the settings of the same name outside.', info()), {}),
   })
 
 const backendName = () =>
   v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]{1,64}$/, 'must be named with 1 to 64 characters of A-Z, a-z, 0-9 and "-"'))
 
 export const backendsSchema = (references: References) =>
-  v.record(backendName(), backend(references), 'must be a mapping from a name to a backend')
+  table(backendName(), backend(references), 'must be a mapping from a name to a backend')
 
 export const configSchema = (references: References) =>
   mapping({
-    listen: listen(references),
-    limits: v.optional(limits(), {}),
-    info: v.optional(info(), {}),
-    log: v.optional(log(references), {}),
-    backends: backendsSchema(references),
-    pools: v.pipe(listOf(pool(references)), v.minLength(1, 'must name at least one pool')),
+    listen: about('Where the EKM Proxy API is served.', listen(references)),
+    limits: v.optional(about('Times and sizes.', limits()), {}),
+    info: v.optional(about('What info answers.', info()), {}),
+    log: v.optional(about('Log and audit trail: one JSON object a line.', log(references)), {}),
+    backends: about('What holds the keys, each under a name that pools refer to.', backendsSchema(references)),
+    pools: about('One for each Azure Managed HSM.', nonEmptyListOf(pool(references))),
   })
 
 /** The whole configuration: complete, checked, every reference followed. */

@@ -25,12 +25,15 @@ export class ConfigSource {
   readonly file: string
   /** Paths in the file are relative to this directory. */
   readonly directory: string
+  /** The settings as plain data. */
+  readonly data: unknown
   readonly #document: Document
   readonly #lines: LineCounter
 
   private constructor(file: string, document: Document, lines: LineCounter) {
     this.file = file
     this.directory = dirname(resolve(file))
+    this.data = document.toJS()
     this.#document = document
     this.#lines = lines
   }
@@ -45,7 +48,12 @@ export class ConfigSource {
     }
     const lines = new LineCounter()
     // No pretty errors: they quote the file, and a secret may stand in it by mistake.
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true })
+    const document = parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      logLevel: 'error',
+      uniqueKeys: true,
+    })
     if (document.errors.length > 0) {
       return document.errors.map((error) => ({
         source: file,
@@ -54,11 +62,11 @@ export class ConfigSource {
         message: `is not valid YAML: ${error.code.toLowerCase().replaceAll('_', ' ')}`,
       }))
     }
-    return new ConfigSource(file, document, lines)
-  }
-
-  toJS(): unknown {
-    return this.#document.toJS() as unknown
+    try {
+      return new ConfigSource(file, document, lines)
+    } catch {
+      return [{ source: file, path: '', message: 'is not valid YAML: an alias has no anchor, or there are too many' }]
+    }
   }
 
   /** The line of the setting, or of the nearest one around it that is there. */

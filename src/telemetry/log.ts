@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import type { Report } from '../../adapters/contract/index.ts'
+import { OperatorError, systemCode, type Report } from '../../adapters/contract/index.ts'
 import { LogSink, type LogDestination } from './sink.ts'
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const
@@ -26,10 +26,13 @@ export interface LogOptions {
 
 const CLOSE_PATIENCE_MS = 1000
 
+/** Rejects with an {@link OperatorError} if the destination cannot be written to. */
 export async function openLog({ level, destination }: LogOptions): Promise<Log> {
-  const sink: LogSink = await LogSink.open(destination, (lines) => {
+  const sink = await LogSink.open(destination, (lines) => {
     const time = new Date().toISOString()
     return JSON.stringify({ level: 'error', time, event: 'log_lines_dropped', lines }) + '\n'
+  }).catch((error: unknown) => {
+    throw new OperatorError('LOG_UNWRITABLE', `the log cannot be written to ${destination} (${systemCode(error)})`)
   })
   const logger = pino(
     {
@@ -64,10 +67,15 @@ export const reportTo =
  */
 export function describeBug(error: unknown): LogFields {
   if (!(error instanceof Error)) return { error: typeof error }
-  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  const { message, stack = '' } = error
+  const start = stack.indexOf(message)
+  const frames = start === -1 ? [] : stack.slice(start + message.length).split('\n')
   return {
     error: error.name,
     error_code: 'code' in error && typeof error.code === 'string' ? error.code : undefined,
-    stack: frames.map((line) => line.trim()).join(' | '),
+    stack: frames
+      .filter((line) => /^\s+at /.test(line))
+      .map((line) => line.trim())
+      .join(' | '),
   }
 }

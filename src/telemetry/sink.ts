@@ -1,41 +1,42 @@
-import { createWriteStream, fstatSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { constants, createWriteStream, fstat, open, stat, type Stats } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
+import { promisify } from 'node:util'
 
 /** Where log lines go: `stdout`, `stderr`, or the absolute path of a file to append to. */
 export type LogDestination = string
 
 /** What a destination may owe before lines are dropped, in bytes. */
 const MAX_PENDING_BYTES = 8 * 1024 * 1024
-const REOPEN_MS = 1000
-
-const standardStreams: Readonly<Record<string, number>> = { stdout: 1, stderr: 2 }
+const TEND_MS = 1000
+const FILE_MODE = 0o640
 
 /**
  * Takes whole lines and never makes the caller wait: what a slow, blocked or full destination does not take is kept up
- * to a bound, then dropped and counted. A destination that fails is opened again every second.
+ * to a bound, then dropped and counted. A file that failed, was moved or removed is opened
+ * again within a second.
  */
 export class LogSink {
   readonly #destination: LogDestination
   /** A line that says how many were lost, written as soon as lines can be written again. */
   readonly #lossNotice: (lines: number) => string
-  #stream: Writable | undefined
+  #target: Target | undefined
   #batch: string[] = []
   #batchBytes = 0
   #dropped = 0
-  #reopening: NodeJS.Timeout | undefined
+  #tending: NodeJS.Timeout | undefined
   #closed = false
 
-  private constructor(destination: LogDestination, stream: Writable, lossNotice: (lines: number) => string) {
+  private constructor(destination: LogDestination, target: Target, lossNotice: (lines: number) => string) {
     this.#destination = destination
     this.#lossNotice = lossNotice
-    this.#adopt(stream)
+    this.#adopt(target)
+    if (target.renewable) this.#tendLater()
   }
 
   /** Rejects with the system's error if a file cannot be opened for appending. */
   static async open(destination: LogDestination, lossNotice: (lines: number) => string): Promise<LogSink> {
-    return new LogSink(destination, await openDestination(destination), lossNotice)
+    return new LogSink(destination, await openTarget(destination), lossNotice)
   }
 
   /** Lines lost so far and not yet told of. */
@@ -44,7 +45,7 @@ export class LogSink {
   }
 
   write(line: string): void {
-    const owed = this.#batchBytes + (this.#stream?.writableLength ?? 0)
+    const owed = this.#batchBytes + (this.#target?.stream.writableLength ?? 0)
     if (this.#closed || owed + line.length > MAX_PENDING_BYTES) {
       this.#dropped += 1
       return
@@ -59,12 +60,11 @@ export class LogSink {
   async close(patienceMs: number): Promise<void> {
     this.#flush()
     this.#closed = true
-    clearTimeout(this.#reopening)
-    const stream = this.#stream
+    clearTimeout(this.#tending)
+    const stream = this.#target?.stream
     if (stream === undefined) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, patienceMs)
-      stream.once('close', resolve)
       stream.end(() => {
         clearTimeout(timer)
         resolve()
@@ -74,51 +74,87 @@ export class LogSink {
   }
 
   #flush(): void {
-    const stream = this.#stream
-    if (stream === undefined || this.#batch.length === 0) return
-    const notice = this.#dropped > 0 ? this.#lossNotice(this.#dropped) : ''
-    this.#dropped = 0
+    if (this.#target === undefined || this.#batch.length === 0) return
+    const told = this.#dropped
     const lines = this.#batch.length
-    const text = this.#batch.join('') + notice
+    const text = this.#batch.join('') + (told > 0 ? this.#lossNotice(told) : '')
+    this.#dropped = 0
     this.#batch = []
     this.#batchBytes = 0
-    stream.write(text, (error) => {
-      if (error) this.#dropped += lines
+    this.#target.stream.write(text, (error) => {
+      if (error) this.#dropped += lines + told
     })
   }
 
-  #adopt(stream: Writable): void {
-    this.#stream = stream
-    stream.on('error', () => {
-      if (this.#stream !== stream) return
-      this.#stream = undefined
-      this.#reopenLater()
+  #adopt(target: Target): void {
+    this.#target = target
+    target.stream.on('error', () => {
+      // What is written to a pipe that broke for good counts as lost.
+      if (this.#target === target && target.renewable) this.#target = undefined
     })
   }
 
-  #reopenLater(): void {
-    if (this.#closed) return
-    this.#reopening = setTimeout(() => {
-      openDestination(this.#destination).then(
-        (stream) => {
-          this.#adopt(stream)
-          this.#flush()
-        },
-        () => this.#reopenLater(),
-      )
-    }, REOPEN_MS)
-    this.#reopening.unref()
+  #tendLater(): void {
+    this.#tending = setTimeout(() => {
+      void this.#tend().finally(() => {
+        if (!this.#closed) this.#tendLater()
+      })
+    }, TEND_MS)
+    this.#tending.unref()
+  }
+
+  async #tend(): Promise<void> {
+    const old = this.#target
+    if (old !== undefined && (await isStillThere(old))) return
+    this.#target = undefined
+    old?.stream.end()
+    const target = await openTarget(this.#destination).catch(() => undefined)
+    if (target === undefined) return
+    if (this.#closed) target.stream.destroy()
+    else this.#adopt(target)
+    this.#flush()
   }
 }
 
-async function openDestination(destination: LogDestination): Promise<Writable> {
-  const standard = standardStreams[destination]
-  if (standard === undefined) {
-    const handle = await open(destination, 'a', 0o640)
-    return handle.createWriteStream()
+interface Target {
+  readonly stream: Writable
+  readonly stats: Stats
+  /** Absent for a standard stream. */
+  readonly path?: string
+  /** Whether opening it again can help: not where a standard stream is a pipe whose reader has gone. */
+  readonly renewable: boolean
+}
+
+async function openTarget(destination: LogDestination): Promise<Target> {
+  const standard = { stdout: 1, stderr: 2 }[destination]
+  if (standard !== undefined) {
+    const stats = await promisify(fstat)(standard)
+    return { stream: openStream(standard, stats), stats, renewable: !isPipe(stats) }
   }
-  const kind = fstatSync(standard)
-  // A pipe is written without blocking: a thread stuck in write(2) would keep the process from ending.
-  if (kind.isFIFO() || kind.isSocket()) return new Socket({ fd: standard, readable: false, writable: true })
-  return createWriteStream('', { fd: standard, autoClose: false })
+  const fd = await promisify(open)(destination, await flagsFor(destination), FILE_MODE)
+  const stats = await promisify(fstat)(fd)
+  return { stream: openStream(fd, stats), stats, path: destination, renewable: true }
+}
+
+const { O_APPEND, O_CREAT, O_NONBLOCK, O_RDWR, O_WRONLY } = constants
+
+/** To open a named pipe for writing alone would wait for a reader. */
+async function flagsFor(path: string): Promise<number> {
+  const stats = await promisify(stat)(path).catch(() => undefined)
+  return stats?.isFIFO() ? O_RDWR | O_NONBLOCK : O_WRONLY | O_APPEND | O_CREAT
+}
+
+const isPipe = (stats: Stats) => stats.isFIFO() || stats.isSocket()
+
+/** A pipe is written without blocking: a thread stuck in write(2) would keep the process from ending. */
+function openStream(fd: number, stats: Stats): Writable {
+  if (isPipe(stats)) return new Socket({ fd, readable: false, writable: true })
+  return createWriteStream('', { fd, autoClose: fd > 2 })
+}
+
+/** Whether a file is still the one of that name: log rotation moves it away. */
+async function isStillThere({ path, stats }: Target): Promise<boolean> {
+  if (path === undefined) return true
+  const now = await promisify(stat)(path).catch(() => undefined)
+  return now?.ino === stats.ino && now.dev === stats.dev
 }

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { OperatorError } from '../../../adapters/contract/index.ts'
 import { loadConfig } from '../../config/load.ts'
 import { startGateway } from '../../gateway.ts'
@@ -75,17 +75,24 @@ const shorten = (body: object): string =>
     typeof value === 'string' && value.length > 80 ? `${value.slice(0, 60)}… (${value.length} characters)` : value,
   )
 
+/** For a shell, which would part a path at its spaces. */
+const quoted = (path: string): string =>
+  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
+
+/** How this program was started, from where the user stands. */
+const program = () => `node ${quoted(relative(process.cwd(), process.argv[1] ?? '') || 'ekm-gateway')}`
+
 function printNextSteps(base: string, directory: string, { serverCa, client, config }: Workspace): void {
   print(`
 The gateway serves on. From another terminal:
 
-  curl --cacert ${serverCa} --cert ${client.certificate} --key ${client.key} \\
+  curl --cacert ${quoted(serverCa)} --cert ${quoted(client.certificate)} --key ${quoted(client.key)} \\
     -H 'content-type: application/json' \\
     -d '{"request_context":{"correlation_id":"1","pool_name":"me"}}' \\
     '${base}/info?api-version=${apiVersion}'
 
-  npx ekm-gateway keys create my-key --type RSA --config ${config}
-  tail -f ${join(directory, 'gateway.log')}
+  ${program()} keys create my-key --type RSA --config ${quoted(config)}
+  tail -f ${quoted(join(directory, 'gateway.log'))}
 
 With a Managed HSM of your own, a public host name and port 443:
 

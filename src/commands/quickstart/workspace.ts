@@ -1,8 +1,8 @@
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { OperatorError } from '../../../adapters/contract/index.ts'
+import { OperatorError, systemCode } from '../../../adapters/contract/index.ts'
 import { administerBackend } from '../../backends.ts'
 import { loadBackends } from '../../config/load.ts'
 import { issue } from './certificates.ts'
@@ -23,10 +23,7 @@ export interface Workspace {
 
 export async function prepareWorkspace(directory: string, port: number): Promise<Workspace> {
   const at = (name: string) => join(directory, name)
-  const keysKept = existsSync(at('gateway.yaml'))
-  if (existsSync(directory) && !keysKept) {
-    throw new OperatorError('DIRECTORY_FOREIGN', `${directory} is there but not from a quickstart: say --directory`)
-  }
+  const keysKept = await isFromQuickstart(directory)
   await mkdir(directory, { recursive: true, mode: 0o700 })
 
   const serverCa = await issue({ commonName: 'ekm-gateway quickstart server CA', usage: 'authority' })
@@ -61,6 +58,18 @@ export async function prepareWorkspace(directory: string, port: number): Promise
   }
 }
 
+/** Whether there are keys of an earlier run to keep. Rejects if there is something else, which must not be overwritten. */
+async function isFromQuickstart(directory: string): Promise<boolean> {
+  const files = await readdir(directory).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') return []
+    throw new OperatorError('DIRECTORY_UNREADABLE', `${directory} cannot be read (${systemCode(error)})`)
+  })
+  if (files.length === 0) return false
+  const config = await readFile(join(directory, 'gateway.yaml'), 'utf8').catch(() => '')
+  if (config.startsWith(FIRST_LINE)) return true
+  throw new OperatorError('DIRECTORY_FOREIGN', `${directory} is there but not from a quickstart: say --directory`)
+}
+
 async function makeKeys(config: string): Promise<void> {
   const { store } = loadBackends(config, {})
   const keys = store && (await administerBackend(store))
@@ -76,7 +85,10 @@ async function makeKeys(config: string): Promise<void> {
   }
 }
 
+const FIRST_LINE = '# Made by ekm-gateway quickstart, which makes it anew each time: change a copy.'
+
 const configuration = (port: number) => `\
+${FIRST_LINE}
 # A complete configuration of ekm-gateway. docs/configuration.md explains every setting; paths are relative to this file.
 listen:
   host: 127.0.0.1                # 0.0.0.0 to be reached from elsewhere

@@ -1,0 +1,112 @@
+import { connect, createServer } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { writeGatewayFiles, type Settings, type TestKey } from '../support/gateway.ts'
+import { API, CONTEXT, openSocket } from '../support/https.ts'
+import type { Pki } from '../support/pki.ts'
+import type { Workspace } from '../support/workspace.ts'
+import { Cli, type StartOptions } from './cli.ts'
+
+export const BASE = '/azureekm/contoso'
+
+/** A `serve` that listens, and logs to its standard output. */
+export interface Serving {
+  readonly cli: Cli
+  readonly port: number
+  readonly file: string
+  readonly workspace: Workspace
+  readonly logged: (event: string) => Readonly<Record<string, unknown>>[]
+  /** Resolves with the first record of `event`. */
+  readonly logs: (event: string) => Promise<Readonly<Record<string, unknown>>>
+  readonly remove: () => Promise<void>
+}
+
+export const listeningPort = async (cli: Cli) => Number(await cli.says(/"event":"listening".*"port":(\d+)/))
+
+export async function startServing(
+  pki: Pki,
+  keys: readonly TestKey[],
+  settings: Settings = {},
+  options: StartOptions = {},
+): Promise<Serving> {
+  const { workspace, file } = await writeGatewayFiles(pki, keys, { log: { destination: 'stdout' }, ...settings })
+  const cli = new Cli(['serve', '--config', file], options)
+  const logged = (event: string) =>
+    cli.stdout
+      .split('\n')
+      .filter((line) => line.endsWith('}'))
+      .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
+      .filter((line) => line['event'] === event)
+  return {
+    cli,
+    port: await listeningPort(cli),
+    file,
+    workspace,
+    logged,
+    logs: async (event) => {
+      await cli.says(new RegExp(`"event":"${event}".*\n`))
+      return logged(event)[0] ?? {}
+    },
+    remove: async () => {
+      cli.kill()
+      await cli.ended
+      await workspace.remove()
+    },
+  }
+}
+
+/** A request whose head has been read, and whose body has not been sent. */
+export async function openRequest(port: number, pki: Pki) {
+  const body = JSON.stringify({ request_context: CONTEXT })
+  const socket = await openSocket(port, pki)
+  const received = collect(socket)
+  const head = [
+    `POST ${BASE}/info?${API} HTTP/1.1`,
+    'Host: localhost',
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+    'Expect: 100-continue',
+  ]
+  socket.write(head.join('\r\n') + '\r\n\r\n')
+  await received.until('HTTP/1.1 100 Continue')
+  return { finish: () => socket.write(body), closed: received.closed, destroy: () => socket.destroy() }
+}
+
+function collect(socket: TLSSocket) {
+  let text = ''
+  const waiting: (() => void)[] = []
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1')
+    for (const check of waiting) check()
+  })
+  socket.on('error', () => undefined)
+  return {
+    until: (wanted: string) =>
+      new Promise<void>((resolve, reject) => {
+        waiting.push(() => {
+          if (text.includes(wanted)) resolve()
+        })
+        socket.once('close', () => reject(new Error(`closed without ${wanted}: ${text}`)))
+      }),
+    /** Everything that came, once the connection is closed. */
+    closed: new Promise<string>((resolve) => socket.once('close', () => resolve(text))),
+  }
+}
+
+/** Occupies a port until it is released. */
+export async function takePort(): Promise<{ readonly port: number; readonly release: () => Promise<void> }> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    release: () => new Promise((resolve) => server.close(() => resolve())),
+  }
+}
+
+export const accepts = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true))
+    socket.once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
