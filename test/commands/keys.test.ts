@@ -63,7 +63,7 @@ async function keys(command: string, config = 'gateway.yaml', input?: string | U
 const done = (stdout: string): Ended => ({ code: 0, signal: null, stdout: stdout + '\n', stderr: '' })
 
 // They mostly wait for their processes.
-describe.concurrent('keys', () => {
+describe.concurrent('keys', { timeout: 60_000 }, () => {
   it('a life, in a store that the first key makes', async ({ expect }) => {
     const on = (command: string, input?: string) => keys(command, 'fresh.yaml', input)
     expectRefusal(await on('list'), /^ekm-gateway: there is no key store at .*fresh: .*keys create NAME --type oct$/)
