@@ -21,6 +21,8 @@ afterAll(async () => {
 /** Makes each audit record about a kilobyte long, so that some hundred of them fill any pipe. */
 const LONG = 'L'.repeat(300)
 const REQUESTS = 300
+/** A log that blocks holds a request for ever; a busy machine holds one for a second. */
+const NOT_BLOCKED_MS = 8000
 
 interface Standard {
   readonly stdout?: 'pipe' | number
@@ -62,7 +64,7 @@ async function load(port: number): Promise<void> {
     }
   }
   await Promise.all(Array.from({ length: 8 }, client))
-  expect(slowest).toBeLessThan(1000)
+  expect(slowest).toBeLessThan(NOT_BLOCKED_MS)
   agent.destroy()
 }
 
