@@ -109,9 +109,14 @@ function alternatives(schema: v.GenericSchema): readonly v.GenericSchema[] {
   return [schema]
 }
 
-/** `value` as what the schema takes; a wrong number stays text, and is refused with the setting's own message. */
-function scalarFor(schema: v.GenericSchema, value: string): string | number | undefined {
+/** `value` as what the schema takes; what is wrong stays text, and is refused with the setting's own message. */
+function scalarFor(schema: v.GenericSchema, value: string): string | number | boolean | undefined {
   const types = alternatives(schema).map(({ type }) => type)
-  if (types.includes('number')) return value.trim() === '' ? value : Number.isNaN(Number(value)) ? value : Number(value)
-  return types.some((type) => type === 'string' || type === 'picklist' || type === 'literal') ? value : undefined
+  const takesText = types.some((type) => type === 'string' || type === 'picklist' || type === 'literal')
+  if (types.includes('boolean')) return value === 'true' || (value === 'false' ? false : value)
+  if (!types.includes('number')) return takesText ? value : undefined
+  const number = Number(value)
+  // A slot id may be beyond what a number can hold, and is then taken as text.
+  const isNumber = value.trim() !== '' && !Number.isNaN(number) && !(takesText && !Number.isSafeInteger(number))
+  return isNumber ? number : value
 }

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { isKeyName, KEY_NAME_RULE } from '../../adapters/contract/index.ts'
 import { logLevels } from '../telemetry/log.ts'
+import { backend } from './backend-kinds.ts'
 import { clientEntry } from './clients.ts'
 import { Credentials } from './credentials.ts'
 import { trimSlashes } from './cross-check.ts'
@@ -114,22 +115,6 @@ const log = (references: References) =>
       'stdout',
     ),
   })
-
-/** One row for each kind of backend: the settings that an operator gives it. `src/backends.ts` has its module. */
-const backendKinds = (references: References) =>
-  [
-    mapping({
-      kind: about('Keys in encrypted files, used in this process: for development and trials.', v.literal('software')),
-      directory: about('The directory of the key store.', path(references)),
-      passphrase: about('What the key store is encrypted under.', secret(references)),
-    }),
-  ] as const
-
-const backend = (references: References) => {
-  const options = backendKinds(references)
-  const kinds = options.map(({ entries }) => entries.kind.literal).join(', ')
-  return v.variant('kind', options, `must be a mapping whose kind is one of: ${kinds}`)
-}
 
 const PREFIX_RULE = 'must be at most 64 characters of A-Z, a-z, 0-9, "/" and "-", without empty segments'
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadBackends, loadConfig } from '../../src/config/load.ts'
-import { CANARY, GOOD, makeSite, PASSPHRASE, problemsOf, type Site } from './site.ts'
+import { CANARY, GOOD, makeSite, PASSPHRASE, problemsOf, softwareBackend, type Site } from './site.ts'
 
 let site: Site
 let file: string
@@ -40,8 +40,8 @@ describe('a variable sets', () => {
     ['its variable', { [`${PREFIX}BACKENDS__MY_STORE__PASSPHRASE__FILE`]: 'azure-text.json' }, `${CANARY}-not-json`],
     ['a path for another path', { [`${PREFIX}BACKENDS__MY_STORE__PASSPHRASE__FILE`]: './passphrase' }, PASSPHRASE],
   ])('where a secret is: %s', (_what, environment, expected) => {
-    const { passphrase } = loadConfig(file, environment).backends['my-store'] ?? {}
-    expect(Buffer.from(passphrase?.reveal() ?? []).toString()).toBe(expected)
+    const { passphrase } = softwareBackend(loadConfig(file, environment).backends, 'my-store')
+    expect(Buffer.from(passphrase.reveal()).toString()).toBe(expected)
   })
 
   it('also what the commands for keys read, whatever else it names', () => {
@@ -49,7 +49,7 @@ describe('a variable sets', () => {
       [`${PREFIX}BACKENDS__MY_STORE__DIRECTORY`]: 'elsewhere',
       [`${PREFIX}LISTEN__PORT`]: '9443',
     })
-    expect(backends['my-store']?.directory).toBe(site.workspace.path('elsewhere'))
+    expect(softwareBackend(backends, 'my-store').directory).toBe(site.workspace.path('elsewhere'))
   })
 
   it('nothing, without its prefix', () => {

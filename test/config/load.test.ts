@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadBackends, loadConfig } from '../../src/config/load.ts'
 import { CLIENT_CN } from '../support/pki.ts'
-import { CANARY, GOOD, makeSite, markedLines, PASSPHRASE, problemsOf, type Site } from './site.ts'
+import { CANARY, GOOD, makeSite, markedLines, PASSPHRASE, problemsOf, softwareBackend, type Site } from './site.ts'
 
 let site: Site
 beforeAll(async () => {
@@ -87,7 +87,7 @@ describe('what is right', () => {
     ['as it stands in the environment', '{ env: SPACED }', ' spaced\n'],
   ])('a secret is read %s', async (_what, value, expected) => {
     const { backends } = loadConfig(await site.write(changed(...secret(value))), { SPACED: ' spaced\n' })
-    expect(Buffer.from(backends['store']?.passphrase.reveal() ?? []).toString()).toBe(expected)
+    expect(Buffer.from(softwareBackend(backends, 'store').passphrase.reveal()).toString()).toBe(expected)
   })
 })
 

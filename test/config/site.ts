@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { expect } from 'vitest'
 import { ConfigInvalid, loadConfig, type Environment } from '../../src/config/load.ts'
+import type { Config } from '../../src/config/schema.ts'
 import type { Problem } from '../../src/config/source.ts'
 import { issue, makeClient, makePki, CLIENT_CN } from '../support/pki.ts'
 import { makeWorkspace, type Workspace } from '../support/workspace.ts'
@@ -96,6 +97,13 @@ export async function makeSite(): Promise<Site> {
   )
   openssl('pkcs8', '-topk8', '-in', 'server.key', '-out', 'encrypted.key', '-passout', 'file:passphrase')
   return { workspace, write: (yaml) => workspace.write('gateway.yaml', yaml) }
+}
+
+/** The software backend of that name. */
+export function softwareBackend(backends: Config['backends'], name: string) {
+  const backend = backends[name]
+  if (backend?.kind !== 'software') throw new Error(`no software backend ${name}`)
+  return backend
 }
 
 /** Everything that is wrong; each message is looked through for secrets. */

@@ -32,6 +32,8 @@ export interface Settings {
   readonly limits?: object
   readonly log?: object
   readonly info?: object
+  /** In place of the software store. */
+  readonly backend?: object
   readonly pools?: readonly object[]
   /** Further files beside the configuration. */
   readonly files?: Readonly<Record<string, string>>
@@ -60,7 +62,9 @@ export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], sett
     limits: { deadlineMs: 2000, ...settings.limits },
     log: { level: 'debug', destination: 'gateway.log', ...settings.log },
     ...(settings.info && { info: settings.info }),
-    backends: { store: { kind: 'software', directory: 'keys', passphrase: { file: 'passphrase' } } },
+    backends: {
+      store: settings.backend ?? { kind: 'software', directory: 'keys', passphrase: { file: 'passphrase' } },
+    },
     pools: settings.pools ?? [
       {
         name: 'contoso',

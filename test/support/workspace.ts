@@ -5,9 +5,9 @@ import { join } from 'node:path'
 /** A directory of one test's own. */
 export interface Workspace {
   readonly directory: string
-  path(name: string): string
-  write(name: string, content: string | Uint8Array, mode?: number): Promise<string>
-  remove(): Promise<void>
+  readonly path: (name: string) => string
+  readonly write: (name: string, content: string | Uint8Array, mode?: number) => Promise<string>
+  readonly remove: () => Promise<void>
 }
 
 export async function makeWorkspace(): Promise<Workspace> {

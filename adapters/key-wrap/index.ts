@@ -1,0 +1,2 @@
+export * from './aes-key-wrap.ts'
+export * from './oaep.ts'

@@ -1,0 +1,184 @@
+import {
+  AdapterError,
+  algorithmRow,
+  lengthFits,
+  wrapAlgorithms,
+  type CallContext,
+  type KeyAdapter,
+  type KeyDescription,
+  type KeyRef,
+  type Report,
+  type WrapAlgorithm,
+} from '../contract/index.ts'
+import { oaepWrap } from '../key-wrap/index.ts'
+import { Ask } from './frames.ts'
+import type { TokenFacts } from './host-protocol.ts'
+import { KeyRing, wayOf, type KnownKey } from './keys/key-ring.ts'
+import type { Qualification } from './keys/qualification.ts'
+import { assertActive, assertAllows, type TokenKey } from './keys/token-key.ts'
+import { openPool } from './open-pool.ts'
+import { sessionCount, type Pkcs11Options } from './options.ts'
+import type { HostPool } from './supervisor/host-pool.ts'
+import { TokenError } from './token-error.ts'
+import type { Direction } from './way.ts'
+
+/**
+ * Serves the keys of a PKCS#11 token, which never leave it. A key reference is a CKA_LABEL, `id:` and a CKA_ID in
+ * hexadecimal, or a `pkcs11:` URI (RFC 7512).
+ *
+ * `describe` starts to qualify the key's algorithms in the background, so that a caller that describes every configured
+ * key at start spares the first requests the wait.
+ */
+export class Pkcs11Adapter implements KeyAdapter {
+  readonly product: KeyAdapter['product']
+  readonly #pool: HostPool
+  readonly #keys: KeyRing
+  #closed = false
+
+  private constructor(pool: HostPool, options: Pkcs11Options, report: Report) {
+    const { manufacturer, model, firmware } = pool.token
+    this.product = { vendor: manufacturer, name: `${model} ${firmware}` }
+    this.#pool = pool
+    this.#keys = new KeyRing(pool, options, report)
+  }
+
+  /** Opens the token and logs in. Rejects with an `OperatorError` if anything is missing; a wrong PIN is tried once. */
+  static async open(options: Pkcs11Options, report: Report): Promise<Pkcs11Adapter> {
+    const pool = await openPool(options, { readWrite: false }, report)
+    const sessions = sessionCount(options, pool.token.maxSessions)
+    const { label, serial, library } = pool.token
+    report('info', 'hsm_open', { token: label, serial, library, sessions })
+    pool.grow(sessions)
+    return new Pkcs11Adapter(pool, options, report)
+  }
+
+  async describe(ref: KeyRef, context: CallContext): Promise<KeyDescription> {
+    this.#assertOpen(context)
+    const key = await settled(this.#keys.read(ref), context)
+    assertActive(key, new Date())
+    for (const algorithm of algorithmsOf(key)) void this.#qualifyQuietly(key, algorithm)
+    return key.description
+  }
+
+  async wrap(ref: KeyRef, algorithm: WrapAlgorithm, plaintext: Uint8Array, context: CallContext): Promise<Uint8Array> {
+    const key = await this.#usable(ref, algorithm, 'wrap', context)
+    const { description } = key
+    const row = algorithmRow(algorithm)
+    if (!lengthFits(row.plaintext(description.bits), plaintext.length)) {
+      const message = `${algorithm} cannot wrap ${plaintext.length} bytes under ${description.bits} bits`
+      throw new AdapterError('INPUT_INVALID', message)
+    }
+    const way = wayOf(await settled(this.#keys.qualification(key, algorithm), context))
+    // A wrapping that only the token could undo needs no token to be made (RFC 8017 §7.1.1).
+    if (key.publicKey !== undefined) return oaepWrap(key.publicKey, row.hash ?? 'SHA-256', plaintext)
+    const wrapped = await this.#crypt(key, () => this.#keys.crypt(key.selector, way, 'wrap', plaintext, context.signal))
+    if (wrapped.length === row.wrappedBytes(plaintext.length, description.bits)) return wrapped
+    throw new AdapterError('BACKEND_UNAVAILABLE', `the token wrapped ${plaintext.length} bytes to ${wrapped.length}`)
+  }
+
+  async unwrap(
+    ref: KeyRef,
+    algorithm: WrapAlgorithm,
+    ciphertext: Uint8Array,
+    context: CallContext,
+  ): Promise<Uint8Array> {
+    const key = await this.#usable(ref, algorithm, 'unwrap', context)
+    const { bits } = key.description
+    const row = algorithmRow(algorithm)
+    const result = row.unwrapped(ciphertext.length, bits)
+    if (row.wrappedBytes(result.max, bits) !== ciphertext.length || !lengthFits(row.plaintext(bits), result.max)) {
+      throw TokenError.invalidCiphertext()
+    }
+    const way = wayOf(await settled(this.#keys.qualification(key, algorithm), context))
+    const plaintext = await this.#crypt(key, () =>
+      this.#keys.crypt(key.selector, way, 'unwrap', ciphertext, context.signal),
+    )
+    if (lengthFits(result, plaintext.length)) return plaintext
+    plaintext.fill(0)
+    throw TokenError.invalidCiphertext()
+  }
+
+  async probe(context: CallContext): Promise<void> {
+    this.#assertOpen(context)
+    await this.#pool.call(Ask.probe, new Uint8Array(), { signal: context.signal })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#pool.close()
+  }
+
+  /** How each algorithm is done on each key that has been used so far, and what was rejected on the way there. */
+  qualifications(): Qualification[] {
+    return this.#keys.qualifications()
+  }
+
+  /** The same for one key, made now if need be. */
+  async qualify(ref: KeyRef, context: CallContext): Promise<Qualification[]> {
+    this.#assertOpen(context)
+    const key = await settled(this.#keys.read(ref), context)
+    const all = algorithmsOf(key).map(async (algorithm) => this.#keys.qualification(key, algorithm))
+    return settled(Promise.all(all), context)
+  }
+
+  /** The open token: label, serial, slot, library. */
+  get token(): TokenFacts {
+    return this.#pool.token
+  }
+
+  /** Process ids of the hosts that serve. */
+  get hosts(): readonly number[] {
+    return this.#pool.pids
+  }
+
+  #assertOpen(context: CallContext): void {
+    if (this.#closed) throw new AdapterError('CLOSED', 'the adapter is closed')
+    context.signal.throwIfAborted()
+  }
+
+  async #usable(ref: KeyRef, algorithm: WrapAlgorithm, direction: Direction, context: CallContext): Promise<KnownKey> {
+    this.#assertOpen(context)
+    const key = await settled(this.#keys.find(ref), context)
+    assertActive(key, new Date())
+    assertAllows(key, direction)
+    const { kty } = algorithmRow(algorithm)
+    if (kty === key.description.kty) return key
+    throw new AdapterError('ALGORITHM_UNSUPPORTED', `${algorithm} needs a key of type ${kty}`)
+  }
+
+  async #qualifyQuietly(key: KnownKey, algorithm: WrapAlgorithm): Promise<void> {
+    try {
+      await this.#keys.qualification(key, algorithm)
+    } catch {
+      // Whoever uses the key finds out.
+    }
+  }
+
+  async #crypt(key: TokenKey, call: () => Promise<Uint8Array>): Promise<Uint8Array> {
+    try {
+      return await call()
+    } catch (error) {
+      // Any of these says that what is remembered of the key is no longer so.
+      if (error instanceof AdapterError && staleness.has(error.code)) this.#keys.forget(key.ref)
+      throw error
+    }
+  }
+}
+
+const staleness: ReadonlySet<string> = new Set(['KEY_NOT_FOUND', 'KEY_UNSUPPORTED', 'OPERATION_FORBIDDEN'])
+
+const algorithmsOf = ({ description }: TokenKey): WrapAlgorithm[] =>
+  wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === description.kty)
+
+/** What `work` gives, or the signal's reason, whichever comes first; work that others share goes on. */
+function settled<Result extends object>(
+  work: Result | Promise<Result>,
+  { signal }: CallContext,
+): Result | Promise<Result> {
+  if (!(work instanceof Promise)) return work
+  return new Promise((resolve, reject) => {
+    const aborted = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', aborted, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
+  })
+}

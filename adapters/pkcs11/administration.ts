@@ -1,0 +1,99 @@
+import {
+  isKeyName,
+  KEY_NAME_RULE,
+  OperatorError,
+  rsaSizes,
+  type KeyAdministration,
+  type KeySpec,
+  type KeySummary,
+  type KeyValidity,
+  type Report,
+} from '../contract/index.ts'
+import { CKK } from './cryptoki.ts'
+import { Ask } from './frames.ts'
+import { decodeMessage, encodeMessage, type CreateMessage, type KeyFacts } from './host-protocol.ts'
+import { firstDay, lastDay } from './keys/attribute-values.ts'
+import { summaryOf } from './keys/token-key.ts'
+import { openPool } from './open-pool.ts'
+import type { Pkcs11Options } from './options.ts'
+import type { HostPool } from './supervisor/host-pool.ts'
+
+/** Making a 4096-bit RSA pair takes an HSM tens of seconds. */
+const GENERATE_TIMEOUT_MS = 60_000
+
+const quiet: Report = () => undefined
+
+/** `keys create` and `keys list` on a token. A running gateway finds a new key by itself. */
+export class Pkcs11Administration implements KeyAdministration {
+  readonly #options: Pkcs11Options
+
+  constructor(options: Pkcs11Options) {
+    this.#options = { ...options, callTimeoutMs: GENERATE_TIMEOUT_MS }
+  }
+
+  /** `name` becomes the CKA_LABEL; the CKA_ID is random. Validity is kept in whole days of UTC, never longer than asked. */
+  async create(name: string, spec: KeySpec, validity: KeyValidity): Promise<KeySummary> {
+    const message = createMessage(name, spec, validity)
+    return this.#withToken(true, async (pool) => {
+      const existing = await listFacts(pool)
+      if (existing.some(({ label }) => label === name)) {
+        throw new OperatorError('KEY_EXISTS', `the token has a key ${name} already; a key is never replaced`)
+      }
+      const facts = await pool.call(Ask.create, encodeMessage(message))
+      return summaryOf(decodeMessage<KeyFacts>(facts))
+    })
+  }
+
+  /** AES and RSA keys of any size, by label; one without a label as `id:` and its CKA_ID. */
+  async list(): Promise<KeySummary[]> {
+    return this.#withToken(false, async (pool) =>
+      (await listFacts(pool))
+        .filter((facts) => facts.keyType === (facts.class === 'secret' ? CKK.AES : CKK.RSA))
+        .map(summaryOf)
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    )
+  }
+
+  async #withToken<Result>(readWrite: boolean, work: (pool: HostPool) => Promise<Result>): Promise<Result> {
+    const pool = await openPool(this.#options, { readWrite }, quiet)
+    try {
+      return await work(pool)
+    } catch (error) {
+      if (error instanceof OperatorError) throw error
+      const reason = error instanceof Error ? error.message : 'unknown'
+      throw new OperatorError('TOKEN_UNUSABLE', `the token did not do it: ${reason}`)
+    } finally {
+      await pool.close()
+    }
+  }
+}
+
+const listFacts = async (pool: HostPool) => decodeMessage<KeyFacts[]>(await pool.call(Ask.list, new Uint8Array()))
+
+function createMessage(name: string, spec: KeySpec, { notBefore, expires }: KeyValidity): CreateMessage {
+  if (!isKeyName(name)) {
+    throw new OperatorError(
+      'KEY_NAME_INVALID',
+      `the key name ${JSON.stringify(name)} is not allowed: use ${KEY_NAME_RULE}`,
+    )
+  }
+  const sizes: readonly number[] = spec.kty === 'oct' ? [256] : rsaSizes
+  if (!sizes.includes(spec.bits)) {
+    throw new OperatorError(
+      'KEY_MATERIAL_INVALID',
+      `a key of type ${spec.kty} and ${spec.bits} bits is not allowed: oct keys have 256 bits, RSA keys ${rsaSizes.join(', ')}`,
+    )
+  }
+  const startDate = notBefore && firstDay.fromDate(notBefore)
+  const endDate = expires && lastDay.fromDate(expires)
+  if (startDate !== undefined && endDate !== undefined && startDate > endDate) {
+    throw new OperatorError('KEY_DATES_INVALID', 'no whole day lies between the two dates, and a token keeps only days')
+  }
+  return {
+    label: name,
+    kty: spec.kty,
+    bits: spec.bits,
+    ...(startDate !== undefined && { startDate }),
+    ...(endDate !== undefined && { endDate }),
+  }
+}

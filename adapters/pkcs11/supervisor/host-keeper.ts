@@ -1,0 +1,209 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AdapterError, OperatorError, type Report, type Secret } from '../../contract/index.ts'
+import { ckrName, ckrRow } from '../ckr-table.ts'
+import type { OpenMessage, TokenFacts } from '../host-protocol.ts'
+import { TokenError } from '../token-error.ts'
+import { Host } from './host.ts'
+import type { Job } from './job.ts'
+import { hostEnvironment } from './host-process.ts'
+
+/** C_Initialize and C_Login of a network HSM may take seconds. */
+const OPEN_TIMEOUT_MS = 15_000
+/** Between attempts to open the token, doubling. The upper end bounds how long a token that is back goes unnoticed. */
+const RETRY_MS = { min: 100, max: 1000 }
+
+/** SoftHSM 2.6.1 shows no token to a process that starts while another logs in. No login is tried without a token. */
+const FIRST_ATTEMPTS = 5
+const isTokenNotFound = (error: unknown) => error instanceof OperatorError && error.code === 'TOKEN_NOT_FOUND'
+
+export interface HostSettings {
+  readonly open: Omit<OpenMessage, 'pin'>
+  readonly pin: Secret | undefined
+}
+
+/** What the hosts and their keeper tell the pool. */
+export interface PoolEvents {
+  /** A call was answered by a `CK_RV` other than CKR_OK; the pool decides what becomes of it. */
+  failed(host: Host, job: Job, ckr: number): void
+  /** A host is gone, and its calls are the pool's to take. */
+  lost(host: Host, why: string): void
+  /** There may be room for another call, or no host left that could take one. */
+  idle(): void
+}
+
+/**
+ * Keeps as many hosts open as sessions are wanted. One host at a time logs in, at most, so that a PIN that was changed
+ * is tried once and not once a session: a few more attempts lock it.
+ */
+export class HostKeeper {
+  readonly hosts = new Set<Host>()
+  readonly #settings: HostSettings
+  readonly #events: PoolEvents
+  readonly #report: Report
+  #size = 1
+  /** Attempts to open the token, and hosts lost right after it, since all was well. */
+  #failures = 0
+  #lastFailure = 'unknown'
+  #loginRefused: TokenError | undefined
+  #logins: Promise<unknown> = Promise.resolve()
+  #facts: TokenFacts | undefined
+  #generation = 0
+  #retry: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(settings: HostSettings, events: PoolEvents, report: Report) {
+    this.#settings = settings
+    this.#events = events
+    this.#report = report
+  }
+
+  /** The token as it was last opened. */
+  get token(): TokenFacts {
+    if (this.#facts === undefined) throw new Error('the token is not open')
+    return this.#facts
+  }
+
+  /** Changes when another token, or the same one initialised again, was opened. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Why a call need not wait for a host: none serves, and the last attempt to have one failed. */
+  get downBecause(): TokenError | undefined {
+    for (const { state } of this.hosts) if (state === 'ready' || state === 'recovering') return undefined
+    if (this.#loginRefused) return this.#loginRefused
+    return this.#failures === 0 ? undefined : TokenError.unavailable(`the HSM cannot be used: ${this.#lastFailure}`)
+  }
+
+  /** The first host of all. Rejects with an {@link OperatorError} where an operator must act. */
+  async openFirst(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const host = this.#newHost()
+      try {
+        return await this.#open(host)
+      } catch (error) {
+        this.hosts.delete(host)
+        await host.kill()
+        if (attempt < FIRST_ATTEMPTS && isTokenNotFound(error)) await sleep(RETRY_MS.min * 2 ** attempt * Math.random())
+        else throw this.#forOperator(error)
+      }
+    }
+  }
+
+  #forOperator(error: unknown): OperatorError {
+    if (error instanceof OperatorError) return error
+    const message = error instanceof Error ? error.message : 'unknown'
+    if (this.#loginRefused) return new OperatorError('LOGIN_REFUSED', `${message}: check the PIN before another try`)
+    return new OperatorError('TOKEN_UNUSABLE', `the token cannot be opened: ${message}`)
+  }
+
+  grow(size: number): void {
+    this.#size = size
+    this.keepUp()
+  }
+
+  /** A fresh session for `host`; where there is none to be had, the host is given up. */
+  async reopen(host: Host, ckr: number): Promise<void> {
+    host.state = 'recovering'
+    try {
+      await this.#withPin((pin) => host.reopen(pin))
+      if (host.state === 'recovering') host.state = 'ready'
+      this.#report('warn', 'hsm_session_reopened', { pid: host.pid, cause: ckrName(ckr) })
+    } catch (error) {
+      this.lost(host, `the session was lost: ${error instanceof Error ? error.message : ckrName(ckr)}`, true)
+    }
+  }
+
+  /** Forgets a host, ends its process, and sees to it that there is another. */
+  lost(host: Host, why: string, failed = false): void {
+    if (!this.hosts.delete(host)) return
+    const young = performance.now() - host.readyAt < RETRY_MS.max
+    if (host.readyAt > 0) this.#report('error', 'hsm_host_lost', { pid: host.pid, reason: why })
+    void host.kill()
+    this.#failures = failed || host.readyAt === 0 || young ? this.#failures + 1 : 0
+    this.#lastFailure = why
+    this.#events.lost(host, why)
+    this.keepUp()
+  }
+
+  refuseLogin(ckr: number): TokenError {
+    if (this.#loginRefused === undefined) {
+      const message = `the token refuses the login with ${ckrName(ckr)}; it is not tried again until a restart`
+      this.#loginRefused = TokenError.unavailable(message, ckr)
+      this.#report('error', 'hsm_login_refused', { reason: message })
+    }
+    return this.#loginRefused
+  }
+
+  /** Opens the next host that is missing, after a while where the last attempts failed. */
+  keepUp(): void {
+    this.#events.idle()
+    if (this.#closed || this.#loginRefused || this.#retry || this.hosts.size >= this.#size) return
+    for (const { state } of this.hosts) if (state === 'opening') return
+    const delay = this.#failures === 0 ? 0 : Math.min(RETRY_MS.max, RETRY_MS.min * 2 ** (this.#failures - 1))
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined
+      const host = this.#newHost()
+      this.#open(host).catch((error: unknown) => {
+        this.lost(host, error instanceof Error ? error.message : 'unknown')
+      })
+    }, delay)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#retry)
+    const hosts = [...this.hosts]
+    this.hosts.clear()
+    for (const host of hosts) host.abandon(new AdapterError('CLOSED', 'the adapter is closed'))
+    await Promise.all(hosts.map((host) => host.kill()))
+  }
+
+  #newHost(): Host {
+    const pin = this.#settings.pin?.reveal()
+    const host = new Host(hostEnvironment(pin), {
+      failed: (job, ckr) => this.#events.failed(host, job, ckr),
+      ended: (why) => this.lost(host, why),
+      idle: () => this.#events.idle(),
+    })
+    pin?.fill(0)
+    this.hosts.add(host)
+    return host
+  }
+
+  async #open(host: Host): Promise<void> {
+    const timer = setTimeout(() => this.lost(host, 'the module did not open in time'), OPEN_TIMEOUT_MS)
+    try {
+      const facts = await this.#withPin((pin) => host.open({ ...this.#settings.open, ...(pin && { pin }) }))
+      if (host.state !== 'opening') return
+      if (this.#facts?.serial !== facts.serial) this.#generation++
+      this.#facts = facts
+      host.state = 'ready'
+      host.readyAt = performance.now()
+      if (this.#failures > 0) this.#report('info', 'hsm_back', { token: facts.label, serial: facts.serial })
+      this.#failures = 0
+      this.keepUp()
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** In turn with every other login; none at all once one was refused. */
+  #withPin<Result>(login: (pin: Uint8Array | undefined) => Promise<Result>): Promise<Result> {
+    const turn = this.#logins.then(async () => {
+      if (this.#loginRefused) throw this.#loginRefused
+      const pin = this.#settings.pin?.reveal()
+      try {
+        return await login(pin)
+      } catch (error) {
+        const ckr = error instanceof TokenError ? error.detail : undefined
+        if (ckr !== undefined && ckrRow(ckr).session === 'login-refused') throw this.refuseLogin(ckr)
+        throw error
+      } finally {
+        pin?.fill(0)
+      }
+    })
+    this.#logins = turn.catch(() => undefined)
+    return turn
+  }
+}

@@ -1,0 +1,210 @@
+import { AdapterError, type Report } from '../../contract/index.ts'
+import { ckrName, ckrRow } from '../ckr-table.ts'
+import type { TokenFacts } from '../host-protocol.ts'
+import { TokenError } from '../token-error.ts'
+import type { Host } from './host.ts'
+import { HostKeeper, type HostSettings, type PoolEvents } from './host-keeper.ts'
+import { Job, type CallOptions } from './job.ts'
+
+/**
+ * Calls given to a host before the first has returned, by weight. It saves the host a wait between calls, and lets it
+ * send the blocks of several key wraps to the token at once. An RSA private operation is slow enough to need neither.
+ */
+const PIPELINE = 8
+/** A call that lasts longer gives the calls behind it back, so that none waits for one that is slow or hangs. */
+const STALL_MS = 15
+const WATCH_MS = 5
+const MAX_QUEUE = 4096
+
+export interface PoolSettings extends HostSettings {
+  readonly callTimeoutMs: number
+}
+
+/** Gives calls to the least busy of the HSM hosts, and keeps them here while all are busy. */
+export class HostPool implements PoolEvents {
+  readonly #keeper: HostKeeper
+  readonly #callTimeoutMs: number
+  readonly #watch: NodeJS.Timeout
+  #queue: Job[] = []
+  #closed = false
+
+  private constructor(settings: PoolSettings, report: Report) {
+    this.#keeper = new HostKeeper(settings, this, report)
+    this.#callTimeoutMs = settings.callTimeoutMs
+    this.#watch = setInterval(() => this.#watchCalls(), WATCH_MS)
+    this.#watch.unref()
+  }
+
+  /** Opens the token in one host; {@link HostPool.grow} adds more. Rejects with an `OperatorError`. */
+  static async open(settings: PoolSettings, report: Report): Promise<HostPool> {
+    const pool = new HostPool(settings, report)
+    try {
+      await pool.#keeper.openFirst()
+      return pool
+    } catch (error) {
+      await pool.close()
+      throw error
+    }
+  }
+
+  /** The token as it was last opened. */
+  get token(): TokenFacts {
+    return this.#keeper.token
+  }
+
+  /** Changes when another token, or the same one initialised again, was opened. */
+  get generation(): number {
+    return this.#keeper.generation
+  }
+
+  /** The hosts that serve, by process id. */
+  get pids(): number[] {
+    return [...this.#keeper.hosts].filter(({ state }) => state === 'ready').map(({ pid }) => pid)
+  }
+
+  grow(size: number): void {
+    this.#keeper.grow(size)
+  }
+
+  /** `payload` becomes the pool's own. Rejects with an {@link AdapterError}, or with the signal's reason. */
+  async call(kind: number, payload: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+    const job = new Job(kind, payload, options)
+    if (this.#closed) job.reject(new AdapterError('CLOSED', 'the adapter is closed'))
+    else if (options.signal?.aborted) job.reject(options.signal.reason)
+    else if (this.#queue.length >= MAX_QUEUE)
+      job.reject(new TokenError('BACKEND_BUSY', 'too many calls wait', 'request'))
+    else {
+      this.#queue.push(job)
+      this.idle()
+    }
+    return job.promise
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#watch)
+    const closed = new AdapterError('CLOSED', 'the adapter is closed')
+    for (const host of this.#keeper.hosts) this.#takeBack(host, closed)
+    for (const job of this.#queue) job.reject(closed)
+    this.#queue = []
+    await this.#keeper.close()
+  }
+
+  /** Hands out what waits. */
+  idle(): void {
+    while (this.#queue.length > 0) {
+      const host = this.#leastBusy()
+      if (host === undefined) break
+      const job = this.#queue.shift()
+      if (job !== undefined && !job.over) host.give(job)
+    }
+    const down = this.#queue.length > 0 ? this.#keeper.downBecause : undefined
+    if (down === undefined) return
+    for (const job of this.#queue) job.reject(down)
+    this.#queue = []
+  }
+
+  /** The session's column of the CKR table. */
+  failed(host: Host, job: Job, ckr: number): void {
+    const said = `the token answered ${ckrName(ckr)}`
+    switch (ckrRow(ckr).session) {
+      case 'keep':
+        job.reject(TokenError.ofCall(ckr, job.unwrapping))
+        return
+      case 'ask':
+        void this.#ask(host, job, ckr)
+        return
+      case 'reopen':
+        if (job.retried) job.reject(TokenError.unavailable(`${said} twice`, ckr))
+        else this.#retryOnNewSession(host, job, ckr)
+        return
+      case 'login-refused':
+        job.reject(this.#keeper.refuseLogin(ckr))
+        this.#keeper.lost(host, said)
+        return
+      case 'restart':
+        job.reject(TokenError.unavailable(said, ckr))
+        this.#keeper.lost(host, said)
+        this.#probeAll()
+    }
+  }
+
+  /** The oldest call of a lost host is tried once more elsewhere; those behind it had not begun. */
+  lost(host: Host, why: string): void {
+    this.#takeBack(host, new TokenError('BACKEND_UNAVAILABLE', `the HSM host is gone: ${why}`, 'module'))
+  }
+
+  #takeBack(host: Host, error: AdapterError): void {
+    const { begun, others } = host.abandon(error)
+    this.#queue.unshift(...others)
+    if (begun === undefined) return
+    if (begun.retried) begun.reject(error)
+    else {
+      begun.retried = true
+      this.#queue.unshift(begun)
+    }
+  }
+
+  async #ask(host: Host, job: Job, ckr: number): Promise<void> {
+    try {
+      await host.probe()
+      job.reject(TokenError.ofCall(ckr, job.unwrapping))
+    } catch {
+      const why = `the token answered ${ckrName(ckr)}, and did not answer a probe`
+      job.reject(TokenError.unavailable(why, ckr))
+      this.#keeper.lost(host, why)
+    }
+  }
+
+  /** A token that is gone for one host is gone for all; the others need not find out by a call each. */
+  #probeAll(): void {
+    for (const host of this.#keeper.hosts) {
+      if (host.state !== 'ready') continue
+      host.probe().catch((error: unknown) => {
+        this.#keeper.lost(host, error instanceof Error ? error.message : 'the token does not answer a probe')
+      })
+    }
+  }
+
+  #retryOnNewSession(host: Host, job: Job, ckr: number): void {
+    job.retried = true
+    host.waiting.push(job)
+    if (host.state !== 'ready') return
+    void this.#keeper.reopen(host, ckr).then(() => {
+      const waiting = host.waiting
+      host.waiting = []
+      for (const again of waiting) {
+        if (host.state === 'ready' && !again.over) host.give(again)
+        else again.reject(TokenError.unavailable('the session was lost, and no other could be opened', ckr))
+      }
+      this.idle()
+    })
+  }
+
+  #leastBusy(): Host | undefined {
+    let best: Host | undefined
+    for (const host of this.#keeper.hosts) {
+      if (host.state !== 'ready' || host.stalled || host.load >= PIPELINE) continue
+      if (best === undefined || host.load < best.load) best = host
+    }
+    return best
+  }
+
+  #watchCalls(): void {
+    const now = performance.now()
+    for (const host of this.#keeper.hosts) {
+      const age = host.state === 'opening' ? 0 : host.headAge(now)
+      if (age > this.#callTimeoutMs) {
+        const why = `a call of the PKCS#11 module did not return within ${this.#callTimeoutMs} ms`
+        const { begun, others } = host.abandon(new TokenError('BACKEND_UNAVAILABLE', why, 'module'))
+        begun?.reject(new TokenError('BACKEND_UNAVAILABLE', why, 'module'))
+        this.#queue.unshift(...others)
+        this.#keeper.lost(host, why)
+      } else if (age > STALL_MS && !host.stalled) {
+        host.stalled = true
+        this.#queue.unshift(...host.recall())
+        this.idle()
+      }
+    }
+  }
+}

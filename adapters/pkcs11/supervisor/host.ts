@@ -1,0 +1,128 @@
+import { Answer, Ask } from '../frames.ts'
+import { decodeMessage, decodeRefusal, encodeMessage, type OpenMessage, type TokenFacts } from '../host-protocol.ts'
+import { ckrName } from '../ckr-table.ts'
+import { TokenError } from '../token-error.ts'
+import { HostProcess } from './host-process.ts'
+import { Job } from './job.ts'
+
+export interface HostEvents {
+  /** A call was answered by a `CK_RV` other than CKR_OK. */
+  failed(job: Job, ckr: number): void
+  /** The process is gone, unless it was killed by {@link Host.kill}. */
+  ended(why: string): void
+  /** There is room for another call. */
+  idle(): void
+}
+
+/** A host process and the jobs that are with it, oldest first. */
+export class Host {
+  state: 'opening' | 'ready' | 'recovering' | 'gone' = 'opening'
+  /** Its oldest call lasts so long that nothing else is given to it. */
+  stalled = false
+  readyAt = 0
+  /** Calls that failed with the session and are tried once more on its successor. */
+  waiting: Job[] = []
+  readonly #process: HostProcess
+  readonly #jobs = new Map<number, Job>()
+  #load = 0
+  #headSince = performance.now()
+
+  constructor(environment: NodeJS.ProcessEnv, events: HostEvents) {
+    this.#process = new HostProcess(environment, {
+      replied: (id, answer, payload) => this.#replied(id, answer, payload, events),
+      ended: (why) => {
+        this.state = 'gone'
+        events.ended(why)
+      },
+    })
+  }
+
+  get pid(): number {
+    return this.#process.pid
+  }
+
+  /** The weight of the calls that are with it. */
+  get load(): number {
+    return this.#load
+  }
+
+  /** For how long its oldest call has lasted, in milliseconds. */
+  headAge(now: number): number {
+    return this.#jobs.size === 0 ? 0 : now - this.#headSince
+  }
+
+  give(job: Job): void {
+    if (this.#jobs.size === 0) this.#headSince = performance.now()
+    this.#jobs.set(this.#process.send(job.kind, job.payload), job)
+    this.#load += job.weight
+  }
+
+  /** Takes back the calls behind the oldest. Their answers, should they still come, are dropped. */
+  recall(): Job[] {
+    const [, ...behind] = [...this.#jobs].filter(([, job]) => !(job instanceof OwnJob))
+    for (const [id, job] of behind) {
+      this.#jobs.delete(id)
+      this.#load -= job.weight
+    }
+    return behind.map(([, job]) => job)
+  }
+
+  /** Takes back every call, oldest first, those that wait for a new session included. */
+  abandon(error: unknown): { readonly begun: Job | undefined; readonly others: Job[] } {
+    const jobs = [...this.#jobs.values()]
+    const calls = jobs.filter((job) => !(job instanceof OwnJob))
+    this.#jobs.clear()
+    this.#load = 0
+    for (const job of jobs) if (job instanceof OwnJob) job.reject(error)
+    const begun = calls.find((job) => job === jobs[0])
+    const others = [...calls.filter((job) => job !== begun), ...this.waiting]
+    this.waiting = []
+    return { begun, others }
+  }
+
+  /** Loads the module and logs in. Rejects with what the host or the token had against it. */
+  async open(message: OpenMessage): Promise<TokenFacts> {
+    return decodeMessage<TokenFacts>(await this.#own(Ask.open, encodeMessage(message)))
+  }
+
+  async reopen(pin: Uint8Array | undefined): Promise<void> {
+    await this.#own(Ask.reopen, encodeMessage({ ...(pin && { pin }) }))
+  }
+
+  async probe(): Promise<void> {
+    await this.#own(Ask.probe, new Uint8Array())
+  }
+
+  kill(): Promise<void> {
+    this.state = 'gone'
+    return this.#process.kill()
+  }
+
+  /** A request of the pool's own; its errors are not the pool's to repair. */
+  #own(kind: number, payload: Uint8Array): Promise<Uint8Array> {
+    const job = new OwnJob(kind, payload, {})
+    this.give(job)
+    return job.promise
+  }
+
+  #replied(id: number, answer: number, payload: Uint8Array, events: HostEvents): void {
+    const job = this.#jobs.get(id)
+    this.#jobs.delete(id)
+    this.#load -= job?.weight ?? 0
+    this.#headSince = performance.now()
+    this.stalled = false
+    if (job === undefined) payload.fill(0)
+    else if (answer === Answer.result) job.resolve(payload)
+    else if (answer === Answer.refused) job.reject(decodeRefusal(payload))
+    else if (answer === Answer.invalidCiphertext) {
+      job.reject(TokenError.invalidCiphertext())
+    } else {
+      const ckr = new DataView(payload.buffer, payload.byteOffset).getUint32(0, true)
+      if (job instanceof OwnJob) job.reject(TokenError.unavailable(`the token answered ${ckrName(ckr)}`, ckr))
+      else events.failed(job, ckr)
+    }
+    events.idle()
+  }
+}
+
+class OwnJob extends Job {}

@@ -1,0 +1,60 @@
+export interface CallOptions {
+  /** Ends the wait, not the call. */
+  readonly signal?: AbortSignal
+  /** A ciphertext is being unwrapped, so that some errors speak of it. */
+  readonly unwrapping?: boolean
+  /** How much of a host's pipeline it takes; 1 by default. */
+  readonly weight?: number
+}
+
+/** One request to whichever host takes it, and the promise that waits for the answer. */
+export class Job {
+  readonly kind: number
+  readonly payload: Uint8Array
+  readonly unwrapping: boolean
+  readonly weight: number
+  readonly promise: Promise<Uint8Array>
+  /** It has been tried on a session or host that was lost with it. */
+  retried = false
+  #settle: { resolve: (value: Uint8Array) => void; reject: (error: unknown) => void } | undefined
+  readonly #signal: AbortSignal | undefined
+  readonly #aborted: () => void
+
+  /** `payload` becomes the job's own and is zeroed when it is over. */
+  constructor(kind: number, payload: Uint8Array, { signal, unwrapping = false, weight = 1 }: CallOptions) {
+    this.kind = kind
+    this.payload = payload
+    this.unwrapping = unwrapping
+    this.weight = weight
+    this.promise = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+    this.#signal = signal
+    this.#aborted = () => this.reject(signal?.reason)
+    signal?.addEventListener('abort', this.#aborted, { once: true })
+  }
+
+  get over(): boolean {
+    return this.#settle === undefined
+  }
+
+  /** A result that comes too late is zeroed. */
+  resolve(value: Uint8Array): void {
+    const settle = this.#finish()
+    if (settle === undefined) value.fill(0)
+    else settle.resolve(value)
+  }
+
+  reject(error: unknown): void {
+    this.#finish()?.reject(error)
+  }
+
+  #finish() {
+    const settle = this.#settle
+    if (settle === undefined) return undefined
+    this.#settle = undefined
+    this.#signal?.removeEventListener('abort', this.#aborted)
+    this.payload.fill(0)
+    return settle
+  }
+}

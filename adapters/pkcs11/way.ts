@@ -1,0 +1,81 @@
+import type { KeyWrapMode, OaepHash } from '../key-wrap/index.ts'
+import { CKM, mechanismName } from './cryptoki.ts'
+
+/**
+ * How an operation reaches the key.
+ *
+ * | path | calls |
+ * |---|---|
+ * | `encrypt` | C_Encrypt and C_Decrypt |
+ * | `wrap-key` | C_WrapKey and C_UnwrapKey, with the data key as a session object for the length of the call |
+ * | `blocks` | RFC 3394 or RFC 5649 in the host process, with single AES blocks from C_Encrypt and C_Decrypt |
+ * | `raw-rsa` | C_Decrypt without padding, and OAEP decoding in the host process |
+ */
+export const paths = ['encrypt', 'wrap-key', 'blocks', 'raw-rsa'] as const
+export type Path = (typeof paths)[number]
+
+/** What has to come out: RFC 3394, RFC 5649, or OAEP with one digest for label and MGF1. */
+export const schemes = ['KW', 'KWP', 'SHA-1', 'SHA-256'] as const satisfies readonly (KeyWrapMode | OaepHash)[]
+export type Scheme = (typeof schemes)[number]
+
+export const directions = ['wrap', 'unwrap'] as const
+export type Direction = (typeof directions)[number]
+
+export interface Way {
+  readonly path: Path
+  readonly mechanism: number
+  readonly scheme: Scheme
+}
+
+const calls: Record<Path, string> = {
+  encrypt: 'C_Encrypt/C_Decrypt',
+  'wrap-key': 'C_WrapKey/C_UnwrapKey',
+  blocks: 'host-run key wrap over',
+  'raw-rsa': 'OAEP decoding in the host over',
+}
+
+/** For people: `C_WrapKey/C_UnwrapKey CKM_AES_KEY_WRAP (0x2109)`. */
+export const wayName = ({ path, mechanism }: Way): string => `${calls[path]} ${mechanismName(mechanism)}`
+
+export interface Mechanisms {
+  /** The token's list, or empty where it gives none. */
+  readonly offered: readonly number[]
+  /** Used instead of every other for its algorithm, listed by the token or not. */
+  readonly pinned?: number
+  readonly forbidden: readonly number[]
+}
+
+const keyWrapMechanisms: Record<KeyWrapMode, readonly number[]> = {
+  KW: [CKM.AES_KEY_WRAP, CKM.LUNA_AES_KW, CKM.CLOUDHSM_AES_KEY_WRAP_NO_PAD],
+  KWP: [CKM.AES_KEY_WRAP_KWP, CKM.AES_KEY_WRAP_PAD, CKM.LUNA_AES_KWP, CKM.CLOUDHSM_AES_KEY_WRAP_ZERO_PAD],
+}
+
+/** A single block of CBC under a zero IV is a block of ECB, for tokens that do not offer ECB. */
+const blockMechanisms: readonly number[] = [CKM.AES_ECB, CKM.AES_CBC]
+
+/** The ways worth trying for `scheme`, best first. None of them is trusted before it has been checked on the key. */
+export function candidateWays(scheme: Scheme, mechanisms: Mechanisms): Way[] {
+  const ways = (path: Path, numbers: readonly number[]): Way[] =>
+    choose(numbers, mechanisms).map((mechanism) => ({ path, mechanism, scheme }))
+  if (scheme === 'KW' || scheme === 'KWP') {
+    const numbers = withPinned(keyWrapMechanisms[scheme], mechanisms, blockMechanisms)
+    return [...ways('encrypt', numbers), ...ways('wrap-key', numbers), ...ways('blocks', blockMechanisms)]
+  }
+  const numbers = withPinned([CKM.RSA_PKCS_OAEP], mechanisms, [CKM.RSA_X_509])
+  return [...ways('encrypt', numbers), ...ways('wrap-key', numbers), ...ways('raw-rsa', [CKM.RSA_X_509])]
+}
+
+/** The block ciphers that can give the independent computation, whatever is pinned for serving. */
+export const referenceWays = (scheme: KeyWrapMode, { offered, forbidden }: Mechanisms): Way[] =>
+  choose(blockMechanisms, { offered, forbidden }).map((mechanism) => ({ path: 'blocks', mechanism, scheme }))
+
+/** A pinned number that is not known here is the vendor's own for the algorithm as a whole. */
+const withPinned = (known: readonly number[], { pinned }: Mechanisms, primitives: readonly number[]) =>
+  pinned === undefined || known.includes(pinned) || primitives.includes(pinned) ? known : [...known, pinned]
+
+const choose = (numbers: readonly number[], { offered, pinned, forbidden }: Mechanisms) =>
+  numbers.filter((number) => {
+    if (forbidden.includes(number)) return false
+    if (pinned !== undefined) return number === pinned
+    return offered.length === 0 || offered.includes(number)
+  })

@@ -1,0 +1,17 @@
+import type { TestKey } from '../contract/harness.ts'
+
+export interface ProvidedBackend {
+  /** The backend's section of a gateway's configuration. */
+  readonly settings: object
+  remove(): Promise<void>
+}
+
+/** A backend as the black-box suite sees it. What a backend does not have is said here and is never a skipped test. */
+export interface BackendHarness {
+  /** What it says of itself in `/info`. */
+  readonly product: { readonly vendor: string; readonly name: string }
+  readonly canDisable: boolean
+  /** Whether keys can have a not-before and an expiry date. */
+  readonly dates: boolean
+  provide(keys: readonly TestKey[]): Promise<ProvidedBackend>
+}

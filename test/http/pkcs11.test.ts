@@ -1,0 +1,26 @@
+import { MODULE, PIN, softHsm } from '../pkcs11/support/softhsm.ts'
+import { onToken } from '../pkcs11/support/token-objects.ts'
+import { makeWorkspace } from '../support/workspace.ts'
+import { describeApi } from './suite.ts'
+
+describeApi({
+  product: { vendor: 'SoftHSM project', name: 'SoftHSM v2 2.6' },
+  canDisable: false,
+  dates: true,
+  provide: async (keys) => {
+    const hsm = softHsm()
+    hsm.initToken('ekm')
+    onToken('ekm', (objects) => {
+      for (const key of keys) objects.import(key)
+    })
+    const { write, remove } = await makeWorkspace()
+    const pin = { file: await write('pin', PIN) }
+    return {
+      settings: { kind: 'pkcs11', module: MODULE, token: { label: 'ekm' }, pin, sessions: 2 },
+      remove: async () => {
+        hsm.remove()
+        await remove()
+      },
+    }
+  },
+})

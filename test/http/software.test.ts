@@ -1,0 +1,22 @@
+import { makeStore, PASSPHRASE } from '../support/gateway.ts'
+import { makeWorkspace } from '../support/workspace.ts'
+import { describeApi } from './suite.ts'
+
+describeApi({
+  product: { vendor: 'ekm-gateway', name: 'software key store' },
+  canDisable: true,
+  dates: true,
+  provide: async (keys) => {
+    const { path, write, remove } = await makeWorkspace()
+    const stored = keys.map(({ name, material, disabled, ...dates }) => ({
+      name,
+      jwk:
+        material.kty === 'oct' ? { kty: material.kty, k: Buffer.from(material.k).toString('base64url') } : material.jwk,
+      enabled: disabled !== true,
+      ...dates,
+    }))
+    await makeStore(path('keys'), stored)
+    const passphrase = { file: await write('passphrase', PASSPHRASE) }
+    return { settings: { kind: 'software', directory: path('keys'), passphrase }, remove }
+  },
+})

@@ -1,0 +1,138 @@
+/*
+ * A PKCS#11 module that forwards every call to another and does what a real token cannot be made to do: answer with any
+ * CK_RV, be slow, hang, crash.
+ *
+ *   FAULT_TARGET   the module to forward to
+ *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. Actions: "rv" answers with the
+ *                  argument, "delay" waits so many milliseconds first, "hang" never returns, "crash" is a SIGSEGV. A
+ *                  fourth word limits a line to the process's calls from that number on, counted from 1, and a fifth to
+ *                  those up to that number. "once" in place of both takes effect in one call of all processes.
+ *   FAULT_LOG      every C_Login is noted here, one line each
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FUNCTIONS 68
+
+/* Every argument of every function of version 2.40 fits a register, and a callee ignores what it did not ask for. */
+typedef unsigned long word;
+typedef word (*function)(word, word, word, word, word, word, word, word);
+
+struct list {
+  unsigned char version[2];
+  function functions[FUNCTIONS];
+};
+
+static const char *names[FUNCTIONS] = {
+    "C_Initialize", "C_Finalize", "C_GetInfo", "C_GetFunctionList", "C_GetSlotList", "C_GetSlotInfo", "C_GetTokenInfo",
+    "C_GetMechanismList", "C_GetMechanismInfo", "C_InitToken", "C_InitPIN", "C_SetPIN", "C_OpenSession",
+    "C_CloseSession", "C_CloseAllSessions", "C_GetSessionInfo", "C_GetOperationState", "C_SetOperationState", "C_Login",
+    "C_Logout", "C_CreateObject", "C_CopyObject", "C_DestroyObject", "C_GetObjectSize", "C_GetAttributeValue",
+    "C_SetAttributeValue", "C_FindObjectsInit", "C_FindObjects", "C_FindObjectsFinal", "C_EncryptInit", "C_Encrypt",
+    "C_EncryptUpdate", "C_EncryptFinal", "C_DecryptInit", "C_Decrypt", "C_DecryptUpdate", "C_DecryptFinal",
+    "C_DigestInit", "C_Digest", "C_DigestUpdate", "C_DigestKey", "C_DigestFinal", "C_SignInit", "C_Sign", "C_SignUpdate",
+    "C_SignFinal", "C_SignRecoverInit", "C_SignRecover", "C_VerifyInit", "C_Verify", "C_VerifyUpdate", "C_VerifyFinal",
+    "C_VerifyRecoverInit", "C_VerifyRecover", "C_DigestEncryptUpdate", "C_DecryptDigestUpdate", "C_SignEncryptUpdate",
+    "C_DecryptVerifyUpdate", "C_GenerateKey", "C_GenerateKeyPair", "C_WrapKey", "C_UnwrapKey", "C_DeriveKey",
+    "C_SeedRandom", "C_GenerateRandom", "C_GetFunctionStatus", "C_CancelFunction", "C_WaitForSlotEvent"};
+
+static struct list *real;
+static struct list ours;
+static unsigned long calls[FUNCTIONS];
+
+static void sleep_ms(long ms) {
+  struct timespec time = {ms / 1000, (ms % 1000) * 1000000L};
+  nanosleep(&time, NULL);
+}
+
+/* Several processes meet the same line; the one that creates the marker first has it. */
+static int first_of_all(const char *line) {
+  char marker[4096];
+  unsigned long hash = 5381;
+  for (const char *at = line; *at; at++) hash = hash * 33 + (unsigned char)*at;
+  snprintf(marker, sizeof marker, "%s.%lx", getenv("FAULT_SCRIPT"), hash);
+  int file = open(marker, O_CREAT | O_EXCL | O_WRONLY, 0600);
+  if (file < 0) return 0;
+  close(file);
+  return 1;
+}
+
+static int applies(const char *line, int index, char action[16], word *argument) {
+  char name[40], from[16] = "1", to[16] = "4294967295";
+  char argument_text[32] = "0";
+  if (sscanf(line, "%39s %15s %31s %15s %15s", name, action, argument_text, from, to) < 2) return 0;
+  if (strcmp(name, names[index]) != 0) return 0;
+  *argument = strtoul(argument_text, NULL, 0);
+  if (strcmp(from, "once") == 0) return first_of_all(line);
+  return calls[index] >= strtoul(from, NULL, 10) && calls[index] <= strtoul(to, NULL, 10);
+}
+
+/* 1 if the call is to answer with *rv instead of being forwarded. */
+static int fault(int index, word *rv) {
+  const char *script = getenv("FAULT_SCRIPT");
+  FILE *file = script ? fopen(script, "r") : NULL;
+  char line[256], action[16];
+  int answered = 0;
+  word argument;
+  calls[index]++;
+  while (file && !answered && fgets(line, sizeof line, file)) {
+    if (!applies(line, index, action, &argument)) continue;
+    if (strcmp(action, "delay") == 0) sleep_ms((long)argument);
+    if (strcmp(action, "hang") == 0)
+      for (;;) sleep_ms(1000);
+    if (strcmp(action, "crash") == 0) raise(SIGSEGV);
+    if (strcmp(action, "rv") == 0) {
+      *rv = argument;
+      answered = 1;
+    }
+  }
+  if (file) fclose(file);
+  return answered;
+}
+
+static void log_call(int index) {
+  const char *path = getenv("FAULT_LOG");
+  if (!path || strcmp(names[index], "C_Login") != 0) return;
+  int file = open(path, O_CREAT | O_APPEND | O_WRONLY, 0600);
+  if (file < 0) return;
+  dprintf(file, "%s\n", names[index]);
+  close(file);
+}
+
+static word forward(int index, word a, word b, word c, word d, word e, word f, word g, word h) {
+  word rv;
+  log_call(index);
+  if (fault(index, &rv)) return rv;
+  return real->functions[index](a, b, c, d, e, f, g, h);
+}
+
+#define F(n) \
+  static word f##n(word a, word b, word c, word d, word e, word f, word g, word h) { return forward(n, a, b, c, d, e, f, g, h); }
+F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15) F(16) F(17) F(18) F(19) F(20) F(21)
+F(22) F(23) F(24) F(25) F(26) F(27) F(28) F(29) F(30) F(31) F(32) F(33) F(34) F(35) F(36) F(37) F(38) F(39) F(40) F(41)
+F(42) F(43) F(44) F(45) F(46) F(47) F(48) F(49) F(50) F(51) F(52) F(53) F(54) F(55) F(56) F(57) F(58) F(59) F(60) F(61)
+F(62) F(63) F(64) F(65) F(66) F(67)
+
+static const function all[FUNCTIONS] = {
+    f0,  f1,  f2,  f3,  f4,  f5,  f6,  f7,  f8,  f9,  f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22,
+    f23, f24, f25, f26, f27, f28, f29, f30, f31, f32, f33, f34, f35, f36, f37, f38, f39, f40, f41, f42, f43, f44, f45,
+    f46, f47, f48, f49, f50, f51, f52, f53, f54, f55, f56, f57, f58, f59, f60, f61, f62, f63, f64, f65, f66, f67};
+
+word C_GetFunctionList(struct list **answer) {
+  if (!real) {
+    void *module = dlopen(getenv("FAULT_TARGET"), RTLD_NOW | RTLD_LOCAL);
+    word (*get)(struct list **) = module ? (word(*)(struct list **))dlsym(module, "C_GetFunctionList") : NULL;
+    if (!get || get(&real) != 0) return 5;
+    memcpy(ours.version, real->version, sizeof ours.version);
+    memcpy(ours.functions, all, sizeof all);
+  }
+  *answer = &ours;
+  return 0;
+}

@@ -1,0 +1,43 @@
+import type { AdapterError, CallContext, KeyRef, Report } from '../../../adapters/contract/index.ts'
+
+export const ref = (text: string) => text as KeyRef
+
+/** A call with as long a deadline as a test needs; not the gateway's 200 ms. */
+export function context(ms = 10_000): CallContext {
+  return { signal: AbortSignal.timeout(ms), deadline: performance.now() + ms, correlationId: 'test' }
+}
+
+/** A call whose deadline fires as the gateway's does, with an error of its own as reason. */
+export function contextUntil(ms: number, reason: AdapterError): CallContext {
+  const controller = new AbortController()
+  setTimeout(() => controller.abort(reason), ms)
+  return { signal: controller.signal, deadline: performance.now() + ms, correlationId: 'test' }
+}
+
+export interface Reported {
+  readonly level: string
+  readonly event: string
+  readonly fields: Readonly<Record<string, string | number | boolean>>
+}
+
+/** A report that remembers. */
+export function recorder(): { report: Report; reported: Reported[]; of: (event: string) => Reported[] } {
+  const reported: Reported[] = []
+  return {
+    reported,
+    report: (level, event, fields) => void reported.push({ level, event, fields }),
+    of: (event) => reported.filter((entry) => entry.event === event),
+  }
+}
+
+export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Waits until `condition` holds; gives the milliseconds that it took. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 5000): Promise<number> {
+  const start = performance.now()
+  while (performance.now() - start < ms) {
+    if (await condition()) return performance.now() - start
+    await sleep(10)
+  }
+  throw new Error(`not within ${ms} ms: ${what}`)
+}

@@ -1,0 +1,10 @@
+// Makes pkcs11js look as if it had never been installed, in the processes that load this file.
+import { register } from 'node:module'
+import { isMainThread } from 'node:worker_threads'
+
+if (isMainThread) register(import.meta.url)
+
+export async function resolve(specifier, context, nextResolve) {
+  if (specifier !== 'pkcs11js') return nextResolve(specifier, context)
+  throw Object.assign(new Error(`Cannot find package '${specifier}'`), { code: 'ERR_MODULE_NOT_FOUND' })
+}
