@@ -3,9 +3,11 @@ import { openBackend } from './backends.ts'
 import type { Config, InfoConfig, PoolConfig } from './config/schema.ts'
 import { AllowList } from './ekm/allow-list.ts'
 import { Backend } from './ekm/backend.ts'
+import { Call } from './ekm/call.ts'
 import { Pool, type PoolInfo } from './ekm/pool.ts'
 import { Admission } from './http/admission.ts'
 import { createApp } from './http/app.ts'
+import { toProxyError } from './http/proxy-error.ts'
 import { serveHttp } from './http/server.ts'
 import { openLog, reportTo, type Log } from './telemetry/log.ts'
 import { Listener } from './tls/listener.ts'
@@ -88,6 +90,7 @@ async function listen(
       message: 'anyone who reaches this port can wrap and unwrap: development only',
     })
   }
+  void examineKeys(pools, log)
 
   return {
     port: actualPort,
@@ -105,6 +108,25 @@ async function listen(
       await closeAll()
       return cutOff
     },
+  }
+}
+
+const EXAMINATION_MS = 10_000
+
+/**
+ * Tells the operator at once of listed keys that cannot be used, instead of Azure on the day it needs them. It also spares
+ * the first requests what a backend finds out when it first sees a key.
+ */
+async function examineKeys(pools: readonly Pool[], log: Log): Promise<void> {
+  for (const pool of pools) {
+    for (const key of pool.keyNames) {
+      const call = new Call(EXAMINATION_MS)
+      await pool.describe(key, call).catch((error: unknown) => {
+        const { reason = 'INTERNAL', detail } = toProxyError(error)
+        if (reason !== 'CLOSED') log.warn('key_unusable', { pool: pool.name, key, reason, detail })
+      })
+      call.end()
+    }
   }
 }
 

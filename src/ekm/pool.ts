@@ -54,6 +54,11 @@ export class Pool {
     this.#keys = keys
   }
 
+  /** The external key ids that the operator listed; none where the pool has every key of its backend. */
+  get keyNames(): readonly string[] {
+    return this.#keys === 'all' ? [] : [...this.#keys.keys()]
+  }
+
   async describe(keyName: string, call: Call): Promise<KeyDescription> {
     return this.#backend.describe(this.#resolve(keyName), call)
   }

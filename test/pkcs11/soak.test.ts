@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { AdapterError, type WrapAlgorithm } from '../../adapters/contract/index.ts'
 import { open, type Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
@@ -32,6 +33,26 @@ afterAll(async () => {
   await adapter.close()
   hsm.remove()
 })
+
+/** Whatever the length of the run: a heap that fills up and is collected, and no more. */
+const MAX_GROWTH_MIB = 96
+
+/** Children of this process that run the host program, as the system lists them. */
+const hostProcesses = () =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const parent = / \S \d+ /.exec(readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/, ''))?.[0]
+        return (
+          parent?.trim().split(' ')[1] === String(process.pid) &&
+          readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('host/main')
+        )
+      } catch {
+        // It ended in between.
+        return false
+      }
+    }).length
 
 const pick = <Value>(values: readonly [Value, ...Value[]]): Value => values[randomInt(values.length)] ?? values[0]
 
@@ -112,6 +133,8 @@ it('survives a misfortune a second under mixed load', { timeout: (SECONDS + 60) 
   const loop = async () => {
     while (!stopped) await once()
   }
+  await sleep(1000)
+  const rssBefore = process.memoryUsage().rss
   const loops = Promise.all(Array.from({ length: 8 }, loop))
   for (let second = 0; second < SECONDS; second++) {
     pick(misfortunes)()
@@ -123,9 +146,14 @@ it('survives a misfortune a second under mixed load', { timeout: (SECONDS + 60) 
   await loops
   expect(good).toBeGreaterThan(SECONDS * 20)
   await until('every session is back', () => adapter.hosts.length === SESSIONS, 10_000)
+  // A host is a session; none is left behind, and what the load took is given back.
+  expect(hostProcesses()).toBe(SESSIONS)
+  const grownMiB = (process.memoryUsage().rss - rssBefore) / 2 ** 20
+  expect(grownMiB).toBeLessThan(MAX_GROWTH_MIB)
   for (const [key, algorithm] of cases) {
     const wrapped = await adapter.wrap(ref(key), algorithm, randomBytes(32), context())
     expect(await adapter.unwrap(ref(key), algorithm, wrapped, context())).toHaveLength(32)
   }
-  process.stdout.write(`soak: ${good} good pairs, errors ${JSON.stringify(Object.fromEntries(seen))}\n`)
+  const errors = JSON.stringify(Object.fromEntries(seen))
+  process.stdout.write(`soak: ${good} good pairs, errors ${errors}, ${grownMiB.toFixed(0)} MiB grown\n`)
 })

@@ -32,8 +32,10 @@ export interface Settings {
   readonly limits?: object
   readonly log?: object
   readonly info?: object
-  /** In place of the software store. */
+  /** In place of the software store, as the backend `store`. */
   readonly backend?: object
+  /** Further backends. */
+  readonly backends?: Readonly<Record<string, object>>
   readonly pools?: readonly object[]
   /** Further files beside the configuration. */
   readonly files?: Readonly<Record<string, string>>
@@ -63,6 +65,7 @@ export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], sett
     log: { level: 'debug', destination: 'gateway.log', ...settings.log },
     ...(settings.info && { info: settings.info }),
     backends: {
+      ...settings.backends,
       store: settings.backend ?? { kind: 'software', directory: 'keys', passphrase: { file: 'passphrase' } },
     },
     pools: settings.pools ?? [
