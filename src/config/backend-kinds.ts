@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { wrapAlgorithms, type WrapAlgorithm } from '../../adapters/contract/index.ts'
+import type { WrapAlgorithm } from '../../adapters/contract/index.ts'
 import { about, flag, integer, listOf, mapping, path, secret, text, type References } from './fields.ts'
 
 const software = (references: References) =>
@@ -38,17 +38,20 @@ const token = () =>
 
 const mechanismNumber = () => integer(0, 0xffff_ffff)
 
+const mechanismFor = (algorithm: WrapAlgorithm) =>
+  v.exactOptional(about(`The mechanism for ${algorithm}, by number.`, mechanismNumber()))
+
 const mechanisms = () =>
   mapping({
     pin: v.exactOptional(
       about(
-        'The one mechanism to use for an algorithm, by number, once it has passed the checks.',
-        mapping(
-          Object.fromEntries(wrapAlgorithms.map((name) => [name, v.exactOptional(mechanismNumber())])) as Record<
-            WrapAlgorithm,
-            v.ExactOptionalSchema<ReturnType<typeof mechanismNumber>, undefined>
-          >,
-        ),
+        'The one mechanism to use for an algorithm, once it has passed the checks.',
+        mapping({
+          A256KW: mechanismFor('A256KW'),
+          A256KWP: mechanismFor('A256KWP'),
+          'RSA-OAEP': mechanismFor('RSA-OAEP'),
+          'RSA-OAEP-256': mechanismFor('RSA-OAEP-256'),
+        }),
       ),
     ),
     forbid: v.exactOptional(about('Mechanisms that are never used, by number.', listOf(mechanismNumber()))),

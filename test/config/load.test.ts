@@ -25,6 +25,7 @@ const client = (members: string) => [CLIENTS, `    clients:\n      - { ${members
 const secret = (value: string) => [SECRET, `passphrase: ${value} #!`] as const
 const prefix = (value: string) => ['pathPrefix: azureekm/contoso', `pathPrefix: ${value} #!`] as const
 const keys = (value: string) => ['keys: all', `keys: ${value}`] as const
+const hsm = (members: string) => ['backends:\n', `backends:\n  hsm: { kind: pkcs11, ${members} } #!\n`] as const
 const anotherPool = (members: string) =>
   [
     '    keys: all\n',
@@ -123,6 +124,13 @@ describe('what is wrong, with its line', () => {
     ['a backend that is text', '  store:\n    kind: software\n    directory: keys\n    passphrase: { file: passphrase }\n', '  store: software #!\n', 'backends.store', /must be a mapping whose kind is one of: software/],
     ['a backend with a bad name', 'backends:\n', `backends:\n  a b: { kind: software, directory: x, ${SECRET} } #!\n`, 'backends.a b', /named with 1 to 64 characters/],
     ['a backend with an impossible name', 'backends:\n', `backends:\n  constructor: { kind: software, directory: x, ${SECRET} } #!\n`, 'backends.constructor', /name that cannot be used/],
+    ['an HSM without a token', ...hsm('module: m.so'), 'backends.hsm.token', /is required/],
+    ['a token that says nothing', ...hsm('module: m.so, token: {}'), 'backends.hsm.token', /at least one of label, serial and slot, or a pkcs11: URI/],
+    ['a token that is some text', ...hsm('module: m.so, token: ekm'), 'backends.hsm.token', /at least one of label, serial and slot, or a pkcs11: URI/],
+    ['a PIN that is no reference', ...hsm(`module: m.so, token: { label: a }, pin: ${CANARY}`), 'backends.hsm.pin', SECRET_RULE],
+    ['more sessions than there can be', ...hsm('module: m.so, token: { label: a }, sessions: 65'), 'backends.hsm.sessions', /whole number from 1 to 64/],
+    ['text for a flag', ...hsm('module: m.so, token: { label: a }, requireSensitive: perhaps'), 'backends.hsm.requireSensitive', /true or false/],
+    ['a mechanism for an unknown algorithm', ...hsm('module: m.so, token: { label: a }, mechanisms: { pin: { A128KW: 1 } }'), 'backends.hsm.mechanisms.pin.A128KW', /allowed here: A256KW, A256KWP, RSA-OAEP, RSA-OAEP-256/],
     ['two pools of one name', ...anotherPool('name: contoso, pathPrefix: b'), 'pools[1].name', /name of another pool/],
     ['two pools of one prefix', ...anotherPool('name: b, pathPrefix: azureekm/contoso'), 'pools[1].pathPrefix', /path prefix of pools\[0\] too/],
     ['two pools of one prefix in two spellings', ...anotherPool('name: b, pathPrefix: /azureekm/contoso/'), 'pools[1].pathPrefix', /path prefix of pools\[0\] too/],

@@ -3,6 +3,8 @@ import type { TestKey } from '../contract/harness.ts'
 export interface ProvidedBackend {
   /** The backend's section of a gateway's configuration. */
   readonly settings: object
+  /** The passphrase or PIN, to see that it is never emitted. */
+  readonly secrets: Readonly<Record<string, Uint8Array>>
   remove(): Promise<void>
 }
 
@@ -13,5 +15,7 @@ export interface BackendHarness {
   readonly canDisable: boolean
   /** Whether keys can have a not-before and an expiry date. */
   readonly dates: boolean
+  /** What makes a key one that is refused with `KeyDisabled`. */
+  unusable(): Partial<TestKey>
   provide(keys: readonly TestKey[]): Promise<ProvidedBackend>
 }

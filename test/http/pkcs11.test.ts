@@ -1,12 +1,15 @@
 import { MODULE, PIN, softHsm } from '../pkcs11/support/softhsm.ts'
 import { onToken } from '../pkcs11/support/token-objects.ts'
 import { makeWorkspace } from '../support/workspace.ts'
+import type { BackendHarness } from './harness.ts'
+import { describeSecrecy } from './secrecy.ts'
 import { describeApi } from './suite.ts'
 
-describeApi({
+const softHsmToken: BackendHarness = {
   product: { vendor: 'SoftHSM project', name: 'SoftHSM v2 2.6' },
   canDisable: false,
   dates: true,
+  unusable: () => ({ expires: new Date(Date.now() - 1000) }),
   provide: async (keys) => {
     const hsm = softHsm()
     hsm.initToken('ekm')
@@ -17,10 +20,14 @@ describeApi({
     const pin = { file: await write('pin', PIN) }
     return {
       settings: { kind: 'pkcs11', module: MODULE, token: { label: 'ekm' }, pin, sessions: 2 },
+      secrets: { PIN: Buffer.from(PIN) },
       remove: async () => {
         hsm.remove()
         await remove()
       },
     }
   },
-})
+}
+
+describeApi(softHsmToken)
+describeSecrecy(softHsmToken)

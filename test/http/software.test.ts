@@ -1,11 +1,14 @@
 import { makeStore, PASSPHRASE } from '../support/gateway.ts'
 import { makeWorkspace } from '../support/workspace.ts'
+import type { BackendHarness } from './harness.ts'
+import { describeSecrecy } from './secrecy.ts'
 import { describeApi } from './suite.ts'
 
-describeApi({
+const software: BackendHarness = {
   product: { vendor: 'ekm-gateway', name: 'software key store' },
   canDisable: true,
   dates: true,
+  unusable: () => ({ disabled: true }),
   provide: async (keys) => {
     const { path, write, remove } = await makeWorkspace()
     const stored = keys.map(({ name, material, disabled, ...dates }) => ({
@@ -17,6 +20,13 @@ describeApi({
     }))
     await makeStore(path('keys'), stored)
     const passphrase = { file: await write('passphrase', PASSPHRASE) }
-    return { settings: { kind: 'software', directory: path('keys'), passphrase }, remove }
+    return {
+      settings: { kind: 'software', directory: path('keys'), passphrase },
+      secrets: { passphrase: Buffer.from(PASSPHRASE) },
+      remove,
+    }
   },
-})
+}
+
+describeApi(software)
+describeSecrecy(software)

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { readBackendUri } from '../../adapters/pkcs11/index.ts'
+import { Secret } from '../../adapters/contract/index.ts'
+import { readBackendUri, resolveSettings } from '../../adapters/pkcs11/backend-uri.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'ekm-pin-'))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -49,5 +50,30 @@ describe('a pkcs11: URI for a backend', () => {
     const error = await readBackendUri(uri).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ name: 'OperatorError', code })
     expect(String(error)).not.toContain('648219')
+  })
+})
+
+describe('settings whose token is a pkcs11: URI', () => {
+  const module = '/usr/lib/a.so'
+
+  it('are those of the URI and those beside it', async () => {
+    const token = `pkcs11:token=ekm?module-path=${module}&pin-source=${pinFile('resolved', '648219')}`
+    const { pin, ...rest } = await resolveSettings({ module, token, sessions: 3 })
+    expect(rest).toEqual({ module, token: { label: 'ekm' }, sessions: 3 })
+    expect(text(pin?.reveal())).toBe('648219')
+  })
+
+  it('stay as they are where the token is named by its settings', async () => {
+    const settings = { module, token: { label: 'ekm' } }
+    expect(await resolveSettings(settings)).toEqual(settings)
+  })
+
+  it.each([
+    ['no token', 'pkcs11:?module-path=/usr/lib/a.so', undefined],
+    ['another module', 'pkcs11:token=ekm?module-path=/usr/lib/b.so', undefined],
+    ['two PINs', `pkcs11:token=ekm?pin-source=${pinFile('twice', '648219')}`, new Secret(Buffer.from('1234'))],
+  ])('are refused with %s', async (_what, token, pin) => {
+    const settings = { module, token, ...(pin && { pin }) }
+    await expect(resolveSettings(settings)).rejects.toMatchObject({ code: 'PKCS11_URI_INVALID' })
   })
 })

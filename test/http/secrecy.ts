@@ -1,45 +1,39 @@
 import { spawn } from 'node:child_process'
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
-import { describe, expect, it, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
+import { rsaKey } from '../contract/rsa-keys.ts'
 import { findCanaries, type Canaries } from '../support/canaries.ts'
-import { PASSPHRASE, writeGatewayFiles, type TestKey } from '../support/gateway.ts'
+import { writeGatewayFiles } from '../support/gateway.ts'
 import { API, CONTEXT, exchangeRaw, makeAgent, send } from '../support/https.ts'
 import { makePki } from '../support/pki.ts'
+import type { BackendHarness } from './harness.ts'
 
 const CLI = 'dist/src/cli.js'
 const ALGORITHMS = { 'aes-1': ['A256KW', 'A256KWP'], 'rsa-1': ['RSA-OAEP', 'RSA-OAEP-256'] } as const
 
-const fromJwk = (text: string | undefined) => Buffer.from(text ?? '', 'base64url')
+const fromJwk = (text: string) => Buffer.from(text, 'base64url')
 
-describe('the detector', () => {
-  it.each(['latin1', 'hex', 'base64', 'base64url'] as const)('finds a value in %s, whole or begun', (encoding) => {
-    const secret = randomBytes(48)
-    expect(findCanaries(`x${secret.toString(encoding)}x`, { secret })).not.toEqual([])
-    expect(findCanaries(`x${secret.subarray(0, 16).toString('hex')}x`, { secret })).toEqual(['secret in hex'])
-    expect(findCanaries(inspect(secret), { secret })).toEqual(['secret in spaced hex'])
-    expect(findCanaries(randomBytes(4096).toString('hex'), { secret })).toEqual([])
-  })
-})
-
-describe('a gateway at its most talkative', () => {
-  it('emits no data key, key-encryption key, passphrase or private key', { timeout: 60_000 }, async () => {
+/** A run at the most talkative level, with every secret known; none of them is in anything that it emits. */
+export function describeSecrecy(harness: BackendHarness): void {
+  it('emits no data key, key-encryption key, passphrase, PIN or private key', { timeout: 60_000 }, async () => {
     expect(existsSync(CLI), 'build first: npm run build').toBe(true)
     const pki = await makePki()
     const kek = randomBytes(32)
-    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
-    const keys = [
-      { name: 'aes-1', jwk: { kty: 'oct', k: kek.toString('base64url') } },
-      { name: 'rsa-1', jwk: rsa } as TestKey,
-      { name: 'off', jwk: { kty: 'oct', k: kek.toString('base64url') }, enabled: false },
-    ] as const
-    const { workspace, file } = await writeGatewayFiles(pki, keys, { log: { level: 'debug', destination: 'stdout' } })
+    const rsa = await rsaKey(2048, 'secrecy')
+    const backend = await harness.provide([
+      { name: 'aes-1', material: { kty: 'oct', k: kek } },
+      { name: 'rsa-1', material: { kty: 'RSA', bits: 2048, jwk: rsa } },
+      { name: 'off', material: { kty: 'oct', k: kek }, ...harness.unusable() },
+    ])
+    const settings = { log: { level: 'debug', destination: 'stdout' }, backend: backend.settings }
+    const { workspace, file } = await writeGatewayFiles(pki, [], settings)
     const dataKeys = Array.from({ length: 8 }, () => randomBytes(32))
     const canaries: Canaries = {
-      passphrase: Buffer.from(PASSPHRASE),
+      ...backend.secrets,
       'AES key': kek,
       ...Object.fromEntries(
         (['d', 'p', 'q', 'dp', 'dq', 'qi'] as const).map((part) => [`RSA ${part}`, fromJwk(rsa[part])]),
@@ -98,7 +92,7 @@ describe('a gateway at its most talkative', () => {
       }
     }
     expect(due).toBe(16)
-    note(await readFile(`/proc/${child.pid}/cmdline`, 'utf8'))
+    for (const pid of familyOf(child.pid ?? 0)) note(await readFile(`/proc/${pid}/cmdline`, 'latin1'))
     agent.destroy()
     child.kill('SIGTERM')
     expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0)
@@ -109,7 +103,14 @@ describe('a gateway at its most talkative', () => {
     expect(emitted.match(/"event":"request"/g)?.length).toBeGreaterThan(150)
     expect(findCanaries(emitted, canaries)).toEqual([])
     await workspace.remove()
+    await backend.remove()
   })
-})
+}
+
+/** A process and its children. */
+const familyOf = (pid: number): number[] => {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  return [pid, ...children.flatMap(familyOf)]
+}
 
 const fromPem = (pem: string) => Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64')
