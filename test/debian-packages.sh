@@ -7,6 +7,7 @@ command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || exit 0
 missing=''
 [ -e /usr/lib/softhsm/libsofthsm2.so ] && command -v softhsm2-util >/dev/null || missing="$missing softhsm2"
 built() { node -e 'require("pkcs11js")' 2>/dev/null; }
+command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
 built || for tool in g++ make python3; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
 
 if [ -n "$missing" ]; then
