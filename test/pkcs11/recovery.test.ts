@@ -231,6 +231,25 @@ describe('the token', () => {
   })
 })
 
+describe('a host that is lost while it waits for its turn to log in', () => {
+  it('does not keep the others from theirs', async () => {
+    await running(2, async ({ adapter }) => {
+      const [first = 0, second = 0] = adapter.hosts
+      faults.script('C_Login delay 700', 'C_CreateObject rv 0xb3 once')
+      process.kill(first, 'SIGKILL')
+      await until('the other serves alone', () => adapter.hosts.length === 1)
+      // Its successor is logging in, slowly; the other loses its session and has to wait for that.
+      await sleep(300)
+      const call = wrap(adapter).catch(() => undefined)
+      await until('the other renews its session', () => adapter.hosts.length === 0)
+      process.kill(second, 'SIGKILL')
+      await call
+      faults.script()
+      await until('every host serves again', () => adapter.hosts.length === 2, 700 + RECOVERY_MS)
+    })
+  })
+})
+
 describe('the PIN', () => {
   const wrongPin = { reason: expect.stringContaining('CKR_PIN_INCORRECT') as unknown }
 

@@ -101,7 +101,9 @@ export class Host {
   /** A request of the pool's own; its errors are not the pool's to repair. */
   #own(kind: number, payload: Uint8Array): Promise<Uint8Array> {
     const job = new OwnJob(kind, payload, {})
-    this.give(job)
+    // A login can have waited for its turn while its host was lost; nobody would answer it any more.
+    if (this.state === 'gone') job.reject(TokenError.unavailable('the HSM host is gone'))
+    else this.give(job)
     return job.promise
   }
 
