@@ -9,6 +9,12 @@ export type KeyDescription =
 export type RsaBits = 2048 | 3072 | 4096
 export const rsaSizes: readonly RsaBits[] = [2048, 3072, 4096]
 
+/** Bits of an unsigned big-endian integer. */
+export function bitLength(integer: Uint8Array): number {
+  const leading = integer.findIndex((byte) => byte !== 0)
+  return leading === -1 ? 0 : 8 * (integer.length - leading) - (Math.clz32(integer[leading] ?? 0) - 24)
+}
+
 /** The lengths, in bytes, that a value may have; both ends belong to the range. */
 export interface LengthRule {
   readonly min: number

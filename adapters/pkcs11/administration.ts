@@ -12,7 +12,7 @@ import {
 import { CKK } from './cryptoki.ts'
 import { Ask } from './frames.ts'
 import { decodeMessage, encodeMessage, type CreateMessage, type KeyFacts } from './host-protocol.ts'
-import { firstDay, lastDay } from './keys/attribute-values.ts'
+import { firstDay, lastDay } from './keys/dates.ts'
 import { summaryOf } from './keys/token-key.ts'
 import { openPool } from './open-pool.ts'
 import type { Pkcs11Options } from './options.ts'

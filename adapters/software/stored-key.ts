@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { isKeyName, KEY_NAME_RULE, OperatorError, rsaSizes, type KeyValidity } from '../contract/index.ts'
+import { bitLength, isKeyName, KEY_NAME_RULE, OperatorError, rsaSizes, type KeyValidity } from '../contract/index.ts'
 import { seal, unseal } from './sealed.ts'
 import type { StoreKey } from './passphrase.ts'
 
@@ -48,12 +48,8 @@ const toNumericDate = (date: Date, round: (seconds: number) => number = Math.flo
 const fromNumericDate = (seconds: number) => new Date(seconds * 1000)
 
 /** The modulus length of a JWK in bits, or the key length of an `oct` one. */
-export function jwkBits(jwk: PrivateJwk): number {
-  if (jwk.kty === 'oct') return Buffer.byteLength(jwk.k, 'base64url') * 8
-  const modulus = Buffer.from(jwk.n, 'base64url')
-  const leading = modulus.findIndex((byte) => byte !== 0)
-  return leading === -1 ? 0 : (modulus.length - leading) * 8 - (Math.clz32(modulus[leading] ?? 0) - 24)
-}
+export const jwkBits = (jwk: PrivateJwk): number =>
+  jwk.kty === 'oct' ? Buffer.byteLength(jwk.k, 'base64url') * 8 : bitLength(Buffer.from(jwk.n, 'base64url'))
 
 /** Whether the EKM Proxy API knows a key of this type and size. */
 export const isServable = (jwk: PrivateJwk): boolean =>

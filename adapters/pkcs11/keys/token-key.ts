@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import {
   AdapterError,
+  bitLength,
   rsaSizes,
   type KeyDescription,
   type KeyRef,
@@ -11,7 +12,7 @@ import { rsaPublicKey } from '../../key-wrap/index.ts'
 import { CKK } from '../cryptoki.ts'
 import { UNREADABLE_DATE, type KeyFacts } from '../host-protocol.ts'
 import type { Direction } from '../way.ts'
-import { bitLength, firstDay, lastDay } from './attribute-values.ts'
+import { firstDay, lastDay } from './dates.ts'
 
 /** A key of the token that the EKM Proxy API can use, and what the token's attributes say of its use. */
 export interface TokenKey {

@@ -1,11 +1,5 @@
 const DAY_MS = 86_400_000
 
-/** Bits of an unsigned big-endian integer. */
-export function bitLength(integer: Uint8Array): number {
-  const leading = integer.findIndex((byte) => byte !== 0)
-  return leading === -1 ? 0 : 8 * (integer.length - leading) - (Math.clz32(integer[leading] ?? 0) - 24)
-}
-
 const toDay = (date: Date) => date.toISOString().slice(0, 10).replaceAll('-', '')
 const midnight = (day: string) => Date.parse(`${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}T00:00:00Z`)
 
