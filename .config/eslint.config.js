@@ -20,7 +20,7 @@ const http = [
   'what an EKM proxy does is independent of HTTP: statuses and headers belong to src/http.',
 ]
 const commands = [towards('commands'), 'commands use the gateway, never the other way round.']
-const source = [towards('src'), 'an adapter knows the contract and nothing of the gateway around it.']
+const source = [String.raw`^(\.\./)+src/`, 'an adapter knows the contract and nothing of the gateway around it.']
 /** For the files `depth` folders below `adapters/`; a folder within an adapter sees the whole of its adapter. */
 const anotherAdapter = (depth) => [
   String.raw`^(\.\./){${depth}}(?!contract/|key-wrap/|ttlv-codec/)`,
@@ -28,7 +28,7 @@ const anotherAdapter = (depth) => [
 ]
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'coverage/**', 'ekm-quickstart/**'] },
+  { ignores: ['**/dist/**', 'coverage/**', 'ekm-quickstart/**'] },
   tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: {

@@ -7,6 +7,7 @@ type Module = AdapterModule<OptionsOf<BackendKind>>
 /** The only place that names an adapter. Each is loaded when it is first needed, so that one nobody uses costs nothing. */
 const modules: { readonly [Kind in BackendKind]: () => Promise<AdapterModule<OptionsOf<Kind>>> } = {
   software: () => import('../adapters/software/index.ts'),
+  kmip: () => import('../adapters/kmip/index.ts'),
   pkcs11: () => import('../adapters/pkcs11/index.ts'),
 }
 

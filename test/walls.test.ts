@@ -8,7 +8,8 @@ async function refused(file: string, specifiers: readonly string[]): Promise<str
   const text = specifiers.map((specifier, index) => `import * as m${index} from '${specifier}'`).join('\n')
   const [result] = await eslint.lintText(text, { filePath: file })
   const messages = result?.messages.filter(({ ruleId }) => ruleId === 'no-restricted-imports') ?? []
-  return messages.map(({ line }) => specifiers[line - 1] ?? '')
+  // Two walls may stand in the same place.
+  return [...new Set(messages.map(({ line }) => specifiers[line - 1] ?? ''))]
 }
 
 describe('the walls between the rooms', { timeout: 60_000 }, () => {
@@ -25,6 +26,9 @@ describe('the walls between the rooms', { timeout: 60_000 }, () => {
     ['src/telemetry/log.ts', ['../http/app.ts', '../ekm/pool.ts', '../tls/client.ts'], [contract]],
     ['adapters/contract/adapter.ts', ['node:fs', 'valibot', '../software/index.ts', '../../src/gateway.ts'], ['./errors.ts']],
     ['adapters/software/adapter.ts', ['../../src/gateway.ts', '../pkcs11/index.ts', '../kmip/index.ts'], ['../contract/index.ts', '../key-wrap/index.ts', 'node:fs']],
+    ['adapters/kmip/adapter.ts', ['../../src/gateway.ts', '../pkcs11/index.ts', '../software/index.ts'], ['../contract/index.ts', '../key-wrap/index.ts', '../ttlv-codec/src/index.ts', './keys/way.ts', 'node:tls']],
+    ['adapters/kmip/keys/key-ring.ts', ['../../../src/gateway.ts', '../../pkcs11/index.ts'], ['../../contract/index.ts', '../../ttlv-codec/src/index.ts', '../options.ts']],
+    ['adapters/ttlv-codec/src/decode.ts', ['node:buffer', 'valibot', '../../contract/index.ts', '../../kmip/index.ts'], ['./item.ts']],
   ] // prettier-ignore
 
   it.each(rows)('%s', async (file, forbidden, allowed) => {

@@ -1,6 +1,20 @@
 import * as v from 'valibot'
 import type { WrapAlgorithm } from '../../adapters/contract/index.ts'
-import { about, flag, integer, listOf, mapping, path, secret, text, type References } from './fields.ts'
+import {
+  about,
+  file,
+  flag,
+  integer,
+  listOf,
+  mapping,
+  nonEmptyListOf,
+  oneOf,
+  path,
+  secret,
+  secretFile,
+  text,
+  type References,
+} from './fields.ts'
 
 const software = (references: References) =>
   mapping({
@@ -84,7 +98,86 @@ const pkcs11 = (references: References) =>
     ),
   })
 
-const kinds = (references: References) => [software(references), pkcs11(references)] as const
+const ADDRESS_RULE = 'must be a host, or host:port, with an IPv6 address in brackets'
+
+/** `kms.example`, `kms.example:5696`, `10.0.0.1:5696`, `[::1]:5696`. */
+const address = () =>
+  v.pipe(
+    v.string(ADDRESS_RULE),
+    v.rawTransform(({ dataset, addIssue, NEVER }): { host: string; port?: number } => {
+      const found = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(dataset.value)
+      const host = found?.[1] ?? found?.[2]
+      const port = found?.[3] === undefined ? undefined : Number(found[3])
+      if (host !== undefined && (port === undefined || (port >= 1 && port <= 65_535))) {
+        return { host, ...(port !== undefined && { port }) }
+      }
+      addIssue({ message: ADDRESS_RULE })
+      return NEVER
+    }),
+  )
+
+const kmipTls = () => ({
+  minVersion: v.exactOptional(
+    about('The lowest TLS version to accept. By default TLSv1.2.', oneOf(['TLSv1.2', 'TLSv1.3'])),
+  ),
+  ciphers: v.exactOptional(
+    about("OpenSSL's cipher list. By default only suites with forward secrecy and authenticated encryption.", text()),
+  ),
+  serverName: v.exactOptional(
+    about("The name that the server's certificate must have, if it is not the host.", text()),
+  ),
+})
+
+const kmipServer = () =>
+  v.union(
+    [
+      address(),
+      v.pipe(
+        mapping({ address: about('Host, or host:port.', address()), ...kmipTls() }),
+        v.transform(({ address: where, ...tls }) => ({ ...where, ...tls })),
+      ),
+    ],
+    'must be host:port, or a mapping with address and what TLS needs for this server',
+  )
+
+const kmip = (references: References) =>
+  mapping({
+    kind: about('Keys in a key manager that speaks KMIP.', v.literal('kmip')),
+    servers: about(
+      'The servers, in order of preference, all with the same keys; the port is 5696 unless it is given.',
+      nonEmptyListOf(kmipServer()),
+    ),
+    tls: about(
+      'How connections are made. Certificate and name of the server are always verified.',
+      mapping({
+        ca: about("PEM file of the CA that the server's certificate must chain to.", file(references)),
+        certificate: about("PEM file of this client's certificate, followed by its intermediates.", file(references)),
+        key: about("PEM file of the client certificate's private key.", secretFile(references)),
+        ...kmipTls(),
+      }),
+    ),
+    credentials: v.exactOptional(
+      about(
+        'User name and password in every request, for servers that want them besides the certificate.',
+        mapping({ username: about('The user name.', text()), password: about('The password.', secret(references)) }),
+      ),
+    ),
+    connections: v.exactOptional(about('Connections to each server at most. By default 8.', integer(1, 64))),
+    protocol: v.exactOptional(
+      about(
+        'The KMIP version to speak instead of the best that the server knows.',
+        oneOf(['1.2', '1.3', '1.4', '2.0', '2.1']),
+      ),
+    ),
+    keyAccess: v.exactOptional(
+      about(
+        '"export" lets the gateway fetch key-encryption keys where the server can do no better, and hold them in memory.',
+        oneOf(['server', 'export']),
+      ),
+    ),
+  })
+
+const kinds = (references: References) => [software(references), pkcs11(references), kmip(references)] as const
 
 /** One row for each kind of backend: the settings that an operator gives it. `src/backends.ts` has its module. */
 export const backend = (references: References) => {

@@ -107,6 +107,13 @@ export const file = (references: References, inWords = (path: string) => `: ${pa
 const unspoken = () => ''
 const SECRET_RULE = 'must be either { env: NAME } or { file: PATH }; a secret never stands in this file itself'
 
+/** A file that is a secret as a whole, such as a private key. */
+export const secretFile = (references: References) =>
+  v.pipe(
+    file(references),
+    v.transform((bytes) => new Secret(bytes)),
+  )
+
 /** `{ env: NAME }` or `{ file: PATH }`; one newline at a file's end is not part of the secret. */
 export const secret = (references: References) =>
   v.pipe(

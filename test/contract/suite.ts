@@ -56,6 +56,11 @@ const lengths = (first: number, last: number, step = 1): number[] =>
 
 const legalOctLengths = { A256KW: [...lengths(16, 72, 8), 512, 4096], A256KWP: [...lengths(1, 72), 511, 512, 4096] }
 
+/** Side by side: a backend may take a round trip for every step of RFC 3394, but it has several callers. */
+const allAtOnce = async <T>(cases: readonly T[], check: (value: T) => Promise<void>): Promise<void> => {
+  await Promise.all(cases.map(check))
+}
+
 const HOUR_MS = 3_600_000
 const anHourAgo = new Date(Date.now() - HOUR_MS)
 const inAnHour = new Date(Date.now() + HOUR_MS)
@@ -120,25 +125,22 @@ export function describeAdapter(harness: AdapterHarness): void {
 
     describe.each(octAlgorithms.filter(supported))('%s', (algorithm) => {
       it('wraps every legal length as an independent computation does, and unwraps it', async () => {
-        for (const length of legalOctLengths[algorithm]) {
+        await allAtOnce(legalOctLengths[algorithm], async (length) => {
           const plaintext = randomBytes(length)
           const wrapped = await wrap('aes', algorithm, plaintext)
           expect(wrapped).toHaveLength(algorithmRow(algorithm).wrappedBytes(length, 256))
           expectSameBytes(wrapped, aesReference[algorithm](aes256(kek), plaintext), `${length} bytes wrapped`)
           expectSameBytes(await unwrap('aes', algorithm, wrapped), plaintext, `${length} bytes unwrapped`)
-        }
+        })
       })
 
       it('keeps zero bytes at both ends of the data', async () => {
         const lengthsWithEnds = legalOctLengths[algorithm].filter((length) => length >= 8 && length <= 72)
-        for (const length of lengthsWithEnds) {
+        await allAtOnce(lengthsWithEnds, async (length) => {
           const plaintext = Buffer.alloc(length)
-          expectSameBytes(
-            await unwrap('aes', algorithm, await wrap('aes', algorithm, plaintext)),
-            plaintext,
-            `${length} zero bytes`,
-          )
-        }
+          const wrapped = await wrap('aes', algorithm, plaintext)
+          expectSameBytes(await unwrap('aes', algorithm, wrapped), plaintext, `${length} zero bytes`)
+        })
       })
 
       it('is deterministic', async () => {
@@ -158,10 +160,10 @@ export function describeAdapter(harness: AdapterHarness): void {
 
       it('refuses a wrapped 32-byte data key with any one bit flipped', async () => {
         const wrapped = await wrap('aes', algorithm, randomBytes(32))
-        for (let bit = 0; bit < wrapped.length * 8; bit += 1) {
+        await allAtOnce(lengths(0, wrapped.length * 8 - 1), async (bit) => {
           const error = await rejection(unwrap('aes', algorithm, withBitFlipped(wrapped, bit)), `bit ${bit}`)
           expect(error.code, `bit ${bit}`).toBe('CIPHERTEXT_INVALID')
-        }
+        })
       })
     })
 
@@ -259,12 +261,12 @@ export function describeAdapter(harness: AdapterHarness): void {
           jwk: jwkOf(2048),
           otherJwk: await rsaKey(2048, 'other'),
         })
-        for (const { cause, value } of values) {
+        await allAtOnce(values, async ({ cause, value }) => {
           const error = await rejection(unwrap(keyFor(algorithm), algorithm, value), cause)
           expect(error.code, cause).toBe('CIPHERTEXT_INVALID')
           expect(error.cause, cause).toBeUndefined()
           messages.add(error.message)
-        }
+        })
         expect([...messages]).toHaveLength(1)
       })
 

@@ -1,0 +1,28 @@
+import { unwrapAll, wrapAll, type BlockFunction, type KeyWrapMode } from '../../key-wrap/index.ts'
+import { invalidCiphertext, refusalError } from '../errors.ts'
+import type { Way } from './way.ts'
+
+/** One direction of AES for a caller's signal. */
+export interface BlockCipher {
+  encrypt(signal: AbortSignal): BlockFunction
+  decrypt(signal: AbortSignal): BlockFunction
+}
+
+/** RFC 3394 or RFC 5649 made here out of single AES blocks. The integrity check is made here too, before anything is released. */
+export const composedWay = (kind: 'composed' | 'exported', mode: KeyWrapMode, cipher: BlockCipher): Way => ({
+  kind,
+  wrap: async (plaintext, signal) => {
+    const [wrapped] = await wrapAll(mode, [plaintext], cipher.encrypt(signal))
+    if (wrapped === undefined) throw new Error('one value in, none out')
+    return wrapped
+  },
+  unwrap: async (ciphertext, signal) => {
+    const [plaintext] = await unwrapAll(mode, [ciphertext], cipher.decrypt(signal))
+    if (plaintext === undefined) throw invalidCiphertext()
+    return plaintext
+  },
+  // A block cipher has no bad input, so that no refusal of it is a bad ciphertext.
+  unwrapAgain: async (_ciphertext, refusal) => {
+    throw refusalError(refusal, 'BACKEND_UNAVAILABLE')
+  },
+})

@@ -1,0 +1,215 @@
+import { randomBytes } from 'node:crypto'
+import { AdapterError, algorithmRow, type Report, type WrapAlgorithm } from '../../contract/index.ts'
+import { unwrapAll, wrapAll } from '../../key-wrap/index.ts'
+import { meaningOf, ResultWrong } from '../errors.ts'
+import { usageMask } from '../protocol/numbers.ts'
+import { KmipRefusal } from '../protocol/operation.ts'
+import type { KmipCluster } from '../transport/cluster.ts'
+import { qualifyBlockCipher, qualifyDecryption, type ServerBlockCipher } from './block-cipher.ts'
+import { composedWay } from './composed-way.ts'
+import { exportedKeyWrap, exportedOaep } from './exported-way.ts'
+import { assertUsable } from './key-state.ts'
+import type { KmipKey } from './kmip-key.ts'
+import { keyWrapMode, nativeKeyWrap, nativeOaep, type KnownAnswer } from './native-way.ts'
+import type { Way } from './way.ts'
+
+export interface QualificationContext {
+  readonly cluster: KmipCluster
+  /** {@link findBlockCipher} of the key, once for both algorithms. */
+  readonly blockCipher: () => Promise<ServerBlockCipher | undefined>
+  readonly exportAllowed: boolean
+  readonly report: Report
+  readonly signal: AbortSignal
+}
+
+/** Lengths in bytes that each way is checked with: around every border of the algorithm, and the usual data keys. */
+const checkedLengths = { A256KW: [16, 24, 32, 40, 64], A256KWP: [1, 7, 8, 9, 16, 20, 32, 33] } as const
+
+/** For blocks that were checked themselves: what is left to check is how they are put together. */
+const composedLengths = { A256KW: [16, 24], A256KWP: [1, 9, 16] } as const
+
+const unsupported = (algorithm: WrapAlgorithm) =>
+  new AdapterError('ALGORITHM_UNSUPPORTED', `the key manager has no way to do ${algorithm} that gives the right result`)
+
+/**
+ * The best way to do `algorithm` with `key` on this server: its own mode, else composed of single blocks, else, where the
+ * operator allows it, with the exported key. Each has given right results for several lengths before it is returned.
+ * Rejects with `ALGORITHM_UNSUPPORTED` if there is none, with KmipRefusal if the key may not be used, and with an
+ * AdapterError if the server could not be asked.
+ */
+export async function qualify(key: KmipKey, algorithm: WrapAlgorithm, context: QualificationContext): Promise<Way> {
+  const { description } = key
+  const way =
+    algorithm === 'A256KW' || algorithm === 'A256KWP'
+      ? await qualifyKeyWrap(key, algorithm, context)
+      : description.kty === 'RSA'
+        ? await qualifyOaep(key, algorithm, description, context)
+        : undefined
+  if (way === undefined) throw unsupported(algorithm)
+  return way
+}
+
+/** AES blocks on the server, with the padding that it insists on; `undefined` if it does none. */
+export const findBlockCipher = (
+  cluster: KmipCluster,
+  key: KmipKey,
+  signal: AbortSignal,
+): Promise<ServerBlockCipher | undefined> =>
+  firstThatWorks(
+    mayEncrypt(key)
+      ? [
+          () => qualifyBlockCipher(cluster, key.id, 'None', signal),
+          () => qualifyBlockCipher(cluster, key.id, 'PKCS5', signal),
+        ]
+      : [() => qualifyDecryption(cluster, key.id, signal)],
+  )
+
+async function qualifyKeyWrap(
+  key: KmipKey,
+  algorithm: 'A256KW' | 'A256KWP',
+  context: QualificationContext,
+): Promise<Way | undefined> {
+  const { cluster, exportAllowed, signal } = context
+  const cipher = await context.blockCipher()
+  // Without blocks to compute the right results from, a native mode cannot be told from one that is wrong.
+  if (cipher === undefined) return exportAllowed ? exportedKeyWrap(cluster, key.id, algorithm) : undefined
+  const composed = composedWay('composed', keyWrapMode[algorithm], cipher)
+  if (!mayEncrypt(key)) return composed
+  const offered = await firstThatWorks([() => isOffered(key.id, algorithm, composed, context)])
+  if (offered === true) {
+    const answers = await knownAnswers(algorithm, checkedLengths[algorithm], cipher, signal)
+    const native = await firstThatWorks([() => checkedNative(key.id, algorithm, composed, answers, context)])
+    if (native !== undefined) return native
+  }
+  const answers = await knownAnswers(algorithm, composedLengths[algorithm], cipher, signal)
+  const opened = await unwrapAll(
+    keyWrapMode[algorithm],
+    answers.map(({ wrapped }) => wrapped),
+    cipher.decrypt(signal),
+  )
+  const right = answers.every(({ plaintext }, index) => {
+    const value = opened[index]
+    return value !== undefined && Buffer.compare(value, plaintext) === 0
+  })
+  return right ? composed : undefined
+}
+
+/** Whether the server has the mode at all, which is quickly found out; rejects with its refusal if not. */
+async function isOffered(
+  id: string,
+  algorithm: 'A256KW' | 'A256KWP',
+  composed: Way,
+  { cluster, signal }: QualificationContext,
+): Promise<boolean> {
+  await nativeKeyWrap(cluster, id, algorithm, composed, undefined).wrap(Buffer.alloc(16, 1), signal)
+  return true
+}
+
+/** What the algorithm must give, computed here from single blocks that the server encrypts. All lengths go in lockstep. */
+async function knownAnswers(
+  algorithm: 'A256KW' | 'A256KWP',
+  lengths: readonly number[],
+  cipher: ServerBlockCipher,
+  signal: AbortSignal,
+): Promise<readonly KnownAnswer[]> {
+  const plaintexts = lengths.map((bytes) => randomBytes(bytes))
+  const wrapped = await wrapAll(keyWrapMode[algorithm], plaintexts, cipher.encrypt(signal))
+  return plaintexts.flatMap((plaintext, index) => {
+    const value = wrapped[index]
+    return value === undefined ? [] : [{ plaintext, wrapped: value }]
+  })
+}
+
+async function checkedNative(
+  id: string,
+  algorithm: 'A256KW' | 'A256KWP',
+  composed: Way,
+  answers: readonly KnownAnswer[],
+  { cluster, report, signal }: QualificationContext,
+): Promise<Way | undefined> {
+  const way = nativeKeyWrap(cluster, id, algorithm, composed, answers[0])
+  const right = await Promise.all(
+    answers.map(async ({ plaintext, wrapped }) => {
+      const there = Buffer.compare(await way.wrap(plaintext, signal), wrapped) === 0
+      return there && Buffer.compare(await way.unwrap(wrapped, signal), plaintext) === 0
+    }),
+  )
+  const [answer] = answers
+  if (answer !== undefined && right.every(Boolean) && (await refusesDamage(way, answer, signal))) return way
+  report('warn', 'kmip_mode_wrong', { key: id, algorithm })
+  return undefined
+}
+
+/** A mode that gives something for a value with a flipped bit checks no integrity. */
+async function refusesDamage(way: Way, { wrapped }: KnownAnswer, signal: AbortSignal): Promise<boolean> {
+  const damaged = Uint8Array.from(wrapped, (byte, index) => (index === wrapped.length - 1 ? byte ^ 1 : byte))
+  try {
+    const result = await way.unwrap(damaged, signal)
+    result.fill(0)
+    return false
+  } catch (error) {
+    if (!(error instanceof KmipRefusal)) throw error
+    const meaning = meaningOf(error, 'unwrap')
+    return meaning === 'CIPHERTEXT_INVALID' || meaning === 'UNCLEAR'
+  }
+}
+
+async function qualifyOaep(
+  key: KmipKey,
+  algorithm: WrapAlgorithm,
+  description: Extract<KmipKey['description'], { kty: 'RSA' }>,
+  { cluster, exportAllowed, signal }: QualificationContext,
+): Promise<Way | undefined> {
+  const native = nativeOaep(cluster, key.id, algorithm, description, undefined)
+  const exported = () => exportedOaep(cluster, key.id, algorithm, description)
+  const { max } = algorithmRow(algorithm).plaintext(description.bits)
+  const answers = await Promise.all(
+    [1, 32, max].map(async (bytes): Promise<KnownAnswer> => {
+      const plaintext = randomBytes(bytes)
+      return { plaintext, wrapped: await native.wrap(plaintext, signal) }
+    }),
+  )
+  const opens = async (way: Way) => {
+    for (const { plaintext, wrapped } of answers) {
+      if (Buffer.compare(await way.unwrap(wrapped, signal), plaintext) !== 0) return undefined
+    }
+    return way
+  }
+  return firstThatWorks([
+    async () => (await opens(native)) && nativeOaep(cluster, key.id, algorithm, description, answers[0]),
+    () => (exportAllowed ? opens(exported()) : undefined),
+  ])
+}
+
+/** A key that is not Active, or whose mask lacks it, can still unwrap what it wrapped before. */
+function mayEncrypt({ attributes }: KmipKey): boolean {
+  if (attributes.usageMask !== undefined && (attributes.usageMask & usageMask.Encrypt) === 0) return false
+  try {
+    assertUsable(attributes, 'wrap', new Date())
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Tries one after another. One that the server cannot do, or does wrongly, is passed over; a key that may not be used is not. */
+async function firstThatWorks<T>(
+  attempts: readonly (() => Promise<T | undefined> | undefined)[],
+): Promise<T | undefined> {
+  for (const attempt of attempts) {
+    try {
+      const result = await attempt()
+      if (result !== undefined) return result
+    } catch (error) {
+      if (!isNoWay(error)) throw error
+    }
+  }
+  return undefined
+}
+
+const forbidding: readonly string[] = ['KEY_NOT_FOUND', 'KEY_DISABLED', 'BACKEND_BUSY']
+
+function isNoWay(error: unknown): boolean {
+  if (error instanceof KmipRefusal) return !forbidding.includes(meaningOf(error, 'wrap'))
+  return error instanceof ResultWrong || (error instanceof AdapterError && error.code === 'CIPHERTEXT_INVALID')
+}

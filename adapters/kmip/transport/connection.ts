@@ -1,0 +1,170 @@
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { FrameReader, TtlvError } from '../../ttlv-codec/src/index.ts'
+
+/** The connection could not be made: nothing was sent. `code` is Node's or OpenSSL's. */
+export class ConnectFailed extends Error {
+  override readonly name = 'ConnectFailed'
+  readonly code: string
+
+  constructor(code: string) {
+    super(`no connection: ${code}`)
+    this.code = code
+  }
+}
+
+/** The connection ended before the reply was complete. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost'
+  /** Whether any part of the reply had come. */
+  readonly replyStarted: boolean
+
+  constructor(replyStarted: boolean) {
+    super('the connection was lost')
+    this.replyStarted = replyStarted
+  }
+}
+
+/** More than any reply that is asked for here: `keys list` asks for a page at a time. */
+const MAX_REPLY_BYTES = 1_048_576
+
+interface Waiting {
+  readonly resolve: (frame: Uint8Array) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * One TLS connection, with one request under way at a time: only so does a reply belong to its request on every server,
+ * and only so is a cancelled request's late reply nobody else's.
+ */
+export class Connection {
+  readonly #socket: TLSSocket
+  readonly #reader: FrameReader
+  readonly #onClose: () => void
+  #waiting: Waiting | undefined
+  #replyStarted = false
+  #exchanges = 0
+  #open = true
+  #lastUsed = performance.now()
+
+  private constructor(socket: TLSSocket, onClose: () => void) {
+    this.#socket = socket
+    this.#onClose = onClose
+    this.#reader = new FrameReader((frame) => this.#deliver(frame), { maxBytes: MAX_REPLY_BYTES })
+    socket.on('data', (chunk: Buffer) => this.#take(chunk))
+    socket.on('error', () => this.close())
+    socket.on('end', () => this.close())
+    socket.on('close', () => this.close())
+  }
+
+  /** @param onClose called once, when the connection has ended for whatever reason */
+  static open(options: ConnectionOptions, timeoutMs: number, onClose: () => void): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(options)
+      socket.setNoDelay(true)
+      const fail = (code: string) => {
+        clearTimeout(timer)
+        socket.destroy()
+        reject(new ConnectFailed(code))
+      }
+      const timer = setTimeout(() => fail('ETIMEDOUT'), timeoutMs)
+      const onError = (error: NodeJS.ErrnoException) => fail(error.code ?? 'UNKNOWN')
+      const onEnd = () => fail('ECONNRESET')
+      socket.once('error', onError)
+      socket.once('close', onEnd)
+      socket.once('secureConnect', () => {
+        clearTimeout(timer)
+        socket.off('error', onError)
+        socket.off('close', onEnd)
+        resolve(new Connection(socket, onClose))
+      })
+    })
+  }
+
+  get isOpen(): boolean {
+    return this.#open
+  }
+
+  /** Whether an exchange succeeded on it before, so that its end may be the server's idle timeout and nothing worse. */
+  get wasUsed(): boolean {
+    return this.#exchanges > 0
+  }
+
+  /** When the last exchange ended, on `performance.now()`'s clock. */
+  get lastUsed(): number {
+    return this.#lastUsed
+  }
+
+  /** Keeps the process from ending, or not: an idle connection should not. */
+  set keepsAlive(busy: boolean) {
+    if (busy) this.#socket.ref()
+    else this.#socket.unref()
+  }
+
+  /**
+   * Sends a request and gives the reply, a buffer that is the caller's to zero. `request` is zeroed once it was sent.
+   * Rejects with the signal's reason, a TtlvError or {@link ConnectionLost}, and then the connection has ended: a reply
+   * that comes too late would be taken for the next one's.
+   */
+  exchange(request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    return new Promise<Uint8Array>((resolve, reject) => {
+      const settle = (done: () => void) => {
+        signal.removeEventListener('abort', onAbort)
+        this.#waiting = undefined
+        this.#lastUsed = performance.now()
+        done()
+      }
+      const onAbort = () => this.#end(signal.reason)
+      this.#waiting = {
+        resolve: (frame) => settle(() => resolve(frame)),
+        // What the transport throws and what a signal carries are both errors of whoever made them.
+        reject: (error) => settle(() => reject(error)),
+      }
+      this.#replyStarted = false
+      if (!this.#open) {
+        request.fill(0)
+        this.#end(new ConnectionLost(false))
+        return
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      this.#socket.write(request, () => request.fill(0))
+    })
+  }
+
+  close(): void {
+    this.#end(new ConnectionLost(this.#replyStarted))
+  }
+
+  #take(chunk: Buffer): void {
+    this.#replyStarted = true
+    try {
+      if (this.#waiting === undefined) throw new TtlvError('TRAILING', 0, 'a reply that nobody asked for')
+      this.#reader.push(chunk)
+      if (this.#waiting === undefined && this.#reader.pending > 0)
+        throw new TtlvError('TRAILING', 0, 'more than a reply')
+    } catch (error) {
+      this.#end(error)
+    } finally {
+      chunk.fill(0)
+    }
+  }
+
+  #deliver(frame: Uint8Array): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) {
+      frame.fill(0)
+      this.#end(new ConnectionLost(true))
+      return
+    }
+    this.#exchanges += 1
+    waiting.resolve(frame)
+  }
+
+  #end(reason: unknown): void {
+    this.#waiting?.reject(reason)
+    if (!this.#open) return
+    this.#open = false
+    this.#reader.discard()
+    this.#socket.destroy()
+    this.#onClose()
+  }
+}

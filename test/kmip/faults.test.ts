@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { AdapterErrorCode, CallContext } from '../../adapters/contract/index.ts'
+import { operation } from '../../adapters/kmip/protocol/numbers.ts'
+import { aes256, kw, oaepWrap } from '../contract/reference.ts'
+import { rejection } from '../contract/suite.ts'
+import { rsaKey } from '../contract/rsa-keys.ts'
+import { kmipFixture, ref, within, type KmipFixture } from './kmip-fixture.ts'
+import { faultKinds, type FaultKind } from './server/faults.ts'
+
+const dek = randomBytes(32)
+const DEADLINE_MS = 250
+
+/** What each fault is to a caller, and whether the connection is worth keeping after it. */
+const expected: Readonly<Record<FaultKind, { readonly code: AdapterErrorCode | 'none'; readonly keeps: boolean }>> = {
+  slow: { code: 'none', keeps: true },
+  hang: { code: 'DEADLINE_EXCEEDED', keeps: false },
+  close: { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  reset: { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'reset mid-reply': { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'half a frame': { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  garbage: { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'oversized length': { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'truncated inside': { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'padding not zero': { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'wrong batch id': { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'wrong operation': { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'wrong object': { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'wrong batch count': { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  // A message of one item has no order.
+  'replies reordered': { code: 'none', keeps: true },
+  // The first of the two is right, and the second shows that the connection is not.
+  'two replies': { code: 'none', keeps: false },
+  pending: { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'failure without reason': { code: 'BACKEND_UNAVAILABLE', keeps: false },
+  'refused: general failure': { code: 'BACKEND_UNAVAILABLE', keeps: true },
+  'refused: limit exceeded': { code: 'BACKEND_BUSY', keeps: true },
+}
+
+interface Use {
+  readonly name: string
+  readonly operation: number
+  readonly run: (fixture: KmipFixture, context: CallContext) => Promise<unknown>
+  /** What differs from the table. */
+  readonly differs?: Partial<typeof expected>
+}
+
+let rsaWrapped: Uint8Array
+
+const probed: AdapterErrorCode = 'BACKEND_UNAVAILABLE'
+const uses: readonly Use[] = [
+  {
+    name: 'wrap',
+    operation: operation.Encrypt,
+    run: ({ adapter }, context) => adapter.wrap(ref('aes'), 'A256KW', dek, context),
+  },
+  {
+    name: 'unwrap',
+    operation: operation.Decrypt,
+    run: ({ adapter, kek }, context) => adapter.unwrap(ref('aes'), 'A256KW', kw(aes256(kek), dek), context),
+  },
+  {
+    name: 'RSA unwrap',
+    operation: operation.Decrypt,
+    run: ({ adapter }, context) => adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', rsaWrapped, context),
+  },
+  {
+    name: 'probe',
+    operation: operation.DiscoverVersions,
+    run: ({ adapter }, context) => adapter.probe(context),
+    differs: {
+      'wrong object': { code: 'none', keeps: true },
+      'refused: limit exceeded': { code: probed, keeps: true },
+    },
+  },
+]
+
+describe.each(uses)('faults during $name', ({ operation: code, run, differs }) => {
+  let fixture: KmipFixture
+
+  beforeAll(async () => {
+    rsaWrapped = oaepWrap(await rsaKey(2048), 'sha256', dek)
+    fixture = await kmipFixture({}, { connections: 1 })
+    // Everything is found out beforehand, so that the fault hits this one operation.
+    for (const algorithm of ['A256KW', 'A256KWP'] as const)
+      await fixture.adapter.wrap(ref('aes'), algorithm, dek, within(5000))
+    await fixture.adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', rsaWrapped, within(5000))
+  })
+
+  afterAll(() => fixture[Symbol.asyncDispose]())
+
+  beforeEach(async () => {
+    fixture.server.fault = undefined
+    // Also after three failures in a row, when the server was left alone for a moment.
+    await expect.poll(() => run(fixture, within(1000)).then(() => 'well', String), { timeout: 10_000 }).toBe('well')
+  })
+
+  it.each(faultKinds)('%s', async (kind) => {
+    const { code: wanted, keeps } = differs?.[kind] ?? expected[kind]
+    const accepted = fixture.server.accepted
+    const asked = () => fixture.server.received.filter((received) => received === code).length
+    const before = asked()
+    fixture.server.fault = { kind, operation: code }
+    const start = performance.now()
+    const outcome = run(fixture, within(DEADLINE_MS))
+    if (wanted === 'none') await outcome
+    else expect((await rejection(outcome)).code).toBe(wanted)
+    expect(performance.now() - start).toBeLessThan(DEADLINE_MS + 150)
+
+    // It stops as soon as the fault does, on the same connection or on another.
+    const sent = asked() - before
+    fixture.server.fault = undefined
+    if (!keeps) await sleep(5)
+    await run(fixture, within(2000))
+    expect(fixture.server.accepted - accepted).toBe(keeps ? 0 : kind === 'close' || kind === 'reset' ? sent : 1)
+  })
+})
+
+describe('a fault', () => {
+  it('in one item of a batch concerns the whole message: replies reordered', async () => {
+    await using fixture = await kmipFixture()
+    fixture.server.fault = { kind: 'replies reordered', operation: operation.Locate }
+    expect((await rejection(fixture.adapter.describe(ref('aes'), within(1000)))).code).toBe('BACKEND_UNAVAILABLE')
+    fixture.server.fault = undefined
+    expect(await fixture.adapter.describe(ref('aes'), within(1000))).toEqual({ kty: 'oct', bits: 256 })
+  })
+
+  it('of each kind while a key is described leaves nothing behind', { timeout: 60_000 }, async () => {
+    await using fixture = await kmipFixture()
+    for (const kind of faultKinds) {
+      for (const asked of [operation.Locate, operation.GetAttributes]) {
+        fixture.server.fault = { kind, operation: asked }
+        const outcome = await fixture.adapter.describe(ref('aes'), within(DEADLINE_MS)).catch((error: unknown) => error)
+        fixture.server.fault = undefined
+        expect(outcome, kind).not.toBeInstanceOf(TypeError)
+        await expect
+          .poll(() => fixture.adapter.describe(ref('aes'), within(6000)).then(({ kty }) => kty, String), {
+            timeout: 15_000,
+          })
+          .toBe('oct')
+        await sleep(0)
+      }
+    }
+  })
+})

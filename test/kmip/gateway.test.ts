@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { KmipCluster } from '../../adapters/kmip/transport/cluster.ts'
+import { aes256, kw, kwp } from '../contract/reference.ts'
+import { rsaKey } from '../contract/rsa-keys.ts'
+import { startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
+import { startPyKmip, type PyKmip } from './pykmip.ts'
+import { activateIfNeeded, registerAes, registerRsa } from './register.ts'
+
+const BASE = '/azureekm/contoso'
+const kek = randomBytes(32)
+const dek = randomBytes(32)
+const b64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
+
+describe('a gateway on a real PyKMIP server, over HTTPS', { timeout: 60_000 }, () => {
+  let kmip: PyKmip
+  let fixture: TestGateway
+  let agent: ReturnType<typeof makeAgent>
+
+  beforeAll(async () => {
+    kmip = await startPyKmip()
+    const cluster = new KmipCluster(kmip.options, () => undefined)
+    await activateIfNeeded(cluster, await registerAes(cluster, kek, { name: 'aes-1' }))
+    await registerAes(cluster, kek, { name: 'not-active' })
+    const { privateKeyId } = await registerRsa(cluster, await rsaKey(2048), { name: 'rsa-1' })
+    await activateIfNeeded(cluster, privateKeyId)
+    cluster.close()
+    const { ca, certificate, key } = kmip.options.tls
+    fixture = await startTestGateway(kmip.pki, [], {
+      // As Azure has it.
+      limits: { deadlineMs: 200 },
+      backend: {
+        kind: 'kmip',
+        servers: [`127.0.0.1:${kmip.port}`],
+        tls: { ca: 'kmip-ca.pem', certificate: 'kmip-client.pem', key: 'kmip-client.key' },
+        connections: 4,
+      },
+      files: {
+        'kmip-ca.pem': Buffer.from(ca).toString(),
+        'kmip-client.pem': Buffer.from(certificate).toString(),
+        'kmip-client.key': Buffer.from(key.reveal()).toString(),
+      },
+    })
+    agent = makeAgent(kmip.pki)
+  }, 120_000)
+
+  afterAll(async () => {
+    agent.destroy()
+    await fixture.stop()
+    await kmip.stop()
+  })
+
+  const post = (operation: string, members: object = {}) =>
+    send(fixture.port, kmip.pki, {
+      agent,
+      path: `${BASE}/${operation}?${API}`,
+      body: { request_context: CONTEXT, ...members },
+    })
+  const crypt = (operation: string, alg: string, value: Uint8Array, key = 'aes-1') =>
+    post(`${key}/${operation}`, { alg, value: b64(value) })
+
+  it('names the key manager in info', async () => {
+    const { json } = await post('info')
+    expect(json).toMatchObject({ ekm_vendor: 'PyKMIP 0.10.0 Software Server', ekm_product: 'KMIP key manager' })
+  })
+
+  it('describes its keys', async () => {
+    const aes = await post('aes-1/metadata')
+    expect(aes.status).toBe(200)
+    expect(aes.json).toMatchObject({ key_type: 'oct', key_size: 256 })
+    const rsa = await post('rsa-1/metadata')
+    expect(rsa.json).toMatchObject({ key_type: 'RSA', key_size: 2048, n: (await rsaKey(2048)).n })
+  })
+
+  it('wraps and unwraps in Azure’s time, once the key has been looked at', async () => {
+    for (const [alg, reference] of [
+      ['A256KW', kw],
+      ['A256KWP', kwp],
+    ] as const) {
+      // The first call has the key checked, which may take longer than Azure waits; Azure calls again.
+      await expect.poll(async () => (await crypt('wrapkey', alg, dek)).status, { timeout: 20_000 }).toBe(200)
+      const wrapped = await crypt('wrapkey', alg, dek)
+      expect(wrapped).toMatchObject({ status: 200, json: { value: b64(reference(aes256(kek), dek)) } })
+      const unwrapped = await crypt('unwrapkey', alg, reference(aes256(kek), dek))
+      expect(unwrapped).toMatchObject({ status: 200, json: { value: b64(dek) } })
+    }
+  })
+
+  it.each([
+    {
+      what: 'a value that does not unwrap',
+      call: () => crypt('unwrapkey', 'A256KW', randomBytes(40)),
+      status: 400,
+      code: 'BadRequest',
+    },
+    {
+      what: 'a key that is not active',
+      call: () => crypt('wrapkey', 'A256KW', dek, 'not-active'),
+      status: 403,
+      code: 'KeyDisabled',
+    },
+    {
+      what: 'a key that is not there',
+      call: () => crypt('wrapkey', 'A256KW', dek, 'absent'),
+      status: 404,
+      code: 'KeyNotFound',
+    },
+  ])('answers $status for $what', async ({ call, status, code }) => {
+    expect(await call()).toMatchObject({ status, json: { code } })
+  })
+
+  it('says nothing secret in its log', async () => {
+    const log = await fixture.logText()
+    for (const secret of [kek, dek]) {
+      for (const encoding of ['hex', 'base64', 'base64url', 'latin1'] as const) {
+        expect(log.includes(Buffer.from(secret).toString(encoding))).toBe(false)
+      }
+    }
+    expect(log).toContain('kmip_way')
+  })
+
+  it('answers 502 while the server is away, and serves when it is back', async () => {
+    await kmip.kill()
+    await expect.poll(async () => (await crypt('wrapkey', 'A256KW', dek)).status, { timeout: 10_000 }).toBe(502)
+    await kmip.restart()
+    await expect.poll(async () => (await crypt('wrapkey', 'A256KW', dek)).status, { timeout: 30_000 }).toBe(200)
+  })
+})

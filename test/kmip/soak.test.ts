@@ -1,0 +1,88 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { AdapterError } from '../../adapters/contract/index.ts'
+import { aes256, kw, kwp, oaepWrap } from '../contract/reference.ts'
+import { rsaKey } from '../contract/rsa-keys.ts'
+import { kmipFixture, ref, within } from './kmip-fixture.ts'
+import { faultKinds } from './server/faults.ts'
+
+const SOAK_MS = Number(process.env['EKM_SOAK_MS'] ?? 4000)
+const CALLERS = 16
+const CONNECTIONS = 6
+const reference = { A256KW: kw, A256KWP: kwp }
+/** What a fault of the server may look like to a caller. A bad ciphertext it may never look like: none is sent here. */
+const allowed: readonly string[] = ['BACKEND_UNAVAILABLE', 'DEADLINE_EXCEEDED', 'BACKEND_BUSY']
+
+it.each(['right', 'none'] as const)(
+  'random faults with key wrap modes %s: every answer is right or a typed error, and all is well afterwards',
+  { timeout: 2 * SOAK_MS + 60_000 },
+  async (keyWrap) => {
+    await using fixture = await kmipFixture({ keyWrap }, { connections: CONNECTIONS })
+    const { adapter, server, kek } = fixture
+    const rsaDek = randomBytes(32)
+    const rsaWrapped = oaepWrap(await rsaKey(2048), 'sha256', rsaDek)
+    for (const algorithm of ['A256KW', 'A256KWP'] as const)
+      await adapter.wrap(ref('aes'), algorithm, rsaDek, within(5000))
+    await adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', rsaWrapped, within(5000))
+
+    let running = true
+    let right = 0
+    const failures = new Map<string, number>()
+    const once = async () => {
+      const algorithm = randomInt(2) === 0 ? 'A256KW' : 'A256KWP'
+      const dek = randomBytes(8 * randomInt(2, 6))
+      const wrapped = reference[algorithm](aes256(kek), dek)
+      const context = within(200)
+      switch (randomInt(4)) {
+        case 0:
+          return Buffer.compare(await adapter.wrap(ref('aes'), algorithm, dek, context), wrapped) === 0
+        case 1:
+          return Buffer.compare(await adapter.unwrap(ref('aes'), algorithm, wrapped, context), dek) === 0
+        case 2:
+          return Buffer.compare(await adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', rsaWrapped, context), rsaDek) === 0
+        default:
+          return (await adapter.describe(ref('rsa'), context)).kty === 'RSA'
+      }
+    }
+    const caller = async () => {
+      while (running) {
+        try {
+          expect(await once()).toBe(true)
+          right += 1
+        } catch (error) {
+          if (!(error instanceof AdapterError) || !allowed.includes(error.code)) throw error
+          failures.set(error.code, (failures.get(error.code) ?? 0) + 1)
+          await sleep(5)
+        }
+        expect(server.connections).toBeLessThanOrEqual(CONNECTIONS + 1)
+      }
+    }
+    const callers = Promise.all(Array.from({ length: CALLERS }, caller))
+    callers.catch(() => (running = false))
+    const end = performance.now() + SOAK_MS
+    while (running && performance.now() < end) {
+      const kind = faultKinds[randomInt(faultKinds.length)]
+      // Well half of the time, so that there is something to come back to.
+      server.fault = kind === undefined || randomInt(2) === 0 ? undefined : { kind }
+      if (randomInt(20) === 0) server.dropConnections()
+      if (randomInt(60) === 0) {
+        await server.stop()
+        await sleep(50)
+        await server.start()
+      }
+      await sleep(randomInt(5, 60))
+    }
+    server.fault = undefined
+    running = false
+    await callers
+    expect(right).toBeGreaterThan(0)
+    // A server that was sick a moment ago is asked again only after a probe, and what was being checked then is checked anew.
+    const well = async () => {
+      for (let call = 0; call < 20; call++) if (!(await once())) return false
+      return true
+    }
+    await expect.poll(() => well().catch(() => false), { timeout: 20_000 }).toBe(true)
+    for (let call = 0; call < 50; call++) expect(await once()).toBe(true)
+  },
+)

@@ -1,0 +1,196 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { WrapAlgorithm } from '../../adapters/contract/index.ts'
+import type { KmipOptions } from '../../adapters/kmip/index.ts'
+import { operation, resultReason } from '../../adapters/kmip/protocol/numbers.ts'
+import { aes256, kw, kwp, oaepWrap } from '../contract/reference.ts'
+import { callContext, rejection } from '../contract/suite.ts'
+import { rsaKey } from '../contract/rsa-keys.ts'
+import { kmipFixture, ref, type KmipFixture } from './kmip-fixture.ts'
+import { cosmianLike, type Behaviour } from './server/behaviour.ts'
+
+const dek = randomBytes(32)
+const reference = { A256KW: kw, A256KWP: kwp }
+
+/** What `kmip_way` reported for each algorithm. */
+const waysOf = ({ reports }: KmipFixture) =>
+  Object.fromEntries(
+    reports.all.flatMap(({ event, fields }) => (event === 'kmip_way' ? [[fields['algorithm'], fields['way']]] : [])),
+  ) as Record<string, unknown>
+
+async function tryAll({ adapter }: KmipFixture) {
+  const outcome = (key: string, algorithm: WrapAlgorithm) =>
+    adapter.wrap(ref(key), algorithm, dek, callContext()).catch(() => undefined)
+  for (const algorithm of ['A256KW', 'A256KWP'] as const) await outcome('aes', algorithm)
+  for (const algorithm of ['RSA-OAEP', 'RSA-OAEP-256'] as const) await outcome('rsa', algorithm)
+}
+
+describe('the way that is chosen', () => {
+  it.each<{
+    what: string
+    behaviour: Partial<Behaviour>
+    options?: Partial<KmipOptions>
+    ways: Record<WrapAlgorithm, string>
+  }>([
+    {
+      what: 'native where it is right',
+      behaviour: {},
+      ways: { A256KW: 'native', A256KWP: 'native', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+    {
+      what: 'composed where the native mode does something else',
+      behaviour: { keyWrap: 'swapped' },
+      ways: { A256KW: 'composed', A256KWP: 'native', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+    {
+      what: 'composed where there is no native mode',
+      behaviour: { keyWrap: 'none', ecb: 'PKCS5' },
+      ways: { A256KW: 'composed', A256KWP: 'composed', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+    {
+      what: 'none where a native mode cannot be checked',
+      behaviour: { ecb: 'none' },
+      ways: { A256KW: 'none', A256KWP: 'none', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+    {
+      what: 'none where only the key itself can be had, and that is not allowed',
+      behaviour: { ecb: 'none', keyWrap: 'none', oaep: false, exports: true },
+      ways: { A256KW: 'none', A256KWP: 'none', 'RSA-OAEP': 'none', 'RSA-OAEP-256': 'none' },
+    },
+    {
+      what: 'exported only where that is allowed',
+      behaviour: { ecb: 'none', keyWrap: 'none', oaep: false, exports: true },
+      options: { keyAccess: 'export' },
+      ways: { A256KW: 'exported', A256KWP: 'exported', 'RSA-OAEP': 'exported', 'RSA-OAEP-256': 'exported' },
+    },
+    {
+      what: 'not exported, though allowed, where there is another',
+      behaviour: { exports: true },
+      options: { keyAccess: 'export' },
+      ways: { A256KW: 'native', A256KWP: 'native', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+    {
+      what: 'none for a hash of MGF1 that cannot be stated and is another',
+      behaviour: { versions: ['1.3'], defaultMgfHash: 4 },
+      ways: { A256KW: 'native', A256KWP: 'native', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'none' },
+    },
+    {
+      what: 'native from 1.4 on, where it can be stated',
+      behaviour: { versions: ['1.4'], defaultMgfHash: 4 },
+      ways: { A256KW: 'native', A256KWP: 'native', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+  ])('$what', async ({ behaviour, options = {}, ways }) => {
+    await using fixture = await kmipFixture(behaviour, options)
+    await tryAll(fixture)
+    expect(waysOf(fixture)).toEqual(ways)
+  })
+
+  it('fetches no key that it has another way for, nor one that it may not have', async () => {
+    for (const options of [{}, { keyAccess: 'export' }] as const) {
+      await using fixture = await kmipFixture({ exports: true }, options)
+      await tryAll(fixture)
+      // The one Get is of the public key.
+      expect(fixture.server.received.filter((code) => code === operation.Get)).toHaveLength(1)
+    }
+  })
+
+  it('is said loudly when keys are exported', async () => {
+    await using fixture = await kmipFixture({ ecb: 'none', exports: true }, { keyAccess: 'export' })
+    await tryAll(fixture)
+    const loud = fixture.reports.all.filter(({ level }) => level === 'warn').map(({ event }) => event)
+    expect(loud).toEqual(expect.arrayContaining(['kmip_keys_exported', 'kmip_way']))
+  })
+
+  it('is one round trip for a native mode', async () => {
+    await using fixture = await kmipFixture()
+    await tryAll(fixture)
+    const before = fixture.server.received.length
+    const wrapped = await fixture.adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
+    await fixture.adapter.unwrap(ref('aes'), 'A256KW', wrapped, callContext())
+    expect(fixture.server.received.slice(before)).toEqual([operation.Encrypt, operation.Decrypt])
+  })
+})
+
+describe('a server that takes data which begins with 87 87 for a list', () => {
+  /** Data that the server reads as a list: nothing in it, or values of these lengths, and whatever follows. */
+  const lists = [
+    Buffer.concat([Buffer.of(0x87, 0x87, 0), randomBytes(29)]),
+    Buffer.concat([Buffer.of(0x87, 0x87, 1, 16), randomBytes(28)]),
+    Buffer.concat([Buffer.of(0x87, 0x87, 1, 28), randomBytes(28)]),
+    Buffer.concat([Buffer.of(0x87, 0x87, 5, 1, 1, 5, 2, 2, 5, 3, 3, 5, 4, 4, 5, 5), randomBytes(16)]),
+    Buffer.concat([Buffer.of(0x87, 0x87, 0xff), randomBytes(29)]),
+  ]
+
+  it.each(['A256KW', 'A256KWP'] as const)('%s wraps and unwraps it rightly all the same', async (algorithm) => {
+    for (const keyWrap of ['right', 'none'] as const) {
+      await using fixture = await kmipFixture({ keyWrap })
+      const { adapter, kek } = fixture
+      for (const data of lists) {
+        const wrapped = await adapter.wrap(ref('aes'), algorithm, data, callContext())
+        expect(Buffer.compare(wrapped, reference[algorithm](aes256(kek), data))).toBe(0)
+        expect(Buffer.compare(await adapter.unwrap(ref('aes'), algorithm, wrapped, callContext()), data)).toBe(0)
+      }
+    }
+  })
+
+  it('never gets such a value for RSA from here, and what it makes of one is not returned', async () => {
+    await using fixture = await kmipFixture()
+    const { adapter } = fixture
+    const forged = Buffer.concat([Buffer.of(0x87, 0x87, 0), randomBytes(253)])
+    const error = await rejection(adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', forged, callContext()))
+    expect(error.code).toBe('BACKEND_UNAVAILABLE')
+  })
+
+  it('and a value for such a list among the blocks changes nothing', async () => {
+    await using fixture = await kmipFixture({ keyWrap: 'none' })
+    const { adapter } = fixture
+    const forged = Buffer.concat([Buffer.alloc(8, 1), Buffer.alloc(24), Buffer.of(0x87, 0x87, 0, 0, 0, 0, 0, 0)])
+    for (const value of [forged, Buffer.concat([Buffer.of(0x87, 0x87, 13), Buffer.alloc(37)])]) {
+      expect((await rejection(adapter.unwrap(ref('aes'), 'A256KW', value, callContext()))).code).toBe(
+        'CIPHERTEXT_INVALID',
+      )
+    }
+  })
+})
+
+describe('a key that was replaced under its identifier', () => {
+  it('is noticed by composed wrapping, and what it gives is not returned', async () => {
+    await using fixture = await kmipFixture({ keyWrap: 'none' })
+    const { adapter, server, aesId } = fixture
+    await adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
+    server.operations.store.find(aesId)?.material.fill(7)
+    expect((await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, callContext()))).code).toBe('BACKEND_UNAVAILABLE')
+  })
+})
+
+describe('an unwrap that fails for an unclear reason', () => {
+  it.each([resultReason.GeneralFailure, resultReason.InvalidField])(
+    '%i: a known answer tells whose fault it is',
+    async (badCiphertext) => {
+      await using fixture = await kmipFixture({ reasons: { ...cosmianLike.reasons, badCiphertext } })
+      const { adapter, server } = fixture
+      const bad = oaepWrap(await rsaKey(2048, 'other'), 'sha256', dek)
+      const unwrap = () => adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', bad, callContext())
+      expect((await rejection(unwrap())).code).toBe('CIPHERTEXT_INVALID')
+      expect((await rejection(adapter.unwrap(ref('aes'), 'A256KW', randomBytes(40), callContext()))).code).toBe(
+        'CIPHERTEXT_INVALID',
+      )
+      server.fault = { kind: 'refused: general failure', operation: operation.Decrypt }
+      expect((await rejection(unwrap())).code).toBe('BACKEND_UNAVAILABLE')
+    },
+  )
+})
+
+it('many callers of composed wrapping share their round trips', async () => {
+  await using fixture = await kmipFixture({ keyWrap: 'none' })
+  const { adapter, kek, server } = fixture
+  await adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
+  const before = server.received.length
+  const deks = Array.from({ length: 64 }, (_, index) => createHash('sha256').update(`${index}`).digest())
+  const wrapped = await Promise.all(deks.map((data) => adapter.wrap(ref('aes'), 'A256KW', data, callContext())))
+  wrapped.forEach((value, index) => {
+    expect(Buffer.compare(value, kw(aes256(kek), deks[index] ?? Buffer.alloc(0)))).toBe(0)
+  })
+  // 24 steps for one, and a few more because not all begin with the first.
+  expect(server.received.length - before).toBeLessThan(50)
+})
