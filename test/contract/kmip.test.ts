@@ -1,13 +1,11 @@
 import { afterAll, vi } from 'vitest'
 import { wrapAlgorithms, type KeyRef, type WrapAlgorithm } from '../../adapters/contract/index.ts'
 import { open, type KmipOptions } from '../../adapters/kmip/index.ts'
-import { attribute } from '../../adapters/kmip/protocol/attributes.ts'
 import { KmipCluster } from '../../adapters/kmip/transport/cluster.ts'
-import { activateIfNeeded, registerAes, registerRsa, revoke } from '../kmip/register.ts'
+import { registerKey } from '../kmip/register.ts'
 import { versionTwoReasons, type Behaviour } from '../kmip/server/behaviour.ts'
 import { startTestServer } from '../kmip/test-server.ts'
 import { secret } from '../software/fixtures.ts'
-import type { TestKey } from './harness.ts'
 import { describeAdapter } from './suite.ts'
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -50,19 +48,6 @@ const variants: readonly Variant[] = [
   },
 ]
 
-async function register(cluster: KmipCluster, name: string, key: TestKey): Promise<void> {
-  const { material, disabled, notBefore } = key
-  const registered = { name, ...(notBefore && { attributes: [attribute.activationDate(notBefore)] }) }
-  const ids =
-    material.kty === 'oct'
-      ? [await registerAes(cluster, material.k, registered)]
-      : Object.values(await registerRsa(cluster, material.jwk, registered))
-  for (const id of ids) {
-    if (disabled === true) await cluster.call(revoke(id, 2), AbortSignal.timeout(5000))
-    else if (notBefore === undefined) await activateIfNeeded(cluster, id)
-  }
-}
-
 for (const { name, behaviour, options = {}, algorithms = wrapAlgorithms } of variants) {
   const { server, options: serverOptions } = await startTestServer(behaviour)
   let starts = 0
@@ -78,7 +63,7 @@ for (const { name, behaviour, options = {}, algorithms = wrapAlgorithms } of var
       const prefix = `${(starts += 1)}-`
       const all = { ...serverOptions, ...options }
       const cluster = new KmipCluster(all, () => undefined)
-      for (const key of keys) await register(cluster, prefix + key.name, key)
+      for (const key of keys) await registerKey(cluster, prefix + key.name, key, 'revoke')
       cluster.close()
       const adapter = await open(all, () => undefined)
       return { adapter, ref: (key) => (prefix + key) as KeyRef, stop: () => adapter.close() }

@@ -12,9 +12,13 @@ export interface ProvidedBackend {
 export interface BackendHarness {
   /** What it says of itself in `/info`. */
   readonly product: { readonly vendor: string; readonly name: string }
+  /** Whether it can use RSA keys. */
+  readonly rsa: boolean
+  /** The longest wrapped value that it takes a tolerable time for, in bytes; 4096 if absent. */
+  readonly longestValue?: number
   readonly canDisable: boolean
-  /** Whether keys can have a not-before and an expiry date. */
-  readonly dates: boolean
+  /** Which dates of a key keep it from being used at all. */
+  readonly dates: readonly ('notBefore' | 'expires')[]
   /** What makes a key one that is refused with `KeyDisabled`. */
   unusable(): Partial<TestKey>
   provide(keys: readonly TestKey[]): Promise<ProvidedBackend>

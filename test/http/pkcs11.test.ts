@@ -7,8 +7,9 @@ import { describeApi } from './suite.ts'
 
 const softHsmToken: BackendHarness = {
   product: { vendor: 'SoftHSM project', name: 'SoftHSM v2 2.6' },
+  rsa: true,
   canDisable: false,
-  dates: true,
+  dates: ['notBefore', 'expires'],
   unusable: () => ({ expires: new Date(Date.now() - 1000) }),
   provide: async (keys) => {
     const hsm = softHsm()

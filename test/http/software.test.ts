@@ -6,8 +6,9 @@ import { describeApi } from './suite.ts'
 
 const software: BackendHarness = {
   product: { vendor: 'ekm-gateway', name: 'software key store' },
+  rsa: true,
   canDisable: true,
-  dates: true,
+  dates: ['notBefore', 'expires'],
   unusable: () => ({ disabled: true }),
   provide: async (keys) => {
     const { path, write, remove } = await makeWorkspace()

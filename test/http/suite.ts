@@ -21,7 +21,7 @@ const DATA_KEY = Buffer.from('d47a6b39e1c85f02d47a6b39e1c85f02d47a6b39e1c85f02d4
 const b64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
 
 const sizes = [2048, 3072, 4096] as const
-const pairs = sizes.map((bits) => ({ bits, name: `rsa-${bits}` }))
+const rsaPairs = sizes.map((bits) => ({ bits, name: `rsa-${bits}` }))
 
 const aes = (name: string, more: Partial<TestKey> = {}): TestKey => ({
   name,
@@ -29,11 +29,16 @@ const aes = (name: string, more: Partial<TestKey> = {}): TestKey => ({
   ...more,
 })
 
+/** Side by side: a backend may take many round trips for one operation, but it has several callers. */
+const atOnce = (count: number, check: (index: number) => Promise<void>) =>
+  Promise.all(Array.from({ length: count }, (_, index) => check(index)))
+
 /**
  * The EKM Proxy API as Azure sees it, over TLS sockets, on any backend: what the reply is to everything that is right, and
  * to everything that is wrong.
  */
 export function describeApi(harness: BackendHarness): void {
+  const pairs = harness.rsa ? rsaPairs : []
   let backend: ProvidedBackend
   let fixture: TestGateway
   let agent: ReturnType<typeof makeAgent>
@@ -44,10 +49,8 @@ export function describeApi(harness: BackendHarness): void {
     const pki = await makePki()
     const keys: TestKey[] = [aes('aes-1'), aes('aes-2')]
     if (harness.canDisable) keys.push(aes('off', { disabled: true }))
-    if (harness.dates) {
-      keys.push(aes('expired', { expires: new Date(Date.now() - 1000) }))
-      keys.push(aes('early', { notBefore: new Date(Date.now() + 60_000) }))
-    }
+    if (harness.dates.includes('expires')) keys.push(aes('expired', { expires: new Date(Date.now() - 1000) }))
+    if (harness.dates.includes('notBefore')) keys.push(aes('early', { notBefore: new Date(Date.now() + 60_000) }))
     for (const { bits, name } of pairs) {
       const jwk = await rsaKey(bits)
       privateKeys.set(name, createPrivateKey({ key: { ...jwk }, format: 'jwk' }))
@@ -128,11 +131,12 @@ export function describeApi(harness: BackendHarness): void {
     })
 
     it('A256KWP takes every length from 1 to 72 bytes', async () => {
-      for (let length = 1; length <= 72; length += 1) {
+      await atOnce(72, async (index) => {
+        const length = index + 1
         const dataKey = randomBytes(length)
         const wrapped = valueOf(await wrap('aes-1', 'A256KWP', b64(dataKey)))
         expect(valueOf(await unwrap('aes-1', 'A256KWP', wrapped))).toBe(b64(dataKey))
-      }
+      })
     })
 
     describe.each(pairs)('$name', ({ name, bits }) => {
@@ -164,6 +168,13 @@ export function describeApi(harness: BackendHarness): void {
     const good = { request_context: CONTEXT, alg: 'A256KW', value: b64(DATA_KEY) }
     const path = `${BASE}/aes-1/wrapkey`
     const json = (body: unknown): Wanted => ({ path: `${path}?${API}`, body })
+    const rsaRows: readonly Row[] = [
+    ['A256KW with an RSA key', { ...json(good), path: `${BASE}/rsa-2048/wrapkey?${API}` }, 400, 'BadRequest', /needs a key of type oct/],
+    ['RSA-OAEP of no bytes', { ...json({ ...good, alg: 'RSA-OAEP', value: '' }), path: `${BASE}/rsa-2048/wrapkey?${API}` }, 400, 'BadRequest', /1 to 214 bytes/],
+    ...[0, 255, 257].map(
+      (length) => [`an RSA value of ${length} bytes`, { path: `${BASE}/rsa-2048/unwrapkey?${API}`, body: { ...good, alg: 'RSA-OAEP', value: b64(Buffer.alloc(length, 7)) } }, 400, 'BadRequest', /exactly 256 bytes/] as const,
+    ),
+  ] // prettier-ignore
     const rows: readonly Row[] = [
     ['an unknown route', { path: `/nowhere?${API}`, body: good }, 404, 'NotFound'],
     ['an unknown operation', { path: `${BASE}/aes-1/sign?${API}`, body: good }, 404, 'NotFound'],
@@ -198,7 +209,6 @@ export function describeApi(harness: BackendHarness): void {
     ...['RSA-OAEP', 'RSA-OAEP-256'].map(
       (alg) => [`${alg} with an AES key`, json({ ...good, alg }), 400, 'BadRequest', /needs a key of type RSA/] as const,
     ),
-    ['A256KW with an RSA key', { ...json(good), path: `${BASE}/rsa-2048/wrapkey?${API}` }, 400, 'BadRequest', /needs a key of type oct/],
     ...[
       ['padding', b64(DATA_KEY) + '='],
       ['white space', b64(DATA_KEY).replace(/^(.)/, '$1 ')],
@@ -214,10 +224,7 @@ export function describeApi(harness: BackendHarness): void {
       (length) => [`A256KW of ${length} bytes`, json({ ...good, value: b64(randomBytes(length)) }), 400, 'BadRequest', new RegExp(`value has ${length} bytes.*at least 16 bytes, in multiples of 8`)] as const,
     ),
     ['A256KWP of no bytes', json({ ...good, alg: 'A256KWP', value: '' }), 400, 'BadRequest', /at least 1 byte/],
-    ['RSA-OAEP of no bytes', { ...json({ ...good, alg: 'RSA-OAEP', value: '' }), path: `${BASE}/rsa-2048/wrapkey?${API}` }, 400, 'BadRequest', /1 to 214 bytes/],
-    ...[0, 255, 257].map(
-      (length) => [`an RSA value of ${length} bytes`, { path: `${BASE}/rsa-2048/unwrapkey?${API}`, body: { ...good, alg: 'RSA-OAEP', value: b64(Buffer.alloc(length, 7)) } }, 400, 'BadRequest', /exactly 256 bytes/] as const,
-    ),
+    ...(harness.rsa ? rsaRows : []),
     ['an unknown key', { path: `${BASE}/nobody/metadata?${API}`, body: good }, 404, 'KeyNotFound'],
     ['a key in other case', { path: `${BASE}/AES-1/wrapkey?${API}`, body: good }, 404, 'KeyNotFound'],
     ['a key name that is too long', { path: `${BASE}/${'k'.repeat(65)}/metadata?${API}`, body: good }, 400, 'BadRequest', /1 to 64 characters/],
@@ -227,10 +234,8 @@ export function describeApi(harness: BackendHarness): void {
     ['a disabled key', { path: `${BASE}/off/wrapkey?${API}`, body: good }, 403, 'KeyDisabled'],
     ['metadata of a disabled key', { path: `${BASE}/off/metadata?${API}`, body: good }, 403, 'KeyDisabled'],
     ] satisfies Row[]) : []),
-    ...(harness.dates ? ([
-    ['an expired key', { path: `${BASE}/expired/unwrapkey?${API}`, body: good }, 403, 'KeyDisabled'],
-    ['a key that is not yet active', { path: `${BASE}/early/wrapkey?${API}`, body: good }, 403, 'KeyDisabled'],
-    ] satisfies Row[]) : []),
+    ...(harness.dates.includes('expires') ? ([['an expired key', { path: `${BASE}/expired/unwrapkey?${API}`, body: good }, 403, 'KeyDisabled']] satisfies Row[]) : []),
+    ...(harness.dates.includes('notBefore') ? ([['a key that is not yet active', { path: `${BASE}/early/wrapkey?${API}`, body: good }, 403, 'KeyDisabled']] satisfies Row[]) : []),
     ['a body that is too large', json({ ...good, padding: 'x'.repeat(65_536) }), 413, 'PayloadTooLarge', /65536 bytes/],
     ['an expectation', { ...json(good), headers: { expect: '200-maybe' } }, 417, 'ExpectationFailed'],
     ['a huge header', { ...json(good), headers: { 'x-large': 'x'.repeat(20_000) } }, 431, 'RequestHeaderFieldsTooLarge'],
@@ -285,7 +290,9 @@ export function describeApi(harness: BackendHarness): void {
       const foreign = Buffer.from(valueOf(await wrap('aes-2', alg, b64(DATA_KEY))), 'base64url')
       const other = alg === 'A256KW' ? 'A256KWP' : 'A256KW'
       const otherMode = Buffer.from(valueOf(await wrap('aes-1', other, b64(DATA_KEY))), 'base64url')
-      const lengths = [0, 1, 7, 8, 15, 16, 17, 23, 24, 39, 41, 48, 4096].map((length) => Buffer.alloc(length, 0x5a))
+      const lengths = [0, 1, 7, 8, 15, 16, 17, 23, 24, 39, 41, 48, harness.longestValue ?? 4096].map((length) =>
+        Buffer.alloc(length, 0x5a),
+      )
       for (const value of [...lengths, foreign, otherMode, wrapped.subarray(0, 32), wrapped.subarray(8)]) {
         const reply = await unwrap('aes-1', alg, b64(value))
         expectProxyError(reply, 400, 'BadRequest')
@@ -295,12 +302,12 @@ export function describeApi(harness: BackendHarness): void {
 
     it.each(['A256KW', 'A256KWP'])('%s: every single-bit corruption', async (alg) => {
       const wrapped = Buffer.from(valueOf(await wrap('aes-1', alg, b64(DATA_KEY))), 'base64url')
-      for (let bit = 0; bit < wrapped.length * 8; bit += 1) {
+      await atOnce(wrapped.length * 8, async (bit) => {
         const corrupt = Buffer.from(wrapped)
         corrupt[bit >> 3] = (corrupt[bit >> 3] ?? 0) ^ (1 << (bit & 7))
         const reply = await unwrap('aes-1', alg, b64(corrupt))
         expect([reply.status, reply.json]).toEqual([400, opaque])
-      }
+      })
     })
 
     it.each(pairs)('$name: padding, hash, range and wrong key look alike', async ({ name, bits }) => {
@@ -367,15 +374,15 @@ export function describeApi(harness: BackendHarness): void {
 
   describe('the audit record', () => {
     it('of a success has every field', async () => {
-      await wrap('rsa-2048', 'RSA-OAEP-256', b64(DATA_KEY))
+      await wrap('aes-1', 'A256KWP', b64(DATA_KEY))
       expect((await fixture.logged('request')).at(-1)).toEqual({
         level: 'info',
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as string,
         event: 'request',
         pool: 'contoso',
         operation: 'wrapkey',
-        key: 'rsa-2048',
-        algorithm: 'RSA-OAEP-256',
+        key: 'aes-1',
+        algorithm: 'A256KWP',
         payload_bytes: 32,
         status: 200,
         code: 'OK',

@@ -14,7 +14,7 @@ import {
   textString,
   type Item,
 } from '../../adapters/ttlv-codec/src/index.ts'
-import type { RsaPrivateJwk } from '../contract/harness.ts'
+import type { RsaPrivateJwk, TestKey } from '../contract/harness.ts'
 
 const REGISTER = 3
 const REVOKE = 0x13
@@ -141,3 +141,24 @@ export const revoke = (id: string, reason: 1 | 2): KmipOperation<void> => ({
   ],
   read: () => undefined,
 })
+
+/**
+ * Puts a key of the common suites on a server. A disabled one is revoked, or, on PyKMIP, which lets no key be used but an
+ * active one, was never activated.
+ */
+export async function registerKey(
+  cluster: KmipCluster,
+  name: string,
+  { material, disabled, notBefore }: TestKey,
+  disabling: 'revoke' | 'leave inactive',
+): Promise<void> {
+  const registered = { name, ...(notBefore && { attributes: [attribute.activationDate(notBefore)] }) }
+  const ids =
+    material.kty === 'oct'
+      ? [await registerAes(cluster, material.k, registered)]
+      : Object.values(await registerRsa(cluster, material.jwk, registered))
+  for (const id of ids) {
+    if (disabled === true && disabling === 'revoke') await cluster.call(revoke(id, 2), anySignal())
+    else if (disabled !== true && notBefore === undefined) await activateIfNeeded(cluster, id)
+  }
+}
