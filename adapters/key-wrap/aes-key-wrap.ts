@@ -34,25 +34,27 @@ export async function wrapAll(
   encrypt: BlockFunction,
 ): Promise<Uint8Array[]> {
   const registers = values.map((value) => (mode === 'KW' ? kwRegisters(value) : kwpRegisters(value)))
-  for (let round = 0; ; round++) {
-    const active = registers.filter(({ n }) => round < stepsOf(n))
-    if (active.length === 0) return registers.map(({ bytes }) => bytes)
-    const blocks = new Uint8Array(active.length * BLOCK)
-    active.forEach(({ bytes, n }, at) => {
-      const position = SEMIBLOCK * (1 + (round % n))
-      blocks.set(bytes.subarray(0, SEMIBLOCK), at * BLOCK)
-      blocks.set(bytes.subarray(position, position + SEMIBLOCK), at * BLOCK + SEMIBLOCK)
-    })
-    const result = await callBlocks(encrypt, blocks)
-    active.forEach(({ bytes, n }, at) => {
-      const block = result.subarray(at * BLOCK, (at + 1) * BLOCK)
-      if (n > 1) xorCounter(block, round + 1)
-      bytes.set(block.subarray(0, SEMIBLOCK))
-      bytes.set(block.subarray(SEMIBLOCK), SEMIBLOCK * (1 + (round % n)))
-    })
-    blocks.fill(0)
-    result.fill(0)
-  }
+  await wipingOnFailure(registers, async () => {
+    for (let round = 0; ; round++) {
+      const active = registers.filter(({ n }) => round < stepsOf(n))
+      if (active.length === 0) return
+      const blocks = new Uint8Array(active.length * BLOCK)
+      active.forEach(({ bytes, n }, at) => {
+        const position = SEMIBLOCK * (1 + (round % n))
+        blocks.set(bytes.subarray(0, SEMIBLOCK), at * BLOCK)
+        blocks.set(bytes.subarray(position, position + SEMIBLOCK), at * BLOCK + SEMIBLOCK)
+      })
+      const result = await callBlocks(encrypt, blocks)
+      active.forEach(({ bytes, n }, at) => {
+        const block = result.subarray(at * BLOCK, (at + 1) * BLOCK)
+        if (n > 1) xorCounter(block, round + 1)
+        bytes.set(block.subarray(0, SEMIBLOCK))
+        bytes.set(block.subarray(SEMIBLOCK), SEMIBLOCK * (1 + (round % n)))
+      })
+      result.fill(0)
+    }
+  })
+  return registers.map(({ bytes }) => bytes)
 }
 
 /**
@@ -69,35 +71,52 @@ export async function unwrapAll(
       ? { bytes: Uint8Array.from(value), n: value.length / SEMIBLOCK - 1 }
       : undefined,
   )
-  for (let round = 0; ; round++) {
-    const active = registers.filter((value): value is Registers => value !== undefined && round < stepsOf(value.n))
-    if (active.length === 0) break
-    const blocks = new Uint8Array(active.length * BLOCK)
-    active.forEach(({ bytes, n }, at) => {
-      const position = SEMIBLOCK * (n - (round % n))
-      const block = blocks.subarray(at * BLOCK, (at + 1) * BLOCK)
-      block.set(bytes.subarray(0, SEMIBLOCK))
-      block.set(bytes.subarray(position, position + SEMIBLOCK), SEMIBLOCK)
-      if (n > 1) xorCounter(block, ROUNDS * n - round)
-    })
-    const result = await callBlocks(decrypt, blocks)
-    active.forEach(({ bytes, n }, at) => {
-      bytes.set(result.subarray(at * BLOCK, at * BLOCK + SEMIBLOCK))
-      bytes.set(result.subarray(at * BLOCK + SEMIBLOCK, (at + 1) * BLOCK), SEMIBLOCK * (n - (round % n)))
-    })
-    blocks.fill(0)
-    result.fill(0)
-  }
+  const legal = registers.filter((value) => value !== undefined)
+  await wipingOnFailure(legal, async () => {
+    for (let round = 0; ; round++) {
+      const active = legal.filter(({ n }) => round < stepsOf(n))
+      if (active.length === 0) return
+      const blocks = new Uint8Array(active.length * BLOCK)
+      active.forEach(({ bytes, n }, at) => {
+        const position = SEMIBLOCK * (n - (round % n))
+        const block = blocks.subarray(at * BLOCK, (at + 1) * BLOCK)
+        block.set(bytes.subarray(0, SEMIBLOCK))
+        block.set(bytes.subarray(position, position + SEMIBLOCK), SEMIBLOCK)
+        if (n > 1) xorCounter(block, ROUNDS * n - round)
+      })
+      const result = await callBlocks(decrypt, blocks)
+      active.forEach(({ bytes, n }, at) => {
+        bytes.set(result.subarray(at * BLOCK, at * BLOCK + SEMIBLOCK))
+        bytes.set(result.subarray(at * BLOCK + SEMIBLOCK, (at + 1) * BLOCK), SEMIBLOCK * (n - (round % n)))
+      })
+      result.fill(0)
+    }
+  })
   return registers.map((value) => value && (mode === 'KW' ? openKw(value) : openKwp(value)))
 }
 
 /** RFC 5649 §4.1: a single semiblock is encrypted once, without the rounds of RFC 3394. */
 const stepsOf = (n: number) => (n === 1 ? 1 : ROUNDS * n)
 
+/** The blocks, which hold parts of a data key, are zeroed. */
 async function callBlocks(cipher: BlockFunction, blocks: Uint8Array): Promise<Uint8Array> {
-  const result = await cipher(blocks)
-  if (result.length !== blocks.length) throw new RangeError('the block function changed the length')
-  return result
+  try {
+    const result = await cipher(blocks)
+    if (result.length !== blocks.length) throw new RangeError('the block function changed the length')
+    return result
+  } finally {
+    blocks.fill(0)
+  }
+}
+
+/** A block function that rejects, at a deadline for one, leaves no data key behind. */
+async function wipingOnFailure(registers: readonly Registers[], steps: () => Promise<void>): Promise<void> {
+  try {
+    await steps()
+  } catch (error) {
+    for (const { bytes } of registers) bytes.fill(0)
+    throw error
+  }
 }
 
 /** A = A xor t (RFC 3394 §2.2.1), t being far below 2^32 for any value that fits in memory. */

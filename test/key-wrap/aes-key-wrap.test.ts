@@ -120,4 +120,19 @@ describe('what only looks wrapped', () => {
   it('a block function that changes the length is an error', async () => {
     await expect(wrapAll('KW', [randomBytes(16)], (blocks) => blocks.subarray(1))).rejects.toThrow(RangeError)
   })
+
+  it.each([
+    ['wrapping', wrapAll],
+    ['unwrapping', unwrapAll],
+  ])('a block function that rejects ends the %s, and the blocks it was given are zeroed', async (_what, work) => {
+    const given: Uint8Array[] = []
+    const late = new Error('the deadline passed')
+    const rejecting = (blocks: Uint8Array) => {
+      given.push(blocks)
+      return given.length < 4 ? Promise.resolve(Uint8Array.from(blocks)) : Promise.reject(late)
+    }
+    await expect(work('KW', [randomBytes(32)], rejecting)).rejects.toBe(late)
+    expect(given).toHaveLength(4)
+    for (const blocks of given) expect(blocks.every((byte) => byte === 0)).toBe(true)
+  })
 })
