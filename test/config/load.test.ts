@@ -26,6 +26,11 @@ const secret = (value: string) => [SECRET, `passphrase: ${value} #!`] as const
 const prefix = (value: string) => ['pathPrefix: azureekm/contoso', `pathPrefix: ${value} #!`] as const
 const keys = (value: string) => ['keys: all', `keys: ${value}`] as const
 const hsm = (members: string) => ['backends:\n', `backends:\n  hsm: { kind: pkcs11, ${members} } #!\n`] as const
+const kms = (members: string) =>
+  [
+    'backends:\n',
+    `backends:\n  kms: { kind: kmip, tls: { ca: root.pem, certificate: server.pem, key: server.key }, ${members} } #!\n`,
+  ] as const
 const anotherPool = (members: string) =>
   [
     '    keys: all\n',
@@ -131,6 +136,12 @@ describe('what is wrong, with its line', () => {
     ['more sessions than there can be', ...hsm('module: m.so, token: { label: a }, sessions: 65'), 'backends.hsm.sessions', /whole number from 1 to 64/],
     ['text for a flag', ...hsm('module: m.so, token: { label: a }, requireSensitive: perhaps'), 'backends.hsm.requireSensitive', /true or false/],
     ['a mechanism for an unknown algorithm', ...hsm('module: m.so, token: { label: a }, mechanisms: { pin: { A128KW: 1 } }'), 'backends.hsm.mechanisms.pin.A128KW', /allowed here: A256KW, A256KWP, RSA-OAEP, RSA-OAEP-256/],
+    ['a key manager without servers', ...kms('servers: []'), 'backends.kms.servers', /must not be empty/],
+    ['a server with a bad port', ...kms('servers: ["kms.example:70000"]'), 'backends.kms.servers[0]', /host, or host:port/],
+    ['a server that is a number', ...kms('servers: [5696]'), 'backends.kms.servers[0]', /host:port, or a mapping with address/],
+    ['a protocol that nobody speaks', ...kms('servers: [a], protocol: "3.0"'), 'backends.kms.protocol', /must be one of: 1\.2, 1\.3, 1\.4, 2\.0, 2\.1/],
+    ['a password that is no reference', ...kms(`servers: [a], credentials: { username: a, password: ${CANARY} }`), 'backends.kms.credentials.password', SECRET_RULE],
+    ['an unknown way to have keys', ...kms('servers: [a], keyAccess: both'), 'backends.kms.keyAccess', /must be one of: server, export/],
     ['two pools of one name', ...anotherPool('name: contoso, pathPrefix: b'), 'pools[1].name', /name of another pool/],
     ['two pools of one prefix', ...anotherPool('name: b, pathPrefix: azureekm/contoso'), 'pools[1].pathPrefix', /path prefix of pools\[0\] too/],
     ['two pools of one prefix in two spellings', ...anotherPool('name: b, pathPrefix: /azureekm/contoso/'), 'pools[1].pathPrefix', /path prefix of pools\[0\] too/],
