@@ -137,7 +137,7 @@ const kmipServer = () =>
         v.transform(({ address: where, ...tls }) => ({ ...where, ...tls })),
       ),
     ],
-    'must be host:port, or a mapping with address and what TLS needs for this server',
+    'must be host or host:port, an IPv6 address in brackets, or a mapping with address and what TLS needs for this server',
   )
 
 const kmip = (references: References) =>

@@ -8,6 +8,8 @@ import { kmipFixture, ref, within } from './kmip-fixture.ts'
 import { faultKinds } from './server/faults.ts'
 
 const SOAK_MS = Number(process.env['EKM_SOAK_MS'] ?? 4000)
+/** Whatever the length of the run: a heap that fills up and is collected, and no more. */
+const MAX_GROWTH_MIB = 96
 const CALLERS = 16
 const CONNECTIONS = 6
 const reference = { A256KW: kw, A256KWP: kwp }
@@ -26,6 +28,7 @@ it.each(['right', 'none'] as const)(
       await adapter.wrap(ref('aes'), algorithm, rsaDek, within(5000))
     await adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', rsaWrapped, within(5000))
 
+    const rssBefore = process.memoryUsage().rss
     let running = true
     let right = 0
     const failures = new Map<string, number>()
@@ -84,5 +87,13 @@ it.each(['right', 'none'] as const)(
     }
     await expect.poll(() => well().catch(() => false), { timeout: 20_000 }).toBe(true)
     for (let call = 0; call < 50; call++) expect(await once()).toBe(true)
+    // No connection is left behind, and what the load took is given back.
+    expect(server.connections).toBeLessThanOrEqual(CONNECTIONS)
+    const grownMiB = (process.memoryUsage().rss - rssBefore) / 2 ** 20
+    expect(grownMiB).toBeLessThan(MAX_GROWTH_MIB)
+    const errors = JSON.stringify(Object.fromEntries(failures))
+    process.stdout.write(
+      `soak, key wrap ${keyWrap}: ${right} right, errors ${errors}, ${grownMiB.toFixed(0)} MiB grown\n`,
+    )
   },
 )
