@@ -145,7 +145,8 @@ it('survives a misfortune a second under mixed load', { timeout: (SECONDS + 60) 
   stopped = true
   await loops
   expect(good).toBeGreaterThan(SECONDS * 20)
-  await until('every session is back', () => adapter.hosts.length === SESSIONS, 10_000)
+  // A busy machine takes seconds for each; a session that is lost for good never comes back.
+  await until('every session is back', () => adapter.hosts.length === SESSIONS, 30_000)
   // A host is a session; none is left behind, and what the load took is given back.
   expect(hostProcesses()).toBe(SESSIONS)
   const grownMiB = (process.memoryUsage().rss - rssBefore) / 2 ** 20
