@@ -51,6 +51,8 @@ beforeAll(async () => {
   })
   agent = makeAgent(pki)
   await vi.waitFor(async () => expect(await fixture.logged('hsm_algorithm_qualified')).toHaveLength(4), 20_000)
+  // What the first requests of a process pay for is not what the table is about.
+  await Promise.all(Array.from({ length: 8 }, () => ask('software/kek/wrapkey', { alg: 'A256KW', value: VALUE })))
   wrapped = String((await ask('hsm/kek/wrapkey', { alg: 'A256KW', value: VALUE })).json['value'])
 }, 60_000)
 
