@@ -30,8 +30,8 @@ const aes = (name: string, more: Partial<TestKey> = {}): TestKey => ({
 })
 
 /**
- * The EKM Proxy API as Azure sees it, over TLS sockets, on any backend: what the reply is to everything that is right, and
- * to everything that is wrong.
+ * What the gateway does beyond what `ekm-gateway conformance` asks of any EKM proxy, over TLS sockets, on any backend: its
+ * own codes, messages and audit records, and failures that look alike.
  */
 export function describeApi(harness: BackendHarness): void {
   let backend: ProvidedBackend
@@ -120,42 +120,27 @@ export function describeApi(harness: BackendHarness): void {
       expect(e).toBe('AQAB')
     })
 
-    it.each(['A256KW', 'A256KWP'])('%s wraps and unwraps a data key, each time the same', async (alg) => {
-      const wrapped = valueOf(await wrap('aes-1', alg, b64(DATA_KEY)))
-      expect(Buffer.from(wrapped, 'base64url')).toHaveLength(40)
-      expect(valueOf(await wrap('aes-1', alg, b64(DATA_KEY)))).toBe(wrapped)
-      expect(valueOf(await unwrap('aes-1', alg, wrapped))).toBe(b64(DATA_KEY))
-    })
-
-    it('A256KWP takes every length from 1 to 72 bytes', async () => {
-      for (let length = 1; length <= 72; length += 1) {
-        const dataKey = randomBytes(length)
-        const wrapped = valueOf(await wrap('aes-1', 'A256KWP', b64(dataKey)))
-        expect(valueOf(await unwrap('aes-1', 'A256KWP', wrapped))).toBe(b64(dataKey))
-      }
-    })
-
     describe.each(pairs)('$name', ({ name, bits }) => {
       const algorithms = [
         { alg: 'RSA-OAEP', oaepHash: 'sha1', overhead: 42 },
         { alg: 'RSA-OAEP-256', oaepHash: 'sha256', overhead: 66 },
       ]
-      it.each(algorithms)('$alg from 1 byte to the most that fits, both ways', async ({ alg, oaepHash, overhead }) => {
-        const privateKey = privateKeyOf(name)
-        const publicKey = createPublicKey(privateKey)
-        const padding = constants.RSA_PKCS1_OAEP_PADDING
-        for (const length of [1, 32, bits / 8 - overhead]) {
-          const dataKey = randomBytes(length)
-          const wrapped = Buffer.from(valueOf(await wrap(name, alg, b64(dataKey))), 'base64url')
-          expect(wrapped).toHaveLength(bits / 8)
-          expect(privateDecrypt({ key: privateKey, padding, oaepHash }, wrapped).equals(dataKey)).toBe(true)
-          const foreign = publicEncrypt({ key: publicKey, padding, oaepHash }, dataKey)
-          expect(valueOf(await unwrap(name, alg, b64(foreign)))).toBe(b64(dataKey))
-        }
-        const most = bits / 8 - overhead
-        const reply = await wrap(name, alg, b64(randomBytes(most + 1)))
-        expectProxyError(reply, 400, 'BadRequest', new RegExp(`${most + 1} bytes.*1 to ${most} bytes`))
-      })
+      it.each(algorithms)(
+        '$alg wraps 1 byte to the most that fits for anyone with the private key',
+        async ({ alg, oaepHash, overhead }) => {
+          const privateKey = privateKeyOf(name)
+          const padding = constants.RSA_PKCS1_OAEP_PADDING
+          for (const length of [1, 32, bits / 8 - overhead]) {
+            const dataKey = randomBytes(length)
+            const wrapped = Buffer.from(valueOf(await wrap(name, alg, b64(dataKey))), 'base64url')
+            expect(wrapped).toHaveLength(bits / 8)
+            expect(privateDecrypt({ key: privateKey, padding, oaepHash }, wrapped).equals(dataKey)).toBe(true)
+          }
+          const most = bits / 8 - overhead
+          const reply = await wrap(name, alg, b64(randomBytes(most + 1)))
+          expectProxyError(reply, 400, 'BadRequest', new RegExp(`${most + 1} bytes.*1 to ${most} bytes`))
+        },
+      )
     })
   })
 
@@ -218,8 +203,6 @@ export function describeApi(harness: BackendHarness): void {
     ...[0, 255, 257].map(
       (length) => [`an RSA value of ${length} bytes`, { path: `${BASE}/rsa-2048/unwrapkey?${API}`, body: { ...good, alg: 'RSA-OAEP', value: b64(Buffer.alloc(length, 7)) } }, 400, 'BadRequest', /exactly 256 bytes/] as const,
     ),
-    ['an unknown key', { path: `${BASE}/nobody/metadata?${API}`, body: good }, 404, 'KeyNotFound'],
-    ['a key in other case', { path: `${BASE}/AES-1/wrapkey?${API}`, body: good }, 404, 'KeyNotFound'],
     ['a key name that is too long', { path: `${BASE}/${'k'.repeat(65)}/metadata?${API}`, body: good }, 400, 'BadRequest', /1 to 64 characters/],
     ['a key name with a dot', { path: `${BASE}/a.b/metadata?${API}`, body: good }, 400, 'BadRequest', /1 to 64 characters/],
     ['a percent-encoded key name', { path: `${BASE}/aes%2D1/metadata?${API}`, body: good }, 400, 'BadRequest', /1 to 64 characters/],
