@@ -57,6 +57,10 @@ export default tseslint.config(
   { files: ['**/*.js', '**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
   wall('src sees only the contract', ['src/**/*.ts'], anyAdapter, commands),
   wall('commands', ['src/commands/**/*.ts', 'src/cli.ts'], anyAdapter),
+  wall('conformance', ['src/commands/conformance/**/*.ts'], anyAdapter, [
+    String.raw`(^|/)(\.\./){2,}(ekm|http|tls|config|telemetry|admin)/|(^|/)adapters/contract/|(^|/)(gateway|backends)\.ts$`,
+    'the conformance suite tests any EKM proxy from outside: it imports nothing of the server.',
+  ]),
   wall('backends', ['src/backends.ts'], commands, http),
   wall('ekm', ['src/ekm/**/*.ts'], anyAdapter, commands, http, [
     towards('(tls|config|telemetry)'),

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import { configCommand } from './commands/config.ts'
+import { conformanceCommand } from './commands/conformance.ts'
 import { keysCommand } from './commands/keys.ts'
 import { quickstartCommand } from './commands/quickstart.ts'
 import { serveCommand } from './commands/serve.ts'
@@ -15,5 +16,6 @@ const program = new Command('ekm-gateway')
   .addCommand(keysCommand())
   .addCommand(configCommand())
   .addCommand(quickstartCommand())
+  .addCommand(conformanceCommand())
 
 await runCommand(() => program.parseAsync())

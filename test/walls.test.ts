@@ -19,6 +19,8 @@ describe('the walls between the rooms', { timeout: 60_000 }, () => {
     ['src/backends.ts', ['./http/app.ts', './commands/keys.ts'], ['../adapters/software/index.ts']],
     ['src/cli.ts', ['../adapters/software/index.ts'], ['./commands/keys.ts']],
     ['src/commands/keys.ts', ['../../adapters/software/index.ts'], ['../gateway.ts', contract]],
+    ['src/commands/conformance/cases/url.ts', ['../../../ekm/pool.ts', '../../../http/app.ts', '../../../tls/client.ts', '../../../config/load.ts', '../../../telemetry/log.ts', '../../../gateway.ts', '../../../../adapters/contract/index.ts'], ['../case.ts', '../probe.ts', 'node:tls']],
+    ['src/commands/conformance/client.ts', ['../../ekm/pool.ts', '../../http/wire.ts', '../../config/load.ts', '../../../adapters/key-wrap/index.ts'], ['./target.ts', '../quickstart/certificates.ts', 'node:https']],
     ['src/ekm/pool.ts', ['../http/app.ts', '../tls/client.ts', '../config/load.ts', '../telemetry/log.ts', '../../adapters/software/index.ts', '../commands/keys.ts'], ['./call.ts', contract]],
     ['src/http/app.ts', ['../commands/keys.ts', '../../adapters/software/index.ts'], ['../ekm/pool.ts', '../tls/client.ts', contract]],
     ['src/tls/client.ts', ['../http/app.ts', '../commands/keys.ts'], ['../ekm/allow-list.ts']],

@@ -6,6 +6,7 @@ import { startPyKmip } from '../kmip/pykmip.ts'
 import { registerKey } from '../kmip/register.ts'
 import { startTestServer } from '../kmip/test-server.ts'
 import { makeWorkspace } from '../support/workspace.ts'
+import { describeConformance } from './conformance.ts'
 import type { BackendHarness, ProvidedBackend } from './harness.ts'
 import { describeSecrecy } from './secrecy.ts'
 import { describeApi } from './suite.ts'
@@ -70,6 +71,7 @@ describe('a KMIP server with native key wrap', () => {
       return provide(keys, options, 'revoke', () => server.stop())
     },
   }
+  describeConformance(native)
   describeApi(native)
   describeSecrecy(native)
 })

@@ -1,6 +1,7 @@
 import { MODULE, PIN, softHsm } from '../pkcs11/support/softhsm.ts'
 import { onToken } from '../pkcs11/support/token-objects.ts'
 import { makeWorkspace } from '../support/workspace.ts'
+import { describeConformance } from './conformance.ts'
 import type { BackendHarness } from './harness.ts'
 import { describeSecrecy } from './secrecy.ts'
 import { describeApi } from './suite.ts'
@@ -30,5 +31,6 @@ const softHsmToken: BackendHarness = {
   },
 }
 
+describeConformance(softHsmToken)
 describeApi(softHsmToken)
 describeSecrecy(softHsmToken)

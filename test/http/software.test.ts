@@ -1,5 +1,6 @@
 import { makeStore, PASSPHRASE } from '../support/gateway.ts'
 import { makeWorkspace } from '../support/workspace.ts'
+import { describeConformance } from './conformance.ts'
 import type { BackendHarness } from './harness.ts'
 import { describeSecrecy } from './secrecy.ts'
 import { describeApi } from './suite.ts'
@@ -29,5 +30,6 @@ const software: BackendHarness = {
   },
 }
 
+describeConformance(software)
 describeApi(software)
 describeSecrecy(software)

@@ -34,8 +34,8 @@ const atOnce = (count: number, check: (index: number) => Promise<void>) =>
   Promise.all(Array.from({ length: count }, (_, index) => check(index)))
 
 /**
- * The EKM Proxy API as Azure sees it, over TLS sockets, on any backend: what the reply is to everything that is right, and
- * to everything that is wrong.
+ * What the gateway does beyond what `ekm-gateway conformance` asks of any EKM proxy, over TLS sockets, on any backend: its
+ * own codes, messages and audit records, and failures that look alike.
  */
 export function describeApi(harness: BackendHarness): void {
   const pairs = harness.rsa ? rsaPairs : []
@@ -144,22 +144,22 @@ export function describeApi(harness: BackendHarness): void {
         { alg: 'RSA-OAEP', oaepHash: 'sha1', overhead: 42 },
         { alg: 'RSA-OAEP-256', oaepHash: 'sha256', overhead: 66 },
       ]
-      it.each(algorithms)('$alg from 1 byte to the most that fits, both ways', async ({ alg, oaepHash, overhead }) => {
-        const privateKey = privateKeyOf(name)
-        const publicKey = createPublicKey(privateKey)
-        const padding = constants.RSA_PKCS1_OAEP_PADDING
-        for (const length of [1, 32, bits / 8 - overhead]) {
-          const dataKey = randomBytes(length)
-          const wrapped = Buffer.from(valueOf(await wrap(name, alg, b64(dataKey))), 'base64url')
-          expect(wrapped).toHaveLength(bits / 8)
-          expect(privateDecrypt({ key: privateKey, padding, oaepHash }, wrapped).equals(dataKey)).toBe(true)
-          const foreign = publicEncrypt({ key: publicKey, padding, oaepHash }, dataKey)
-          expect(valueOf(await unwrap(name, alg, b64(foreign)))).toBe(b64(dataKey))
-        }
-        const most = bits / 8 - overhead
-        const reply = await wrap(name, alg, b64(randomBytes(most + 1)))
-        expectProxyError(reply, 400, 'BadRequest', new RegExp(`${most + 1} bytes.*1 to ${most} bytes`))
-      })
+      it.each(algorithms)(
+        '$alg wraps 1 byte to the most that fits for anyone with the private key',
+        async ({ alg, oaepHash, overhead }) => {
+          const privateKey = privateKeyOf(name)
+          const padding = constants.RSA_PKCS1_OAEP_PADDING
+          for (const length of [1, 32, bits / 8 - overhead]) {
+            const dataKey = randomBytes(length)
+            const wrapped = Buffer.from(valueOf(await wrap(name, alg, b64(dataKey))), 'base64url')
+            expect(wrapped).toHaveLength(bits / 8)
+            expect(privateDecrypt({ key: privateKey, padding, oaepHash }, wrapped).equals(dataKey)).toBe(true)
+          }
+          const most = bits / 8 - overhead
+          const reply = await wrap(name, alg, b64(randomBytes(most + 1)))
+          expectProxyError(reply, 400, 'BadRequest', new RegExp(`${most + 1} bytes.*1 to ${most} bytes`))
+        },
+      )
     })
   })
 

@@ -1,0 +1,70 @@
+import { createPublicKey, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto'
+import type { Report } from '../../src/commands/conformance/runner.ts'
+import { runConformance, type RunOptions } from '../../src/commands/conformance/runner.ts'
+import type { ClientIdentity } from '../../src/commands/conformance/target.ts'
+import { CLIENT_CN, issue, makeClient, makePki, yesterday, type Pki } from '../support/pki.ts'
+import { right, type Behaviour, type Key } from './wrong-proxies/behaviour.ts'
+import { SimpleProxy, type ProxyParts } from './wrong-proxies/proxy.ts'
+
+/** Keys and certificates of a test file, and proxies of any behaviour that serve them. */
+export interface Laboratory {
+  readonly pki: Pki
+  readonly parts: ProxyParts
+  readonly refused: ReadonlyMap<string, ClientIdentity>
+  /** Runs the suite against a proxy that behaves so. */
+  test(behaviour: Partial<Behaviour>, options?: Partial<RunOptions>, aesKeys?: readonly string[]): Promise<Report>
+}
+
+export async function makeLaboratory(): Promise<Laboratory> {
+  const pki = await makePki()
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const rsa: Key = { kty: 'RSA', privateKey, publicKey: createPublicKey(privateKey), bytes: 256 }
+  const aes = (): Key => ({ kty: 'oct', kek: randomBytes(32) })
+  const otherRoot = await issue({ commonName: 'another root', usage: 'authority' })
+  const parts: ProxyParts = {
+    server: pki.server,
+    trusted: [pki.clientCa.certificate, otherRoot.certificate],
+    allowed: { commonName: CLIENT_CN, root: new X509Certificate(pki.clientCa.certificate) },
+    keys: new Map<string, Key>([
+      ['aes-1', aes()],
+      ['aes-2', aes()],
+      ['rsa-1', rsa],
+      ['off', { ...aes(), disabled: true }],
+    ]),
+  }
+  const refused = await refusedClients(pki, otherRoot)
+  return {
+    pki,
+    parts,
+    refused,
+    test: async (behaviour, options = {}, aesKeys = ['aes-1', 'aes-2']) => {
+      const proxy = new SimpleProxy({ ...right, ...behaviour }, parts)
+      const port = await proxy.listen()
+      const target = {
+        host: 'localhost',
+        port,
+        prefix: 'azureekm/contoso',
+        ca: pki.serverCa.certificate,
+        client: pki.client,
+        aesKeys,
+        rsaKeys: ['rsa-1'],
+        disabledKeys: ['off'],
+        refused,
+      }
+      try {
+        return await runConformance({ target, load: { rate: 100, seconds: 1, connections: 4 }, ...options })
+      } finally {
+        proxy.close()
+      }
+    },
+  }
+}
+
+/** Clients that differ from the right one in one thing each. */
+export async function refusedClients(pki: Pki, otherRoot: Parameters<typeof makeClient>[0]) {
+  return new Map<string, ClientIdentity>([
+    ['another name', await makeClient(pki.clientCa, { commonName: 'fabrikam.managedhsmclient.azure.net' })],
+    ['another root', await makeClient(otherRoot)],
+    ['expired', await makeClient(pki.clientCa, { notBefore: yesterday(), notAfter: new Date(Date.now() - 1000) })],
+  ])
+}
