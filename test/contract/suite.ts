@@ -69,9 +69,10 @@ const inAnHour = new Date(Date.now() + HOUR_MS)
  */
 export function describeAdapter(harness: AdapterHarness): void {
   const { longestDataKey = 4096 } = harness
+  const upToLongest = (...all: number[]) => all.filter((length) => length <= longestDataKey)
   const legalOctLengths = {
-    A256KW: [...lengths(16, 72, 8), 512, longestDataKey],
-    A256KWP: [...lengths(1, 72), 511, 512, longestDataKey],
+    A256KW: upToLongest(...lengths(16, 72, 8), 512, longestDataKey),
+    A256KWP: upToLongest(...lengths(1, 72), 511, 512, longestDataKey),
   }
 
   describe(`the adapter contract, kept by ${harness.name}`, () => {

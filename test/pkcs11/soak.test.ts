@@ -9,7 +9,7 @@ import { softHsm } from './support/softhsm.ts'
 import { onToken } from './support/token-objects.ts'
 
 /** EKM_SOAK_SECONDS makes it longer; the ten minutes are 600. */
-const SECONDS = Number(process.env['EKM_SOAK_SECONDS'] ?? 15)
+const SECONDS = Number(process.env['EKM_SOAK_SECONDS'] ?? 8)
 const SESSIONS = 3
 const hsm = softHsm()
 let faults: FaultModule

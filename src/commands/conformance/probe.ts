@@ -231,7 +231,10 @@ export class Probe {
     const reply: Reply = { ...answer, json: parseObject(answer.text), sent }
     // A body that is not a string was made to be malformed, and has no value.
     const value = typeof body === 'string' ? /"value":"([^"]*)"/.exec(body)?.[1] : undefined
-    const secrets = value === undefined ? [] : spellings(Buffer.from(value, 'base64url'))
+    const sentValue = Buffer.from(value ?? '', 'base64url')
+    // Whatever a case made of a wrapped value, a proxy may give it back in an error.
+    this.hide(sentValue)
+    const secrets = spellings(sentValue)
     this.#parts.seen.push({ ...reply, method, secrets })
     return reply
   }
