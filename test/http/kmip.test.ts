@@ -50,7 +50,7 @@ describe('PyKMIP', { timeout: 120_000 }, () => {
     product: { vendor: 'PyKMIP 0.10.0 Software Server', name: 'KMIP key manager' },
     rsa: false,
     dates: [],
-    longestValue: 512,
+    longestValue: 64,
     provide: async (keys) => {
       const server = await startPyKmip()
       return provide(keys, server.options, 'leave inactive', () => server.stop())

@@ -123,8 +123,12 @@ function publicKeyIn(wanted: PublicFormat, object: StoredObject): { format: numb
   }
 }
 
-const publicKeyOf = ({ material, format }: StoredObject): KeyObject =>
-  createPublicKey({ key: Buffer.from(material), format: 'der', type: format === keyFormat.PKCS1 ? 'pkcs1' : 'spki' })
+/** By way of a JWK: Node.js 24 cannot encode as PKCS#1 what it has read as PKCS#1. */
+function publicKeyOf({ material, format }: StoredObject): KeyObject {
+  const type = format === keyFormat.PKCS1 ? 'pkcs1' : 'spki'
+  const key = createPublicKey({ key: Buffer.from(material), format: 'der', type })
+  return createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' })
+}
 
 const bytesItem = (value: Uint8Array): ItemOf<'ByteString'> => ({ tag: tag.KeyMaterial, type: 'ByteString', value })
 
