@@ -1,4 +1,5 @@
 import type { KeyDescription, WrapAlgorithm } from './algorithms.ts'
+import type { KeyValidity } from './key-validity.ts'
 
 /** Where a key lives in its backend. It comes from configuration, never unchecked from a request. */
 export type KeyRef = string & { readonly __keyRef: unique symbol }
@@ -63,12 +64,6 @@ export interface AdapterModule<Options> {
   open(options: Options, report: Report): Promise<KeyAdapter>
   /** Absent where the backend's keys can only be managed with its own tools. */
   administer?(options: Options): Promise<KeyAdministration>
-}
-
-/** How an operator's key is to be made. Dates bound its use: not before `notBefore`, and before `expires`. */
-export interface KeyValidity {
-  readonly notBefore?: Date
-  readonly expires?: Date
 }
 
 export type KeySpec = { readonly kty: 'oct'; readonly bits: number } | { readonly kty: 'RSA'; readonly bits: number }

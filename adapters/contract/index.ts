@@ -1,5 +1,7 @@
+export * from './abortable.ts'
 export * from './adapter.ts'
 export * from './algorithms.ts'
 export * from './errors.ts'
 export * from './key-name.ts'
+export * from './key-validity.ts'
 export * from './secret.ts'

@@ -1,4 +1,5 @@
 import {
+  assertValidity,
   isKeyName,
   KEY_NAME_RULE,
   OperatorError,
@@ -79,19 +80,12 @@ export class KmipAdministration implements KeyAdministration {
   }
 }
 
-function assertSpec(name: string, { kty, bits }: KeySpec, { notBefore, expires }: KeyValidity): void {
+function assertSpec(name: string, { kty, bits }: KeySpec, validity: KeyValidity): void {
   if (!isKeyName(name)) throw new OperatorError('KEY_NAME_INVALID', `a key must be named with ${KEY_NAME_RULE}`)
   if (kty === 'oct' ? bits !== 256 : !rsaSizes.some((size) => size === bits)) {
     throw new OperatorError('KEY_SPEC_INVALID', `a key must be oct of 256 bits or RSA of ${rsaSizes.join(', ')} bits`)
   }
-  for (const date of [notBefore, expires]) {
-    if (date !== undefined && !(date.getTime() >= 0)) {
-      throw new OperatorError('KEY_DATES_INVALID', 'a date of the key is not a date, or is before 1970')
-    }
-  }
-  if (notBefore && expires && notBefore >= expires) {
-    throw new OperatorError('KEY_DATES_INVALID', 'the key would expire before it becomes active')
-  }
+  assertValidity(validity)
 }
 
 /** Servers allow a name twice; the gateway could not tell such keys apart. */

@@ -1,4 +1,5 @@
 import {
+  abortable,
   AdapterError,
   algorithmRow,
   lengthFits,
@@ -54,7 +55,7 @@ export class Pkcs11Adapter implements KeyAdapter {
 
   async describe(ref: KeyRef, context: CallContext): Promise<KeyDescription> {
     this.#assertOpen(context)
-    const key = await settled(this.#keys.read(ref), context)
+    const key = await abortable(this.#keys.read(ref), context.signal)
     assertActive(key, new Date())
     for (const algorithm of algorithmsOf(key)) void this.#qualifyQuietly(key, algorithm)
     return key.description
@@ -68,7 +69,7 @@ export class Pkcs11Adapter implements KeyAdapter {
       const message = `${algorithm} cannot wrap ${plaintext.length} bytes under ${description.bits} bits`
       throw new AdapterError('INPUT_INVALID', message)
     }
-    const way = wayOf(await settled(this.#keys.qualification(key, algorithm), context))
+    const way = wayOf(await abortable(this.#keys.qualification(key, algorithm), context.signal))
     // A wrapping that only the token could undo needs no token to be made (RFC 8017 §7.1.1).
     if (key.publicKey !== undefined) return oaepWrap(key.publicKey, row.hash ?? 'SHA-256', plaintext)
     const wrapped = await this.#crypt(key, () => this.#keys.crypt(key.selector, way, 'wrap', plaintext, context.signal))
@@ -89,7 +90,7 @@ export class Pkcs11Adapter implements KeyAdapter {
     if (row.wrappedBytes(result.max, bits) !== ciphertext.length || !lengthFits(row.plaintext(bits), result.max)) {
       throw TokenError.invalidCiphertext()
     }
-    const way = wayOf(await settled(this.#keys.qualification(key, algorithm), context))
+    const way = wayOf(await abortable(this.#keys.qualification(key, algorithm), context.signal))
     const plaintext = await this.#crypt(key, () =>
       this.#keys.crypt(key.selector, way, 'unwrap', ciphertext, context.signal),
     )
@@ -116,9 +117,9 @@ export class Pkcs11Adapter implements KeyAdapter {
   /** The same for one key, made now if need be. */
   async qualify(ref: KeyRef, context: CallContext): Promise<Qualification[]> {
     this.#assertOpen(context)
-    const key = await settled(this.#keys.read(ref), context)
+    const key = await abortable(this.#keys.read(ref), context.signal)
     const all = algorithmsOf(key).map(async (algorithm) => this.#keys.qualification(key, algorithm))
-    return settled(Promise.all(all), context)
+    return abortable(Promise.all(all), context.signal)
   }
 
   /** The open token: label, serial, slot, library. */
@@ -138,7 +139,7 @@ export class Pkcs11Adapter implements KeyAdapter {
 
   async #usable(ref: KeyRef, algorithm: WrapAlgorithm, direction: Direction, context: CallContext): Promise<KnownKey> {
     this.#assertOpen(context)
-    const key = await settled(this.#keys.find(ref), context)
+    const key = await abortable(this.#keys.find(ref), context.signal)
     assertActive(key, new Date())
     assertAllows(key, direction)
     const { kty } = algorithmRow(algorithm)
@@ -169,16 +170,3 @@ const staleness: ReadonlySet<string> = new Set(['KEY_NOT_FOUND', 'KEY_UNSUPPORTE
 
 const algorithmsOf = ({ description }: TokenKey): WrapAlgorithm[] =>
   wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === description.kty)
-
-/** What `work` gives, or the signal's reason, whichever comes first; work that others share goes on. */
-function settled<Result extends object>(
-  work: Result | Promise<Result>,
-  { signal }: CallContext,
-): Result | Promise<Result> {
-  if (!(work instanceof Promise)) return work
-  return new Promise((resolve, reject) => {
-    const aborted = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', aborted, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
-  })
-}

@@ -1,4 +1,4 @@
-import { OperatorError, type KeyAdministration, type KeySpec, type KeyValidity } from '../contract/index.ts'
+import { assertValidity, type KeyAdministration, type KeySpec, type KeyValidity } from '../contract/index.ts'
 import { generate, parseMaterial } from './key-material.ts'
 import type { SoftwareOptions } from './options.ts'
 import { KeyStore } from './store.ts'
@@ -44,22 +44,10 @@ export class SoftwareAdministration implements KeyAdministration {
   }
 
   async #add(name: string, jwk: PrivateJwk, validity: KeyValidity) {
-    assertDates(validity)
+    assertValidity(validity)
     const store = await KeyStore.openOrCreate(this.#options)
     const key = { name, jwk, enabled: true, created: new Date(), ...validity }
     await store.add(key)
     return summaryOf(key)
-  }
-}
-
-function assertDates({ notBefore, expires }: KeyValidity): void {
-  for (const date of [notBefore, expires]) {
-    // An invalid date is NaN, which is not >= 0 either. A store with such a key could not be opened again.
-    if (date !== undefined && !(date.getTime() >= 0)) {
-      throw new OperatorError('KEY_DATES_INVALID', 'a date of the key is not a date, or is before 1970')
-    }
-  }
-  if (notBefore && expires && notBefore >= expires) {
-    throw new OperatorError('KEY_DATES_INVALID', 'the key would expire before it becomes active')
   }
 }

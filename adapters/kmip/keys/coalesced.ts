@@ -1,4 +1,4 @@
-import { abortable } from '../transport/abortable.ts'
+import { abortable } from '../../contract/index.ts'
 
 interface Waiting {
   readonly blocks: Uint8Array

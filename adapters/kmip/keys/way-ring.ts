@@ -1,6 +1,5 @@
-import { AdapterError, type Report, type WrapAlgorithm } from '../../contract/index.ts'
+import { abortable, AdapterError, type Report, type WrapAlgorithm } from '../../contract/index.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
-import { abortable } from '../transport/abortable.ts'
 import type { KmipCluster } from '../transport/cluster.ts'
 import type { KmipKey } from './kmip-key.ts'
 import type { ServerBlockCipher } from './block-cipher.ts'
