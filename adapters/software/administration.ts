@@ -1,4 +1,10 @@
-import { assertValidity, type KeyAdministration, type KeySpec, type KeyValidity } from '../contract/index.ts'
+import {
+  assertValidity,
+  OperatorError,
+  type KeyAdministration,
+  type KeySpec,
+  type KeyValidity,
+} from '../contract/index.ts'
 import { generate, parseMaterial } from './key-material.ts'
 import type { SoftwareOptions } from './options.ts'
 import { KeyStore } from './store.ts'
