@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { Secret } from '../../adapters/contract/index.ts'
+import { Secret, systemCode } from '../../adapters/contract/index.ts'
 import { existsSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { readFile } from 'node:fs/promises'
@@ -52,7 +52,9 @@ export async function startPyKmip(): Promise<PyKmip> {
   let child: ChildProcess | undefined
 
   const start = async () => {
-    child = spawn(PROGRAM, ['-f', configuration, '-l', log], { stdio: 'ignore' })
+    // In a group of its own: PyKMIP forks, and its processes do not end each other.
+    child = spawn(PROGRAM, ['-f', configuration, '-l', log], { stdio: 'ignore', detached: true })
+    process.once('exit', killGroup)
     const began = performance.now()
     while (!(await accepts(port))) {
       if (child.exitCode !== null || performance.now() - began > START_TIMEOUT_MS) {
@@ -61,13 +63,21 @@ export async function startPyKmip(): Promise<PyKmip> {
       await sleep(100)
     }
   }
+  const killGroup = () => {
+    try {
+      if (child?.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    } catch (error) {
+      if (systemCode(error) !== 'ESRCH') throw error
+    }
+  }
   const kill = async () => {
-    const running = child
-    child = undefined
-    if (running === undefined || running.exitCode !== null) return
-    const ended = new Promise((resolve) => running.once('exit', resolve))
-    running.kill('SIGKILL')
+    if (child === undefined) return
+    const running = child.exitCode === null && child.signalCode === null
+    const ended = running ? new Promise((resolve) => child?.once('exit', resolve)) : undefined
+    killGroup()
     await ended
+    process.removeListener('exit', killGroup)
+    child = undefined
   }
   await start()
   return {
