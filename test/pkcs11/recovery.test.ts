@@ -253,6 +253,25 @@ describe('a host that is lost while it waits for its turn to log in', () => {
   })
 })
 
+describe('a token that fails while it is first opened', () => {
+  const attempt = () => open(hsm.options(token, { module: faults.path, sessions: 1 }), () => undefined)
+
+  it.each(['C_Initialize', 'C_OpenSession', 'C_Login'])('in %s, but not again, is opened', async (step) => {
+    faults.script(`${step} rv 0x5 once`)
+    const adapter = await attempt()
+    try {
+      await expect(wrap(adapter)).resolves.toHaveLength(40)
+    } finally {
+      await adapter.close()
+    }
+  })
+
+  it('again and again is an error for the operator', async () => {
+    faults.script('C_OpenSession rv 0x5')
+    await expect(attempt()).rejects.toMatchObject({ name: 'OperatorError', code: 'TOKEN_UNUSABLE' })
+  })
+})
+
 describe('the PIN', () => {
   const wrongPin = { reason: expect.stringContaining('CKR_PIN_INCORRECT') as unknown }
 

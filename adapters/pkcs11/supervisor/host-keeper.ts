@@ -12,9 +12,13 @@ const OPEN_TIMEOUT_MS = 15_000
 /** Between attempts to open the token, doubling. The upper end bounds how long a token that is back goes unnoticed. */
 const RETRY_MS = { min: 100, max: 1000 }
 
-/** SoftHSM 2.6.1 shows no token to a process that starts while another logs in. No login is tried without a token. */
+/** SoftHSM 2.6.1 shows no token, or fails with CKR_GENERAL_ERROR, to a process that starts while another logs in. */
 const FIRST_ATTEMPTS = 5
-const isTokenNotFound = (error: unknown) => error instanceof OperatorError && error.code === 'TOKEN_NOT_FOUND'
+/** Not a module that hangs or crashes: that takes its time, and is the same again. */
+const mayPass = (error: unknown): boolean =>
+  error instanceof OperatorError
+    ? error.code === 'TOKEN_NOT_FOUND'
+    : error instanceof TokenError && error.detail !== undefined
 
 export interface HostSettings {
   readonly open: Omit<OpenMessage, 'pin'>
@@ -84,8 +88,8 @@ export class HostKeeper {
       } catch (error) {
         this.hosts.delete(host)
         await host.kill()
-        if (attempt < FIRST_ATTEMPTS && isTokenNotFound(error)) await sleep(RETRY_MS.min * 2 ** attempt * Math.random())
-        else throw this.#forOperator(error)
+        if (this.#loginRefused || attempt === FIRST_ATTEMPTS || !mayPass(error)) throw this.#forOperator(error)
+        await sleep(RETRY_MS.min * 2 ** attempt * Math.random())
       }
     }
   }
