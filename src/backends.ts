@@ -11,13 +11,13 @@ const modules: { readonly [Kind in BackendKind]: () => Promise<AdapterModule<Opt
   pkcs11: () => import('../adapters/pkcs11/index.ts'),
 }
 
-export async function openBackend({ kind, ...options }: BackendConfig, report: Report): Promise<KeyAdapter> {
-  const module: Module = await modules[kind]()
-  return module.open(options, report)
+export async function openBackend(settings: BackendConfig, report: Report): Promise<KeyAdapter> {
+  const module: Module = await modules[settings.kind]()
+  return module.open(settings, report)
 }
 
 /** `undefined` where the backend's keys can only be managed with its own tools. */
-export async function administerBackend({ kind, ...options }: BackendConfig): Promise<KeyAdministration | undefined> {
-  const module: Module = await modules[kind]()
-  return module.administer?.(options)
+export async function administerBackend(settings: BackendConfig): Promise<KeyAdministration | undefined> {
+  const module: Module = await modules[settings.kind]()
+  return module.administer?.(settings)
 }

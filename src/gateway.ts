@@ -1,15 +1,15 @@
-import type { KeyAdapter, KeyRef } from '../adapters/contract/index.ts'
+import { serveAdmin } from './admin/server.ts'
+import type { GatewayStatus } from './admin/status.ts'
 import { openBackend } from './backends.ts'
-import type { Config, InfoConfig, PoolConfig } from './config/schema.ts'
-import { AllowList } from './ekm/allow-list.ts'
-import { Backend } from './ekm/backend.ts'
-import { Call } from './ekm/call.ts'
-import { Pool, type PoolInfo } from './ekm/pool.ts'
+import type { Config } from './config/schema.ts'
+import { Backend, type BackendObserver } from './ekm/backend.ts'
 import { Admission } from './http/admission.ts'
 import { createApp } from './http/app.ts'
-import { toProxyError } from './http/proxy-error.ts'
-import { serveHttp } from './http/server.ts'
+import { serveHttp, type Requests } from './http/server.ts'
+import { buildPools, Examination } from './pools.ts'
+import type { Telemetry } from './telemetry/audit.ts'
 import { openLog, reportTo, type Log } from './telemetry/log.ts'
+import { Metrics } from './telemetry/metrics.ts'
 import { Listener } from './tls/listener.ts'
 import { Trust } from './tls/trust.ts'
 import { version } from './version.ts'
@@ -18,6 +18,8 @@ import { version } from './version.ts'
 export interface Gateway {
   /** The port it listens on, which the system chose if the configuration says 0. */
   readonly port: number
+  /** That of the admin port, where there is one. */
+  readonly adminPort: number | undefined
   readonly log: Log
   readonly requestsUnderWay: number
   /**
@@ -34,31 +36,64 @@ export interface Gateway {
  */
 export async function startGateway(config: Config, open = openBackend): Promise<Gateway> {
   const opened: { close(): Promise<void> }[] = []
+  const keep = <T extends { close(): Promise<void> }>(resource: T): T => {
+    opened.push(resource)
+    return resource
+  }
   const closeAll = async () => {
     for (const resource of opened.reverse()) await resource.close()
   }
   try {
-    const log = await openLog(config.log)
-    opened.push(log)
+    const log = keep(await openLog(config.log))
     const backends = new Map<string, Backend>()
+    const state = { draining: false, requests: undefined as Requests | undefined }
+    const status = (): GatewayStatus => {
+      const statuses = [...backends.values()].map((backend) => backend.status)
+      const ready = !state.draining && statuses.every((backend) => backend.ready)
+      const requests = state.requests?.underWay ?? 0
+      return { version, ready, draining: state.draining, requests, backends: statuses }
+    }
+    const metrics = new Metrics(version, () => ({
+      backends: status().backends,
+      certificates: [],
+      tlsConnections: 0,
+      logLinesDropped: log.dropped,
+    }))
+    const telemetry = { log, metrics }
     for (const [name, settings] of Object.entries(config.backends)) {
       const adapter = await open(settings, reportTo(log, name))
-      opened.push(adapter)
-      backends.set(name, new Backend(name, adapter, config.limits.keyCacheMs))
+      const observer = observe(name, telemetry)
+      const { keyCacheMs } = config.limits
+      backends.set(name, keep(new Backend({ ...settings, name, adapter, keyCacheMs, observer })))
     }
-    return await listen(config, log, backends, closeAll)
+    const { admin } = config
+    const source = { status: async () => status(), metrics: () => metrics.text() }
+    const adminServer = admin && keep(await serveAdmin(admin.host, admin.port, source))
+    if (adminServer) log.info('admin_listening', { host: admin.host, port: adminServer.port })
+    return await listen(config, telemetry, backends, state, adminServer?.port, closeAll)
   } catch (error) {
     await closeAll()
     throw error
   }
 }
 
+function observe(backend: string, { log, metrics }: Telemetry): BackendObserver {
+  return {
+    called: (operation, code, elapsedMs) => metrics.called(backend, operation, code, elapsedMs),
+    rejected: (rejection) => metrics.rejected('backend', backend, rejection),
+    changed: (isUp) => (isUp ? log.info('backend_up', { backend }) : log.error('backend_down', { backend })),
+  }
+}
+
 async function listen(
   config: Config,
-  log: Log,
+  telemetry: Telemetry,
   backends: ReadonlyMap<string, Backend>,
+  state: { draining: boolean; requests: Requests | undefined },
+  adminPort: number | undefined,
   closeAll: () => Promise<void>,
 ): Promise<Gateway> {
+  const { log, metrics } = telemetry
   const { host, port, tls, clientAuth } = config.listen
   const { deadlineMs, maxBodyBytes, idleConnectionMs, drainMs } = config.limits
   const listener = new Listener({
@@ -70,8 +105,7 @@ async function listen(
     idleConnectionMs,
     log,
   })
-  let draining = false
-  const pools = config.pools.map((settings) => buildPool(settings, config.info, backends))
+  const pools = buildPools(config, backends, metrics)
   const admission = new Admission(clientAuth)
   const app = createApp({
     pools,
@@ -79,10 +113,11 @@ async function listen(
     maxBodyBytes,
     admission,
     clientOf: (socket) => listener.clientOf(socket),
-    isDraining: () => draining,
-    log,
+    isDraining: () => state.draining,
+    telemetry,
   })
-  const requests = serveHttp(listener, app, { admission, deadlineMs, log })
+  const requests = serveHttp(listener, app, { admission, deadlineMs, telemetry })
+  state.requests = requests
   const actualPort = await listener.listen()
   log.info('listening', { version, host, port: actualPort, pools: pools.length, client_auth: clientAuth })
   if (clientAuth === 'disabled') {
@@ -90,16 +125,18 @@ async function listen(
       message: 'anyone who reaches this port can wrap and unwrap: development only',
     })
   }
-  void examineKeys(pools, log)
+  const examination = new Examination(pools, log)
 
   return {
     port: actualPort,
+    adminPort,
     log,
     get requestsUnderWay() {
       return requests.underWay
     },
     drain: async () => {
-      draining = true
+      state.draining = true
+      examination.stop()
       log.info('draining', { requests: requests.underWay })
       listener.stopAccepting()
       const cutOff = await requests.settled(drainMs)
@@ -110,45 +147,3 @@ async function listen(
     },
   }
 }
-
-const EXAMINATION_MS = 10_000
-
-/**
- * Tells the operator at once of listed keys that cannot be used, instead of Azure on the day it needs them. It also spares
- * the first requests what a backend finds out when it first sees a key.
- */
-async function examineKeys(pools: readonly Pool[], log: Log): Promise<void> {
-  for (const pool of pools) {
-    for (const key of pool.keyNames) {
-      const call = new Call(EXAMINATION_MS)
-      await pool.describe(key, call).catch((error: unknown) => {
-        const { reason = 'INTERNAL', detail } = toProxyError(error)
-        if (reason !== 'CLOSED') log.warn('key_unusable', { pool: pool.name, key, reason, detail })
-      })
-      call.end()
-    }
-  }
-}
-
-function buildPool(settings: PoolConfig, shared: InfoConfig, backends: ReadonlyMap<string, Backend>): Pool {
-  const backend = backends.get(settings.backend)
-  if (backend === undefined) throw new Error(`the configuration was not checked: no backend ${settings.backend}`)
-  return new Pool({
-    name: settings.name,
-    pathPrefix: settings.pathPrefix,
-    clients: new AllowList(settings.clients),
-    info: poolInfo({ ...shared, ...settings.info }, backend.adapter.product),
-    backend,
-    keys: settings.keys === 'all' ? 'all' : keyTable(settings.keys),
-  })
-}
-
-const poolInfo = (info: InfoConfig, { vendor, name }: KeyAdapter['product']): PoolInfo => ({
-  proxyVendor: info.proxyVendor ?? 'ekm-gateway',
-  proxyName: info.proxyName ?? `ekm-gateway ${version}`,
-  ekmVendor: info.ekmVendor ?? vendor,
-  ekmProduct: info.ekmProduct ?? name,
-})
-
-const keyTable = (keys: Exclude<PoolConfig['keys'], 'all'>): ReadonlyMap<string, KeyRef> =>
-  new Map(Object.entries(keys).map(([name, entry]) => [name, (entry?.ref ?? name) as KeyRef]))

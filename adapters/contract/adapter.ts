@@ -26,6 +26,9 @@ export interface KeyAdapter {
   /** What `/info` says of the backend unless the operator says otherwise. */
   readonly product: { readonly vendor: string; readonly name: string }
 
+  /** Sessions or connections to the backend that are open now; absent where there is no such thing. */
+  readonly connections?: number
+
   /**
    * Public attributes of the key, never the key itself.
    *

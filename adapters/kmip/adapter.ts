@@ -62,6 +62,10 @@ export class KmipAdapter implements KeyAdapter {
     }
   }
 
+  get connections(): number {
+    return this.#cluster.connections
+  }
+
   async describe(ref: KeyRef, context: CallContext): Promise<KeyDescription> {
     const key = await this.#find(ref, 'describe', context)
     for (const algorithm of wrapAlgorithms) {

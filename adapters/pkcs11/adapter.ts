@@ -53,6 +53,10 @@ export class Pkcs11Adapter implements KeyAdapter {
     return new Pkcs11Adapter(pool, options, report)
   }
 
+  get connections(): number {
+    return this.#pool.pids.length
+  }
+
   async describe(ref: KeyRef, context: CallContext): Promise<KeyDescription> {
     this.#assertOpen(context)
     const key = await abortable(this.#keys.read(ref), context.signal)

@@ -21,6 +21,7 @@ const software = (references: References) =>
     kind: about('Keys in encrypted files, used in this process: for development and trials.', v.literal('software')),
     directory: about('The directory of the key store.', path(references)),
     passphrase: about('What the key store is encrypted under.', secret(references)),
+    ...capacity(),
   })
 
 const TOKEN_RULE = 'must be a mapping with at least one of label, serial and slot, or a pkcs11: URI'
@@ -96,6 +97,7 @@ const pkcs11 = (references: References) =>
         integer(250, 60_000),
       ),
     ),
+    ...capacity(),
   })
 
 const ADDRESS_RULE = 'must be a host, or host:port, with an IPv6 address in brackets'
@@ -175,7 +177,17 @@ const kmip = (references: References) =>
         oneOf(['server', 'export']),
       ),
     ),
+    ...capacity(),
   })
+
+/** For every kind: how much the gateway asks of it. */
+const capacity = () => ({
+  concurrency: v.optional(about('Calls under way at once.', integer(1, 4096)), 64),
+  queue: v.optional(
+    about('Calls of one pool that may wait for their turn; the next is answered with 429.', integer(0, 65_536)),
+    256,
+  ),
+})
 
 const kinds = (references: References) => [software(references), pkcs11(references), kmip(references)] as const
 

@@ -19,6 +19,7 @@ const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? val
 export function crossCheck(data: unknown): Finding[] {
   const { backends, pools, listen } = mapping(data)
   const names = Object.keys(mapping(backends))
+  const noBackend = `names no backend; there ${names.length === 1 ? 'is' : 'are'}: ${names.join(', ') || 'none'}`
   const clientsNeeded = mapping(listen)['clientAuth'] !== 'disabled'
   const ofPools = list(pools).flatMap((pool, index) => {
     if (!isMapping(pool)) return []
@@ -27,7 +28,7 @@ export function crossCheck(data: unknown): Finding[] {
     const find = (setting: string, message: string) => findings.push({ path: ['pools', index, setting], message })
 
     if (typeof pool['backend'] === 'string' && !names.includes(pool['backend'])) {
-      find('backend', `names no backend; there ${names.length === 1 ? 'is' : 'are'}: ${names.join(', ') || 'none'}`)
+      find('backend', noBackend)
     }
     if (pool['name'] !== undefined && earlier.some((other) => mapping(other)['name'] === pool['name'])) {
       find('name', 'is the name of another pool too')
@@ -37,6 +38,13 @@ export function crossCheck(data: unknown): Finding[] {
     const { clients = [] } = pool
     if (clientsNeeded && Array.isArray(clients) && clients.length === 0) {
       find('clients', 'must name at least one client: nobody could use the pool')
+    }
+    for (const [key, entry] of Object.entries(mapping(pool['keys']))) {
+      const standby = mapping(mapping(entry)['standby'])['backend']
+      if (typeof standby !== 'string') continue
+      const path = ['pools', index, 'keys', key, 'standby', 'backend']
+      if (!names.includes(standby)) findings.push({ path, message: noBackend })
+      else if (standby === pool['backend']) findings.push({ path, message: "is the pool's own backend" })
     }
     return [...findings, ...impossibleNames(pool['keys'], ['pools', index, 'keys'])]
   })

@@ -101,6 +101,15 @@ const info = () =>
     ekmProduct: v.exactOptional(about('ekm_product in place of what the backend says of itself.', text())),
   })
 
+const admin = () =>
+  mapping({
+    host: v.optional(
+      about('The address to listen on. What is served there is neither encrypted nor protected.', text()),
+      '127.0.0.1',
+    ),
+    port: v.optional(about('The TCP port to listen on; 0 lets the system choose.', integer(0, 65535)), 9464),
+  })
+
 const log = (references: References) =>
   mapping({
     level: v.optional(
@@ -128,7 +137,18 @@ const pathPrefix = () =>
 
 const keyEntry = () =>
   v.nullable(
-    mapping({ ref: v.exactOptional(about('Where the key is in the backend, if not under the same name.', text())) }),
+    mapping({
+      ref: v.exactOptional(about('Where the key is in the backend, if not under the same name.', text())),
+      standby: v.exactOptional(
+        about(
+          'A second backend that holds the same key: used while the first is down, once both have shown that it is the same.',
+          mapping({
+            backend: about('The name of the second backend.', text()),
+            ref: v.exactOptional(about('Where the key is there, if not under the same name.', text())),
+          }),
+        ),
+      ),
+    }),
   )
 
 const keys = () =>
@@ -138,11 +158,21 @@ const keys = () =>
       table(
         v.pipe(v.string(), v.check(isKeyName, `must be named with ${KEY_NAME_RULE}`)),
         keyEntry(),
-        'must be "all", or a mapping of external key ids, each {} or { ref: … }',
+        'must be "all", or a mapping of external key ids, each {}, or with ref and standby',
       ),
     ],
-    'must be "all", or a mapping of external key ids, each {} or { ref: … }',
+    'must be "all", or a mapping of external key ids, each {}, or with ref and standby',
   )
+
+const poolLimits = () =>
+  mapping({
+    concurrency: v.exactOptional(
+      about("Calls of this pool to one backend at once, where that is less than the backend's own.", integer(1, 4096)),
+    ),
+    requestsPerSecond: v.exactOptional(
+      about('Requests for keys that are answered each second; the next is answered with 429.', integer(1, 1_000_000)),
+    ),
+  })
 
 const pool = (references: References) =>
   mapping({
@@ -160,6 +190,7 @@ const pool = (references: References) =>
     ),
     backend: about('The name of the backend that has the keys.', text()),
     keys: about('External key ids that may be used, or "all" keys of the backend whose names can be such ids.', keys()),
+    limits: v.optional(about('How much this pool may ask.', poolLimits()), {}),
     info: v.optional(about('What info answers for this pool, over the settings of the same name outside.', info()), {}),
   })
 
@@ -174,6 +205,9 @@ export const configSchema = (references: References) =>
     listen: about('Where the EKM Proxy API is served.', listen(references)),
     limits: v.optional(about('Times and sizes.', limits()), {}),
     info: v.optional(about('What info answers.', info()), {}),
+    admin: v.exactOptional(
+      about('Where /healthz, /readyz, /status and /metrics are served; nowhere if this is absent.', admin()),
+    ),
     log: v.optional(about('Log and audit trail: one JSON object a line.', log(references)), {}),
     backends: about('What holds the keys, each under a name that pools refer to.', backendsSchema(references)),
     pools: about('One for each Azure Managed HSM.', nonEmptyListOf(pool(references))),

@@ -1,37 +1,149 @@
-import type { KeyAdapter, KeyDescription, KeyRef } from '../../adapters/contract/index.ts'
+import {
+  AdapterError,
+  type KeyAdapter,
+  type KeyDescription,
+  type KeyRef,
+  type WrapAlgorithm,
+} from '../../adapters/contract/index.ts'
+import { Breaker } from './breaker.ts'
 import type { Call } from './call.ts'
+import { Capacity, type CapacityLimits, type Lane, type Rejection } from './capacity.ts'
 
-/** One of the operator's backends, with what it lately said of its keys, so that a wrap costs one trip and not two. */
-export class Backend {
+export type BackendOperation = 'describe' | 'wrap' | 'unwrap'
+
+/** Told of everything that a backend is asked. */
+export interface BackendObserver {
+  /** @param code `OK`, or the error's code */
+  called(operation: BackendOperation, code: string, elapsedMs: number): void
+  rejected(rejection: Rejection): void
+  changed(isUp: boolean): void
+}
+
+export interface BackendOptions extends CapacityLimits {
   readonly name: string
   readonly adapter: KeyAdapter
-  readonly #cacheMs: number
+  /** How long a description is believed, in milliseconds; a key that was disabled stops within it. */
+  readonly keyCacheMs: number
+  readonly observer: BackendObserver
+}
+
+const zero = (late: Uint8Array) => late.fill(0)
+
+/**
+ * One of the operator's backends: what it may be asked at a time, whether it is up, and what it lately said of its keys, so
+ * that a wrap costs one trip and not two.
+ */
+export class Backend {
+  readonly name: string
+  readonly #adapter: KeyAdapter
+  readonly #keyCacheMs: number
+  readonly #observer: BackendObserver
+  readonly #capacity: Capacity
+  readonly #breaker: Breaker
   /** Only keys that the backend has are remembered, so the backend bounds its size. */
   readonly #descriptions = new Map<KeyRef, { readonly description: KeyDescription; readonly until: number }>()
 
-  /** @param cacheMs how long a description is believed, in milliseconds; a key that was disabled stops within it */
-  constructor(name: string, adapter: KeyAdapter, cacheMs: number) {
+  constructor({ name, adapter, keyCacheMs, observer, concurrency, queue }: BackendOptions) {
     this.name = name
-    this.adapter = adapter
-    this.#cacheMs = cacheMs
+    this.#adapter = adapter
+    this.#keyCacheMs = keyCacheMs
+    this.#observer = observer
+    this.#capacity = new Capacity({ concurrency, queue }, (rejection) => observer.rejected(rejection))
+    this.#breaker = new Breaker({
+      probe: (context) => adapter.probe(context),
+      onChange: (isUp) => observer.changed(isUp),
+    })
+  }
+
+  get product(): KeyAdapter['product'] {
+    return this.#adapter.product
+  }
+
+  get status(): BackendStatus {
+    return {
+      name: this.name,
+      up: !this.#breaker.isOpen,
+      ready: this.#breaker.isReady,
+      running: this.#capacity.running,
+      waiting: this.#capacity.waiting,
+      connections: this.#adapter.connections ?? 0,
+    }
   }
 
   /** The key's description, remembered or fetched. */
-  async recall(key: KeyRef, call: Call): Promise<KeyDescription> {
-    const known = this.#descriptions.get(key)
+  async recall(ref: KeyRef, lane: Lane, call: Call): Promise<KeyDescription> {
+    const known = this.#descriptions.get(ref)
     if (known !== undefined && performance.now() < known.until) return known.description
-    return this.describe(key, call)
+    return this.describe(ref, lane, call)
   }
 
   /** The key's description as the backend gives it now. */
-  async describe(key: KeyRef, call: Call): Promise<KeyDescription> {
+  async describe(ref: KeyRef, lane: Lane, call: Call): Promise<KeyDescription> {
     try {
-      const description = await call.askBackend(() => this.adapter.describe(key, call))
-      this.#descriptions.set(key, { description, until: performance.now() + this.#cacheMs })
+      const description = await this.#ask('describe', lane, call, () => this.#adapter.describe(ref, call))
+      this.#descriptions.set(ref, { description, until: performance.now() + this.#keyCacheMs })
       return description
     } catch (error) {
-      this.#descriptions.delete(key)
+      this.#descriptions.delete(ref)
       throw error
     }
   }
+
+  /** The result is the caller's; `plaintext` stays the caller's to zero. */
+  wrap(ref: KeyRef, lane: Lane, algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
+    return this.#ask('wrap', lane, call, () => this.#adapter.wrap(ref, algorithm, plaintext, call), zero)
+  }
+
+  /** The result is a data key and the caller's to zero. */
+  unwrap(ref: KeyRef, lane: Lane, algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
+    return this.#ask('unwrap', lane, call, () => this.#adapter.unwrap(ref, algorithm, ciphertext, call), zero)
+  }
+
+  async close(): Promise<void> {
+    this.#breaker.stop()
+    await this.#adapter.close()
+  }
+
+  async #ask<T>(
+    operation: BackendOperation,
+    lane: Lane,
+    call: Call,
+    work: () => Promise<T>,
+    discard?: (late: T) => void,
+  ): Promise<T> {
+    call.backend = this.name
+    this.#breaker.assertClosed()
+    const turn = this.#capacity.enter(lane, call)
+    if (turn !== undefined) await turn
+    const start = performance.now()
+    const working = work()
+    // A call that was given up keeps its place until the backend has let go of it.
+    const leave = () => this.#capacity.leave(lane, performance.now() - start)
+    working.then(leave, leave)
+    try {
+      const result = await call.askBackend(() => working, discard)
+      this.#breaker.note()
+      this.#observer.called(operation, 'OK', performance.now() - start)
+      return result
+    } catch (error) {
+      this.#breaker.note(error)
+      const code = error instanceof AdapterError ? error.code : 'INTERNAL'
+      this.#observer.called(operation, code, performance.now() - start)
+      throw error
+    }
+  }
+}
+
+/** How a backend is doing. */
+export interface BackendStatus {
+  readonly name: string
+  /** Whether requests reach it. */
+  readonly up: boolean
+  /** Whether it answered when it was last asked or probed. */
+  readonly ready: boolean
+  /** Calls under way, and calls that wait for their turn. */
+  readonly running: number
+  readonly waiting: number
+  /** Sessions or connections that are open. */
+  readonly connections: number
 }

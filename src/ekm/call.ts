@@ -7,6 +7,10 @@ import { AdapterError, type CallContext } from '../../adapters/contract/index.ts
 export class Call implements CallContext {
   readonly deadline: number
   correlationId = ''
+  /** The backend that was asked last. */
+  backend: string | undefined
+  /** Whether it was asked in place of another, which is down. */
+  standby = false
   /** Milliseconds spent waiting for the backend; `undefined` until it is asked. */
   backendMs: number | undefined
   readonly #timer: NodeJS.Timeout

@@ -3,13 +3,13 @@ import {
   algorithmRow,
   lengthFits,
   type KeyDescription,
-  type KeyRef,
   type LengthRule,
   type WrapAlgorithm,
 } from '../../adapters/contract/index.ts'
 import type { AllowList } from './allow-list.ts'
-import type { Backend } from './backend.ts'
 import type { Call } from './call.ts'
+import type { KeyPlace, PooledKey } from './pooled-key.ts'
+import type { RateLimit } from './rate-limit.ts'
 import { RequestInvalid } from './request-invalid.ts'
 
 /** What `/info` answers (EKM Proxy API, "Get Proxy Info"). */
@@ -26,12 +26,12 @@ export interface PoolOptions {
   readonly pathPrefix: string
   readonly clients: AllowList
   readonly info: PoolInfo
-  readonly backend: Backend
-  /** External key id to its place in the backend, or every key of the backend. */
-  readonly keys: ReadonlyMap<string, KeyRef> | 'all'
+  /** The keys that the operator listed, by external key id. */
+  readonly keys: ReadonlyMap<string, PooledKey>
+  /** Finds a key that the operator did not list; absent where only listed keys may be used. */
+  readonly find?: (keyName: string) => PooledKey
+  readonly rateLimit?: RateLimit
 }
-
-const zero = (late: Uint8Array) => late.fill(0)
 
 /**
  * The keys that one Azure Managed HSM may use, and what it may do with them. The operations reject with
@@ -42,67 +42,65 @@ export class Pool {
   readonly pathPrefix: string
   readonly clients: AllowList
   readonly info: PoolInfo
-  readonly #backend: Backend
-  readonly #keys: ReadonlyMap<string, KeyRef> | 'all'
+  /** By external key id; empty where the pool has every key of its backend. */
+  readonly keys: ReadonlyMap<string, PooledKey>
+  readonly #find: PoolOptions['find']
+  readonly #rateLimit: RateLimit | undefined
 
-  constructor({ name, pathPrefix, clients, info, backend, keys }: PoolOptions) {
+  constructor({ name, pathPrefix, clients, info, keys, find, rateLimit }: PoolOptions) {
     this.name = name
     this.pathPrefix = pathPrefix
     this.clients = clients
     this.info = info
-    this.#backend = backend
-    this.#keys = keys
-  }
-
-  /** The external key ids that the operator listed; none where the pool has every key of its backend. */
-  get keyNames(): readonly string[] {
-    return this.#keys === 'all' ? [] : [...this.#keys.keys()]
+    this.keys = keys
+    this.#find = find
+    this.#rateLimit = rateLimit
   }
 
   async describe(keyName: string, call: Call): Promise<KeyDescription> {
-    return this.#backend.describe(this.#resolve(keyName), call)
+    return this.#resolve(keyName).use(call, 'read', (place) => place.describe(call))
   }
 
   /** The result is the caller's; `plaintext` stays the caller's to zero. */
   async wrap(keyName: string, algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
-    const key = this.#resolve(keyName)
-    const { bits } = await this.#keyFor(key, algorithm, call)
-    const rule = algorithmRow(algorithm).plaintext(bits)
-    if (!lengthFits(rule, plaintext.length)) {
-      throw new RequestInvalid(`value has ${plaintext.length} bytes, but ${algorithm} under this key ${allowed(rule)}`)
-    }
-    return call.askBackend(() => this.#backend.adapter.wrap(key, algorithm, plaintext, call), zero)
+    return this.#resolve(keyName).use(call, 'wrap', async (place) => {
+      const { bits } = await describedFor(algorithm, place, call)
+      const rule = algorithmRow(algorithm).plaintext(bits)
+      if (!lengthFits(rule, plaintext.length)) {
+        const message = `value has ${plaintext.length} bytes, but ${algorithm} under this key ${allowed(rule)}`
+        throw new RequestInvalid(message)
+      }
+      return place.wrap(algorithm, plaintext, call)
+    })
   }
 
   /** The result is a data key and the caller's to zero. */
   async unwrap(keyName: string, algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
-    const key = this.#resolve(keyName)
-    const { kty, bits } = await this.#keyFor(key, algorithm, call)
-    // The one length that may be told apart: it follows from the public modulus, and not from the ciphertext's inside.
-    if (kty === 'RSA' && ciphertext.length !== bits / 8) {
-      throw new RequestInvalid(
-        `value has ${ciphertext.length} bytes, but a value wrapped under this key has exactly ${bits / 8} bytes`,
-      )
-    }
-    return call.askBackend(() => this.#backend.adapter.unwrap(key, algorithm, ciphertext, call), zero)
+    return this.#resolve(keyName).use(call, 'unwrap', async (place) => {
+      const { kty, bits } = await describedFor(algorithm, place, call)
+      // The one length that may be told apart: it follows from the public modulus, and not from the ciphertext's inside.
+      if (kty === 'RSA' && ciphertext.length !== bits / 8) {
+        throw new RequestInvalid(
+          `value has ${ciphertext.length} bytes, but a value wrapped under this key has exactly ${bits / 8} bytes`,
+        )
+      }
+      return place.unwrap(algorithm, ciphertext, call)
+    })
   }
 
-  #resolve(keyName: string): KeyRef {
-    const key = this.#keys === 'all' ? (keyName as KeyRef) : this.#keys.get(keyName)
+  #resolve(keyName: string): PooledKey {
+    this.#rateLimit?.take()
+    const key = this.keys.get(keyName) ?? this.#find?.(keyName)
     if (key === undefined) throw new AdapterError('KEY_NOT_FOUND', `the pool ${this.name} lists no key ${keyName}`)
     return key
   }
+}
 
-  async #keyFor(key: KeyRef, algorithm: WrapAlgorithm, call: Call): Promise<KeyDescription> {
-    const description = await this.#backend.recall(key, call)
-    const { kty } = algorithmRow(algorithm)
-    if (kty !== description.kty) {
-      throw new RequestInvalid(
-        `alg ${algorithm} needs a key of type ${kty}, but this key is of type ${description.kty}`,
-      )
-    }
-    return description
-  }
+async function describedFor(algorithm: WrapAlgorithm, place: KeyPlace, call: Call): Promise<KeyDescription> {
+  const description = await place.recall(call)
+  const { kty } = algorithmRow(algorithm)
+  if (kty === description.kty) return description
+  throw new RequestInvalid(`alg ${algorithm} needs a key of type ${kty}, but this key is of type ${description.kty}`)
 }
 
 function allowed({ min, max, multipleOf }: LengthRule): string {

@@ -3,8 +3,7 @@ import { Hono, type Context, type MiddlewareHandler } from 'hono'
 import { isKeyName } from '../../adapters/contract/index.ts'
 import type { Pool } from '../ekm/pool.ts'
 import { RequestInvalid } from '../ekm/request-invalid.ts'
-import { cut } from '../telemetry/audit.ts'
-import type { Log } from '../telemetry/log.ts'
+import { cut, type Telemetry } from '../telemetry/audit.ts'
 import type { Client } from '../tls/client.ts'
 import { apiVersion } from '../version.ts'
 import type { Admission } from './admission.ts'
@@ -27,7 +26,7 @@ export interface AppOptions {
   readonly admission: Admission
   readonly clientOf: (socket: object) => Client
   readonly isDraining: () => boolean
-  readonly log: Log
+  readonly telemetry: Telemetry
 }
 
 /** What node-server puts into Hono's `env`. */
@@ -68,10 +67,10 @@ function pathOf(url: string): string {
 }
 
 const openExchange =
-  ({ clientOf, deadlineMs, log }: AppOptions): MiddlewareHandler<AppEnv> =>
+  ({ clientOf, deadlineMs, telemetry }: AppOptions): MiddlewareHandler<AppEnv> =>
   async (c, next) => {
     const { incoming, outgoing } = c.env
-    const exchange = new Exchange(incoming, outgoing, clientOf(incoming.socket), deadlineMs, log)
+    const exchange = new Exchange(incoming, outgoing, clientOf(incoming.socket), deadlineMs, telemetry)
     c.set('exchange', exchange)
     try {
       return await next()

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AdapterError } from '../../adapters/contract/index.ts'
 import { Call } from '../ekm/call.ts'
-import { cut, milliseconds, writeAudit, type AuditRecord } from '../telemetry/audit.ts'
-import { describeBug, type Log } from '../telemetry/log.ts'
+import { cut, milliseconds, writeAudit, type AuditRecord, type Telemetry } from '../telemetry/audit.ts'
+import { describeBug } from '../telemetry/log.ts'
 import type { Client } from '../tls/client.ts'
 import { toProxyError } from './proxy-error.ts'
 
@@ -13,13 +13,19 @@ export class Exchange {
   /** What is known so far; routes add to it. */
   readonly record: Partial<AuditRecord> = {}
   readonly #start = performance.now()
-  readonly #log: Log
+  readonly #telemetry: Telemetry
   readonly #incoming: IncomingMessage
 
-  constructor(incoming: IncomingMessage, outgoing: ServerResponse, client: Client, deadlineMs: number, log: Log) {
+  constructor(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    client: Client,
+    deadlineMs: number,
+    telemetry: Telemetry,
+  ) {
     this.call = new Call(deadlineMs)
     this.client = client
-    this.#log = log
+    this.#telemetry = telemetry
     this.#incoming = incoming
     outgoing.once('close', () => {
       if (!outgoing.writableFinished) this.call.stop(new AdapterError('CANCELLED', 'the client went away'))
@@ -52,7 +58,7 @@ export class Exchange {
     const { status, code, message, headers, reason, detail } = toProxyError(error)
     Object.assign(this.record, { status, code, message, reason, detail } satisfies Partial<AuditRecord>)
     if (status === 500) {
-      this.#log.error('internal_error', { ...describeBug(error), correlation_id: this.call.correlationId })
+      this.#telemetry.log.error('internal_error', { ...describeBug(error), correlation_id: this.call.correlationId })
     }
     // A request that was not read to its end leaves nothing on the connection that could be read as the next one.
     const unread = this.#incoming.complete ? undefined : { connection: 'close' }
@@ -66,11 +72,13 @@ export class Exchange {
   end(): void {
     this.call.end()
     const { status = 500, code = 'InternalServerError' } = this.record
-    writeAudit(this.#log, {
+    writeAudit(this.#telemetry, {
       ...this.record,
       status,
       code,
       total_ms: milliseconds(performance.now() - this.#start),
+      ...(this.call.backend !== undefined && { backend: this.call.backend }),
+      ...(this.call.standby && { standby: true }),
       ...(this.call.backendMs !== undefined && { backend_ms: milliseconds(this.call.backendMs) }),
       ...this.client.audit,
     })

@@ -3,9 +3,8 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Hono } from 'hono'
-import { writeAudit } from '../telemetry/audit.ts'
 import { systemCode } from '../../adapters/contract/index.ts'
-import type { Log } from '../telemetry/log.ts'
+import { writeAudit, type Telemetry } from '../telemetry/audit.ts'
 import type { Listener } from '../tls/listener.ts'
 import type { Admission } from './admission.ts'
 import type { AppEnv } from './app.ts'
@@ -18,7 +17,7 @@ const BAD_HOST = 'the Host header or the request target is malformed'
 export interface ServeOptions {
   readonly admission: Admission
   readonly deadlineMs: number
-  readonly log: Log
+  readonly telemetry: Telemetry
 }
 
 /** The requests that a server is answering. */
@@ -39,7 +38,7 @@ export function serveHttp(listener: Listener, app: Hono<AppEnv>, options: ServeO
   /** For a request that the application cannot be shown. */
   const unshowable = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
     const { socket } = incoming
-    const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), options.deadlineMs, options.log)
+    const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), options.deadlineMs, options.telemetry)
     try {
       return exchange.fail(options.admission.refusalOf(exchange.client) ?? error)
     } finally {
@@ -66,7 +65,7 @@ export function serveHttp(listener: Listener, app: Hono<AppEnv>, options: ServeO
   const answerRaw = (socket: Duplex, refusal: ProxyError) => {
     const client = listener.clientOf(socket)
     const { status, code, message, headers, reason, detail } = options.admission.refusalOf(client) ?? refusal
-    writeAudit(options.log, {
+    writeAudit(options.telemetry, {
       status,
       code,
       message,

@@ -1,4 +1,5 @@
 import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
 
 /** The longest text of a caller's that is logged, in UTF-16 code units; what is longer is cut. */
 export const MAX_LOGGED_TEXT = 256
@@ -36,6 +37,9 @@ export interface AuditRecord extends AuditedClient {
   reason?: string | undefined
   /** A CKR value, a KMIP result reason, a TLS verification error. */
   detail?: string | number | undefined
+  /** The backend that was asked last, and whether in place of another that is down. */
+  backend?: string
+  standby?: boolean
   total_ms: number
   /** Time spent waiting for the backend; absent if it was not called. */
   backend_ms?: number
@@ -46,8 +50,15 @@ export interface AuditRecord extends AuditedClient {
 
 export const milliseconds = (elapsed: number): number => Math.round(elapsed * 1000) / 1000
 
-export function writeAudit(log: Log, record: AuditRecord): void {
+/** What there is to tell of a request goes into the log, and is counted. */
+export interface Telemetry {
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export function writeAudit({ log, metrics }: Telemetry, record: AuditRecord): void {
   log.always('request', { ...record })
+  metrics.request(record, record.total_ms / 1000)
 }
 
 export interface HandshakeFailure {

@@ -16,6 +16,8 @@ export interface Log {
   debug(event: string, fields?: LogFields): void
   /** Writes whatever the level. */
   always(event: string, fields: LogFields): void
+  /** Lines that were lost and that the log does not yet tell of. */
+  readonly dropped: number
   close(): Promise<void>
 }
 
@@ -51,6 +53,9 @@ export async function openLog({ level, destination }: LogOptions): Promise<Log> 
     info: (event, fields) => logger.info({ event, ...fields }),
     debug: (event, fields) => logger.debug({ event, ...fields }),
     always: (event, fields) => unsilenced.info({ event, ...fields }),
+    get dropped() {
+      return sink.dropped
+    },
     close: () => sink.close(CLOSE_PATIENCE_MS),
   }
 }

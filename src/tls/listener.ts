@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:https'
 import { Server as NetServer } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { OperatorError, systemCode } from '../../adapters/contract/index.ts'
+import { systemCode } from '../../adapters/contract/index.ts'
+import { listen } from '../listen.ts'
 import type { Credentials } from '../config/credentials.ts'
 import { writeHandshakeFailure } from '../telemetry/audit.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -74,17 +75,9 @@ export class Listener {
   }
 
   /** Rejects with an {@link OperatorError}. Resolves with the port, which the system chooses for port 0. */
-  async listen(): Promise<number> {
+  listen(): Promise<number> {
     const { host, port } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      this.server.once('error', (error) => {
-        const code = systemCode(error)
-        reject(new OperatorError('LISTEN_FAILED', `cannot listen on ${host} port ${port}: ${explain(code)}`))
-      })
-      this.server.listen(port, host, resolve)
-    })
-    const address = this.server.address()
-    return typeof address === 'object' && address !== null ? address.port : port
+    return listen(this.server, host, port)
   }
 
   /** No new connections from now on. Live ones stay, so that a request already on its way gets an answer. */
@@ -116,14 +109,4 @@ export class Listener {
         '(nodejs/node#65579): add the issuing CA to caCertificates, or use another version',
     })
   }
-}
-
-function explain(code: string): string {
-  const explanations: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'another program uses that port',
-    EACCES: 'this user may not use that port',
-    EADDRNOTAVAIL: 'this machine does not have that address',
-    ENOTFOUND: 'there is no such host',
-  }
-  return explanations[code] ?? code
 }

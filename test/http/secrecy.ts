@@ -30,7 +30,11 @@ export function describeSecrecy(harness: BackendHarness): void {
       { name: 'rsa-1', material: { kty: 'RSA', bits: 2048, jwk: rsa } },
       { name: 'off', material: { kty: 'oct', k: kek }, ...harness.unusable() },
     ])
-    const settings = { log: { level: 'debug', destination: 'stdout' }, backend: backend.settings }
+    const settings = {
+      log: { level: 'debug', destination: 'stdout' },
+      admin: { port: 0 },
+      backend: backend.settings,
+    }
     const { workspace, file } = await writeGatewayFiles(pki, [], settings)
     const dataKeys = Array.from({ length: 8 }, () => randomBytes(32))
     const canaries: Canaries = {
@@ -48,7 +52,11 @@ export function describeSecrecy(harness: BackendHarness): void {
     let emitted = ''
     child.stdout.on('data', (chunk: Buffer) => (emitted += chunk.toString('latin1')))
     child.stderr.on('data', (chunk: Buffer) => (emitted += chunk.toString('latin1')))
-    const port = await vi.waitFor(() => Number(/"port":(\d+)/.exec(emitted)?.[1] ?? expect.fail()), 10_000)
+    const portOf = (event: string) => {
+      const found = new RegExp(`"event":"${event}".*?"port":(\\d+)`).exec(emitted)
+      return Number(found?.[1] ?? expect.fail())
+    }
+    const port = await vi.waitFor(() => portOf('listening'), 10_000)
     const agent = makeAgent(pki)
 
     const post = (path: string, members: object) =>
@@ -94,6 +102,11 @@ export function describeSecrecy(harness: BackendHarness): void {
     }
     expect(due).toBe(harness.rsa ? 16 : 8)
     for (const pid of familyOf(child.pid ?? 0)) note(await readFile(`/proc/${pid}/cmdline`, 'latin1'))
+    for (const path of ['metrics', 'status', 'readyz']) {
+      const told = await (await fetch(`http://127.0.0.1:${portOf('admin_listening')}/${path}`)).text()
+      expect(told).toContain(path === 'metrics' ? 'ekm_request_duration_seconds_count' : '"ready"')
+      note(told)
+    }
     agent.destroy()
     child.kill('SIGTERM')
     expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0)

@@ -386,6 +386,7 @@ export function describeApi(harness: BackendHarness): void {
         payload_bytes: 32,
         status: 200,
         code: 'OK',
+        backend: 'store',
         total_ms: expect.any(Number) as number,
         backend_ms: expect.any(Number) as number,
         client_cn: 'contoso.managedhsmclient.azure.net',

@@ -31,6 +31,7 @@ export interface Settings {
   readonly listen?: object
   readonly limits?: object
   readonly log?: object
+  readonly admin?: object
   readonly info?: object
   /** In place of the software store, as the backend `store`. */
   readonly backend?: object
@@ -63,6 +64,7 @@ export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], sett
     listen: { host: '127.0.0.1', port: 0, tls: { certificate: 'server.pem', key: 'server.key' }, ...settings.listen },
     limits: { deadlineMs: 2000, ...settings.limits },
     log: { level: 'debug', destination: 'gateway.log', ...settings.log },
+    ...(settings.admin && { admin: settings.admin }),
     ...(settings.info && { info: settings.info }),
     backends: {
       ...settings.backends,

@@ -77,6 +77,11 @@ export class KmipCluster {
     throw last
   }
 
+  /** Connections to all servers that are open or being opened. */
+  get connections(): number {
+    return this.#members.reduce((sum, { server }) => sum + server.connections, 0)
+  }
+
   assertOpen(): void {
     if (this.#closed) throw closed()
   }

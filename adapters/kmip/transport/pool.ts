@@ -41,6 +41,11 @@ export class Pool {
     this.#timer.unref()
   }
 
+  /** Connections that are open or being opened. */
+  get size(): number {
+    return this.#count
+  }
+
   /**
    * Lends a connection to `work`. Rejects with the signal's reason while waiting for one, with the error of opening one if
    * there is none at all, and with `CLOSED`.

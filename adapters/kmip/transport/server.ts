@@ -78,6 +78,11 @@ export class KmipServer {
     this.#negotiated = undefined
   }
 
+  /** Connections that are open or being opened. */
+  get connections(): number {
+    return this.#pool.size
+  }
+
   close(): void {
     this.#pool.close()
   }

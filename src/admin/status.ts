@@ -1,0 +1,34 @@
+import type { BackendStatus } from '../ekm/backend.ts'
+
+/** How one process, or all of them together, is doing. */
+export interface GatewayStatus {
+  readonly version: string
+  /** Whether every backend answered when it was last asked, and the gateway takes requests. */
+  readonly ready: boolean
+  readonly draining: boolean
+  readonly requests: number
+  readonly backends: readonly BackendStatus[]
+}
+
+/** One view of several processes: a backend is as good as the worst of them says, and what is counted adds up. */
+export function combine(statuses: readonly GatewayStatus[], version: string): GatewayStatus {
+  const backends = new Map<string, BackendStatus>()
+  for (const { name, up, ready, running, waiting, connections } of statuses.flatMap((status) => status.backends)) {
+    const others = backends.get(name)
+    backends.set(name, {
+      name,
+      up: up && others?.up !== false,
+      ready: ready && others?.ready !== false,
+      running: running + (others?.running ?? 0),
+      waiting: waiting + (others?.waiting ?? 0),
+      connections: connections + (others?.connections ?? 0),
+    })
+  }
+  return {
+    version,
+    ready: statuses.length > 0 && statuses.every(({ ready }) => ready),
+    draining: statuses.some(({ draining }) => draining),
+    requests: statuses.reduce((sum, { requests }) => sum + requests, 0),
+    backends: [...backends.values()],
+  }
+}

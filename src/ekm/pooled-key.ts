@@ -1,0 +1,107 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { AdapterError, type KeyDescription, type KeyRef, type WrapAlgorithm } from '../../adapters/contract/index.ts'
+import type { Backend } from './backend.ts'
+import type { Call } from './call.ts'
+import type { Lane } from './capacity.ts'
+
+/** A key where it lives, for one pool. */
+export class KeyPlace {
+  readonly backend: Backend
+  readonly ref: KeyRef
+  readonly #lane: Lane
+
+  constructor(backend: Backend, ref: KeyRef, lane: Lane) {
+    this.backend = backend
+    this.ref = ref
+    this.#lane = lane
+  }
+
+  describe(call: Call): Promise<KeyDescription> {
+    return this.backend.describe(this.ref, this.#lane, call)
+  }
+
+  recall(call: Call): Promise<KeyDescription> {
+    return this.backend.recall(this.ref, this.#lane, call)
+  }
+
+  wrap(algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
+    return this.backend.wrap(this.ref, this.#lane, algorithm, plaintext, call)
+  }
+
+  unwrap(algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
+    return this.backend.unwrap(this.ref, this.#lane, algorithm, ciphertext, call)
+  }
+}
+
+/** Whether two places hold one key: `unproven` until both could be asked. */
+export type Likeness = 'unproven' | 'same' | 'different'
+
+/**
+ * A key of a pool, and perhaps a second backend that holds the same key, for when the first is down. A data key that was
+ * wrapped under another key would be lost: the standby wraps nothing before both backends have shown that their keys are
+ * the same.
+ */
+export class PooledKey {
+  readonly #primary: KeyPlace
+  readonly #standby: KeyPlace | undefined
+  #likeness: Likeness = 'unproven'
+
+  constructor(primary: KeyPlace, standby?: KeyPlace) {
+    this.#primary = primary
+    this.#standby = standby
+  }
+
+  /** `undefined` where there is no standby. */
+  get likeness(): Likeness | undefined {
+    return this.#standby && this.#likeness
+  }
+
+  /** Does `work` at the key's place, or at its standby if the first cannot be reached. `work` may be called twice. */
+  async use<T>(call: Call, operation: 'read' | 'wrap' | 'unwrap', work: (place: KeyPlace) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.#primary)
+    } catch (error) {
+      const standby = this.#standbyFor(operation)
+      if (standby === undefined || !(error instanceof AdapterError) || error.code !== 'BACKEND_UNAVAILABLE') throw error
+      call.standby = true
+      return work(standby)
+    }
+  }
+
+  /**
+   * Asks both places whether their keys are the same: RSA keys by their public half, AES keys by what they make of one
+   * random value (RFC 3394 and RFC 5649 are deterministic). Rejects with the AdapterError of the place that could not answer.
+   */
+  async prove(call: Call): Promise<Likeness> {
+    const [primary, standby] = [this.#primary, this.#standby]
+    if (standby === undefined) throw new Error('there is no standby to prove')
+    const [one, other] = [await primary.describe(call), await standby.describe(call)]
+    const same =
+      one.kty === 'RSA'
+        ? other.kty === 'RSA' && isEqual(one.n, other.n) && isEqual(one.e, other.e)
+        : other.kty === 'oct' && (await wrapsAlike(primary, standby, call))
+    this.#likeness = same ? 'same' : 'different'
+    return this.#likeness
+  }
+
+  /** What was wrapped under another key does not unwrap, so that an unproven standby may try. */
+  #standbyFor(operation: 'read' | 'wrap' | 'unwrap'): KeyPlace | undefined {
+    if (this.#likeness === 'same') return this.#standby
+    return operation === 'unwrap' && this.#likeness === 'unproven' ? this.#standby : undefined
+  }
+}
+
+/** Asks for the same bytes twice. */
+async function wrapsAlike(primary: KeyPlace, standby: KeyPlace, call: Call): Promise<boolean> {
+  const value = randomBytes(16)
+  for (const algorithm of ['A256KW', 'A256KWP'] as const) {
+    try {
+      return isEqual(await primary.wrap(algorithm, value, call), await standby.wrap(algorithm, value, call))
+    } catch (error) {
+      if (!(error instanceof AdapterError) || error.code !== 'ALGORITHM_UNSUPPORTED') throw error
+    }
+  }
+  throw new AdapterError('ALGORITHM_UNSUPPORTED', 'there is no algorithm that both backends can do with this key')
+}
+
+const isEqual = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b)

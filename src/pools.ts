@@ -1,0 +1,129 @@
+import type { KeyAdapter, KeyRef } from '../adapters/contract/index.ts'
+import type { Config, InfoConfig, PoolConfig } from './config/schema.ts'
+import { AllowList } from './ekm/allow-list.ts'
+import type { Backend } from './ekm/backend.ts'
+import { Call } from './ekm/call.ts'
+import { Lane } from './ekm/capacity.ts'
+import { Pool, type PoolInfo } from './ekm/pool.ts'
+import { KeyPlace, PooledKey } from './ekm/pooled-key.ts'
+import { RateLimit } from './ekm/rate-limit.ts'
+import { toProxyError } from './http/proxy-error.ts'
+import type { Log } from './telemetry/log.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+import { version } from './version.ts'
+
+/** The configuration's pools, over the backends that it names. */
+export function buildPools(config: Config, backends: ReadonlyMap<string, Backend>, metrics: Metrics): Pool[] {
+  return config.pools.map((settings) => buildPool(settings, config.info, backends, metrics))
+}
+
+function buildPool(
+  settings: PoolConfig,
+  shared: InfoConfig,
+  backends: ReadonlyMap<string, Backend>,
+  metrics: Metrics,
+): Pool {
+  const { name, limits } = settings
+  const lanes = new Map<Backend, Lane>()
+  const place = (backendName: string, ref: string) => {
+    const backend = backends.get(backendName)
+    if (backend === undefined) throw new Error(`the configuration was not checked: no backend ${backendName}`)
+    const lane = lanes.get(backend) ?? new Lane(limits.concurrency)
+    lanes.set(backend, lane)
+    return new KeyPlace(backend, ref as KeyRef, lane)
+  }
+  const keys = settings.keys === 'all' ? {} : settings.keys
+  return new Pool({
+    name,
+    pathPrefix: settings.pathPrefix,
+    clients: new AllowList(settings.clients),
+    info: poolInfo({ ...shared, ...settings.info }, backends.get(settings.backend)?.product),
+    keys: new Map(
+      Object.entries(keys).map(([key, entry]) => [
+        key,
+        new PooledKey(
+          place(settings.backend, entry?.ref ?? key),
+          entry?.standby && place(entry.standby.backend, entry.standby.ref ?? key),
+        ),
+      ]),
+    ),
+    ...(settings.keys === 'all' && { find: (key) => new PooledKey(place(settings.backend, key)) }),
+    ...(limits.requestsPerSecond !== undefined && {
+      rateLimit: new RateLimit(limits.requestsPerSecond, () => metrics.rejected('pool', name, 'rate')),
+    }),
+  })
+}
+
+const poolInfo = (info: InfoConfig, product: KeyAdapter['product'] | undefined): PoolInfo => ({
+  proxyVendor: info.proxyVendor ?? 'ekm-gateway',
+  proxyName: info.proxyName ?? `ekm-gateway ${version}`,
+  ekmVendor: info.ekmVendor ?? product?.vendor ?? 'unknown',
+  ekmProduct: info.ekmProduct ?? product?.name ?? 'unknown',
+})
+
+const EXAMINATION_MS = 10_000
+const PROVE_AGAIN_MS = 30_000
+
+/**
+ * Tells the operator at once of listed keys that cannot be used, instead of Azure on the day it needs them. It also spares
+ * the first requests what a backend finds out when it first sees a key, and proves that standbys hold the same keys, again
+ * and again until it is known of each.
+ */
+export class Examination {
+  readonly #pools: readonly Pool[]
+  readonly #log: Log
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
+
+  constructor(pools: readonly Pool[], log: Log) {
+    this.#pools = pools
+    this.#log = log
+    void this.#run()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+  }
+
+  async #run(): Promise<void> {
+    await this.#eachKey((key, call) => key.use(call, 'read', (place) => place.describe(call)), 'key_unusable')
+    await this.#proveStandbys()
+  }
+
+  async #proveStandbys(): Promise<void> {
+    let unproven = false
+    const prove = async (key: PooledKey, call: Call) => {
+      if (key.likeness !== 'unproven') return true
+      unproven = true
+      return (await key.prove(call)) === 'same'
+    }
+    await this.#eachKey(prove, 'standby_unproven', 'standby_differs')
+    if (this.#stopped || !unproven) return
+    this.#timer = setTimeout(() => void this.#proveStandbys(), PROVE_AGAIN_MS)
+    this.#timer.unref()
+  }
+
+  /** @param refuted what to call it if `look` says that something is not so */
+  async #eachKey(
+    look: (key: PooledKey, call: Call) => Promise<unknown>,
+    failed: string,
+    refuted?: string,
+  ): Promise<void> {
+    for (const pool of this.#pools) {
+      for (const [name, key] of pool.keys) {
+        if (this.#stopped) return
+        const call = new Call(EXAMINATION_MS)
+        try {
+          const good = await look(key, call)
+          if (refuted !== undefined && good === false) this.#log.error(refuted, { pool: pool.name, key: name })
+        } catch (error) {
+          const { reason = 'INTERNAL', detail } = toProxyError(error)
+          if (reason !== 'CLOSED') this.#log.warn(failed, { pool: pool.name, key: name, reason, detail })
+        } finally {
+          call.end()
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Seconds; Azure's 250 ms and the default deadline of 200 ms are bounds of their own. */
+const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1]
+
+/** What a request was, in words that the operator's configuration and the API bound. */
+export interface RequestLabels {
+  readonly pool?: string | undefined
+  readonly operation?: string | undefined
+  readonly algorithm?: string | undefined
+  readonly status: number
+}
+
+/** What a gauge shows when somebody looks. */
+export interface Observed {
+  readonly backends: readonly {
+    readonly name: string
+    readonly up: boolean
+    readonly running: number
+    readonly waiting: number
+    readonly connections: number
+  }[]
+  readonly certificates: readonly { readonly role: string; readonly subject: string; readonly days: number }[]
+  readonly tlsConnections: number
+  readonly logLinesDropped: number
+}
+
+/**
+ * Counts for Prometheus. No label holds what a caller chose freely: a key's name or a client's would make as many series as
+ * there are keys.
+ */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly #requests: Histogram<'pool' | 'operation' | 'algorithm' | 'status'>
+  readonly #calls: Histogram<'backend' | 'operation' | 'code'>
+  readonly #rejected: Counter<'by' | 'name' | 'reason'>
+  readonly #handshakes: Counter<'result' | 'reason'>
+
+  /** @param observe asked at each scrape */
+  constructor(version: string, observe: () => Observed) {
+    const registers = [this.registry]
+    collectDefaultMetrics({ register: this.registry })
+    this.#requests = new Histogram({
+      name: 'ekm_request_duration_seconds',
+      help: 'From a complete request header to the reply, by pool, operation, algorithm and HTTP status.',
+      labelNames: ['pool', 'operation', 'algorithm', 'status'],
+      buckets: BUCKETS,
+      registers,
+    })
+    this.#calls = new Histogram({
+      name: 'ekm_backend_duration_seconds',
+      help: 'What a backend took, without the wait for its turn; code is OK or why it failed.',
+      labelNames: ['backend', 'operation', 'code'],
+      buckets: BUCKETS,
+      registers,
+    })
+    this.#rejected = new Counter({
+      name: 'ekm_rejected_total',
+      help: 'Requests answered with 429 and not sent to a backend: by a backend (queue_full, too_late) or a pool (rate).',
+      labelNames: ['by', 'name', 'reason'],
+      registers,
+    })
+    this.#handshakes = new Counter({
+      name: 'ekm_tls_handshakes_total',
+      help: 'TLS handshakes: full, resumed or failed, and why they failed.',
+      labelNames: ['result', 'reason'],
+      registers,
+    })
+    new Gauge({
+      name: 'ekm_build_info',
+      help: 'The version that runs; always 1.',
+      labelNames: ['version', 'node'],
+      registers,
+      aggregator: 'first',
+    }).set({ version, node: process.version }, 1)
+    this.#gauge('ekm_backend_up', 'Whether requests reach the backend; 0 while it is down and is probed back.', 'min', {
+      labels: ['backend'],
+      values: () => observe().backends.map(({ name, up }) => [{ backend: name }, Number(up)]),
+    })
+    this.#gauge('ekm_backend_running', 'Calls to the backend that are under way.', 'sum', {
+      labels: ['backend'],
+      values: () => observe().backends.map(({ name, running }) => [{ backend: name }, running]),
+    })
+    this.#gauge('ekm_backend_queue_length', 'Calls that wait for their turn at the backend.', 'sum', {
+      labels: ['backend'],
+      values: () => observe().backends.map(({ name, waiting }) => [{ backend: name }, waiting]),
+    })
+    this.#gauge('ekm_backend_connections', 'Sessions or connections to the backend that are open.', 'sum', {
+      labels: ['backend'],
+      values: () => observe().backends.map(({ name, connections }) => [{ backend: name }, connections]),
+    })
+    this.#gauge('ekm_certificate_days_left', 'Days until a certificate expires; negative afterwards.', 'min', {
+      labels: ['role', 'subject'],
+      values: () => observe().certificates.map(({ role, subject, days }) => [{ role, subject }, days]),
+    })
+    this.#gauge('ekm_tls_connections', 'Connections that are open.', 'sum', {
+      labels: [],
+      values: () => [[{}, observe().tlsConnections]],
+    })
+    this.#gauge('ekm_log_lines_dropped', 'Lines that the log could not take and that it has not yet told of.', 'sum', {
+      labels: [],
+      values: () => [[{}, observe().logLinesDropped]],
+    })
+  }
+
+  request({ pool = '', operation = '', algorithm = '', status }: RequestLabels, seconds: number): void {
+    this.#requests.observe({ pool, operation, algorithm, status }, seconds)
+  }
+
+  called(backend: string, operation: string, code: string, elapsedMs: number): void {
+    this.#calls.observe({ backend, operation, code }, elapsedMs / 1000)
+  }
+
+  rejected(by: 'backend' | 'pool', name: string, reason: string): void {
+    this.#rejected.inc({ by, name, reason })
+  }
+
+  /** @param reason OpenSSL's or Node.js's code, for a handshake that failed */
+  handshake(result: 'full' | 'resumed' | 'failed', reason = ''): void {
+    this.#handshakes.inc({ result, reason })
+  }
+
+  /** Prometheus' text format. */
+  text(): Promise<string> {
+    return this.registry.metrics()
+  }
+
+  #gauge<Label extends string>(
+    name: string,
+    help: string,
+    aggregator: 'sum' | 'min',
+    { labels, values }: { labels: readonly Label[]; values: () => (readonly [Record<Label, string>, number])[] },
+  ): void {
+    new Gauge<Label>({
+      name,
+      help,
+      aggregator,
+      labelNames: labels,
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const [labelled, value] of values()) this.set(labelled, value)
+      },
+    })
+  }
+}
