@@ -29,7 +29,10 @@ export async function inTurns<T>(
 }
 
 /** Throughput of each on {@link CONNECTIONS} connections, after a warm-up. */
-export async function throughputs(bench: Bench, contestants: readonly Contestant[]): Promise<Map<string, Throughput[]>> {
+export async function throughputs(
+  bench: Bench,
+  contestants: readonly Contestant[],
+): Promise<Map<string, Throughput[]>> {
   const { plan, progress } = bench
   const connections = new Map<string, HttpConnection[]>()
   for (const { name, server, calls } of contestants) {

@@ -82,4 +82,3 @@ async function connect({ pid, target }: Server, call: Call, kind: Kind, count: n
   await Promise.all(Array.from({ length: AT_ONCE }, run))
   return (1000 * (cpuSeconds(server) - before)) / count
 }
-

@@ -21,7 +21,11 @@ export const softhsm: Figure = {
       const wrapped = direct.wrap(laboratory.dataKey)
       direct.close()
       const { dataKey } = laboratory
-      const onStore = makePair({ pathPrefix: prefixes.software, key: keyNames.aes, alg }, dataKey, laboratory.wrapped(alg))
+      const onStore = makePair(
+        { pathPrefix: prefixes.software, key: keyNames.aes, alg },
+        dataKey,
+        laboratory.wrapped(alg),
+      )
       const onToken = makePair({ pathPrefix: prefixes.hsm, key: keyNames.aes, alg }, dataKey, wrapped)
       for (const call of [...onStore, ...onToken]) await untilRight(gateway, call)
       laboratory.moveHostsAway(gateway)

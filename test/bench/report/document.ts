@@ -57,7 +57,9 @@ function rowsOf(name: string, runs: readonly Run[]): string[] {
   const results = runs.map(({ figures }) => figures.find((figure) => figure.name === name))
   const checks = results.find((result) => result?.outcome)?.outcome?.checks
   if (checks === undefined) {
-    return [`| \`${name}\` | ${results[0]?.title ?? ''} | | ${results.map((result) => otherwise(result)).join(' | ')} |`]
+    return [
+      `| \`${name}\` | ${results[0]?.title ?? ''} | | ${results.map((result) => otherwise(result)).join(' | ')} |`,
+    ]
   }
   return checks.map(({ what }, index) => {
     const cells = results.map((result) => {
@@ -69,8 +71,7 @@ function rowsOf(name: string, runs: readonly Run[]): string[] {
   })
 }
 
-const cellOf = (check: Check) =>
-  passes(check) ? formatMeasured(check) : `**misses it:** ${formatMeasured(check)}`
+const cellOf = (check: Check) => (passes(check) ? formatMeasured(check) : `**misses it:** ${formatMeasured(check)}`)
 
 const otherwise = (result: FigureResult | undefined) =>
   result?.notAvailable !== undefined ? 'not available' : result?.failed !== undefined ? 'could not be measured' : ''
@@ -81,9 +82,7 @@ function detailsOf(name: string, runs: readonly Run[]): string[] {
     const result = figures.find((figure) => figure.name === name)
     if (result?.outcome === undefined) continue
     if (lines.length === 0) lines.push(`- \`${name}\`: ${result.title}`)
-    const series = result.outcome.series.map(
-      ({ what, unit, values }) => `${what} ${middleOf(values)} ${unit}`,
-    )
+    const series = result.outcome.series.map(({ what, unit, values }) => `${what} ${middleOf(values)} ${unit}`)
     lines.push(`  - Node.js ${machine.serverNode}: ${[`${series.join('; ')}.`, ...result.outcome.notes].join(' ')}`)
   }
   return lines
