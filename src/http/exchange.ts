@@ -65,14 +65,16 @@ export class Exchange {
   /** Ends the request's time and writes its one audit record. */
   end(): void {
     this.call.end()
-    const { status = 500, code = 'InternalServerError' } = this.record
-    writeAudit(this.#log, {
-      ...this.record,
+    const { record, client, call } = this
+    const { status = 500, code = 'InternalServerError' } = record
+    const { backendMs } = call
+    const whole: AuditRecord = Object.assign(record, {
       status,
       code,
       total_ms: milliseconds(performance.now() - this.#start),
-      ...(this.call.backendMs !== undefined && { backend_ms: milliseconds(this.call.backendMs) }),
-      ...this.client.audit,
+      ...(backendMs !== undefined && { backend_ms: milliseconds(backendMs) }),
+      ...client.audit,
     })
+    writeAudit(this.#log, whole)
   }
 }

@@ -20,6 +20,7 @@ interface Options {
   readonly writeDocs?: true
   readonly node: string
   readonly repetitions?: number
+  readonly seconds?: number
   readonly minutes?: number
   readonly cli?: string
 }
@@ -65,6 +66,7 @@ const command = new Command('npm run bench --')
   .option('--write-docs', 'bring table and chart of docs/performance.md up to date')
   .option('--node <binary>', 'the Node.js that runs the servers', process.execPath)
   .option('--repetitions <number>', 'turns of each side', positive)
+  .option('--seconds <number>', 'how long a turn of full speed lasts', positive)
   .option('--minutes <number>', 'how long the soak lasts', positive)
   .option('--cli <file>', 'dist/src/cli.js of another build, for the figure "builds"')
   .addHelpText('after', `\nFigures:\n${list.join('\n')}`)
@@ -89,6 +91,7 @@ async function bench(names: readonly string[], options: Options): Promise<number
   const plan: Plan = {
     ...(options.quick ? quick : full),
     ...(options.repetitions !== undefined && { repetitions: options.repetitions }),
+    ...(options.seconds !== undefined && { seconds: options.seconds }),
     ...(options.minutes !== undefined && { soakMinutes: options.minutes }),
   }
   const cores = takeCores()
