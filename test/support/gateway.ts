@@ -94,7 +94,7 @@ export async function startTestGateway(
   const { workspace, file } = await writeGatewayFiles(pki, keys, settings)
   const gateway = await startGateway(loadConfig(file, {}), open)
   const logText = async () => {
-    // Lines are written together, at the end of a turn of the event loop.
+    // Lines are gathered for some milliseconds and written together.
     await new Promise((resolve) => setTimeout(resolve, 30))
     return readFile(workspace.path('gateway.log'), 'utf8')
   }
