@@ -28,6 +28,8 @@ export interface ConnectOptions {
  * bytes of a request are made beforehand, and of a reply only status, Content-Length and body are looked at.
  */
 export class HttpConnection {
+  /** Whether the handshake resumed a session. */
+  readonly resumed: boolean
   readonly #socket: TLSSocket
   #received = ''
   #onReply: OnReply | undefined
@@ -36,6 +38,7 @@ export class HttpConnection {
 
   private constructor(socket: TLSSocket) {
     this.#socket = socket
+    this.resumed = socket.isSessionReused()
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
     const lost = (error?: Error) => this.#onLost?.(error ?? new Error('the server closed the connection'))
     socket.on('error', lost)
@@ -66,10 +69,6 @@ export class HttpConnection {
         resolve(connection)
       })
     })
-  }
-
-  get resumed(): boolean {
-    return this.#socket.isSessionReused()
   }
 
   /** The latest that the server gave for resuming; it comes with the first reply at the latest. */
