@@ -121,7 +121,7 @@ export class KmipAdapter implements KeyAdapter {
 
   #assertOpen(context: CallContext): void {
     this.#cluster.assertOpen()
-    context.signal.throwIfAborted()
+    context.throwIfStopped()
   }
 
   async #find(ref: KeyRef, use: Use, context: CallContext): Promise<KmipKey> {

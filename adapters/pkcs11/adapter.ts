@@ -138,7 +138,7 @@ export class Pkcs11Adapter implements KeyAdapter {
 
   #assertOpen(context: CallContext): void {
     if (this.#closed) throw new AdapterError('CLOSED', 'the adapter is closed')
-    context.signal.throwIfAborted()
+    context.throwIfStopped()
   }
 
   async #usable(ref: KeyRef, algorithm: WrapAlgorithm, direction: Direction, context: CallContext): Promise<KnownKey> {

@@ -79,7 +79,7 @@ export class SoftwareAdapter implements KeyAdapter {
 
   #assertOpen(context: CallContext): void {
     if (this.#closed) throw new AdapterError('CLOSED', 'the key store is closed')
-    context.signal.throwIfAborted()
+    context.throwIfStopped()
   }
 
   #usable(ref: KeyRef, context: CallContext): UsableKey {

@@ -32,6 +32,10 @@ export class Call implements CallContext {
     return this.#controller.signal
   }
 
+  throwIfStopped(): void {
+    if (this.#stopped) throw this.#stopped
+  }
+
   /** Stops what runs on behalf of this call. Only the first reason counts. */
   stop(reason: AdapterError): void {
     if (this.#stopped) return

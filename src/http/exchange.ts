@@ -71,16 +71,18 @@ export class Exchange {
   /** Ends the request's time and writes its one audit record. */
   end(): void {
     this.call.end()
-    const { status = 500, code = 'InternalServerError' } = this.record
-    writeAudit(this.#telemetry, {
-      ...this.record,
+    const { record, client, call } = this
+    const { status = 500, code = 'InternalServerError' } = record
+    const { backend, standby, backendMs } = call
+    const whole: AuditRecord = Object.assign(record, {
       status,
       code,
       total_ms: milliseconds(performance.now() - this.#start),
-      ...(this.call.backend !== undefined && { backend: this.call.backend }),
-      ...(this.call.standby && { standby: true }),
-      ...(this.call.backendMs !== undefined && { backend_ms: milliseconds(this.call.backendMs) }),
-      ...this.client.audit,
+      ...(backend !== undefined && { backend }),
+      ...(standby && { standby }),
+      ...(backendMs !== undefined && { backend_ms: milliseconds(backendMs) }),
+      ...client.audit,
     })
+    writeAudit(this.#telemetry, whole)
   }
 }

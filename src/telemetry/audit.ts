@@ -8,7 +8,7 @@ export const cut = (text: string): string =>
   text.length <= MAX_LOGGED_TEXT ? text : text.slice(0, MAX_LOGGED_TEXT - 1) + '…'
 
 /** Who called, as the TLS layer saw it. */
-export interface AuditedClient {
+export type AuditedClient = {
   client_cn?: string
   client_cert_sha256?: string
   tls_resumed?: boolean
@@ -19,7 +19,7 @@ export interface AuditedClient {
  * One record per request. Only what is named here can be written: there is no member that could hold a `value`, a key or
  * a request's body. A member stays absent where a refused request never told it.
  */
-export interface AuditRecord extends AuditedClient {
+export type AuditRecord = AuditedClient & {
   pool?: string
   key?: string
   operation?: string
@@ -57,7 +57,7 @@ export interface Telemetry {
 }
 
 export function writeAudit({ log, metrics }: Telemetry, record: AuditRecord): void {
-  log.always('request', { ...record })
+  log.always('request', record)
   metrics.request(record, record.total_ms / 1000)
 }
 

@@ -40,7 +40,7 @@ export async function openLog({ level, destination }: LogOptions): Promise<Log> 
     {
       level,
       base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: () => `,"time":"${isoTime()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
     sink,
@@ -58,6 +58,19 @@ export async function openLog({ level, destination }: LogOptions): Promise<Log> 
     },
     close: () => sink.close(CLOSE_PATIENCE_MS),
   }
+}
+
+let lastMs = 0
+let lastTime = ''
+
+/** Now, as ISO 8601 has it: many lines are written in the same millisecond. */
+function isoTime(): string {
+  const now = Date.now()
+  if (now !== lastMs) {
+    lastMs = now
+    lastTime = new Date(now).toISOString()
+  }
+  return lastTime
 }
 
 /** The log as an adapter sees it. */

@@ -9,6 +9,10 @@ export type LogDestination = string
 /** What a destination may owe before lines are dropped, in bytes. */
 const MAX_PENDING_BYTES = 8 * 1024 * 1024
 const TEND_MS = 1000
+/** Lines are kept so long for those that come after them: what a write costs hardly depends on its length. */
+const GATHER_MS = 10
+/** So much is written without waiting for more, in UTF-16 code units. */
+const GATHER_LENGTH = 64 * 1024
 const FILE_MODE = 0o640
 
 /**
@@ -23,6 +27,7 @@ export class LogSink {
   #target: Target | undefined
   #batch: string[] = []
   #batchBytes = 0
+  #gathering: NodeJS.Timeout | undefined
   #dropped = 0
   #tending: NodeJS.Timeout | undefined
   #closed = false
@@ -52,8 +57,8 @@ export class LogSink {
     }
     this.#batch.push(line)
     this.#batchBytes += line.length
-    // One write for all the lines of this turn of the event loop.
-    if (this.#batch.length === 1) setImmediate(() => this.#flush())
+    if (this.#batchBytes >= GATHER_LENGTH) this.#flush()
+    else this.#gathering ??= setTimeout(() => this.#flush(), GATHER_MS)
   }
 
   /** Writes what is owed and lets go, at the latest after `patienceMs`. */
@@ -74,6 +79,8 @@ export class LogSink {
   }
 
   #flush(): void {
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
     if (this.#target === undefined || this.#batch.length === 0) return
     const told = this.#dropped
     const lines = this.#batch.length

@@ -5,20 +5,17 @@
  */
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
-import type { CallContext, KeyRef, WrapAlgorithm } from '../../adapters/contract/index.ts'
+import type { KeyRef, WrapAlgorithm } from '../../adapters/contract/index.ts'
 import { administer, open } from '../../adapters/pkcs11/index.ts'
 import { softHsm } from '../pkcs11/support/softhsm.ts'
+import { contextOf } from '../support/context.ts'
 
 const sessions = Number(process.argv[2] ?? 2)
 const ms = Number(process.argv[3] ?? 2) * 1000
 const hsm = softHsm()
 delete process.env['NODE_OPTIONS']
 const say = (line: string) => process.stdout.write(line + '\n')
-const context = (): CallContext => ({
-  signal: new AbortController().signal,
-  deadline: performance.now() + 200,
-  correlationId: 'bench',
-})
+const context = () => contextOf(new AbortController().signal, performance.now() + 200, 'bench')
 const percentile = (sorted: Float64Array, p: number) => (sorted[Math.floor((sorted.length - 1) * p)] ?? NaN).toFixed(0)
 
 try {

@@ -12,16 +12,14 @@ import {
   type WrapAlgorithm,
 } from '../../adapters/contract/index.ts'
 import { badCiphertexts } from './bad-ciphertexts.ts'
+import { contextOf } from '../support/context.ts'
 import type { AdapterHarness, RsaPrivateJwk, StartedAdapter, TestKey } from './harness.ts'
 import { aes256, kw, kwp, oaepUnwrap, oaepWrap, type OaepHash } from './reference.ts'
 import { rsaKey } from './rsa-keys.ts'
 
 /** A context as the gateway would make it, with a deadline that no test reaches. */
-export const callContext = (signal: AbortSignal = new AbortController().signal): CallContext => ({
-  signal,
-  deadline: performance.now() + 60_000,
-  correlationId: 'contract-suite',
-})
+export const callContext = (signal: AbortSignal = new AbortController().signal): CallContext =>
+  contextOf(signal, performance.now() + 60_000, 'contract-suite')
 
 /** The `AdapterError` that `call` rejects with; fails the test if it resolves or rejects with anything else. */
 export async function rejection(call: Promise<unknown>, about = 'the call'): Promise<AdapterError> {

@@ -5,6 +5,7 @@ import { Reports } from '../software/fixtures.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
 import { activateIfNeeded, registerAes, registerRsa } from './register.ts'
 import type { Behaviour } from './server/behaviour.ts'
+import { contextOf } from '../support/context.ts'
 import { startTestServer, type StartedTestServer } from './test-server.ts'
 
 export interface KmipFixture extends StartedTestServer, AsyncDisposable {
@@ -20,7 +21,7 @@ export const ref = (text: string): KeyRef => text as KeyRef
 export function within(ms: number): CallContext {
   const controller = new AbortController()
   setTimeout(() => controller.abort(new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed')), ms).unref()
-  return { signal: controller.signal, deadline: performance.now() + ms, correlationId: 'kmip-test' }
+  return contextOf(controller.signal, performance.now() + ms, 'kmip-test')
 }
 
 /** A test server with the active keys `aes` and `rsa`, and an adapter on it. */

@@ -2,14 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { CallContext, KeyAdministration, KeyRef, KeySpec } from '../../adapters/contract/index.ts'
+import type { KeyAdministration, KeyRef, KeySpec } from '../../adapters/contract/index.ts'
 import { administer, open } from '../../adapters/software/index.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
 import { rejection } from '../contract/suite.ts'
+import { contextOf } from '../support/context.ts'
 import { operatorError } from './operator-error.ts'
 import { PASSPHRASE, secret, temporaryDirectory, temporaryStore, type TemporaryStore } from './fixtures.ts'
 
-const context: CallContext = { signal: new AbortController().signal, deadline: Infinity, correlationId: 'test' }
+const context = contextOf(new AbortController().signal, Infinity, 'test')
 
 describe('keys of a software store, for an operator', () => {
   let temporary: TemporaryStore

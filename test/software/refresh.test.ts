@@ -2,15 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { chmod, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { AdapterError, type CallContext, type KeyAdapter, type KeyRef } from '../../adapters/contract/index.ts'
+import { AdapterError, type KeyAdapter, type KeyRef } from '../../adapters/contract/index.ts'
 import { open } from '../../adapters/software/index.ts'
 import type { StoredKey } from '../../adapters/software/stored-key.ts'
 import { aes256, kw } from '../contract/reference.ts'
 import { rejection } from '../contract/suite.ts'
+import { contextOf } from '../support/context.ts'
 import { operatorError } from './operator-error.ts'
 import { octKey, Reports, temporaryStore } from './fixtures.ts'
 
-const context: CallContext = { signal: new AbortController().signal, deadline: Infinity, correlationId: 'test' }
+const context = contextOf(new AbortController().signal, Infinity, 'test')
 /** The adapter looks once a second; the rest is patience with a busy machine. */
 const SOON = { timeout: 4000, interval: 25 }
 

@@ -1,8 +1,9 @@
 import * as crypto from 'node:crypto'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import type { CallContext, KeyRef } from '../../adapters/contract/index.ts'
+import type { KeyRef } from '../../adapters/contract/index.ts'
 import { open } from '../../adapters/software/index.ts'
 import { KeyStore } from '../../adapters/software/store.ts'
+import { contextOf } from '../support/context.ts'
 import { octKey, PASSPHRASE, secret, temporaryDirectory } from './fixtures.ts'
 
 vi.mock(import('node:crypto'), async (original) => {
@@ -29,7 +30,7 @@ it('a store of 100 keys at the default cost opens quickly, because the passphras
   const elapsed = performance.now() - start
   expect(scrypt).toHaveBeenCalledTimes(1)
   expect(elapsed).toBeLessThan(3000)
-  const context: CallContext = { signal: new AbortController().signal, deadline: Infinity, correlationId: 'test' }
+  const context = contextOf(new AbortController().signal, Infinity, 'test')
   for (const index of [0, KEYS - 1]) {
     expect(await adapter.describe(`key-${index}` as KeyRef, context)).toEqual({ kty: 'oct', bits: 256 })
   }

@@ -38,6 +38,8 @@ export interface Settings {
   /** Further backends. */
   readonly backends?: Readonly<Record<string, object>>
   readonly pools?: readonly object[]
+  /** Further settings beside the sections. */
+  readonly top?: object
   /** Further files beside the configuration. */
   readonly files?: Readonly<Record<string, string>>
 }
@@ -61,6 +63,7 @@ export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], sett
   await workspace.write('client-ca.pem', pki.clientCa.certificate)
   for (const [name, content] of Object.entries(settings.files ?? {})) await workspace.write(name, content)
   const config = {
+    ...settings.top,
     listen: { host: '127.0.0.1', port: 0, tls: { certificate: 'server.pem', key: 'server.key' }, ...settings.listen },
     limits: { deadlineMs: 2000, ...settings.limits },
     log: { level: 'debug', destination: 'gateway.log', ...settings.log },
@@ -93,7 +96,7 @@ export async function startTestGateway(
   const { workspace, file } = await writeGatewayFiles(pki, keys, settings)
   const gateway = await startGateway(loadConfig(file, {}), open)
   const logText = async () => {
-    // Lines are written together, at the end of a turn of the event loop.
+    // Lines are gathered for some milliseconds and written together.
     await new Promise((resolve) => setTimeout(resolve, 30))
     return readFile(workspace.path('gateway.log'), 'utf8')
   }

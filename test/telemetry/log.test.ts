@@ -30,8 +30,9 @@ const parse = (text: string) =>
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Line)
 const read = async (path: string) => parse(await readFile(path, 'utf8').catch(() => ''))
-/** Each turn of the event loop is one write. */
 const turn = () => new Promise((resolve) => setImmediate(resolve))
+/** What is logged is written by then. */
+const gathered = () => new Promise((resolve) => setTimeout(resolve, 20))
 
 describe('the log', () => {
   it.each([
@@ -135,7 +136,7 @@ describe('a destination that', () => {
     for (let n = 0; n < 3; n += 1) {
       log.info('lost', { n })
       // One loss at a time: the stream fails once, and what comes meanwhile is kept.
-      await turn()
+      await gathered()
     }
     await new Promise((resolve) => setTimeout(resolve, 1200))
     await unlink(destination)
@@ -176,7 +177,7 @@ describe('a destination that', () => {
     await rm(workspace.path('logs'), { recursive: true })
     await new Promise((resolve) => setTimeout(resolve, 1200))
     log.info('kept')
-    await turn()
+    await gathered()
     await mkdir(workspace.path('logs'))
     await until('the line', async () => (await read(destination)).some(({ event }) => event === 'kept'))
   })

@@ -1,17 +1,18 @@
 import type { AdapterError, CallContext, KeyRef, Report } from '../../../adapters/contract/index.ts'
+import { contextOf } from '../../support/context.ts'
 
 export const ref = (text: string) => text as KeyRef
 
 /** A call with as long a deadline as a test needs; not the gateway's 200 ms. */
 export function context(ms = 10_000): CallContext {
-  return { signal: AbortSignal.timeout(ms), deadline: performance.now() + ms, correlationId: 'test' }
+  return contextOf(AbortSignal.timeout(ms), performance.now() + ms, 'test')
 }
 
 /** A call whose deadline fires as the gateway's does, with an error of its own as reason. */
 export function contextUntil(ms: number, reason: AdapterError): CallContext {
   const controller = new AbortController()
   setTimeout(() => controller.abort(reason), ms)
-  return { signal: controller.signal, deadline: performance.now() + ms, correlationId: 'test' }
+  return contextOf(controller.signal, performance.now() + ms, 'test')
 }
 
 export interface Reported {

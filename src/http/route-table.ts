@@ -1,0 +1,41 @@
+import type { Pool } from '../ekm/pool.ts'
+import { info } from './info.ts'
+import { metadata } from './metadata.ts'
+import type { Route } from './route.ts'
+import { unwrapkey } from './unwrapkey.ts'
+import { wrapkey } from './wrapkey.ts'
+
+const routes: ReadonlyMap<string, Route> = new Map(
+  ([info, metadata, wrapkey, unwrapkey] as readonly Route[]).map((route) => [route.operation, route]),
+)
+
+/** Where a path leads. */
+export interface Destination {
+  readonly pool: Pool
+  readonly route: Route
+  /** Not yet looked at; empty where none is taken. */
+  readonly keyName: string
+}
+
+/**
+ * Finds pool and operation of a path, `/{prefix}/{operation}` or `/{prefix}/{key name}/{operation}`. A path is compared as
+ * it was sent, without percent-decoding: each has one spelling.
+ */
+export class RouteTable {
+  readonly #pools: ReadonlyMap<string, Pool>
+
+  constructor(pools: readonly Pool[]) {
+    this.#pools = new Map(pools.map((pool) => [pool.pathPrefix === '' ? '' : `/${pool.pathPrefix}`, pool]))
+  }
+
+  find(path: string): Destination | undefined {
+    const end = path.lastIndexOf('/')
+    const route = routes.get(path.slice(end + 1))
+    if (route === undefined) return undefined
+    const prefixEnd = route.takesKey && end > 0 ? path.lastIndexOf('/', end - 1) : end
+    const keyName = path.slice(prefixEnd + 1, end)
+    const pool = this.#pools.get(path.slice(0, prefixEnd))
+    if (pool === undefined || route.takesKey !== (keyName !== '')) return undefined
+    return { pool, route, keyName }
+  }
+}

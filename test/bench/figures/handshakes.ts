@@ -1,0 +1,84 @@
+import type { Figure } from '../figure.ts'
+import { HttpConnection } from '../http-connection.ts'
+import { keyNames, prefixes, untilRight, type Server } from '../laboratory.ts'
+import { cpuSeconds, treeOf } from '../process-tree.ts'
+import { assertRight, makePair, type Call } from '../request.ts'
+import { paired, ratio, spreadOf } from '../statistics.ts'
+import { inTurns } from '../turns.ts'
+
+const AT_ONCE = 8
+const kinds = ['full', 'resumed'] as const
+type Kind = (typeof kinds)[number]
+
+export const handshakes: Figure = {
+  name: 'handshakes',
+  title: 'new TLS 1.3 connections with a client certificate, one wrap on each',
+  async measure(bench) {
+    const { laboratory, plan } = bench
+    await using gateway = await laboratory.gateway()
+    await using bare = await laboratory.bareServer('https')
+    const alg = 'A256KWP'
+    const where = { pathPrefix: prefixes.software, key: keyNames.aes, alg }
+    const [call] = makePair(where, laboratory.dataKey, laboratory.wrapped(alg))
+    const servers = [
+      { name: 'gateway', server: gateway },
+      { name: 'bare node:https', server: bare },
+    ]
+    const contestants = servers.flatMap(({ name, server }) =>
+      kinds.map((kind) => ({ name: `${name}, ${kind}`, turn: () => connect(server, call, kind, plan.handshakes) })),
+    )
+    for (const { server } of servers) await untilRight(server, call)
+    for (const { turn } of contestants) await turn()
+    const results = await inTurns(bench, contestants)
+    const cost = (name: string) => results.get(name) ?? []
+    const added = (kind: Kind) =>
+      paired(cost(`gateway, ${kind}`), cost(`bare node:https, ${kind}`), (a, b) => (100 * (a - b)) / b)
+    return {
+      checks: [
+        {
+          what: 'resumed connections for each full one, by CPU time',
+          relation: 'at least',
+          target: 1.7,
+          unit: '×',
+          measured: spreadOf(paired(cost('gateway, full'), cost('gateway, resumed'), ratio)),
+        },
+        ...kinds.map((kind) => ({
+          what: `${kind}: CPU time added to a bare node:https server`,
+          relation: 'at most' as const,
+          target: 10,
+          unit: '%' as const,
+          measured: spreadOf(added(kind)),
+        })),
+      ],
+      series: contestants.map(({ name }) => ({ what: name, unit: 'ms of server CPU', values: cost(name) })),
+      notes: [`${plan.handshakes} connections a turn, ${AT_ONCE} at a time; each sends one request and is closed.`],
+    }
+  },
+}
+
+/** Milliseconds of the server's CPU time for each connection. */
+async function connect({ pid, target }: Server, call: Call, kind: Kind, count: number): Promise<number> {
+  let session: Buffer | undefined
+  let left = count
+  const one = async () => {
+    const connection = await HttpConnection.open(target, { session: kind === 'resumed' ? session : undefined })
+    const reply = await connection.exchange(call.request)
+    connection.close()
+    assertRight(call, reply)
+    return connection
+  }
+  // The first brings the ticket.
+  session = (await one()).session
+  const server = treeOf(pid)
+  const before = cpuSeconds(server)
+  const run = async () => {
+    while (left > 0) {
+      left -= 1
+      const { resumed, session: latest } = await one()
+      if (resumed !== (kind === 'resumed')) throw new Error(`a connection that should be ${kind} is not`)
+      session = latest ?? session
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, run))
+  return (1000 * (cpuSeconds(server) - before)) / count
+}

@@ -1,0 +1,25 @@
+import type { Figure } from '../figure.ts'
+import { builds } from './builds.ts'
+import { handshakes } from './handshakes.ts'
+import { kmipLatency } from './kmip-latency.ts'
+import { rate } from './rate.ts'
+import { rsa } from './rsa.ts'
+import { soak } from './soak.ts'
+import { softhsm } from './softhsm.ts'
+import { softhsmLatency } from './softhsm-latency.ts'
+import { workers } from './workers.ts'
+import { wrap } from './wrap.ts'
+
+/** In the order in which they are measured and listed. */
+export const figures: readonly Figure[] = [
+  wrap,
+  softhsm,
+  softhsmLatency,
+  kmipLatency,
+  rate,
+  handshakes,
+  rsa,
+  workers,
+  soak,
+  builds,
+]

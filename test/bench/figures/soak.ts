@@ -1,0 +1,108 @@
+import { DirectToken } from '../direct-token.ts'
+import type { Figure } from '../figure.ts'
+import { keyNames, prefixes, untilRight } from '../laboratory.ts'
+import { openConnections, openLoop } from '../load.ts'
+import { childrenOf, handlesOf, residentMiB, treeOf } from '../process-tree.ts'
+import { makePair } from '../request.ts'
+import { median, quantile, spreadOf } from '../statistics.ts'
+import { CONNECTIONS } from '../turns.ts'
+
+const RATE = 500
+const SAMPLE_MS = 5000
+/** Memory settles in so many of the first minutes, but in no more than a sixth of a run that is shorter than half an hour. */
+const SETTLING_MINUTES = 5
+const SHARE_TO_SETTLE = 1 / 6
+
+interface Sample {
+  readonly minute: number
+  readonly resident: number
+  readonly handles: number
+  /** A session is a process of its own. */
+  readonly sessions: number
+}
+
+export const soak: Figure = {
+  name: 'soak',
+  title: `${RATE} requests/s for a long time, software store and SoftHSM in turn, wrap and unwrap`,
+  onlyByName: true,
+  async measure({ laboratory, plan, progress }) {
+    const minutes = plan.soakMinutes
+    const { dataKey } = laboratory
+    const hsm = await laboratory.softHsm()
+    try {
+      await using gateway = await laboratory.gateway({ hsm })
+      const token = new DirectToken(hsm.token, keyNames.aes)
+      const wrapped = token.wrap(dataKey)
+      token.close()
+      const alg = 'A256KW'
+      const key = keyNames.aes
+      const calls = [
+        ...makePair({ pathPrefix: prefixes.software, key, alg }, dataKey, laboratory.wrapped(alg)),
+        ...makePair({ pathPrefix: prefixes.hsm, key, alg }, dataKey, wrapped),
+      ]
+      for (const call of calls) await untilRight(gateway, call)
+      const connections = await openConnections(gateway.target, CONNECTIONS)
+      const start = performance.now()
+      const samples: Sample[] = []
+      const sample = () => {
+        const tree = treeOf(gateway.pid)
+        const minute = (performance.now() - start) / 60_000
+        const now = {
+          minute,
+          resident: residentMiB(tree),
+          handles: handlesOf(tree),
+          sessions: childrenOf(gateway.pid).length,
+        }
+        samples.push(now)
+        progress(`minute ${minute.toFixed(1)} of ${minutes}: ${now.resident.toFixed(0)} MiB, ${now.handles} handles`)
+      }
+      const timer = setInterval(sample, Math.min(SAMPLE_MS, (minutes * 60_000) / 60))
+      const { times, failures } = await openLoop({ connections, calls, rate: RATE }, minutes * 60)
+      clearInterval(timer)
+      for (const connection of connections) connection.close()
+
+      const settled = Math.min(SETTLING_MINUTES, minutes * SHARE_TO_SETTLE)
+      const part = (from: number, to: number) => samples.filter(({ minute }) => minute >= from && minute < to)
+      const first = part(settled, settled * 1.2)
+      const last = part(minutes - settled * 0.2, Infinity)
+      const base = median(first.map(({ resident }) => resident))
+      const growth = (member: 'handles' | 'sessions') =>
+        Math.max(...last.map((one) => one[member])) - Math.max(...first.map((one) => one[member]))
+      const failed = Object.values(failures).reduce((sum, count) => sum + count, 0)
+      const none = { relation: 'at most', target: 0, unit: 'of' } as const
+      return {
+        checks: [
+          {
+            what: `resident memory grows after minute ${settled.toFixed(1)} by`,
+            relation: 'at most',
+            target: 5,
+            unit: '%',
+            measured: spreadOf(last.map(({ resident }) => (100 * (resident - base)) / base)),
+          },
+          { ...none, what: 'more open handles', measured: spreadOf([growth('handles')]) },
+          { ...none, what: 'more HSM sessions', measured: spreadOf([growth('sessions')]) },
+          { ...none, what: 'failed requests', measured: spreadOf([failed]) },
+        ],
+        series: [
+          { what: 'resident memory of the gateway and its hosts', unit: 'MiB', values: byMinute(samples, 'resident') },
+          { what: 'open handles', unit: 'handles', values: byMinute(samples, 'handles') },
+        ],
+        notes: [
+          `${minutes} minutes, ${times.length} requests, 99th percentile ${quantile(times, 0.99).toFixed(1)} ms.`,
+          ...Object.entries(failures).map(([what, count]) => `${count} × ${what}.`),
+        ],
+      }
+    } finally {
+      hsm.remove()
+    }
+  },
+}
+
+function byMinute(samples: readonly Sample[], member: 'resident' | 'handles'): number[] {
+  const minutes = new Map<number, number[]>()
+  for (const sample of samples) {
+    const minute = Math.floor(sample.minute)
+    minutes.set(minute, [...(minutes.get(minute) ?? []), sample[member]])
+  }
+  return [...minutes.values()].map(median)
+}

@@ -1,0 +1,82 @@
+import { performance } from 'node:perf_hooks'
+import { DirectToken } from '../direct-token.ts'
+import type { Figure } from '../figure.ts'
+import { HttpConnection } from '../http-connection.ts'
+import { keyNames, prefixes, untilRight } from '../laboratory.ts'
+import { serial } from '../load.ts'
+import { makePair } from '../request.ts'
+import { difference, median, paired, spreadOf } from '../statistics.ts'
+import { inTurns } from '../turns.ts'
+
+const GATEWAY = 'gateway'
+const DIRECT = 'direct pkcs11js calls'
+const BARE = 'bare node:https handler'
+const alg = 'A256KW'
+
+export const softhsmLatency: Figure = {
+  name: 'softhsm-latency',
+  title: 'A256KW wrap and unwrap on SoftHSM, one request at a time, against direct pkcs11js calls',
+  async measure(bench) {
+    const { laboratory, plan } = bench
+    const { dataKey } = laboratory
+    const hsm = await laboratory.softHsm()
+    try {
+      await using gateway = await laboratory.gateway({ hsm })
+      await using bare = await laboratory.bareServer('https')
+      const token = new DirectToken(hsm.token, keyNames.aes)
+      const wrapped = token.wrap(dataKey)
+      const calls = makePair({ pathPrefix: prefixes.hsm, key: keyNames.aes, alg }, dataKey, wrapped)
+      const kwp = laboratory.wrapped('A256KWP')
+      const [bareCall] = makePair({ pathPrefix: prefixes.software, key: keyNames.aes, alg: 'A256KWP' }, dataKey, kwp)
+      for (const call of calls) await untilRight(gateway, call)
+      await untilRight(bare, bareCall)
+      laboratory.moveHostsAway(gateway)
+      const toGateway = await HttpConnection.open(gateway.target)
+      const toBare = await HttpConnection.open(bare.target)
+
+      const direct = async (count: number) => {
+        const times: number[] = []
+        for (let made = 0; made < count; made += 1) {
+          const start = performance.now()
+          const result = made % 2 === 0 ? token.wrap(dataKey) : token.unwrap(wrapped)
+          times.push(performance.now() - start)
+          if (!result.equals(made % 2 === 0 ? wrapped : dataKey)) throw new Error('the token computed something else')
+        }
+        return times
+      }
+      const contestants = [
+        { name: DIRECT, of: direct },
+        { name: GATEWAY, of: (count: number) => serial(toGateway, calls, count) },
+        { name: BARE, of: (count: number) => serial(toBare, [bareCall], count) },
+      ]
+      for (const { of } of contestants) await of(plan.serialRequests)
+      const results = await inTurns(
+        bench,
+        contestants.map(({ name, of }) => ({ name, turn: async () => median(await of(plan.serialRequests)) })),
+      )
+      for (const connection of [toGateway, toBare]) connection.close()
+      token.close()
+      const values = (name: string) => results.get(name) ?? []
+      const added = paired(values(GATEWAY), values(DIRECT), difference)
+      const withoutHttps = median(paired(added, values(BARE), difference))
+      return {
+        checks: [
+          {
+            what: 'added to the direct calls at the median, HTTPS included',
+            relation: 'at most',
+            target: 0.4,
+            unit: 'ms',
+            measured: spreadOf(added),
+          },
+        ],
+        series: [DIRECT, GATEWAY, BARE].map((what) => ({ what, unit: 'ms at the median', values: values(what) })),
+        notes: [
+          'What is added is the whole way: the request over mTLS and its reply, the gateway, the channel to the HSM host. ' +
+            `Without what the same request costs at a bare node:https handler, ${withoutHttps.toFixed(2)} ms are added.`,
+        ],
+      }
+    } finally {
+      hsm.remove()
+    }
+  },
+}

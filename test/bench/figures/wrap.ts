@@ -1,0 +1,70 @@
+import type { Figure } from '../figure.ts'
+import { keyNames, prefixes, untilRight } from '../laboratory.ts'
+import { makePair } from '../request.ts'
+import { median, paired, ratio, spreadOf } from '../statistics.ts'
+import { column, throughputs } from '../turns.ts'
+
+const GATEWAY = 'gateway'
+const HONO = 'bare Hono'
+const HTTPS = 'bare node:https'
+
+export const wrap: Figure = {
+  name: 'wrap',
+  title: 'A256KWP wrap, software store, 32 keep-alive mTLS connections',
+  async measure(bench) {
+    const { laboratory } = bench
+    await using gateway = await laboratory.gateway()
+    await using hono = await laboratory.bareServer('hono')
+    await using https = await laboratory.bareServer('https')
+    const alg = 'A256KWP'
+    const where = { pathPrefix: prefixes.software, key: keyNames.aes, alg }
+    const [call] = makePair(where, laboratory.dataKey, laboratory.wrapped(alg))
+    const contestants = [
+      { name: GATEWAY, server: gateway, calls: [call] },
+      { name: HONO, server: hono, calls: [call] },
+      { name: HTTPS, server: https, calls: [call] },
+    ]
+    for (const { server } of contestants) await untilRight(server, call)
+    const results = await throughputs(bench, contestants)
+    const against = (name: string, member: 'perSecond' | 'perCpuSecond') =>
+      paired(column(results, GATEWAY, member), column(results, name, member), ratio)
+    const names = contestants.map(({ name }) => name)
+    return {
+      checks: [
+        {
+          what: 'throughput of one core against a bare Hono handler',
+          relation: 'at least',
+          target: 0.85,
+          unit: '×',
+          measured: spreadOf(against(HONO, 'perCpuSecond')),
+        },
+        {
+          what: 'throughput of one core against a bare node:https handler',
+          relation: 'at least',
+          target: 0.57,
+          unit: '×',
+          measured: spreadOf(against(HTTPS, 'perCpuSecond')),
+        },
+      ],
+      series: [
+        ...names.map((what) => ({ what, unit: 'requests/s', values: column(results, what, 'perSecond') })),
+        ...names.map((what) => ({
+          what: `${what}, for each second of CPU`,
+          unit: 'requests',
+          values: column(results, what, 'perCpuSecond'),
+        })),
+      ],
+      notes: [
+        'Throughput of one core is requests for each second of CPU time: what else the machine does hardly moves it. ' +
+          `By the clock it is ${median(against(HONO, 'perSecond')).toFixed(2)} × of bare Hono, ` +
+          `${median(against(HTTPS, 'perSecond')).toFixed(2)} × of bare node:https.`,
+        ...names.map((name) => {
+          const [server, generator] = (['serverBusy', 'generatorBusy'] as const).map((member) =>
+            (100 * median(column(results, name, member))).toFixed(0),
+          )
+          return `${name}: the server used ${server} % of a core, the load generator ${generator} %.`
+        }),
+      ],
+    }
+  },
+}

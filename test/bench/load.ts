@@ -1,0 +1,141 @@
+import { performance } from 'node:perf_hooks'
+import { HttpConnection, type Target } from './http-connection.ts'
+import { cpuSeconds, treeOf } from './process-tree.ts'
+import { assertRight, isRight, type Call } from './request.ts'
+
+/** Open connections to one server. */
+export const openConnections = (target: Target, count: number): Promise<HttpConnection[]> =>
+  Promise.all(Array.from({ length: count }, () => HttpConnection.open(target)))
+
+export interface Throughput {
+  readonly perSecond: number
+  /** Requests for each second of a core that the server used. */
+  readonly perCpuSecond: number
+  /** Shares from 0 to 1 of a core: of the server with its children, and of this process. */
+  readonly serverBusy: number
+  readonly generatorBusy: number
+}
+
+/**
+ * Each connection sends its next request when the reply has come: as many as the server can answer. Every reply is
+ * checked; rejects at the first that is wrong.
+ *
+ * @param pid the server's
+ */
+export async function closedLoop(
+  connections: readonly HttpConnection[],
+  calls: readonly Call[],
+  seconds: number,
+  pid: number,
+): Promise<Throughput> {
+  const server = treeOf(pid)
+  const [start, cpuStart, busyStart] = [performance.now(), cpuSeconds(server), performance.eventLoopUtilization()]
+  const end = start + seconds * 1000
+  let answered = 0
+  const run = (connection: HttpConnection, first: number) =>
+    new Promise<void>((resolve, reject) => {
+      let next = first
+      connection.onLost(reject)
+      const send = () => {
+        const call = calls[next % calls.length]
+        if (call === undefined) throw new RangeError('no calls')
+        next += 1
+        connection.send(call.request, (reply) => {
+          if (!isRight(call, reply)) reject(new Error(`a wrong reply: ${reply.status} ${reply.body}`))
+          answered += 1
+          if (performance.now() < end) send()
+          else resolve()
+        })
+      }
+      send()
+    })
+  await Promise.all(connections.map(run))
+  const elapsed = (performance.now() - start) / 1000
+  const cpu = cpuSeconds(server) - cpuStart
+  return {
+    perSecond: answered / elapsed,
+    perCpuSecond: answered / cpu,
+    serverBusy: cpu / elapsed,
+    generatorBusy: performance.eventLoopUtilization(busyStart).utilization,
+  }
+}
+
+/** One request after the other on one connection; gives what each took, in milliseconds. */
+export async function serial(connection: HttpConnection, calls: readonly Call[], count: number): Promise<number[]> {
+  const times: number[] = []
+  for (let sent = 0; sent < count; sent += 1) {
+    const call = calls[sent % calls.length]
+    if (call === undefined) throw new RangeError('no calls')
+    const start = performance.now()
+    const reply = await connection.exchange(call.request)
+    times.push(performance.now() - start)
+    assertRight(call, reply)
+  }
+  return times
+}
+
+/** A call a second or several, on connections of their own. */
+export interface Stream {
+  readonly connections: readonly HttpConnection[]
+  readonly calls: readonly Call[]
+  /** Requests a second. */
+  readonly rate: number
+}
+
+export interface OpenLoopResult {
+  /** Milliseconds from the moment a request was due to its reply. */
+  readonly times: readonly number[]
+  /** How many had which failure: a status, a wrong body, a lost connection. */
+  readonly failures: Readonly<Record<string, number>>
+}
+
+const TICK_MS = 1
+/** So long after the last request was due, one that has no reply counts as failed. */
+const PATIENCE_MS = 5000
+
+/**
+ * Each request is due at its time, whether or not those before it are answered. One that finds all connections busy waits
+ * for one, and its time counts from when it was due.
+ */
+export async function openLoop({ connections, calls, rate }: Stream, seconds: number): Promise<OpenLoopResult> {
+  const times: number[] = []
+  const failures: Record<string, number> = {}
+  const total = Math.round(rate * seconds)
+  const start = performance.now()
+  const dueAt = (index: number) => start + (index * 1000) / rate
+  const free = [...connections]
+  let sent = 0
+  let over = 0
+  const fail = (what: string) => {
+    failures[what] = (failures[what] ?? 0) + 1
+    over += 1
+  }
+  const sendDue = () => {
+    const now = performance.now()
+    while (sent < total && dueAt(sent) <= now) {
+      const connection = free.pop()
+      if (connection === undefined) return
+      const call = calls[sent % calls.length]
+      if (call === undefined) throw new RangeError('no calls')
+      const due = dueAt(sent)
+      sent += 1
+      connection.onLost(({ message }) => fail(message))
+      connection.send(call.request, (reply) => {
+        if (isRight(call, reply)) {
+          times.push(performance.now() - due)
+          over += 1
+        } else fail(reply.status === 200 ? 'a wrong result' : `status ${reply.status}`)
+        connection.onLost(() => undefined)
+        free.push(connection)
+        sendDue()
+      })
+    }
+  }
+  const patience = start + seconds * 1000 + PATIENCE_MS
+  while (over < total && performance.now() < patience) {
+    sendDue()
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS))
+  }
+  if (over < total) failures['no reply'] = total - over
+  return { times, failures }
+}

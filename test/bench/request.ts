@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto'
+import type { Reply } from './http-connection.ts'
+
+/** A request's bytes, and the one reply that is right. */
+export interface Call {
+  readonly request: Buffer
+  readonly body: string
+}
+
+export const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url')
+
+export interface CallOptions {
+  /** Without slashes around it. */
+  readonly pathPrefix: string
+  readonly key: string
+  readonly operation: 'wrapkey' | 'unwrapkey'
+  readonly alg: string
+  readonly value: Uint8Array
+  /** What must come back. */
+  readonly result: Uint8Array
+}
+
+/** A call as Managed HSM makes it. */
+export function makeCall({ pathPrefix, key, operation, alg, value, result }: CallOptions): Call {
+  const body = JSON.stringify({
+    request_context: { request_id: randomUUID(), correlation_id: randomUUID(), pool_name: 'contoso-mhsm' },
+    alg,
+    value: base64url(value),
+  })
+  const head = [
+    `POST /${pathPrefix}/${key}/${operation}?api-version=0.1-preview HTTP/1.1`,
+    'Host: localhost',
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+  ]
+  return {
+    request: Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`),
+    body: JSON.stringify({ value: base64url(result) }),
+  }
+}
+
+/** Wrap and unwrap of one data key. */
+export function makePair(
+  where: Pick<CallOptions, 'pathPrefix' | 'key' | 'alg'>,
+  dataKey: Uint8Array,
+  wrapped: Uint8Array,
+): readonly [wrap: Call, unwrap: Call] {
+  return [
+    makeCall({ ...where, operation: 'wrapkey', value: dataKey, result: wrapped }),
+    makeCall({ ...where, operation: 'unwrapkey', value: wrapped, result: dataKey }),
+  ]
+}
+
+export const isRight = (call: Call, { status, body }: Reply): boolean => status === 200 && body === call.body
+
+export function assertRight(call: Call, reply: Reply): void {
+  if (!isRight(call, reply)) throw new Error(`a wrong reply: ${reply.status} ${reply.body}`)
+}
