@@ -65,7 +65,7 @@ describeAdapter({
     try {
       for (const key of keys) made.push(...(await registerKey(cluster, prefix + key.name, key, 'revoke')))
       const adapter = await open(options, (level, event, fields) => {
-        console.log(level, event, JSON.stringify(fields))
+        process.stdout.write(`${level} ${event} ${JSON.stringify(fields)}\n`)
       })
       return {
         adapter,
