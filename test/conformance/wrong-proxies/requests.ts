@@ -75,7 +75,7 @@ export const replyMutations: readonly Mutation[] = [
   mutation('answers text/plain', { renderSuccess: (body) => ({ ...renderSuccess(body), headers: { 'content-type': 'text/plain' } }) }, ['reply.content-type']),
   mutation('pads its values', { encode: (bytes) => bytes.toString('base64') }, ['reply.encoding']),
   mutation('answers errors as text/plain', { renderFailure: (refusal) => ({ ...renderFailure(refusal), headers: { ...refusal.headers, 'content-type': 'text/plain' } }) }, ['error.content-type']),
-  mutation('has no body for a path that it does not serve', { renderFailure: (refusal) => ({ ...renderFailure(refusal), ...(refusal.code === 'NotFound' && { body: '' }) }) }, ['error.elsewhere']),
+  mutation('has no body for a path that it does not serve', { renderFailure: (refusal) => ({ ...renderFailure(refusal), ...(refusal.code === 'NotFound' && { body: '' }) }) }, ['error.elsewhere'], { only: ['url', 'error'] }),
   mutation('has names of its own in errors', { renderFailure: (refusal) => ({ ...renderFailure(refusal), body: JSON.stringify({ code: `E${refusal.status}`, message: 'refused' }) }) }, ['error.code']),
   mutation('has no message in errors', { renderFailure: (refusal) => ({ ...renderFailure(refusal), body: JSON.stringify({ code: refusal.code }) }) }, ['error.shape']),
   mutation('has an empty message in errors', { renderFailure: (refusal) => ({ ...renderFailure(refusal), body: JSON.stringify({ code: refusal.code, message: '' }) }) }, ['error.says-something']),
