@@ -53,7 +53,7 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['.config/*.js', 'test/vitest.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  { files: ['.config/*.js', 'test/**/vitest.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
   { files: ['**/*.js', '**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
   wall('src sees only the contract', ['src/**/*.ts'], anyAdapter, commands),
   wall('commands', ['src/commands/**/*.ts', 'src/cli.ts'], anyAdapter),

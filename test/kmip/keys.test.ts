@@ -142,6 +142,14 @@ describe('a key', () => {
     expect(await codeOf(adapter.wrap(ref('to-be-revoked'), 'A256KW', dek, callContext()))).toBe('KEY_DISABLED')
   })
 
+  it('that is compromised unwraps no more after two seconds, on a server that goes on decrypting with it', async () => {
+    const id = await active('to-be-compromised')
+    expect((await uses('to-be-compromised')).unwrap).toBe('done')
+    await cluster.call(revoke(id, 2), AbortSignal.timeout(5000))
+    await new Promise((resolve) => setTimeout(resolve, 2100))
+    expect((await uses('to-be-compromised')).unwrap).toBe('KEY_DISABLED')
+  })
+
   it('that is destroyed and made anew under its name is found again', async () => {
     const id = await active('reborn')
     expect((await uses('reborn')).wrap).toBe('done')

@@ -144,14 +144,14 @@ export const revoke = (id: string, reason: 1 | 2): KmipOperation<void> => ({
 
 /**
  * Puts a key of the common suites on a server. A disabled one is revoked, or, on PyKMIP, which lets no key be used but an
- * active one, was never activated.
+ * active one, was never activated. Gives the identifiers of what it made.
  */
 export async function registerKey(
   cluster: KmipCluster,
   name: string,
   { material, disabled, notBefore }: TestKey,
   disabling: 'revoke' | 'leave inactive',
-): Promise<void> {
+): Promise<readonly string[]> {
   const registered = { name, ...(notBefore && { attributes: [attribute.activationDate(notBefore)] }) }
   const ids =
     material.kty === 'oct'
@@ -161,4 +161,5 @@ export async function registerKey(
     if (disabled === true && disabling === 'revoke') await cluster.call(revoke(id, 2), anySignal())
     else if (disabled !== true && notBefore === undefined) await activateIfNeeded(cluster, id)
   }
+  return ids
 }

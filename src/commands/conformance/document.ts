@@ -29,7 +29,7 @@ const INTRODUCTION = `\
 
 <!-- Made from the catalogue by npm run docs:conformance: change src/commands/conformance/document.ts. -->
 
-\`ekm-gateway conformance\` tells whether an EKM proxy keeps the rules of the Azure EKM Proxy API \`0.1-preview\`. It tests from outside, over mutual TLS, as Azure Managed HSM calls: any proxy, not only ekm-gateway, of which it uses nothing.
+\`ekm-gateway conformance\` tells whether an EKM proxy keeps the rules of the Azure EKM Proxy API \`0.1-preview\`. It tests from outside, over mutual TLS, as Azure Managed HSM calls: any proxy, not only ekm-gateway, of which it uses nothing. [What it said](conformance-results.md) of ekm-gateway and of Cosmian's proxy, with versions, is a page of its own.
 
 \`\`\`sh
 ekm-gateway conformance --url https://ekm.example.com/azureekm/contoso \\
@@ -66,7 +66,7 @@ What is not given is not tested: those cases are reported as not run, by name. I
 ## What it says
 
 - **must**: the reference obliges. One such case that fails, and the proxy is not conformant.
-- **should**: the reference is silent, or it is somebody else's rule. It is told, and decides nothing. So are the statuses 404, 405, 413 and 415, for which the reference names no code.
+- **should**: the reference is silent, or it is somebody else's rule. It is told, and decides nothing. So are the statuses 404, 405, 413 and 415, for which the reference names no code, and the names of codes, which it leaves open.
 
 | exit status | |
 | --- | --- |

@@ -25,8 +25,16 @@ export interface Reply extends Answer {
 /** Everything that came back during a run, for the cases that judge it afterwards. */
 export interface Seen extends Reply {
   readonly method: string
+  /** Whether it answers a call of the API, whatever is wrong with that: elsewhere the API promises nothing. */
+  readonly ofApi: boolean
   /** Spellings of the `value` that was sent. */
   readonly secrets: readonly string[]
+}
+
+/** A failure whose status is right, and the names that Microsoft's pages have for it. */
+export interface Named {
+  readonly reply: Reply
+  readonly codes: readonly string[]
 }
 
 export interface ProbeParts {
@@ -34,6 +42,7 @@ export interface ProbeParts {
   readonly agent: Agent
   readonly masks: Masks
   readonly seen: Seen[]
+  readonly named: Named[]
   readonly measurements: Measurements
   readonly signal: AbortSignal
   readonly load: LoadPlan | undefined
@@ -48,6 +57,7 @@ export interface ProbeParts {
 export class Probe {
   readonly target: Target
   readonly seen: readonly Seen[]
+  readonly named: readonly Named[]
   readonly measurements: Measurements
   readonly load: LoadPlan | undefined
   readonly progress: (text: string) => void
@@ -61,6 +71,7 @@ export class Probe {
     this.#parts = parts
     this.target = parts.target
     this.seen = parts.seen
+    this.named = parts.named
     this.measurements = parts.measurements
     this.load = parts.load
     this.progress = parts.progress
@@ -150,7 +161,8 @@ export class Probe {
     patienceMs?: number,
   ): Promise<Reply | undefined> {
     const answer = await exchangeRaw(socket, bytes, patienceMs)
-    return answer && this.#note(answer, sent, { path: '' })
+    const [, method = '', path = ''] = /^([A-Z]+) (\S+) HTTP\/1\.1\r\n/.exec(bytes.toString()) ?? []
+    return answer && this.#note(answer, sent, { method, path })
   }
 
   /** An `info` call as text, for {@link raw}. */
@@ -181,12 +193,14 @@ export class Probe {
     this.checkReply(reply, '200', reply.status === 200)
   }
 
-  /** Refused with one of these statuses and, where they are given, codes. */
+  /**
+   * Refused with one of these statuses. The reference leaves the code to the proxy, so that a code is only noted, for the
+   * case that judges all of them.
+   */
   refused(reply: Reply, statuses: number | readonly number[], codes: string | readonly string[] = []): void {
-    const [status, code] = [[statuses].flat(), [codes].flat()]
-    const met =
-      status.includes(reply.status) && (code.length === 0 || code.some((wanted) => wanted === reply.json?.['code']))
-    this.checkReply(reply, `${status.join(' or ')} ${code.join(' or ')}`.trim(), met)
+    const status = [statuses].flat()
+    this.checkReply(reply, status.join(' or '), status.includes(reply.status))
+    if (codes.length > 0) this.#parts.named.push({ reply, codes: [codes].flat() })
   }
 
   /** Any failure that tells the client that the mistake is its own. */
@@ -227,7 +241,7 @@ export class Probe {
     return `${method} ${path.length > 120 ? `${path.slice(0, 120)}…` : path}${shown === '' ? '' : ` ${shown}`}`
   }
 
-  #note(answer: Answer, sent: string, { method = 'POST', body }: Wanted): Reply {
+  #note(answer: Answer, sent: string, { method = 'POST', path, body }: Wanted): Reply {
     const reply: Reply = { ...answer, json: parseObject(answer.text), sent }
     // A body that is not a string was made to be malformed, and has no value.
     const value = typeof body === 'string' ? /"value":"([^"]*)"/.exec(body)?.[1] : undefined
@@ -235,8 +249,17 @@ export class Probe {
     // Whatever a case made of a wrapped value, a proxy may give it back in an error.
     this.hide(sentValue)
     const secrets = spellings(sentValue)
-    this.#parts.seen.push({ ...reply, method, secrets })
+    this.#parts.seen.push({ ...reply, method, secrets, ofApi: method === 'POST' && this.#isOperation(path) })
     return reply
+  }
+
+  #isOperation(path: string): boolean {
+    const [route = ''] = path.split('?')
+    const base = this.path('', '')
+    return (
+      route.startsWith(base) &&
+      /^(?:info|[A-Za-z0-9-]+\/(?:metadata|wrapkey|unwrapkey))$/.test(route.slice(base.length))
+    )
   }
 }
 
@@ -266,8 +289,13 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
   return undefined
 }
 
-export const reasonOf = (error: unknown): string =>
-  error instanceof Error ? ('code' in error ? `${String(error.code)}: ${error.message}` : error.message) : String(error)
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (!('code' in error)) return error.message
+  const code = String(error.code)
+  // OpenSSL's message says no more than its code, beside an address and a line of its source.
+  return code.startsWith('ERR_SSL_') ? code : `${code}: ${error.message}`
+}
 
 function missing(kind: string): never {
   throw new CouldNotRun(`the case uses an ${kind} key and does not say so in its needs`)

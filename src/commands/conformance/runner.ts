@@ -16,7 +16,7 @@ import { makeAgent } from './client.ts'
 import { Masks } from './masks.ts'
 import { Measurements, type LoadPlan } from './measurements.ts'
 import { preflight } from './preflight.ts'
-import { Probe, reasonOf, type Seen } from './probe.ts'
+import { Probe, reasonOf, type Named, type Seen } from './probe.ts'
 import type { Target } from './target.ts'
 
 const phases: readonly Phase[] = ['calls', 'measurement', 'afterwards']
@@ -89,6 +89,7 @@ class Run {
   readonly #agent: Agent
   readonly #masks = new Masks()
   readonly #seen: Seen[] = []
+  readonly #named: Named[] = []
 
   constructor(options: RunOptions) {
     this.#options = options
@@ -145,6 +146,7 @@ class Run {
       agent: this.#agent,
       masks: this.#masks,
       seen: this.#seen,
+      named: this.#named,
       measurements: this.measurements,
       signal: controller.signal,
       load,

@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { exchangeRaw } from './client.ts'
-import type { Probe, Reply } from './probe.ts'
+import { reasonOf, type Probe, type Reply } from './probe.ts'
 import type { ClientIdentity } from './target.ts'
 
 const TICKET_MS = 1000
@@ -12,9 +12,18 @@ export async function openSession(
 ): Promise<{ resumed: boolean; reply: Reply | undefined }> {
   const session = await sessionOf(await probe.connect({}, identity), probe.infoRequest())
   if (session === undefined) return { resumed: false, reply: undefined }
-  const socket = await probe.connect({ session }, identity)
+  const socket = await connectAgain(probe, session, identity)
   const resumed = socket.isSessionReused()
   return { resumed, reply: await probe.rawOn(socket, probe.infoRequest(), 'info on a resumed session') }
+}
+
+/** A connection that offers a session: who cannot resume it must begin anew (RFC 8446 §2.2), not end it. */
+export function connectAgain(probe: Probe, session: Buffer, identity?: ClientIdentity): Promise<TLSSocket> {
+  return probe.connect({ session }, identity).catch((error: unknown) => {
+    const sent = 'a connection with the session of one before'
+    probe.check({ sent, expected: 'a connection', came: `no connection (${reasonOf(error)})` }, false)
+    throw error
+  })
 }
 
 /** In TLS 1.3 the ticket comes after the handshake, and with some servers after the first bytes of data only. */

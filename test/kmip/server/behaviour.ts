@@ -2,7 +2,7 @@ import { resultReason } from '../../../adapters/kmip/protocol/numbers.ts'
 import { kmipVersions, type KmipVersion } from '../../../adapters/kmip/protocol/version.ts'
 import type { PublicFormat } from './store.ts'
 
-/** In what ways servers differ. The defaults are those of Cosmian's KMS 5.26 as its source has them. */
+/** In what ways servers differ. The defaults are what Cosmian's KMS 5.28.0 was seen to do, for keys that are Sensitive. */
 export interface Behaviour {
   readonly versions: readonly KmipVersion[]
   readonly ecb: 'None' | 'PKCS5' | 'none'
@@ -21,6 +21,8 @@ export interface Behaviour {
   readonly credentials?: { readonly username: string; readonly password: string }
   readonly reasons: {
     readonly notFound: number
+    /** Of GetAttributes; Cosmian has another reason there than for Encrypt. */
+    readonly notDescribed: number
     readonly wrongState: number
     readonly missingMask: number
     readonly unsupported: number
@@ -41,6 +43,7 @@ export const cosmianLike: Behaviour = {
   readsLists: true,
   reasons: {
     notFound: resultReason.ItemNotFound,
+    notDescribed: resultReason.ObjectNotFound,
     wrongState: resultReason.PermissionDenied,
     missingMask: resultReason.ItemNotFound,
     unsupported: resultReason.OperationNotSupported,
@@ -52,6 +55,7 @@ export const cosmianLike: Behaviour = {
 /** A server with the reasons that KMIP 2.1 lists for the same. */
 export const versionTwoReasons: Behaviour['reasons'] = {
   notFound: resultReason.ObjectNotFound,
+  notDescribed: resultReason.ObjectNotFound,
   wrongState: resultReason.WrongKeyLifecycleState,
   missingMask: resultReason.IncompatibleCryptographicUsageMask,
   unsupported: resultReason.UnsupportedCryptographicParameters,

@@ -38,7 +38,9 @@ export async function cryptValue(
 
 function assertAllowed(direction: Direction, object: StoredObject, behaviour: Behaviour): void {
   const current = stateOf(object)
-  const stateFits = current === state.Active || (direction === 'decrypt' && current === state.Deactivated)
+  // That a Compromised key still decrypts is Cosmian's way: it is the adapter that must not use it.
+  const decrypts = current === state.Deactivated || current === state.Compromised
+  const stateFits = current === state.Active || (direction === 'decrypt' && decrypts)
   if (!stateFits) throw new Refused(behaviour.reasons.wrongState)
   const mask = numberAttribute(object, tag.CryptographicUsageMask) ?? 0
   const needed = direction === 'encrypt' ? usageMask.Encrypt : usageMask.Decrypt

@@ -92,9 +92,9 @@ export class Operations {
     }
   }
 
-  #object(payload: Structure): StoredObject {
+  #object(payload: Structure, notFound = this.behaviour.reasons.notFound): StoredObject {
     const object = this.store.find(child(payload, tag.UniqueIdentifier, 'TextString')?.value ?? '')
-    if (object === undefined) throw new Refused(this.behaviour.reasons.notFound)
+    if (object === undefined) throw new Refused(notFound)
     return object
   }
 
@@ -127,7 +127,7 @@ export class Operations {
   }
 
   #getAttributes(payload: Structure, version: KmipVersion): readonly Item[] {
-    const object = this.#object(payload)
+    const object = this.#object(payload, this.behaviour.reasons.notDescribed)
     const wanted = isVersion2(version)
       ? payload.value.flatMap((item) => (item.type === 'Enumeration' ? [item.value] : []))
       : attributeValues(

@@ -11,6 +11,8 @@ const afterwards = (id: string, severity: Case['severity'], clause: string, titl
 })
 
 const failures = ({ seen }: Probe) => seen.filter(({ status, method }) => status >= 400 && method !== 'HEAD')
+const failuresOfApi = (probe: Probe) => failures(probe).filter(({ ofApi }) => ofApi)
+const failuresElsewhere = (probe: Probe) => failures(probe).filter(({ ofApi }) => !ofApi)
 const successes = ({ seen }: Probe) => seen.filter(({ status }) => status === 200)
 
 const everyOne = (probe: Probe, replies: readonly Seen[], expected: string, met: (reply: Seen) => boolean) => {
@@ -19,6 +21,7 @@ const everyOne = (probe: Probe, replies: readonly Seen[], expected: string, met:
 }
 
 const isJson = ({ headers }: Seen) => /^application\/json\s*(?:;|$)/i.test(headers['content-type'] ?? '')
+const isProxyError = ({ json }: Seen) => ['code', 'message'].every((member) => typeof json?.[member] === 'string')
 
 export const afterwardsCases: readonly Case[] = [
   afterwards('reply.content-type', 'must', 'Who calls, how', 'every success of the run was application/json', (probe) =>
@@ -31,14 +34,21 @@ export const afterwardsCases: readonly Case[] = [
       return base64url(Buffer.from(value, 'base64url')) === value
     })
   }),
-  afterwards('error.content-type', 'must', 'Who calls, how', 'every failure of the run was application/json', (probe) =>
-    everyOne(probe, failures(probe), 'content type application/json', isJson),
+  afterwards('error.content-type', 'must', 'Who calls, how', 'every failure of a call of the API was application/json', (probe) =>
+    everyOne(probe, failuresOfApi(probe), 'content type application/json', isJson),
   ),
-  afterwards('error.shape', 'must', 'Errors', 'every failure of the run had the strings code and message', (probe) =>
-    everyOne(probe, failures(probe), 'strings code and message', ({ json }) =>
-      ['code', 'message'].every((member) => typeof json?.[member] === 'string'),
-    ),
+  afterwards('error.shape', 'must', 'Errors', 'every failure of a call of the API had the strings code and message', (probe) =>
+    everyOne(probe, failuresOfApi(probe), 'strings code and message', isProxyError),
   ),
+  afterwards('error.elsewhere', 'should', 'Errors', 'what is no call of the API was refused in the same form: application/json, with code and message', (probe) =>
+    everyOne(probe, failuresElsewhere(probe), 'application/json with code and message', (reply) => isJson(reply) && isProxyError(reply)),
+  ),
+  afterwards('error.code', 'should', 'Errors', "the codes of the run are the names that Microsoft's troubleshooting page gives to the statuses", (probe) => {
+    if (probe.named.length === 0) notApplicable('there was no such answer')
+    for (const { reply, codes } of probe.named) {
+      probe.checkReply(reply, `code ${codes.join(' or ')}`, codes.some((code) => code === reply.json?.['code']))
+    }
+  }),
   afterwards('error.nothing-else', 'should', 'Errors', 'no failure of the run had other members than code and message', (probe) =>
     everyOne(probe, failures(probe), 'only code and message', ({ json = {} }) =>
       Object.keys(json).every((member) => member === 'code' || member === 'message'),
@@ -55,7 +65,7 @@ export const afterwardsCases: readonly Case[] = [
   afterwards('error.no-bug', 'must', 'Errors, InternalServerError', 'nothing that was sent in the run was answered with 500', (probe) =>
     everyOne(probe, [...probe.seen], 'another status than 500', ({ status }) => status !== 500),
   ),
-  afterwards('throttle.code', 'must', 'Errors, Throttled', 'every 429 of the run had the code Throttled', (probe) =>
+  afterwards('throttle.code', 'should', 'Errors, Throttled', 'every 429 of the run had the code Throttled', (probe) =>
     everyOne(probe, throttled(probe), 'code Throttled', ({ json }) => json?.['code'] === 'Throttled'),
   ),
   afterwards('throttle.retry-after', 'must', 'Errors, Throttled', 'every 429 of the run had a Retry-After', (probe) =>

@@ -6,7 +6,7 @@ const mismatch = (key: 'aes' | 'rsa', algorithms: readonly string[]): Case => ({
   id: `alg.mismatch-${key}`,
   clause: 'Errors, BadRequest',
   severity: 'must',
-  title: `${algorithms.join(' and ')} under an ${key.toUpperCase()} key are 400 BadRequest`,
+  title: `${algorithms.join(' and ')} under an ${key.toUpperCase()} key are 400`,
   needs: [key],
   run: async (probe) => {
     const name = key === 'aes' ? probe.aesKey : probe.rsaKey
@@ -25,7 +25,7 @@ export const algorithmCases: readonly Case[] = [
     id: 'alg.unknown',
     clause,
     severity: 'must',
-    title: 'an algorithm that the API does not have is 400 BadRequest',
+    title: 'an algorithm that the API does not have is 400',
     needs: ['aes'],
     run: async (probe) => {
       for (const alg of ['A128KW', 'A256GCMKW', 'dir', 'RSA1_5', 'RSA-OAEP-512', '', ' ', 'constructor', '__proto__']) {

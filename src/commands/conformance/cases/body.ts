@@ -35,10 +35,10 @@ const refusedMembers = (id: string, title: string, ...members: object[]): Case =
 })
 
 export const bodyCases: readonly Case[] = [
-  refusedBody('context.missing', 'a request without request_context is 400 BadRequest', 'must', '{}'),
+  refusedBody('context.missing', 'a request without request_context is 400', 'must', '{}'),
   refusedBody(
     'context.not-an-object',
-    'a request_context that is not an object is 400 BadRequest',
+    'a request_context that is not an object is 400',
     'must',
     withContext('text'),
     withContext(null),
@@ -46,19 +46,19 @@ export const bodyCases: readonly Case[] = [
   ),
   refusedBody(
     'context.no-correlation-id',
-    'a request_context without correlation_id is 400 BadRequest',
+    'a request_context without correlation_id is 400',
     'must',
     withContext({ pool_name: 'p' }),
   ),
   refusedBody(
     'context.no-pool-name',
-    'a request_context without pool_name is 400 BadRequest',
+    'a request_context without pool_name is 400',
     'must',
     withContext({ correlation_id: 'c' }),
   ),
   refusedBody(
     'context.wrong-types',
-    'members of request_context that are not strings are 400 BadRequest',
+    'members of request_context that are not strings are 400',
     'should',
     withContext({ ...context, correlation_id: 1 }),
     withContext({ ...context, pool_name: ['p'] }),
@@ -95,11 +95,11 @@ export const bodyCases: readonly Case[] = [
       probe.served(await probe.call('info', { future: { a: [1] } }))
     },
   },
-  refusedBody('body.not-json', 'a body that is not JSON is 400 BadRequest', 'must', '{"request_context":', 'hello'),
-  refusedBody('body.empty', 'an empty body is 400 BadRequest', 'must', ''),
+  refusedBody('body.not-json', 'a body that is not JSON is 400', 'must', '{"request_context":', 'hello'),
+  refusedBody('body.empty', 'an empty body is 400', 'must', ''),
   refusedBody(
     'body.not-an-object',
-    'a JSON body that is not an object is 400 BadRequest',
+    'a JSON body that is not an object is 400',
     'must',
     'null',
     '1',
@@ -108,15 +108,15 @@ export const bodyCases: readonly Case[] = [
   ),
   refusedBody(
     'body.not-utf8',
-    'a body that is not UTF-8 is 400 BadRequest',
+    'a body that is not UTF-8 is 400',
     'should',
     Buffer.concat([Buffer.from(withContext(context)).subarray(0, -2), Buffer.from(',"x":"\xff"}}', 'latin1')]),
   ),
-  refusedMembers('body.no-alg', 'wrapkey and unwrapkey without alg are 400 BadRequest', { alg: undefined }),
-  refusedMembers('body.no-value', 'wrapkey and unwrapkey without value are 400 BadRequest', { value: undefined }),
+  refusedMembers('body.no-alg', 'wrapkey and unwrapkey without alg are 400', { alg: undefined }),
+  refusedMembers('body.no-value', 'wrapkey and unwrapkey without value are 400', { value: undefined }),
   refusedMembers(
     'body.wrong-types',
-    'an alg or a value that is not a string is 400 BadRequest',
+    'an alg or a value that is not a string is 400',
     { alg: 1 },
     { alg: null },
     { value: 1 },

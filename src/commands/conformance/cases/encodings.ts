@@ -24,7 +24,7 @@ const refusedValue = (id: string, title: string, ...spellings: Misspelling[]): C
   id: `encoding.${id}`,
   clause,
   severity: 'must',
-  title: `${title} is 400 BadRequest, on wrapkey and on unwrapkey`,
+  title: `${title} is 400, on wrapkey and on unwrapkey`,
   needs: ['aes'],
   run: async (probe) => {
     for (const operation of ['wrapkey', 'unwrapkey'] as const) {

@@ -105,7 +105,7 @@ export const httpCases: readonly Case[] = [
     const request = probe.infoRequest('Content-Type: application/json\r\nExpect: 100-continue\r\n')
     answered(await probe.raw(request, 'info with Expect: 100-continue'), (reply) => probe.served(reply))
   }),
-  http('malformed', 'should', 'Errors, BadRequest', 'what is not HTTP is 400 with a ProxyError', async (probe) => {
+  http('malformed', 'should', 'Errors, BadRequest', 'what is not HTTP is 400', async (probe) => {
     const start = `POST ${probe.path('info')} HTTP/1.1\r\n`
     for (const [what, make] of Object.entries(malformed)) {
       const reply = await probe.raw(make(start), what)

@@ -74,8 +74,8 @@ const casesOf = ({ alg, clause, legal, illegal, wrappedBytes }: Mode): readonly 
     severity: 'must',
     title:
       alg === 'A256KW'
-        ? 'a data key that is shorter than 16 bytes or not a multiple of 8 is 400 BadRequest'
-        : 'a data key of no bytes is 400 BadRequest',
+        ? 'a data key that is shorter than 16 bytes or not a multiple of 8 is 400'
+        : 'a data key of no bytes is 400',
     needs: ['aes'],
     run: async (probe) => {
       for (const bytes of illegal) {
@@ -87,7 +87,7 @@ const casesOf = ({ alg, clause, legal, illegal, wrappedBytes }: Mode): readonly 
     id: `${alg.toLowerCase()}.wrapped-lengths`,
     clause,
     severity: 'must',
-    title: 'a wrapped value of a length that cannot be is 400 BadRequest',
+    title: 'a wrapped value of a length that cannot be is 400',
     needs: ['aes'],
     run: async (probe) => {
       for (const bytes of unwrappable[alg]) {
@@ -104,7 +104,7 @@ const casesOf = ({ alg, clause, legal, illegal, wrappedBytes }: Mode): readonly 
     id: `${alg.toLowerCase()}.integrity`,
     clause,
     severity: 'must',
-    title: 'a wrapped value with any one bit changed, or of which a part is missing, is 400 BadRequest',
+    title: 'a wrapped value with any one bit changed, or of which a part is missing, is 400',
     needs: ['aes'],
     run: async (probe) => {
       const wrapped = probe.value(await probe.wrap(probe.aesKey, alg, probe.dataKey(16)))

@@ -85,7 +85,7 @@ function casesOf(alg: RsaAlgorithm): readonly Case[] {
     {
       ...common,
       id: `${group}.data-key-length`,
-      title: `a data key of more than k - ${hash === 'sha1' ? 42 : 66} bytes, k being the bytes of n, is 400 BadRequest`,
+      title: `a data key of more than k - ${hash === 'sha1' ? 42 : 66} bytes, k being the bytes of n, is 400`,
       run: async (probe) => {
         const key = await publicKeyOf(probe)
         for (const bytes of [capacity(key, hash) + 1, modulusBytes(key), modulusBytes(key) + 1, 1024]) {
@@ -97,7 +97,7 @@ function casesOf(alg: RsaAlgorithm): readonly Case[] {
       ...common,
       id: `${group}.empty`,
       severity: 'should',
-      title: 'a data key of no bytes is 400 BadRequest',
+      title: 'a data key of no bytes is 400',
       run: async (probe) => {
         probe.refused(await probe.wrap(probe.rsaKey, alg, ''), 400, 'BadRequest')
       },
@@ -105,7 +105,7 @@ function casesOf(alg: RsaAlgorithm): readonly Case[] {
     {
       ...common,
       id: `${group}.wrapped-length`,
-      title: 'a wrapped value that is not exactly as long as n is 400 BadRequest, also if only zeros are too many',
+      title: 'a wrapped value that is not exactly as long as n is 400, also if only zeros are too many',
       run: async (probe) => {
         const key = await publicKeyOf(probe)
         const wrapped = encrypt(key, hash, probe.dataKey(32))
@@ -119,8 +119,7 @@ function casesOf(alg: RsaAlgorithm): readonly Case[] {
     {
       ...common,
       id: `${group}.decoding`,
-      title:
-        'a value that does not decode is 400 BadRequest: hash, MGF1 hash, label, first byte, separator, range, padding',
+      title: 'a value that does not decode is 400: hash, MGF1 hash, label, first byte, separator, range, padding',
       run: async (probe) => {
         const values = undecodable(await publicKeyOf(probe), alg, probe.dataKey(32))
         for (const [what, value] of Object.entries(values)) {
@@ -147,7 +146,7 @@ function casesOf(alg: RsaAlgorithm): readonly Case[] {
     {
       ...common,
       id: `${group}.integrity`,
-      title: 'a wrapped value with one bit changed, anywhere, is 400 BadRequest',
+      title: 'a wrapped value with one bit changed, anywhere, is 400',
       run: async (probe) => {
         const key = await publicKeyOf(probe)
         const wrapped = encrypt(key, hash, probe.dataKey(32))

@@ -3,7 +3,7 @@ import { exchangeRaw } from '../client.ts'
 import { loadSamples, playManagedHsm } from '../load.ts'
 import { BUDGET_MS, statisticsOf } from '../measurements.ts'
 import { base64url, notApplicable, type Probe } from '../probe.ts'
-import { sessionOf } from '../sessions.ts'
+import { connectAgain, sessionOf } from '../sessions.ts'
 
 const clause = 'Who calls, how (250 ms)'
 const CONNECTIONS = 20
@@ -23,7 +23,7 @@ function judge(probe: Probe, sent: string, samples: readonly number[], percentil
 /** One `info` call on a connection of its own, timed from before it is opened. */
 async function timedCall(probe: Probe, name: string, session?: Buffer): Promise<boolean> {
   const start = performance.now()
-  const socket = await probe.connect(session ? { session } : {})
+  const socket = await (session ? connectAgain(probe, session) : probe.connect())
   const resumed = socket.isSessionReused()
   const answer = await exchangeRaw(socket, probe.infoRequest())
   if (answer?.status === 200 && resumed === (session !== undefined)) {

@@ -68,7 +68,7 @@ export const tlsCases: readonly Case[] = [
   {
     id: 'tls.alpn',
     clause,
-    severity: 'must',
+    severity: 'should',
     title: 'HTTP/1.1 is spoken with a client that offers it, also beside HTTP/2',
     run: async (probe) => {
       for (const ALPNProtocols of [['http/1.1'], ['h2', 'http/1.1']]) {
