@@ -1,4 +1,5 @@
 import type { KeyDescription, WrapAlgorithm } from './algorithms.ts'
+import type { KeyInspection } from './inspection.ts'
 import type { KeyValidity } from './key-validity.ts'
 
 /** Where a key lives in its backend. It comes from configuration, never unchecked from a request. */
@@ -25,6 +26,9 @@ export interface CallContext {
 export interface KeyAdapter {
   /** What `/info` says of the backend unless the operator says otherwise. */
   readonly product: { readonly vendor: string; readonly name: string }
+
+  /** Absent where there is nothing to tell an operator beyond what the calls tell. */
+  readonly inspection?: KeyInspection
 
   /**
    * Public attributes of the key, never the key itself.
