@@ -16,6 +16,12 @@ export const checkCommand = () =>
       list,
       [],
     )
+    .option(
+      '--only <id>',
+      'only this check, or this group of checks (the word before the dot); may be repeated',
+      list,
+      [],
+    )
     .addOption(new Option('--format <format>', 'of the report').choices(['text', 'json']).default('text'))
     .addHelpText('after', '\nExit status: 0 no problem (warnings are none), 1 problems, 2 could not be run.')
     // Commander itself would exit with 1, which says that there are problems.

@@ -138,10 +138,13 @@ async function answers(adapter: KeyAdapter, question: BackendQuestion, findings:
   return reachable === undefined
 } // prettier-ignore
 
+/** Told by backend.sessions. */
+const sessionFields: readonly string[] = ['sessions', 'openSessions', 'maxSessions']
+
 const inWords = (fields: Facts = {}): string[] =>
-  Object.entries(fields).map(
-    ([name, value]) => `${name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)} ${value}`,
-  )
+  Object.entries(fields)
+    .filter(([name]) => !sessionFields.includes(name))
+    .map(([name, value]) => `${name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)} ${value}`)
 
 const asAdapterError = (error: unknown): AdapterError => {
   if (error instanceof AdapterError) return error
@@ -246,7 +249,8 @@ async function checkKeys(
   findings: Findings,
 ): Promise<void> {
   const { name, settings, deadlineMs, written } = question
-  const all = await listKeys(settings)
+  const needed = question.pools.some(({ keys }) => keys === 'all' || Object.keys(keys).length > 0)
+  const all = needed ? await listKeys(settings) : undefined
   const wanted = wantedKeys(question, all, findings)
   const usable: UsableKey[] = []
   for (const key of wanted) {

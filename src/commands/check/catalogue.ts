@@ -53,6 +53,10 @@ export type CheckId = keyof typeof checks
 /** In the order in which they are looked at. */
 export const checkIds = Object.keys(checks) as readonly CheckId[]
 
+/** Whether `only` names the check, or the group before its dot; everything is wanted where it names nothing. */
+export const isWanted = (id: CheckId, only: readonly string[]): boolean =>
+  only.length === 0 || only.some((name) => id === name || id.startsWith(`${name}.`))
+
 /** What the ids have in common before the dot, as headings. */
 export const sectionOf = (id: CheckId): string => {
   const [group = ''] = id.split('.')

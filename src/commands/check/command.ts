@@ -3,6 +3,7 @@ import { access, constants, readFile, stat } from 'node:fs/promises'
 import { systemCode } from '../../../adapters/contract/index.ts'
 import { parsePemCertificates } from '../../config/fields.ts'
 import { styleFor } from '../style.ts'
+import { checkIds, isWanted } from './catalogue.ts'
 import { CouldNotRun } from './could-not-run.ts'
 import { jsonReport } from './reporters/json.ts'
 import { TextReporter } from './reporters/text.ts'
@@ -13,6 +14,7 @@ export interface CheckOptions {
   readonly fqdn?: string
   readonly serverCa?: string
   readonly azureCertificate: readonly string[]
+  readonly only: readonly string[]
   readonly format: 'text' | 'json'
 }
 
@@ -39,14 +41,19 @@ export async function check(options: CheckOptions): Promise<number> {
   }
 }
 
-async function readOptions({ config, fqdn, serverCa, azureCertificate }: CheckOptions): Promise<Question> {
+async function readOptions({ config, fqdn, serverCa, azureCertificate, only }: CheckOptions): Promise<Question> {
   await assertReadable(config)
+  for (const name of only) {
+    if (checkIds.some((id) => isWanted(id, [name]))) continue
+    throw new CouldNotRun(`--only ${name}: there is no such check; there are ${checkIds.join(', ')}`)
+  }
   if (fqdn !== undefined && !isHostName(fqdn)) {
     throw new CouldNotRun('--fqdn must be a host name such as ekm.example.com, without port and path')
   }
   return {
     config,
     azureCertificates: azureCertificate,
+    only,
     ...(fqdn !== undefined && { fqdn }),
     ...(serverCa !== undefined && { serverCa: await readRoots(serverCa) }),
   }

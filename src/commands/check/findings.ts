@@ -1,5 +1,5 @@
 import type { Facts } from '../../../adapters/contract/index.ts'
-import type { CheckId } from './catalogue.ts'
+import { checkIds, isWanted, type CheckId } from './catalogue.ts'
 
 export const statuses = ['ok', 'warning', 'problem', 'not checked'] as const
 export type Status = (typeof statuses)[number]
@@ -24,11 +24,24 @@ export type More = Pick<Finding, 'subject' | 'advice' | 'command' | 'fields'>
 
 /** What has been found so far. */
 export class Findings {
+  /** Also what is not reported, because other checks rest on it. */
   readonly all: Finding[] = []
+  readonly #only: readonly string[]
   readonly #onFinding: (finding: Finding) => void
 
-  constructor(onFinding: (finding: Finding) => void = () => undefined) {
+  /** @param only ids, or the groups before their dots, that are reported; all where it is empty */
+  constructor(only: readonly string[] = [], onFinding: (finding: Finding) => void = () => undefined) {
+    this.#only = only
     this.#onFinding = onFinding
+  }
+
+  get reported(): Finding[] {
+    return this.all.filter(({ id }) => isWanted(id, this.#only))
+  }
+
+  /** Whether anything of these groups is reported. */
+  wants(...groups: readonly string[]): boolean {
+    return checkIds.some((id) => groups.some((group) => id.startsWith(`${group}.`)) && isWanted(id, this.#only))
   }
 
   ok(id: CheckId, found: string, more: More = {}): void {
@@ -58,13 +71,7 @@ export class Findings {
       ...(command !== undefined && { command: printable(command) }),
     }
     this.all.push(clean)
-    this.#onFinding(clean)
-  }
-
-  /** The worst that was found by checks whose id begins so. */
-  worst(prefix: string): Status {
-    const found = this.all.filter(({ id }) => id.startsWith(prefix)).map(({ status }) => status)
-    return (['problem', 'warning', 'not checked'] as const).find((status) => found.includes(status)) ?? 'ok'
+    if (isWanted(clean.id, this.#only)) this.#onFinding(clean)
   }
 }
 

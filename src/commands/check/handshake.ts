@@ -4,6 +4,7 @@ import { systemCode } from '../../../adapters/contract/index.ts'
 import type { Chain } from './server-chain.ts'
 
 const HANDSHAKE_MS = 3000
+const GOODBYE_MS = 500
 
 export interface Place {
   readonly host: string
@@ -25,7 +26,10 @@ export function handshake({ host, port }: Place, options: ConnectionOptions): Pr
     const socket = connect({ host, port, ca: [], rejectUnauthorized: false, ...options })
     const settle = (result: Agreed | { refused: string }) => {
       clearTimeout(timer)
-      socket.destroy()
+      // In good order, so that a server does not take it for a handshake that failed.
+      if ('refused' in result) socket.destroy()
+      else socket.end()
+      setTimeout(() => socket.destroy(), GOODBYE_MS).unref()
       resolve(result)
     }
     const timer = setTimeout(() => settle({ refused: 'ETIMEDOUT' }), HANDSHAKE_MS)

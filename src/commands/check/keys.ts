@@ -109,13 +109,13 @@ function tellUnusable(
     const close = isName(ref) ? (all ?? []).filter((other) => nearMiss(ref, other.name) !== undefined) : []
     const [first] = close
     if (first === undefined) {
-      const advice = `make it, or correct the pool's list; what there is:`
+      const advice = "make it, or correct the pool's list by what there is"
       findings.problem('key.found', `not there: ${error.message}`, { subject, fields, advice, command: list })
     } else {
       findings.problem('key.found', `not there: ${error.message}`, {
         subject,
         fields,
-        advice: `mean ${first.name}: write ${name}: { ref: ${first.name} } in the pool's keys, or use that name in Azure`,
+        advice: `is ${first.name} meant? write ${name}: { ref: ${first.name} } in the pool's keys, or that name in Azure`,
         command: list,
       })
       for (const { name: other } of close) {

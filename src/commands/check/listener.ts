@@ -6,8 +6,8 @@ import type { Config } from '../../config/schema.ts'
 import type { Findings } from './findings.ts'
 import { handshake, type Agreed, type Place } from './handshake.ts'
 import { withOwnListener } from './own-listener.ts'
-import type { Chain } from './server-chain.ts'
-import { dayOf, nameOf } from './x509.ts'
+import { climb, type Chain } from './server-chain.ts'
+import { dayOf, isSelfIssued, nameOf } from './x509.ts'
 
 const AZURE_PORT = 443
 const REQUEST_MS = 3000
@@ -187,7 +187,10 @@ async function checkSuites(place: Place, findings: Findings, who: string): Promi
 }
 
 function checkSent({ chain: sent }: Agreed, chain: Chain | undefined, findings: Findings): void {
-  const missing = chain?.find(({ fingerprint256 }) => sent.every((other) => other.fingerprint256 !== fingerprint256))
+  // A root need not be sent, and Node.js does not show one that is out of order.
+  const needed =
+    chain === undefined ? [] : climb(chain[0], chain.slice(1)).filter((one) => one === chain[0] || !isSelfIssued(one))
+  const missing = needed.find(({ fingerprint256 }) => sent.every((other) => other.fingerprint256 !== fingerprint256))
   if (missing === undefined) findings.ok('tls.chain', inWords(sent))
   else {
     findings.problem('tls.chain', `${nameOf(missing)} is in the file and is not sent; sent is ${inWords(sent)}`, {

@@ -23,6 +23,8 @@ export interface Question {
   readonly serverCa?: readonly X509Certificate[]
   /** Each a file, or `POOL=FILE`. */
   readonly azureCertificates: readonly string[]
+  /** Ids of checks, or the groups before their dots; everything where it is empty. */
+  readonly only: readonly string[]
 }
 
 export interface Report {
@@ -44,7 +46,7 @@ export async function runCheck(
 ): Promise<Report> {
   const startedAt = new Date()
   const began = performance.now()
-  const findings = new Findings(onFinding)
+  const findings = new Findings(question.only, onFinding)
   const written = WrittenSettings.read(question.config, environment)
   const fresh = await readAllFresh(question, written)
   const config = checkConfiguration(question.config, environment, findings)
@@ -65,16 +67,17 @@ export async function runCheck(
     } else {
       checkClients(config, findings)
       checkDrift(config, fresh, findings)
-      await checkListener(config, chain, findings)
+      if (findings.wants('listener', 'tls')) await checkListener(config, chain, findings)
     }
-    await checkClock(datedCertificates(chain, config), files, findings)
-    await checkBackends(question, environment, config, written, findings)
+    if (findings.wants('clock')) await checkClock(datedCertificates(chain, config), files, findings)
+    if (findings.wants('backend', 'key')) await checkBackends(question, environment, config, written, findings)
   }
+  const { reported } = findings
   const counts = Object.fromEntries(
-    statuses.map((status) => [status, findings.all.filter((finding) => finding.status === status).length]),
+    statuses.map((status) => [status, reported.filter((finding) => finding.status === status).length]),
   ) as Record<Status, number>
   const seconds = (performance.now() - began) / 1000
-  return { config: question.config, startedAt, seconds, findings: findings.all, counts }
+  return { config: question.config, startedAt, seconds, findings: reported, counts }
 }
 
 const NOT_VALID = 'the configuration is not valid: see configuration.valid'
