@@ -37,12 +37,12 @@ const LIST_MS = 10_000
 const CLOSE_MS = 5000
 
 /** One backend, from the first connection to the last key. */
-export async function checkBackend(question: BackendQuestion, findings: Findings): Promise<void> {
+export async function checkBackend(question: BackendQuestion, findings: Findings, opener = openBackend): Promise<void> {
   const { name, settings, written } = question
   checkKind(name, settings, findings)
   if (settings.kind === 'kmip') checkCertificates(name, settings, written, findings)
   const exposed = new Set<string>()
-  const adapter = await open(question, findings, (event, fields) => {
+  const adapter = await open(question, findings, opener, (event, fields) => {
     // Of what an adapter reports, this alone is told by nothing else.
     if (event === 'hsm_key_exposed') exposed.add(String(fields['key']))
   })
@@ -80,10 +80,11 @@ function checkKind(subject: string, settings: BackendConfig, findings: Findings)
 async function open(
   { name, settings, written }: BackendQuestion,
   findings: Findings,
+  opener: typeof openBackend,
   report: (event: string, fields: Facts) => void,
 ): Promise<KeyAdapter | undefined> {
   try {
-    const opening = openBackend(settings, (_level, event, fields) => report(event, fields))
+    const opening = opener(settings, (_level, event, fields) => report(event, fields))
     return await within(OPEN_MS, opening, (late) => void late.close())
   } catch (error) {
     if (!(error instanceof OperatorError || error instanceof TooSlow)) throw error
@@ -258,6 +259,7 @@ async function checkKeys(
     const found = await checkKey(key, asked, findings)
     if (found !== undefined) usable.push(found)
   }
+  if (!findings.wants('backend.latency')) return
   const measured = new Set<string>()
   for (const { subject, ref, algorithms } of usable) {
     for (const algorithm of algorithms) {

@@ -39,9 +39,9 @@ export class Findings {
     return this.all.filter(({ id }) => isWanted(id, this.#only))
   }
 
-  /** Whether anything of these groups is reported. */
-  wants(...groups: readonly string[]): boolean {
-    return checkIds.some((id) => groups.some((group) => id.startsWith(`${group}.`)) && isWanted(id, this.#only))
+  /** Whether any of these checks, or of these groups of checks, is reported. */
+  wants(...names: readonly string[]): boolean {
+    return checkIds.some((id) => isWanted(id, names) && isWanted(id, this.#only))
   }
 
   ok(id: CheckId, found: string, more: More = {}): void {

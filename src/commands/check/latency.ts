@@ -84,10 +84,17 @@ function tell({ backend, key, algorithm, deadlineMs }: LatencyQuestion, measured
   if (measured.failures.length > 0) {
     const found = `${algorithm} with ${key}: ${measured.failures.length} calls of a burst failed (${measured.failures.join(', ')})`
     findings.problem('backend.latency', found, { ...more, advice: 'look at the backend, and check again' })
-  } else if (slowest > deadlineMs) findings.problem('backend.latency', words, { ...more, advice: nearer })
-  else if (slowest > deadlineMs / 2) {
-    findings.warning('backend.latency', words, { ...more, advice: `more than half of the deadline: ${nearer}` })
-  } else findings.ok('backend.latency', words, more)
+    return
+  }
+  const status = latencyStatus(slowest, deadlineMs)
+  const advice = { ok: undefined, warning: `more than half of the deadline: ${nearer}`, problem: nearer }[status]
+  findings.add({ id: 'backend.latency', status, found: words, ...more, ...(advice !== undefined && { advice }) })
+}
+
+/** What is over the deadline is answered with 408. What takes half of it leaves nothing for a busy moment. */
+export function latencyStatus(slowestMs: number, deadlineMs: number): 'ok' | 'warning' | 'problem' {
+  if (slowestMs > deadlineMs) return 'problem'
+  return slowestMs > deadlineMs / 2 ? 'warning' : 'ok'
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100

@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import type { openBackend } from '../../backends.ts'
 import { ConfigInvalid, loadBackends, type Environment } from '../../config/load.ts'
 import type { Config } from '../../config/schema.ts'
 import { checkBackend, pemCertificates } from './backends.ts'
@@ -38,11 +39,14 @@ export interface Report {
 /**
  * Looks at everything that a gateway with this configuration needs, and changes none of it. Every step has a time limit of
  * its own. Rejects with CouldNotRun where the question cannot be answered.
+ *
+ * @param open how a backend is opened; tests put faults in between
  */
 export async function runCheck(
   question: Question,
   environment: Environment,
   onFinding?: (finding: Finding) => void,
+  open?: typeof openBackend,
 ): Promise<Report> {
   const startedAt = new Date()
   const began = performance.now()
@@ -70,7 +74,7 @@ export async function runCheck(
       if (findings.wants('listener', 'tls')) await checkListener(config, chain, findings)
     }
     if (findings.wants('clock')) await checkClock(datedCertificates(chain, config), files, findings)
-    if (findings.wants('backend', 'key')) await checkBackends(question, environment, config, written, findings)
+    if (findings.wants('backend', 'key')) await checkBackends(question, environment, config, written, findings, open)
   }
   const { reported } = findings
   const counts = Object.fromEntries(
@@ -141,6 +145,7 @@ async function checkBackends(
   config: Config | undefined,
   written: WrittenSettings,
   findings: Findings,
+  open?: typeof openBackend,
 ): Promise<void> {
   const backends = config?.backends ?? backendsAlone(question.config, environment)
   if (backends === undefined) {
@@ -150,7 +155,7 @@ async function checkBackends(
   for (const [name, settings] of Object.entries(backends)) {
     const pools = (config?.pools ?? []).filter(({ backend }) => backend === name)
     const deadlineMs = config?.limits.deadlineMs ?? DEFAULT_DEADLINE_MS
-    await checkBackend({ name, settings, pools, deadlineMs, written }, findings)
+    await checkBackend({ name, settings, pools, deadlineMs, written }, findings, open)
   }
 }
 

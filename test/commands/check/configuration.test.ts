@@ -44,14 +44,14 @@ describe('a configuration that is not valid', () => {
 
 describe('who can get at the files', () => {
   it.each([
-    ['passphrase', 0o644, 'secrets.permissions', /backends\.store\.passphrase\.file is a secret .*mode 0644/, /^chmod 600 .*passphrase$/],
-    ['server.key', 0o640, 'secrets.permissions', /listen\.tls\.key is a secret .*mode 0640/, /^chmod 600 .*server\.key$/],
-    ['client-root.pem', 0o666, 'configuration.writable', /can change pools\.0\.clients\.0\.caCertificates\.0/, /^chmod go-w /],
-  ] as const)('%s with mode %o', async (name, mode, id, found, command) => {
+    ['passphrase', 0o644, 'secrets.permissions', 'warning', /backends\.store\.passphrase\.file is a secret .*mode 0644/, /^chmod 600 .*passphrase$/],
+    ['server.key', 0o640, 'secrets.permissions', 'warning', /listen\.tls\.key is a secret .*mode 0640/, /^chmod 600 .*server\.key$/],
+    ['client-root.pem', 0o666, 'configuration.writable', 'warning', /can change pools\.0\.clients\.0\.caCertificates\.0/, /^chmod go-w /],
+  ] as const)('%s with mode %o', async (name, mode, id, status, found, command) => {
     await chmod(site.workspace.path(name), mode)
     const checked = await site.check()
     await chmod(site.workspace.path(name), 0o600)
-    expectLine(checked, id, 'warning', { found, command, subject: site.workspace.path(name) })
+    expectLine(checked, id, status, { found, command, subject: site.workspace.path(name) })
     expect(checked.ids('problem')).toEqual([])
     expect((await site.check()).all(id).map(({ status }) => status)).toEqual(['ok'])
   }) // prettier-ignore

@@ -105,12 +105,15 @@ export async function makeSite(
   }
 }
 
-export async function checkFile(config: string, question: Partial<Question> = {}): Promise<Checked> {
+export async function checkFile(
+  config: string,
+  question: Partial<Question> = {},
+  open?: Parameters<typeof runCheck>[3],
+): Promise<Checked> {
   const reporter = new TextReporter(styleFor({}, {}))
   let text = ''
-  const report = await runCheck({ config, azureCertificates: [], only: [], ...question }, {}, (finding) => {
-    text += reporter.lines(finding)
-  })
+  const onFinding = (finding: Finding) => void (text += reporter.lines(finding))
+  const report = await runCheck({ config, azureCertificates: [], only: [], ...question }, {}, onFinding, open)
   text += reporter.summary(report)
   const all = (id: CheckId, status?: Status) =>
     report.findings.filter((finding) => finding.id === id && (status === undefined || finding.status === status))
