@@ -50,7 +50,7 @@ export const checks = {
 
 export type CheckId = keyof typeof checks
 
-/** In the order in which they are looked at. */
+/** In the order in which the documentation lists them. */
 export const checkIds = Object.keys(checks) as readonly CheckId[]
 
 /** Whether `only` names the check, or the group before its dot; everything is wanted where it names nothing. */

@@ -119,7 +119,10 @@ function tellUnusable(
         command: list,
       })
       for (const { name: other } of close) {
-        findings.warning('key.near-miss', `the backend has ${other}, which ${nearMiss(ref, other) ?? ''}`, { subject })
+        findings.warning('key.near-miss', `the backend has ${other}, which ${nearMiss(ref, other) ?? ''}`, {
+          subject,
+          advice: 'see key.found',
+        })
       }
     }
     return
