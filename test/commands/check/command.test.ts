@@ -20,7 +20,8 @@ beforeAll(async () => {
   const keys = [aesKey('aes-1', kek), { name: 'rsa-1', jwk: rsa as PrivateJwk }]
   site = await makeSite([], keys, { 'aes-1': {}, 'rsa-1': {} })
   port = await freePort()
-  config = await site.write({ listen: { port } })
+  // Nothing is said of how fast a machine is that has other things to do as well.
+  config = await site.write({ listen: { port }, limits: { deadlineMs: 10_000 } })
   await site.workspace.write('root.pem', site.pki.serverRoot.certificate)
   const caCertificates = [new X509Certificate(site.pki.clientRoot.certificate).raw.toString('base64')]
   await site.workspace.write('azure.json', JSON.stringify({ caCertificates, subjectCommonName: CLIENT_CN }))
@@ -54,7 +55,7 @@ describe('a gateway that is well', () => {
     expect(printed).toMatchObject({ format: 1, passed: true, counts: { problem: 0 } })
     const said = (status: string) => printed.findings.filter((finding) => finding['status'] === status)
     // Whether the clock is synchronised is known to systemd alone.
-    const known = ({ id }: Printed['findings'][number]) => id !== 'clock.synchronised' && id !== 'backend.latency'
+    const known = ({ id }: Printed['findings'][number]) => id !== 'clock.synchronised'
     expect(said('warning').filter(known).map(({ id }) => id)).toEqual(['backend.kind'])
     expect(said('not checked').filter(known)).toEqual([])
     expect(printed.findings[0]).toMatchObject({ id: 'configuration.valid', checked: expect.any(String) as string })
