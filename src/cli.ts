@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
+import { checkCommand } from './commands/check.ts'
 import { configCommand } from './commands/config.ts'
 import { conformanceCommand } from './commands/conformance.ts'
 import { keysCommand } from './commands/keys.ts'
@@ -13,6 +14,7 @@ const program = new Command('ekm-gateway')
   .version(version)
   .showHelpAfterError('(ekm-gateway --help shows what there is)')
   .addCommand(serveCommand())
+  .addCommand(checkCommand())
   .addCommand(keysCommand())
   .addCommand(configCommand())
   .addCommand(quickstartCommand())

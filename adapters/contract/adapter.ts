@@ -1,4 +1,5 @@
 import type { KeyDescription, WrapAlgorithm } from './algorithms.ts'
+import type { KeyInspection } from './inspection.ts'
 import type { KeyValidity } from './key-validity.ts'
 
 /** Where a key lives in its backend. It comes from configuration, never unchecked from a request. */
@@ -34,6 +35,9 @@ export interface KeyAdapter {
 
   /** Sessions or connections to the backend that are open now; absent where there is no such thing. */
   readonly connections?: number
+
+  /** Absent where there is nothing to tell an operator beyond what the calls tell. */
+  readonly inspection?: KeyInspection
 
   /**
    * Public attributes of the key, never the key itself.

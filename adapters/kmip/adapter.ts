@@ -1,4 +1,5 @@
 import {
+  abortable,
   AdapterError,
   algorithmRow,
   lengthFits,
@@ -7,8 +8,11 @@ import {
   type CallContext,
   type KeyAdapter,
   type KeyDescription,
+  type KeyInspection,
   type KeyRef,
   type Report,
+  type ServerFacts,
+  type WayFound,
   type WrapAlgorithm,
 } from '../contract/index.ts'
 import { invalidCiphertext, meaningOf, refusalError, ResultWrong, type Use } from './errors.ts'
@@ -17,24 +21,34 @@ import { assertUsable } from './keys/key-state.ts'
 import type { KmipKey } from './keys/kmip-key.ts'
 import { WayRing } from './keys/way-ring.ts'
 import type { Way } from './keys/way.ts'
-import { checkOptions, type KmipOptions } from './options.ts'
+import { checkOptions, connectionsOf, type KmipOptions } from './options.ts'
 import { discoverVersions } from './protocol/discovery.ts'
 import { usageMask } from './protocol/numbers.ts'
 import { KmipRefusal } from './protocol/operation.ts'
 import { kmipVersions } from './protocol/version.ts'
 import { KmipCluster } from './transport/cluster.ts'
-import { ServerUnreachable } from './transport/server.ts'
+import { ServerUnreachable, type Negotiated } from './transport/server.ts'
 
 /** Serves keys that live in a KMIP key manager. */
 export class KmipAdapter implements KeyAdapter {
   readonly product: { readonly vendor: string; readonly name: string }
+  readonly inspection: KeyInspection = {
+    facts: async (context) => {
+      this.#assertOpen(context)
+      const servers = await abortable(this.#cluster.survey(), context.signal)
+      return { fields: { connections: this.#connections }, servers: servers.map(serverFacts) }
+    },
+    ways: (ref, context) => this.#explainWays(ref, context),
+  }
   readonly #cluster: KmipCluster
   readonly #keys: KeyRing
   readonly #ways: WayRing
+  readonly #connections: number
 
   private constructor(cluster: KmipCluster, options: KmipOptions, report: Report, vendor: string) {
     this.product = { vendor, name: 'KMIP key manager' }
     this.#cluster = cluster
+    this.#connections = connectionsOf(options)
     this.#keys = new KeyRing(cluster)
     this.#ways = new WayRing(cluster, options.keyAccess === 'export', report)
   }
@@ -119,6 +133,16 @@ export class KmipAdapter implements KeyAdapter {
     this.#cluster.close()
   }
 
+  async #explainWays(ref: KeyRef, context: CallContext): Promise<WayFound[]> {
+    const key = await this.#find(ref, 'describe', context)
+    const algorithms = wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === key.description.kty)
+    try {
+      return await Promise.all(algorithms.map((algorithm) => this.#ways.explain(key, algorithm, context.signal)))
+    } catch (error) {
+      throw error instanceof KmipRefusal ? refusalError(error, 'OPERATION_FORBIDDEN') : error
+    }
+  }
+
   #assertOpen(context: CallContext): void {
     this.#cluster.assertOpen()
     context.throwIfStopped()
@@ -167,6 +191,13 @@ export class KmipAdapter implements KeyAdapter {
     assertUsable(attributes, use, new Date())
     return refusalError(refusal, 'OPERATION_FORBIDDEN')
   }
+}
+
+function serverFacts([address, said]: readonly [string, Negotiated | Error]): ServerFacts {
+  if (said instanceof ServerUnreachable) return { address, unusable: said.code, fields: {} }
+  if (said instanceof Error) return { address, unusable: said.message, fields: {} }
+  const { version, vendor, operations } = said
+  return { address, fields: { version, ...(vendor !== undefined && { vendor }), operations: operations.size } }
 }
 
 function assertSuits(description: KeyDescription, algorithm: WrapAlgorithm): KeyDescription {

@@ -5,10 +5,13 @@ import {
   lengthFits,
   wrapAlgorithms,
   type CallContext,
+  type Facts,
   type KeyAdapter,
   type KeyDescription,
+  type KeyInspection,
   type KeyRef,
   type Report,
+  type WayFound,
   type WrapAlgorithm,
 } from '../contract/index.ts'
 import { oaepWrap } from '../key-wrap/index.ts'
@@ -21,7 +24,7 @@ import { openPool } from './open-pool.ts'
 import { sessionCount, type Pkcs11Options } from './options.ts'
 import type { HostPool } from './supervisor/host-pool.ts'
 import { TokenError } from './token-error.ts'
-import type { Direction } from './way.ts'
+import { wayName, type Direction } from './way.ts'
 
 /**
  * Serves the keys of a PKCS#11 token, which never leave it. A key reference is a CKA_LABEL, `id:` and a CKA_ID in
@@ -32,14 +35,23 @@ import type { Direction } from './way.ts'
  */
 export class Pkcs11Adapter implements KeyAdapter {
   readonly product: KeyAdapter['product']
+  readonly inspection: KeyInspection = {
+    facts: async (context) => {
+      this.#assertOpen(context)
+      return { fields: this.#facts() }
+    },
+    ways: async (ref, context) => (await this.qualify(ref, context)).map(wayFound),
+  }
   readonly #pool: HostPool
   readonly #keys: KeyRing
+  readonly #sessions: number
   #closed = false
 
-  private constructor(pool: HostPool, options: Pkcs11Options, report: Report) {
+  private constructor(pool: HostPool, sessions: number, options: Pkcs11Options, report: Report) {
     const { manufacturer, model, firmware } = pool.token
     this.product = { vendor: manufacturer, name: `${model} ${firmware}` }
     this.#pool = pool
+    this.#sessions = sessions
     this.#keys = new KeyRing(pool, options, report)
   }
 
@@ -50,7 +62,7 @@ export class Pkcs11Adapter implements KeyAdapter {
     const { label, serial, library } = pool.token
     report('info', 'hsm_open', { token: label, serial, library, sessions })
     pool.grow(sessions)
-    return new Pkcs11Adapter(pool, options, report)
+    return new Pkcs11Adapter(pool, sessions, options, report)
   }
 
   get connections(): number {
@@ -136,6 +148,23 @@ export class Pkcs11Adapter implements KeyAdapter {
     return this.#pool.pids
   }
 
+  #facts(): Facts {
+    const { label, serial, manufacturer, model, firmware, slot, library, maxSessions, mechanisms } = this.#pool.token
+    return {
+      token: label,
+      serial,
+      manufacturer,
+      model,
+      firmware,
+      slot: String(slot),
+      library,
+      mechanisms: mechanisms.length,
+      sessions: this.#sessions,
+      openSessions: this.#pool.pids.length,
+      ...(maxSessions !== undefined && { maxSessions }),
+    }
+  }
+
   #assertOpen(context: CallContext): void {
     if (this.#closed) throw new AdapterError('CLOSED', 'the adapter is closed')
     context.throwIfStopped()
@@ -169,6 +198,12 @@ export class Pkcs11Adapter implements KeyAdapter {
     }
   }
 }
+
+const wayFound = ({ algorithm, way, rejected }: Qualification): WayFound => ({
+  algorithm,
+  ...(way && { way: wayName(way) }),
+  rejected: rejected.map(({ way: other, reason }) => ({ way: wayName(other), reason })),
+})
 
 const staleness: ReadonlySet<string> = new Set(['KEY_NOT_FOUND', 'KEY_UNSUPPORTED', 'OPERATION_FORBIDDEN'])
 

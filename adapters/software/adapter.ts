@@ -1,8 +1,11 @@
 import {
   AdapterError,
+  algorithmRow,
+  wrapAlgorithms,
   type CallContext,
   type KeyAdapter,
   type KeyDescription,
+  type KeyInspection,
   type KeyRef,
   type Report,
   type WrapAlgorithm,
@@ -22,6 +25,18 @@ interface Loaded {
 /** Serves the keys of a {@link KeyStore} from memory. For development and trials: the keys are in this process. */
 export class SoftwareAdapter implements KeyAdapter {
   readonly product = { vendor: 'ekm-gateway', name: 'software key store' }
+  readonly inspection: KeyInspection = {
+    facts: async (context) => {
+      this.#assertOpen(context)
+      return { fields: { directory: this.#store.directory, keys: this.#keys.size } }
+    },
+    ways: async (ref, context) => {
+      const { kty } = this.#usable(ref, context).description
+      return wrapAlgorithms
+        .filter((algorithm) => algorithmRow(algorithm).kty === kty)
+        .map((algorithm) => ({ algorithm, way: "OpenSSL in the gateway's process", rejected: [] }))
+    },
+  }
   readonly #store: KeyStore
   readonly #report: Report
   readonly #keys = new Map<string, Loaded>()

@@ -25,7 +25,7 @@ const azureOutput = v.object({
   caCertificates: v.pipe(v.array(v.string()), v.minLength(1)),
 })
 
-const isSelfIssued = (certificate: X509Certificate) =>
+export const isSelfIssued = (certificate: X509Certificate) =>
   certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey)
 
 const azureOutputFile = (references: References) =>
@@ -78,7 +78,8 @@ export const clientEntry = (references: References) =>
     }),
   )
 
-function parseAzureOutput(bytes: Uint8Array): { commonNames: string[]; given: X509Certificate[] } | undefined {
+/** The names and CAs of `az keyvault ekm-connection certificate show`; `undefined` for anything else. */
+export function parseAzureOutput(bytes: Uint8Array): { commonNames: string[]; given: X509Certificate[] } | undefined {
   try {
     const { subjectCommonName, caCertificates } = v.parse(azureOutput, JSON.parse(new TextDecoder().decode(bytes)))
     const given = caCertificates.map((text) =>

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { catalogue } from '../../src/commands/conformance/catalogue.ts'
 import { ProgressLine } from '../../src/commands/conformance/progress.ts'
-import { styleFor } from '../../src/commands/conformance/style.ts'
+import { styleFor } from '../../src/commands/style.ts'
 import { makeLaboratory, type Laboratory } from '../conformance/laboratory.ts'
 import { badRequest, right, type Behaviour } from '../conformance/wrong-proxies/behaviour.ts'
 import { SimpleProxy } from '../conformance/wrong-proxies/proxy.ts'

@@ -109,6 +109,38 @@ export function describeAdapter(harness: AdapterHarness): void {
       expect(adapter.product.name).not.toBe('')
     })
 
+    describe('inspection', () => {
+      const inspection = () => {
+        if (adapter.inspection === undefined) throw new Error('this backend tells an operator nothing')
+        return adapter.inspection
+      }
+
+      it('tells facts as scalars', async () => {
+        const { fields, servers = [] } = await inspection().facts(callContext())
+        const values = [fields, ...servers.map((server) => server.fields)].flatMap((facts) => Object.values(facts))
+        expect(values.map((value) => typeof value).filter((type) => !/string|number|boolean/.test(type))).toEqual([])
+        expect(values.length).toBeGreaterThan(0)
+        expect(servers.filter(({ unusable }) => unusable !== undefined)).toEqual([])
+      })
+
+      it.each(['aes', 'rsa-2048'])('tells for each algorithm of the key %s how it is done', async (name) => {
+        const { kty } = await adapter.describe(ref(name), callContext())
+        const ways = await inspection().ways(ref(name), callContext())
+        const algorithms = wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === kty)
+        expect(ways.map(({ algorithm, way }) => [algorithm, way !== undefined])).toEqual(
+          algorithms.map((algorithm) => [algorithm, supported(algorithm)]),
+        )
+        for (const { way, rejected } of ways) {
+          if (way === undefined) expect(rejected.length).toBeGreaterThan(0)
+          for (const other of rejected) expect([other.way, other.reason]).not.toContain('')
+        }
+      })
+
+      it('knows nothing of a key that is not there', async () => {
+        expect((await rejection(inspection().ways(ref('nobody'), callContext()))).code).toBe('KEY_NOT_FOUND')
+      })
+    })
+
     describe('describe', () => {
       it('says oct and 256 of an AES key, and nothing else', async () => {
         expect(await adapter.describe(ref('aes'), callContext())).toStrictEqual({ kty: 'oct', bits: 256 })

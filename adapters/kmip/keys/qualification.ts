@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { AdapterError, algorithmRow, type Report, type WrapAlgorithm } from '../../contract/index.ts'
+import { AdapterError, algorithmRow, type RejectedWay, type Report, type WrapAlgorithm } from '../../contract/index.ts'
 import { unwrapAll, wrapAll } from '../../key-wrap/index.ts'
 import { meaningOf, ResultWrong } from '../errors.ts'
 import { usageMask } from '../protocol/numbers.ts'
@@ -16,10 +16,16 @@ import type { Way } from './way.ts'
 export interface QualificationContext {
   readonly cluster: KmipCluster
   /** {@link findBlockCipher} of the key, once for both algorithms. */
-  readonly blockCipher: () => Promise<ServerBlockCipher | undefined>
+  readonly blockCipher: () => Promise<Found<ServerBlockCipher>>
   readonly exportAllowed: boolean
   readonly report: Report
   readonly signal: AbortSignal
+}
+
+/** What was found, if anything was, and what was tried before it. */
+export interface Found<T> {
+  readonly found: T | undefined
+  readonly rejected: readonly RejectedWay[]
 }
 
 /** Lengths in bytes that each way is checked with: around every border of the algorithm, and the usual data keys. */
@@ -28,58 +34,82 @@ const checkedLengths = { A256KW: [16, 24, 32, 40, 64], A256KWP: [1, 7, 8, 9, 16,
 /** For blocks that were checked themselves: what is left to check is how they are put together. */
 const composedLengths = { A256KW: [16, 24], A256KWP: [1, 9, 16] } as const
 
-const unsupported = (algorithm: WrapAlgorithm) =>
-  new AdapterError('ALGORITHM_UNSUPPORTED', `the key manager has no way to do ${algorithm} that gives the right result`)
+/** What the ways are called where an operator reads of them. */
+const names = {
+  noPadding: 'AES-ECB blocks without padding',
+  padding: 'AES-ECB blocks with PKCS #5 padding',
+  decryption: 'AES-ECB decryption without padding',
+  keyWrap: "the server's own key wrap mode",
+  composed: 'key wrap composed of AES-ECB blocks',
+  oaep: "the server's own RSA-OAEP",
+  exported: 'the key fetched into the gateway',
+} as const
+
+const WRONG = 'it gives wrong results'
+const notAllowed: RejectedWay = { way: names.exported, reason: 'keyAccess is not export' }
+
+/** The way's name for an operator. */
+export const wayName = (kind: Way['kind'], algorithm: WrapAlgorithm): string => {
+  if (kind !== 'native') return names[kind]
+  return algorithm === 'A256KW' || algorithm === 'A256KWP' ? names.keyWrap : names.oaep
+}
 
 /**
  * The best way to do `algorithm` with `key` on this server: its own mode, else composed of single blocks, else, where the
  * operator allows it, with the exported key. Each has given right results for several lengths before it is returned.
- * Rejects with `ALGORITHM_UNSUPPORTED` if there is none, with KmipRefusal if the key may not be used, and with an
- * AdapterError if the server could not be asked.
+ * Rejects with KmipRefusal if the key may not be used, and with an AdapterError if the server could not be asked.
  */
-export async function qualify(key: KmipKey, algorithm: WrapAlgorithm, context: QualificationContext): Promise<Way> {
+export async function qualify(
+  key: KmipKey,
+  algorithm: WrapAlgorithm,
+  context: QualificationContext,
+): Promise<Found<Way>> {
   const { description } = key
-  const way =
-    algorithm === 'A256KW' || algorithm === 'A256KWP'
-      ? await qualifyKeyWrap(key, algorithm, context)
-      : description.kty === 'RSA'
-        ? await qualifyOaep(key, algorithm, description, context)
-        : undefined
-  if (way === undefined) throw unsupported(algorithm)
-  return way
+  if (algorithm === 'A256KW' || algorithm === 'A256KWP') return qualifyKeyWrap(key, algorithm, context)
+  return description.kty === 'RSA'
+    ? qualifyOaep(key, algorithm, description, context)
+    : { found: undefined, rejected: [] }
 }
 
-/** AES blocks on the server, with the padding that it insists on; `undefined` if it does none. */
+/** AES blocks on the server, with the padding that it insists on, if it does any. */
 export const findBlockCipher = (
   cluster: KmipCluster,
   key: KmipKey,
   signal: AbortSignal,
-): Promise<ServerBlockCipher | undefined> =>
+): Promise<Found<ServerBlockCipher>> =>
   firstThatWorks(
     mayEncrypt(key)
       ? [
-          () => qualifyBlockCipher(cluster, key.id, 'None', signal),
-          () => qualifyBlockCipher(cluster, key.id, 'PKCS5', signal),
+          [names.noPadding, () => qualifyBlockCipher(cluster, key.id, 'None', signal)],
+          [names.padding, () => qualifyBlockCipher(cluster, key.id, 'PKCS5', signal)],
         ]
-      : [() => qualifyDecryption(cluster, key.id, signal)],
+      : [[names.decryption, () => qualifyDecryption(cluster, key.id, signal)]],
   )
 
 async function qualifyKeyWrap(
   key: KmipKey,
   algorithm: 'A256KW' | 'A256KWP',
   context: QualificationContext,
-): Promise<Way | undefined> {
+): Promise<Found<Way>> {
   const { cluster, exportAllowed, signal } = context
-  const cipher = await context.blockCipher()
+  const { found: cipher, rejected: paddings } = await context.blockCipher()
   // Without blocks to compute the right results from, a native mode cannot be told from one that is wrong.
-  if (cipher === undefined) return exportAllowed ? exportedKeyWrap(cluster, key.id, algorithm) : undefined
+  if (cipher === undefined) {
+    return exportAllowed
+      ? { found: exportedKeyWrap(cluster, key.id, algorithm), rejected: paddings }
+      : { found: undefined, rejected: [...paddings, notAllowed] }
+  }
   const composed = composedWay('composed', keyWrapMode[algorithm], cipher)
-  if (!mayEncrypt(key)) return composed
-  const offered = await firstThatWorks([() => isOffered(key.id, algorithm, composed, context)])
-  if (offered === true) {
+  if (!mayEncrypt(key)) return { found: composed, rejected: paddings }
+  const offered = await firstThatWorks([[names.keyWrap, () => isOffered(key.id, algorithm, composed, context)]])
+  let rejected = offered.rejected
+  if (offered.found === true) {
     const answers = await knownAnswers(algorithm, checkedLengths[algorithm], cipher, signal)
-    const native = await firstThatWorks([() => checkedNative(key.id, algorithm, composed, answers, context)])
-    if (native !== undefined) return native
+    const native = await firstThatWorks([
+      [names.keyWrap, () => checkedNative(key.id, algorithm, composed, answers, context)],
+    ])
+    if (native.found !== undefined) return native
+    rejected = native.rejected
   }
   const answers = await knownAnswers(algorithm, composedLengths[algorithm], cipher, signal)
   const opened = await unwrapAll(
@@ -91,7 +121,9 @@ async function qualifyKeyWrap(
     const value = opened[index]
     return value !== undefined && Buffer.compare(value, plaintext) === 0
   })
-  return right ? composed : undefined
+  return right
+    ? { found: composed, rejected: [...rejected, ...paddings] }
+    : { found: undefined, rejected: [...rejected, ...paddings, { way: names.composed, reason: WRONG }] }
 }
 
 /** Whether the server has the mode at all, which is quickly found out; rejects with its refusal if not. */
@@ -159,7 +191,7 @@ async function qualifyOaep(
   algorithm: WrapAlgorithm,
   description: Extract<KmipKey['description'], { kty: 'RSA' }>,
   { cluster, exportAllowed, signal }: QualificationContext,
-): Promise<Way | undefined> {
+): Promise<Found<Way>> {
   const native = nativeOaep(cluster, key.id, algorithm, description, undefined)
   const exported = () => exportedOaep(cluster, key.id, algorithm, description)
   const { max } = algorithmRow(algorithm).plaintext(description.bits)
@@ -175,10 +207,11 @@ async function qualifyOaep(
     }
     return way
   }
-  return firstThatWorks([
-    async () => (await opens(native)) && nativeOaep(cluster, key.id, algorithm, description, answers[0]),
-    () => (exportAllowed ? opens(exported()) : undefined),
+  const { found, rejected } = await firstThatWorks([
+    [names.oaep, async () => (await opens(native)) && nativeOaep(cluster, key.id, algorithm, description, answers[0])],
+    ...(exportAllowed ? [[names.exported, () => opens(exported())] as const] : []),
   ])
+  return { found, rejected: found === undefined && !exportAllowed ? [...rejected, notAllowed] : rejected }
 }
 
 /** A key that is not Active, or whose mask lacks it, can still unwrap what it wrapped before. */
@@ -194,17 +227,20 @@ function mayEncrypt({ attributes }: KmipKey): boolean {
 
 /** Tries one after another. One that the server cannot do, or does wrongly, is passed over; a key that may not be used is not. */
 async function firstThatWorks<T>(
-  attempts: readonly (() => Promise<T | undefined> | undefined)[],
-): Promise<T | undefined> {
-  for (const attempt of attempts) {
+  attempts: readonly (readonly [way: string, attempt: () => Promise<T | undefined>])[],
+): Promise<Found<T>> {
+  const rejected: RejectedWay[] = []
+  for (const [way, attempt] of attempts) {
     try {
-      const result = await attempt()
-      if (result !== undefined) return result
+      const found = await attempt()
+      if (found !== undefined) return { found, rejected }
+      rejected.push({ way, reason: WRONG })
     } catch (error) {
       if (!isNoWay(error)) throw error
+      rejected.push({ way, reason: error instanceof Error ? error.message : 'unknown' })
     }
   }
-  return undefined
+  return { found: undefined, rejected }
 }
 
 const forbidding: readonly string[] = ['KEY_NOT_FOUND', 'KEY_DISABLED', 'BACKEND_BUSY']

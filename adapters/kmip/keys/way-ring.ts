@@ -1,9 +1,16 @@
-import { abortable, AdapterError, type Report, type WrapAlgorithm } from '../../contract/index.ts'
+import {
+  abortable,
+  AdapterError,
+  type RejectedWay,
+  type Report,
+  type WayFound,
+  type WrapAlgorithm,
+} from '../../contract/index.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
 import type { KmipCluster } from '../transport/cluster.ts'
 import type { KmipKey } from './kmip-key.ts'
 import type { ServerBlockCipher } from './block-cipher.ts'
-import { findBlockCipher, qualify } from './qualification.ts'
+import { findBlockCipher, qualify, wayName, type Found } from './qualification.ts'
 import type { Way } from './way.ts'
 
 const QUALIFICATION_TIMEOUT_MS = 5000
@@ -16,7 +23,8 @@ export class WayRing {
   readonly #exportAllowed: boolean
   readonly #report: Report
   readonly #ways = new Map<string, Promise<Way>>()
-  readonly #ciphers = new Map<string, Promise<ServerBlockCipher | undefined>>()
+  readonly #ciphers = new Map<string, Promise<Found<ServerBlockCipher>>>()
+  readonly #rejected = new Map<string, readonly RejectedWay[]>()
 
   constructor(cluster: KmipCluster, exportAllowed: boolean, report: Report) {
     this.#cluster = cluster
@@ -37,10 +45,23 @@ export class WayRing {
     const way = this.#qualify(key, algorithm)
     this.#ways.set(name, way)
     way.catch((error: unknown) => {
-      const believed = error instanceof AdapterError && error.code === 'ALGORITHM_UNSUPPORTED'
-      setTimeout(() => this.#ways.delete(name), believed ? NO_WAY_MS : 0).unref()
+      setTimeout(() => this.#ways.delete(name), isUnsupported(error) ? NO_WAY_MS : 0).unref()
     })
     return way
+  }
+
+  /** The way and what was tried before it. Rejects as {@link find} does, but not for want of a way. */
+  async explain(key: KmipKey, algorithm: WrapAlgorithm, signal: AbortSignal): Promise<WayFound> {
+    const way = await this.find(key, algorithm, signal).catch((error: unknown) => {
+      if (isUnsupported(error)) return undefined
+      throw error
+    })
+    return {
+      algorithm,
+      ...(way && { way: wayName(way.kind, algorithm) }),
+      ...(way?.kind === 'exported' && { exported: true }),
+      rejected: this.#rejected.get(nameOf(key, algorithm)) ?? [],
+    }
   }
 
   /** The server did not do what it did before. */
@@ -49,13 +70,13 @@ export class WayRing {
     this.#ciphers.delete(nameOf(key))
   }
 
-  #blockCipher(key: KmipKey, signal: AbortSignal): Promise<ServerBlockCipher | undefined> {
+  #blockCipher(key: KmipKey, signal: AbortSignal): Promise<Found<ServerBlockCipher>> {
     const known = this.#ciphers.get(nameOf(key))
     if (known !== undefined) return known
     const cipher = findBlockCipher(this.#cluster, key, signal)
     this.#ciphers.set(nameOf(key), cipher)
     const forget = () => this.#ciphers.delete(nameOf(key))
-    cipher.then((found) => found ?? forget(), forget)
+    cipher.then(({ found }) => found ?? forget(), forget)
     return cipher
   }
 
@@ -69,12 +90,14 @@ export class WayRing {
       signal,
     }
     try {
-      const way = await qualify(key, algorithm, context)
+      const { found: way, rejected } = await qualify(key, algorithm, context)
+      this.#rejected.set(nameOf(key, algorithm), rejected)
+      if (way === undefined) throw unsupported(algorithm)
       this.#report(way.kind === 'exported' ? 'warn' : 'info', 'kmip_way', { key: key.id, algorithm, way: way.kind })
       return way
     } catch (error) {
       if (signal.aborted) throw new AdapterError('BACKEND_UNAVAILABLE', 'the key manager is too slow to be checked')
-      if (error instanceof AdapterError && error.code === 'ALGORITHM_UNSUPPORTED') {
+      if (isUnsupported(error)) {
         this.#report('warn', 'kmip_way', { key: key.id, algorithm, way: 'none' })
       }
       if (error instanceof KmipRefusal || error instanceof AdapterError) throw error
@@ -82,6 +105,12 @@ export class WayRing {
     }
   }
 }
+
+const unsupported = (algorithm: WrapAlgorithm) =>
+  new AdapterError('ALGORITHM_UNSUPPORTED', `the key manager has no way to do ${algorithm} that gives the right result`)
+
+const isUnsupported = (error: unknown): boolean =>
+  error instanceof AdapterError && error.code === 'ALGORITHM_UNSUPPORTED'
 
 /** What a key may still do decides which way there is. */
 const nameOf = ({ id, attributes }: KmipKey, algorithm?: WrapAlgorithm) =>

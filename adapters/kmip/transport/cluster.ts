@@ -82,6 +82,21 @@ export class KmipCluster {
     return this.#members.reduce((sum, { server }) => sum + server.connections, 0)
   }
 
+  /** What each server is, in the operator's order, whichever of them is asked now. */
+  async survey(): Promise<readonly (readonly [address: string, Negotiated | ServerUnreachable | AdapterError])[]> {
+    return Promise.all(
+      this.#members.map(async ({ server }) => {
+        try {
+          return [server.address, await server.negotiate()] as const
+        } catch (error) {
+          if (error instanceof ServerUnreachable || error instanceof AdapterError)
+            return [server.address, error] as const
+          throw error
+        }
+      }),
+    )
+  }
+
   assertOpen(): void {
     if (this.#closed) throw closed()
   }

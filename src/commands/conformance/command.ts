@@ -4,7 +4,7 @@ import { listAsJson, listAsText } from './listing.ts'
 import { ProgressLine } from './progress.ts'
 import { reporters, type Format } from './reporters/index.ts'
 import { runConformance } from './runner.ts'
-import { styleFor, type Style } from './style.ts'
+import { styleFor, type Style } from '../style.ts'
 import { readTarget, type TargetOptions } from './target.ts'
 
 export interface ConformanceOptions extends TargetOptions {

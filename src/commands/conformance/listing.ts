@@ -1,6 +1,6 @@
 import { needs, type Case } from './case.ts'
 import { catalogue, sections } from './catalogue.ts'
-import type { Style } from './style.ts'
+import type { Style } from '../style.ts'
 
 export const needsOf = ({ needs: wanted = [] }: Case): string[] => wanted.map((need) => needs[need])
 

@@ -1,4 +1,4 @@
-import { styleFor, type Style } from '../../../src/commands/conformance/style.ts'
+import { styleFor, type Style } from '../../../src/commands/style.ts'
 import { passes, type Check } from '../figure.ts'
 import { describeMachine, formatMeasured, formatTarget, type FigureResult, type Run } from './results.ts'
 

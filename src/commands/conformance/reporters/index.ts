@@ -1,5 +1,5 @@
 import type { Report } from '../runner.ts'
-import type { Style } from '../style.ts'
+import type { Style } from '../../style.ts'
 import { htmlReport } from './html.ts'
 import { jsonReport } from './json.ts'
 import { junitReport } from './junit.ts'

@@ -1,7 +1,7 @@
 import type { CaseResult } from '../case.ts'
 import { BUDGET_MS, bucketsOf, statisticsOf, type Measurements } from '../measurements.ts'
 import type { Report } from '../runner.ts'
-import type { Style } from '../style.ts'
+import type { Style } from '../../style.ts'
 import { countsOf, failedWith, productOf, sectionsOf, urlOf, verdictOf, withOutcome } from './summary.ts'
 
 const BAR = 40

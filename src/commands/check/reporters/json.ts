@@ -1,0 +1,18 @@
+import { version } from '../../../version.ts'
+import { checks } from '../catalogue.ts'
+import type { Report } from '../run.ts'
+
+/** For programs. Members may be added, and none is taken away or changes its meaning within this format's version. */
+export function jsonReport({ config, startedAt, seconds, counts, findings }: Report): string {
+  const all = {
+    format: 1,
+    version,
+    config,
+    startedAt: startedAt.toISOString(),
+    seconds,
+    passed: counts.problem === 0,
+    counts: { ok: counts.ok, warning: counts.warning, problem: counts.problem, notChecked: counts['not checked'] },
+    findings: findings.map(({ id, ...finding }) => ({ id, checked: checks[id], ...finding })),
+  }
+  return JSON.stringify(all, undefined, 2) + '\n'
+}

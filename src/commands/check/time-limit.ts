@@ -1,0 +1,55 @@
+import { AdapterError, type CallContext } from '../../../adapters/contract/index.ts'
+
+/** Whatever was waited for did not come in time. */
+export class TooSlow extends Error {
+  override readonly name = 'TooSlow'
+}
+
+/** Waits for `work`, at most `ms`; then rejects with {@link TooSlow}, and `discard` gets what `work` brings later. */
+export function within<T>(ms: number, work: Promise<T>, discard: (late: T) => void = () => undefined): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      reject(new TooSlow(`no answer within ${ms} ms`))
+    }, ms)
+    work.then(
+      (value) => {
+        clearTimeout(timer)
+        if (late) discard(value)
+        else resolve(value)
+      },
+      (error: unknown) => {
+        clearTimeout(timer)
+        reject(error)
+      },
+    )
+  })
+}
+
+const GRACE_MS = 500
+
+/** One call of an adapter, with a deadline as a request has one. An adapter that passes over it is left behind. */
+export async function callWithin<T>(
+  ms: number,
+  call: (context: CallContext) => Promise<T>,
+  discard?: (late: T) => void,
+): Promise<T> {
+  const controller = new AbortController()
+  const timer = setTimeout(() => controller.abort(new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed')), ms)
+  const { signal } = controller
+  const context: CallContext = {
+    signal,
+    deadline: performance.now() + ms,
+    correlationId: 'ekm-gateway-check',
+    throwIfStopped: () => signal.throwIfAborted(),
+  }
+  try {
+    return await within(ms + GRACE_MS, call(context), discard)
+  } catch (error) {
+    if (error instanceof TooSlow) throw new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed')
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
