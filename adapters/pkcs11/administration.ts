@@ -20,6 +20,8 @@ import type { HostPool } from './supervisor/host-pool.ts'
 
 /** Making a 4096-bit RSA pair takes an HSM tens of seconds. */
 const GENERATE_TIMEOUT_MS = 60_000
+/** All keys are looked at in one call. */
+const LIST_TIMEOUT_MS = 30_000
 
 const quiet: Report = () => undefined
 
@@ -28,13 +30,13 @@ export class Pkcs11Administration implements KeyAdministration {
   readonly #options: Pkcs11Options
 
   constructor(options: Pkcs11Options) {
-    this.#options = { ...options, callTimeoutMs: GENERATE_TIMEOUT_MS }
+    this.#options = options
   }
 
   /** `name` becomes the CKA_LABEL; the CKA_ID is random. Validity is kept in whole days of UTC, never longer than asked. */
   async create(name: string, spec: KeySpec, validity: KeyValidity): Promise<KeySummary> {
     const message = createMessage(name, spec, validity)
-    return this.#withToken(true, async (pool) => {
+    return this.#withToken(true, GENERATE_TIMEOUT_MS, async (pool) => {
       const existing = await listFacts(pool)
       if (existing.some(({ label }) => label === name)) {
         throw new OperatorError('KEY_EXISTS', `the token has a key ${name} already; a key is never replaced`)
@@ -46,7 +48,7 @@ export class Pkcs11Administration implements KeyAdministration {
 
   /** AES and RSA keys of any size, by label; one without a label as `id:` and its CKA_ID. */
   async list(): Promise<KeySummary[]> {
-    return this.#withToken(false, async (pool) =>
+    return this.#withToken(false, LIST_TIMEOUT_MS, async (pool) =>
       (await listFacts(pool))
         .filter((facts) => facts.keyType === (facts.class === 'secret' ? CKK.AES : CKK.RSA))
         .map(summaryOf)
@@ -54,8 +56,12 @@ export class Pkcs11Administration implements KeyAdministration {
     )
   }
 
-  async #withToken<Result>(readWrite: boolean, work: (pool: HostPool) => Promise<Result>): Promise<Result> {
-    const pool = await openPool(this.#options, { readWrite }, quiet)
+  async #withToken<Result>(
+    readWrite: boolean,
+    callTimeoutMs: number,
+    work: (pool: HostPool) => Promise<Result>,
+  ): Promise<Result> {
+    const pool = await openPool({ ...this.#options, callTimeoutMs }, { readWrite }, quiet)
     try {
       return await work(pool)
     } catch (error) {

@@ -7,7 +7,8 @@ import type { WantedKey } from './key-question.ts'
 import { TooSlow, within } from './time-limit.ts'
 import { count } from './words.ts'
 
-const LIST_MS = 10_000
+/** Longer than a backend's own limit: one that is left behind would leave the processes of its library behind too. */
+const LIST_MS = 50_000
 
 /** With `keys: all`, so many are looked at. */
 const MOST_KEYS = 20
