@@ -1,25 +1,58 @@
-import type { KeyAdapter, KeyRef } from '../adapters/contract/index.ts'
+import { randomBytes, X509Certificate } from 'node:crypto'
 import { openBackend } from './backends.ts'
-import type { Config, InfoConfig, PoolConfig } from './config/schema.ts'
-import { AllowList } from './ekm/allow-list.ts'
-import { Backend } from './ekm/backend.ts'
+import { assertReloadable, changedSettings } from './config/compare.ts'
+import type { Config } from './config/schema.ts'
+import { TICKET_KEY_BYTES } from './config/ticket-keys.ts'
 import { Call } from './ekm/call.ts'
-import { Pool, type PoolInfo } from './ekm/pool.ts'
-import { Admission } from './http/admission.ts'
-import { createApp } from './http/app.ts'
+import {
+  adaptersOnlyIn,
+  closeAdapters,
+  openGeneration,
+  type Generation,
+  type Surroundings,
+} from './generation.ts'
 import { toProxyError } from './http/proxy-error.ts'
 import { serveHttp } from './http/server.ts'
-import { openLog, reportTo, type Log } from './telemetry/log.ts'
-import { Listener } from './tls/listener.ts'
-import { Trust } from './tls/trust.ts'
+import { whole, type Share } from './share.ts'
+import { describeBug, openLog, type Log } from './telemetry/log.ts'
+import { Listener, type ListenerEvents, type ListenerSettings } from './tls/listener.ts'
 import { version } from './version.ts'
+
+/** What one process that serves says of itself. */
+export interface GatewayStatus {
+  readonly draining: boolean
+  readonly requestsUnderWay: number
+  readonly connections: { readonly verified: number; readonly unverified: number }
+}
+
+/** Another configuration, of which everything is open and ready. One of the two has to be called. */
+export interface Prepared {
+  /** The settings that differ, by name. */
+  readonly changed: readonly string[]
+  /** From the next request on it serves. */
+  commit(): void
+  /** Lets go of what was opened for it. */
+  abort(): Promise<void>
+}
 
 /** A gateway that serves. */
 export interface Gateway {
   /** The port it listens on, which the system chose if the configuration says 0. */
   readonly port: number
   readonly log: Log
+  /** The configuration it serves by. */
+  readonly config: Config
   readonly requestsUnderWay: number
+  status(): GatewayStatus
+  /**
+   * Makes everything ready to serve by another configuration, while it serves by the one it has. Rejects with an
+   * OperatorError, and then nothing has changed. One at a time.
+   */
+  prepare(config: Config): Promise<Prepared>
+  /** Is told of each issuing CA that a client taught, as PEM. */
+  onLearned: ((issuer: string) => void) | undefined
+  /** Takes over an issuing CA that another process learned. */
+  learn(issuer: string): void
   /**
    * Takes no new connections, refuses new requests with 503, waits for those under way as long as the configuration
    * allows, and lets go of everything. Resolves with how many requests were cut off.
@@ -27,128 +60,194 @@ export interface Gateway {
   drain(): Promise<number>
 }
 
+export interface GatewayOptions {
+  /** This process's part of what the configuration allows. */
+  readonly share?: Share
+  /** Where the configuration names none, the keys of TLS session tickets; by default random. */
+  readonly ticketKeys?: Buffer
+  readonly events?: ListenerEvents | undefined
+  /** Whether the log tells of the start, the end and keys that cannot be used: one of several processes does. */
+  readonly announce?: boolean
+}
+
 /**
  * Opens everything the configuration names, then listens. Rejects with an OperatorError and then leaves nothing open.
  *
  * @param open how a backend is opened; tests put faults in between
  */
-export async function startGateway(config: Config, open = openBackend): Promise<Gateway> {
-  const opened: { close(): Promise<void> }[] = []
-  const closeAll = async () => {
-    for (const resource of opened.reverse()) await resource.close()
-  }
-  try {
-    const log = await openLog(config.log)
-    opened.push(log)
-    const backends = new Map<string, Backend>()
-    for (const [name, settings] of Object.entries(config.backends)) {
-      const adapter = await open(settings, reportTo(log, name))
-      opened.push(adapter)
-      backends.set(name, new Backend(name, adapter, config.limits.keyCacheMs))
-    }
-    return await listen(config, log, backends, closeAll)
-  } catch (error) {
-    await closeAll()
-    throw error
-  }
-}
-
-async function listen(
+export async function startGateway(
   config: Config,
-  log: Log,
-  backends: ReadonlyMap<string, Backend>,
-  closeAll: () => Promise<void>,
+  open = openBackend,
+  options: GatewayOptions = {},
 ): Promise<Gateway> {
-  const { host, port, tls, clientAuth } = config.listen
-  const { deadlineMs, maxBodyBytes, idleConnectionMs, drainMs } = config.limits
-  const listener = new Listener({
-    host,
-    port,
-    credentials: tls,
-    clientAuth,
-    trust: new Trust(config.pools.flatMap(({ clients }) => clients)),
-    idleConnectionMs,
-    log,
-  })
-  let draining = false
-  const pools = config.pools.map((settings) => buildPool(settings, config.info, backends))
-  const admission = new Admission(clientAuth)
-  const app = createApp({
-    pools,
-    deadlineMs,
-    maxBodyBytes,
-    admission,
-    clientOf: (socket) => listener.clientOf(socket),
-    isDraining: () => draining,
-    log,
-  })
-  const requests = serveHttp(listener, app, { admission, deadlineMs, log })
-  const actualPort = await listener.listen()
-  log.info('listening', { version, host, port: actualPort, pools: pools.length, client_auth: clientAuth })
-  if (clientAuth === 'disabled') {
-    log.always('client_auth_disabled', {
-      message: 'anyone who reaches this port can wrap and unwrap: development only',
-    })
-  }
-  void examineKeys(pools, log)
-
-  return {
-    port: actualPort,
-    log,
-    get requestsUnderWay() {
-      return requests.underWay
-    },
-    drain: async () => {
-      draining = true
-      log.info('draining', { requests: requests.underWay })
-      listener.stopAccepting()
-      const cutOff = await requests.settled(drainMs)
-      listener.closeConnections()
-      log.info('stopped', { requests_cut_off: cutOff })
-      await closeAll()
-      return cutOff
-    },
+  const log = await openLog(config.log)
+  let running: RunningGateway | undefined
+  try {
+    const surroundings: Surroundings = {
+      log,
+      open,
+      share: options.share ?? whole,
+      clientOf: (socket) => running?.listener.clientOf(socket) ?? { audit: {} },
+      isDraining: () => running?.draining ?? false,
+    }
+    const generation = await openGeneration(config, surroundings)
+    try {
+      running = new RunningGateway(generation, surroundings, options)
+      await running.start()
+      return running
+    } catch (error) {
+      await closeAdapters(adaptersOnlyIn(generation, undefined))
+      throw error
+    }
+  } catch (error) {
+    await log.close()
+    throw error
   }
 }
 
 const EXAMINATION_MS = 10_000
 
-/**
- * Tells the operator at once of listed keys that cannot be used, instead of Azure on the day it needs them. It also spares
- * the first requests what a backend finds out when it first sees a key.
- */
-async function examineKeys(pools: readonly Pool[], log: Log): Promise<void> {
-  for (const pool of pools) {
-    for (const key of pool.keyNames) {
-      const call = new Call(EXAMINATION_MS)
-      await pool.describe(key, call).catch((error: unknown) => {
-        const { reason = 'INTERNAL', detail } = toProxyError(error)
-        if (reason !== 'CLOSED') log.warn('key_unusable', { pool: pool.name, key, reason, detail })
-      })
-      call.end()
-    }
-  }
-}
-
-function buildPool(settings: PoolConfig, shared: InfoConfig, backends: ReadonlyMap<string, Backend>): Pool {
-  const backend = backends.get(settings.backend)
-  if (backend === undefined) throw new Error(`the configuration was not checked: no backend ${settings.backend}`)
-  return new Pool({
-    name: settings.name,
-    pathPrefix: settings.pathPrefix,
-    clients: new AllowList(settings.clients),
-    info: poolInfo({ ...shared, ...settings.info }, backend.adapter.product),
-    backend,
-    keys: settings.keys === 'all' ? 'all' : keyTable(settings.keys),
+/** Tells the log that a gateway serves. */
+export function announce(log: Log, { listen, pools }: Config, port: number, workers?: number): void {
+  const { host, clientAuth } = listen
+  log.info('listening', { version, host, port, pools: pools.length, client_auth: clientAuth, workers })
+  if (clientAuth === 'required') return
+  log.always('client_auth_disabled', {
+    message: 'anyone who reaches this port can wrap and unwrap: development only',
   })
 }
 
-const poolInfo = (info: InfoConfig, { vendor, name }: KeyAdapter['product']): PoolInfo => ({
-  proxyVendor: info.proxyVendor ?? 'ekm-gateway',
-  proxyName: info.proxyName ?? `ekm-gateway ${version}`,
-  ekmVendor: info.ekmVendor ?? vendor,
-  ekmProduct: info.ekmProduct ?? name,
-})
+class RunningGateway implements Gateway {
+  readonly listener: Listener
+  readonly log: Log
+  port = 0
+  draining = false
+  readonly #surroundings: Surroundings
+  readonly #announce: boolean
+  readonly #ticketKeys: Buffer
+  readonly #requests: ReturnType<typeof serveHttp>
+  #generation: Generation
+  /** Backends of earlier generations whose last requests are still under way. */
+  readonly #retiring = new Set<Promise<void>>()
 
-const keyTable = (keys: Exclude<PoolConfig['keys'], 'all'>): ReadonlyMap<string, KeyRef> =>
-  new Map(Object.entries(keys).map(([name, entry]) => [name, (entry?.ref ?? name) as KeyRef]))
+  constructor(generation: Generation, surroundings: Surroundings, options: GatewayOptions) {
+    this.#generation = generation
+    this.#surroundings = surroundings
+    this.#announce = options.announce ?? true
+    this.#ticketKeys = options.ticketKeys ?? randomBytes(TICKET_KEY_BYTES)
+    this.log = surroundings.log
+    const { host, port, clientAuth } = generation.config.listen
+    this.listener = new Listener(
+      { host, port, clientAuth, log: this.log, events: options.events },
+      this.#listenerSettings(generation),
+    )
+    this.#requests = serveHttp(this.listener, () => this.#generation, this.log)
+  }
+
+  async start(): Promise<void> {
+    this.port = await this.listener.listen()
+    if (this.#announce) announce(this.log, this.config, this.port)
+    void this.#examineKeys(this.#generation)
+  }
+
+  get config(): Config {
+    return this.#generation.config
+  }
+
+  get requestsUnderWay(): number {
+    return this.#requests.underWay
+  }
+
+  status(): GatewayStatus {
+    return {
+      draining: this.draining,
+      requestsUnderWay: this.requestsUnderWay,
+      connections: this.listener.connections,
+    }
+  }
+
+  async prepare(config: Config): Promise<Prepared> {
+    const before = this.#generation
+    const changed = changedSettings(before.config, config)
+    assertReloadable(changed)
+    const next = await openGeneration(config, this.#surroundings, before)
+    return {
+      changed,
+      commit: () => this.#swap(before, next),
+      abort: () => closeAdapters(adaptersOnlyIn(next, before)),
+    }
+  }
+
+  get onLearned(): Gateway['onLearned'] {
+    return this.#onLearned
+  }
+  set onLearned(listener: Gateway['onLearned']) {
+    this.#onLearned = listener
+    this.listener.onLearned = listener && ((issuer) => listener(issuer.toString()))
+  }
+  #onLearned: Gateway['onLearned']
+
+  learn(issuer: string): void {
+    this.listener.learn(new X509Certificate(issuer))
+  }
+
+  async drain(): Promise<number> {
+    this.draining = true
+    if (this.#announce) this.log.info('draining', { requests: this.requestsUnderWay })
+    this.listener.stopAccepting()
+    const cutOff = await this.#requests.settled(this.#generation.limits.drainMs)
+    this.listener.closeConnections()
+    if (this.#announce) this.log.info('stopped', { requests_cut_off: cutOff })
+    await closeAdapters(adaptersOnlyIn(this.#generation, undefined))
+    await Promise.all(this.#retiring)
+    await this.log.close()
+    return cutOff
+  }
+
+  #swap(before: Generation, next: Generation): void {
+    const unproven = this.listener.renew(this.#listenerSettings(next))
+    this.#generation = next
+    // Their next request would be refused. An idle one is spared it: its client comes back with a handshake.
+    for (const socket of unproven) if (!this.#requests.isServing(socket)) socket.destroySoon()
+    const retired = adaptersOnlyIn(before, next)
+    if (retired.length > 0) this.#retire(retired)
+    void this.#examineKeys(next)
+  }
+
+  /**
+   * Tells the operator at once of listed keys that cannot be used, instead of Azure on the day it needs them. It also
+   * spares the first requests what a backend finds out when it first sees a key.
+   */
+  async #examineKeys({ pools }: Generation): Promise<void> {
+    for (const pool of pools) {
+      for (const key of pool.keyNames) {
+        const call = new Call(EXAMINATION_MS)
+        await pool.describe(key, call).catch((error: unknown) => {
+          const { reason = 'INTERNAL', detail } = toProxyError(error)
+          if (!this.#announce || reason === 'CLOSED') return
+          this.log.warn('key_unusable', { pool: pool.name, key, reason, detail })
+        })
+        call.end()
+      }
+    }
+  }
+
+  #retire(adapters: Parameters<typeof closeAdapters>[0]): void {
+    const done = this.#requests
+      .passed(Math.max(this.#generation.limits.drainMs, this.#generation.deadlineMs))
+      .then(() => closeAdapters(adapters))
+      .catch((error: unknown) => this.log.error('internal_error', describeBug(error)))
+      .finally(() => this.#retiring.delete(done))
+    this.#retiring.add(done)
+  }
+
+  #listenerSettings({ config, limits, trust }: Generation): ListenerSettings {
+    const { tls, ticketKeys } = config.listen
+    return {
+      ...limits,
+      credentials: tls,
+      trust,
+      ticketKeys: ticketKeys === undefined ? this.#ticketKeys : Buffer.from(ticketKeys.file.reveal()),
+    }
+  }
+}
