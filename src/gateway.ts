@@ -4,13 +4,7 @@ import { assertReloadable, changedSettings } from './config/compare.ts'
 import type { Config } from './config/schema.ts'
 import { TICKET_KEY_BYTES } from './config/ticket-keys.ts'
 import { Call } from './ekm/call.ts'
-import {
-  adaptersOnlyIn,
-  closeAdapters,
-  openGeneration,
-  type Generation,
-  type Surroundings,
-} from './generation.ts'
+import { adaptersOnlyIn, closeAdapters, openGeneration, type Generation, type Surroundings } from './generation.ts'
 import { toProxyError } from './http/proxy-error.ts'
 import { serveHttp } from './http/server.ts'
 import { whole, type Share } from './share.ts'
@@ -75,11 +69,7 @@ export interface GatewayOptions {
  *
  * @param open how a backend is opened; tests put faults in between
  */
-export async function startGateway(
-  config: Config,
-  open = openBackend,
-  options: GatewayOptions = {},
-): Promise<Gateway> {
+export async function startGateway(config: Config, open = openBackend, options: GatewayOptions = {}): Promise<Gateway> {
   const log = await openLog(config.log)
   let running: RunningGateway | undefined
   try {

@@ -57,7 +57,10 @@ export async function openGeneration(
         backends.set(name, { ...old, backend, digests })
         continue
       }
-      const adapter = await surroundings.open(shareBackend(settings, surroundings.share), reportTo(surroundings.log, name))
+      const adapter = await surroundings.open(
+        shareBackend(settings, surroundings.share),
+        reportTo(surroundings.log, name),
+      )
       backends.set(name, { adapter, backend: new Backend(name, adapter, limits.keyCacheMs), digests })
     }
     return compose(config, limits, backends, surroundings, before)

@@ -54,11 +54,10 @@ export class Reloader {
     return this.#running
   }
 
-  /** Starts nothing more, and waits for what is under way. */
-  async close(): Promise<void> {
+  /** Starts nothing more. */
+  close(): void {
     this.#closed = true
     this.#watch.close()
-    await this.#running
   }
 
   async #run(): Promise<void> {
@@ -78,7 +77,8 @@ export class Reloader {
       this.#config = config
       log.info('reloaded', { cause, changed: changed.join(', ') })
     } catch (error) {
-      const problem = error instanceof OperatorError ? { reason: error.code, message: error.message } : describeBug(error)
+      const problem =
+        error instanceof OperatorError ? { reason: error.code, message: error.message } : describeBug(error)
       log.error('reload_failed', { cause, ...problem })
     } finally {
       // Also of a configuration that was wrong: what mends it is a change of its files.

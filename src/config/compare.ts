@@ -39,7 +39,9 @@ function feedBytes(hmac: Hmac, kind: string, bytes: Uint8Array): void {
 /** The settings in which two configurations differ, by name: `listen.tls`, `backends.hsm`, `pools.contoso`. */
 export function changedSettings(before: Config, after: Config): string[] {
   const [old, now] = [settingsByName(before), settingsByName(after)]
-  return [...new Set([...old.keys(), ...now.keys()])].filter((name) => digestOf(old.get(name)) !== digestOf(now.get(name)))
+  return [...new Set([...old.keys(), ...now.keys()])].filter(
+    (name) => digestOf(old.get(name)) !== digestOf(now.get(name)),
+  )
 }
 
 function settingsByName(config: Config): Map<string, unknown> {

@@ -29,7 +29,8 @@ export const loadConfig = (file: string, environment: Environment, read: ReadFil
 
 /** Only the backends, for commands that manage keys before the rest of the configuration can be right. */
 export const loadBackends = (file: string, environment: Environment): Config['backends'] =>
-  load({ file, environment, read: readFileSync }, (references) => v.object({ backends: backendsSchema(references) })).backends
+  load({ file, environment, read: readFileSync }, (references) => v.object({ backends: backendsSchema(references) }))
+    .backends
 
 interface Finding {
   readonly path: SettingPath

@@ -98,7 +98,10 @@ const limits = () =>
       5000,
     ),
     maxConnections: v.optional(
-      about('Connections at a time; beyond it, those without a good client certificate are closed first.', integer(1, 100_000)),
+      about(
+        'Connections at a time; beyond it, those without a good client certificate are closed first.',
+        integer(1, 100_000),
+      ),
       1000,
     ),
     maxUnverifiedConnections: v.optional(
@@ -113,7 +116,10 @@ const limits = () =>
       5000,
     ),
     headerMs: v.optional(
-      about("Milliseconds from a request's first byte, or the handshake, to its complete header.", integer(250, 60_000)),
+      about(
+        "Milliseconds from a request's first byte, or the handshake, to its complete header.",
+        integer(250, 60_000),
+      ),
       10_000,
     ),
     drainMs: v.optional(

@@ -12,7 +12,9 @@ export const ticketKeyFile = (references: References) =>
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       const keys = parseTicketKeys(dataset.value)
       if (keys !== undefined) return new Secret(keys)
-      addIssue({ message: `names a file that does not hold ${TICKET_KEY_BYTES} bytes, raw, in base64 or in hexadecimal` })
+      addIssue({
+        message: `names a file that does not hold ${TICKET_KEY_BYTES} bytes, raw, in base64 or in hexadecimal`,
+      })
       return NEVER
     }),
   )

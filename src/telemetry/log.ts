@@ -19,6 +19,12 @@ export interface Log {
   close(): Promise<void>
 }
 
+/** A log that also takes lines that another process of the gateway wrote. */
+export interface RelayLog extends Log {
+  /** @param text whole lines */
+  relay(text: string, lines: number): void
+}
+
 export interface LogOptions {
   readonly level: LogLevel
   readonly destination: LogDestination
@@ -27,7 +33,7 @@ export interface LogOptions {
 const CLOSE_PATIENCE_MS = 1000
 
 /** Rejects with an {@link OperatorError} if the destination cannot be written to. */
-export async function openLog({ level, destination }: LogOptions): Promise<Log> {
+export async function openLog({ level, destination }: LogOptions): Promise<RelayLog> {
   const sink = await LogSink.open(destination, (lines) => {
     const time = new Date().toISOString()
     return JSON.stringify({ level: 'error', time, event: 'log_lines_dropped', lines }) + '\n'
@@ -51,6 +57,7 @@ export async function openLog({ level, destination }: LogOptions): Promise<Log> 
     info: (event, fields) => logger.info({ event, ...fields }),
     debug: (event, fields) => logger.debug({ event, ...fields }),
     always: (event, fields) => unsilenced.info({ event, ...fields }),
+    relay: (text, lines) => sink.write(text, lines),
     close: () => sink.close(CLOSE_PATIENCE_MS),
   }
 }

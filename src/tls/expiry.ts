@@ -79,7 +79,9 @@ export class ExpiryWatch {
 /** Every certificate whose end would stop something, each once. */
 export function certificatesOf({ listen, pools, backends }: Config): CertificateLife[] {
   const [server, ...chain] = serverCertificates(listen.tls)
-  const clientCas = pools.flatMap(({ clients }) => clients).flatMap(({ roots, intermediates }) => [...roots, ...intermediates])
+  const clientCas = pools
+    .flatMap(({ clients }) => clients)
+    .flatMap(({ roots, intermediates }) => [...roots, ...intermediates])
   const kmip = Object.values(backends).flatMap((backend) => (backend.kind === 'kmip' ? [backend.tls] : []))
   const lives = [
     ...(server === undefined ? [] : [lifeOf('server', server)]),
@@ -97,7 +99,7 @@ function serverCertificates(credentials: Credentials): X509Certificate[] {
   const options = credentials.secureContextOptions()
   if (Buffer.isBuffer(options.cert)) return parse(options.cert)
   // Of a PKCS#12 file, only OpenSSL can say what is in it.
-  const { context } = createSecureContext(options) as { context: { getCertificate?: () => Buffer | null } }
+  const context = createSecureContext(options).context as { getCertificate?: () => Buffer | null }
   const certificate = context.getCertificate?.()
   return certificate ? [new X509Certificate(certificate)] : []
 }
