@@ -101,7 +101,8 @@ export class WorkerGroup {
     )
     const first = prepared.find((outcome) => outcome.status === 'fulfilled')
     if (problem?.status === 'rejected' || first === undefined) {
-      await Promise.allSettled(alive.map((worker) => worker.order('abort', undefined, COMMIT_MS)))
+      // One that cannot even let go hangs in the backend that it opened.
+      for (const worker of alive) void worker.order('abort', undefined, COMMIT_MS).catch(() => worker.kill())
       throw reasonOf(problem?.status === 'rejected' ? problem.reason : new WorkerLost('no worker is left'))
     }
     this.#contents = contents

@@ -50,6 +50,12 @@ export interface OrderFailure {
   readonly operator?: { readonly code: string; readonly message: string }
 }
 
+/** Says that a worker listens to orders: Node.js drops a message that comes before anybody does. */
+export interface Ready {
+  readonly mark: typeof MARK
+  readonly ready: true
+}
+
 /** An issuing CA that one worker learned, as PEM; the primary tells the others. */
 export interface Learned {
   readonly mark: typeof MARK

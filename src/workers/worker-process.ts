@@ -29,6 +29,8 @@ export class WorkerProcess {
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
+  /** What waits until the worker listens. */
+  #unsent: object[] | undefined = []
   #over = false
 
   constructor(index: number) {
@@ -98,11 +100,18 @@ export class WorkerProcess {
   }
 
   #send(message: object): void {
-    if (this.#worker.isConnected()) this.#worker.process.send(message, undefined, undefined, () => undefined)
+    if (this.#unsent !== undefined) this.#unsent.push(message)
+    else if (this.#worker.isConnected()) this.#worker.process.send(message, undefined, undefined, () => undefined)
   }
 
   #receive(message: unknown): void {
     if (!isOurs(message)) return
+    if ('ready' in message) {
+      const unsent = this.#unsent ?? []
+      this.#unsent = undefined
+      for (const order of unsent) this.#send(order)
+      return
+    }
     if ('learned' in message) return this.onLearned?.((message as Learned).learned)
     const outcome = message as Outcome
     const waiting = this.#waiting.get(outcome.id)

@@ -5,7 +5,7 @@ import { readFrom } from '../config/files.ts'
 import { loadConfig } from '../config/load.ts'
 import { startGateway, type Gateway, type Prepared } from '../gateway.ts'
 import { describeBug } from '../telemetry/log.ts'
-import { answers, isOurs, MARK, type Learned, type Order, type Orders, type Outcome } from './messages.ts'
+import { answers, isOurs, MARK, type Learned, type Order, type Orders, type Outcome, type Ready } from './messages.ts'
 
 /**
  * Serves as one of several processes, as the primary says, until it says otherwise or is gone.
@@ -20,6 +20,7 @@ export function runWorker(open = openBackend): Promise<never> {
   const worker = new Worker(open)
   process.on('message', (message: unknown) => void worker.receive(message))
   process.on('disconnect', () => void worker.end())
+  send({ mark: MARK, ready: true })
   return new Promise(() => undefined)
 }
 
@@ -100,7 +101,7 @@ class Worker {
   }
 }
 
-function send(message: Outcome | Learned): void {
+function send(message: Outcome | Learned | Ready): void {
   // Where the primary is gone, nobody is left to tell.
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
 }

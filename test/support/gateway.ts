@@ -28,6 +28,7 @@ export interface TestGateway {
 
 /** Settings laid over a complete configuration, section by section. */
 export interface Settings {
+  readonly workers?: number
   readonly listen?: object
   readonly limits?: object
   readonly log?: object
@@ -63,6 +64,7 @@ export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], sett
     listen: { host: '127.0.0.1', port: 0, tls: { certificate: 'server.pem', key: 'server.key' }, ...settings.listen },
     limits: { deadlineMs: 2000, ...settings.limits },
     log: { level: 'debug', destination: 'gateway.log', ...settings.log },
+    ...(settings.workers !== undefined && { workers: settings.workers }),
     ...(settings.info && { info: settings.info }),
     backends: {
       ...settings.backends,
