@@ -6,6 +6,15 @@ const HANDSHAKE_RECORD = 22
 /** A longer record is none; OpenSSL says so. */
 const MAX_RECORD_BYTES = 16_384
 
+/**
+ * How many handshakes may be under way while others wait: what their clients send comes when it comes, and if it comes all
+ * at once it is dealt with in one turn of the event loop. The bound falls by half when a turn was long, and rises slowly.
+ */
+const UNDER_WAY = { least: 2, most: 128, step: 0.25 } as const
+const LONG_TURN_MS = 8
+/** A client that has not answered by then is far away, or never will: others need not wait for it. */
+const ANSWER_MS = 200
+
 export interface GateLimits {
   /** Connections at a time. */
   readonly maxConnections: number
@@ -30,6 +39,8 @@ interface Stranger {
   readonly source: Source
   readonly timer: NodeJS.Timeout
   stage: (typeof stages)[number]
+  /** When its handshake began, on `performance.now()`'s clock. */
+  begun: number
 }
 
 /** The strangers of one address. */
@@ -45,7 +56,8 @@ class Source {
 
 /**
  * Stands between the port and TLS. A handshake costs about a millisecond of the event loop, and everybody can ask for one:
- * it is begun only when its ClientHello is there, one in each turn of the event loop, in turn for each address that waits.
+ * it is begun only when its ClientHello is there, one in each turn of the event loop, in turn for each address that waits,
+ * and not while too many are under way.
  * Strangers are bounded in number and time; beyond, the address that has most of them loses one. So a flood costs clients
  * with a connection a handshake's time for each turn, and not more however large it is.
  */
@@ -59,7 +71,11 @@ export class Gate {
   readonly #queue = new Set<Source>()
   readonly #shed = new WeakMap<Socket, ShedReason>()
   #verified = 0
-  #pumping = false
+  /** The handshakes that began last, the oldest first. */
+  readonly #underWay = new Set<Stranger>()
+  #mayBeUnderWay: number = UNDER_WAY.most
+  #turn: NodeJS.Immediate | undefined
+  #patience: NodeJS.Timeout | undefined
 
   /**
    * @param begin begins TLS on a connection whose first bytes can be read from it
@@ -91,7 +107,7 @@ export class Gate {
     const source = this.#sources.get(address) ?? new Source()
     this.#sources.set(address, source)
     const timer = setTimeout(() => this.#timeUp(stranger), handshakeMs)
-    const stranger: Stranger = { socket, address, source, timer, stage: 'silent' }
+    const stranger: Stranger = { socket, address, source, timer, stage: 'silent', begun: 0 }
     source.strangers.add(stranger)
     this.#strangers.set(socket, stranger)
     socket.once('close', () => this.#forget(stranger))
@@ -104,6 +120,7 @@ export class Gate {
     if (stranger === undefined) return
     clearTimeout(stranger.timer)
     stranger.stage = 'unverified'
+    this.#noLongerUnderWay(stranger)
     if (!verified) return
     this.#forget(stranger)
     this.#verified += 1
@@ -132,31 +149,60 @@ export class Gate {
       socket.unshift(head)
       stranger.stage = 'waiting'
       this.#queue.add(source)
-      this.#pumpLater()
+      this.#beginLater()
     }
     socket.on('readable', onReadable)
   }
 
-  #pumpLater(): void {
-    if (this.#pumping || this.#queue.size === 0) return
-    this.#pumping = true
-    setImmediate(() => {
-      this.#pumping = false
-      this.#pump()
-      this.#pumpLater()
+  #beginLater(asked = performance.now()): void {
+    if (this.#turn !== undefined || this.#queue.size === 0) return
+    if (this.#countUnderWay(asked) >= this.#mayBeUnderWay) {
+      this.#patience ??= setTimeout(() => {
+        this.#patience = undefined
+        this.#beginLater()
+      }, ANSWER_MS / 10)
+      return
+    }
+    this.#turn = setImmediate(() => {
+      this.#turn = undefined
+      const now = performance.now()
+      this.#adapt(now - asked)
+      this.#beginNext(now)
+      this.#beginLater(now)
     })
   }
 
-  #pump(): void {
+  /** @param turnMs how long the event loop's last turn took */
+  #adapt(turnMs: number): void {
+    const { least, most, step } = UNDER_WAY
+    const bound = turnMs > LONG_TURN_MS ? this.#mayBeUnderWay / 2 : this.#mayBeUnderWay + step
+    this.#mayBeUnderWay = Math.min(most, Math.max(least, bound))
+  }
+
+  #beginNext(now: number): void {
     for (const source of this.#queue) {
       this.#queue.delete(source)
       const stranger = source.first('waiting')
       if (stranger === undefined) continue
       stranger.stage = 'handshake'
+      stranger.begun = now
       if (source.first('waiting') !== undefined) this.#queue.add(source)
       if (stranger.socket.destroyed) continue
+      this.#underWay.add(stranger)
       return this.#begin(stranger.socket)
     }
+  }
+
+  #countUnderWay(now: number): number {
+    for (const stranger of this.#underWay) {
+      if (now - stranger.begun < ANSWER_MS) break
+      this.#underWay.delete(stranger)
+    }
+    return this.#underWay.size
+  }
+
+  #noLongerUnderWay(stranger: Stranger): void {
+    if (this.#underWay.delete(stranger)) this.#beginLater()
   }
 
   /** The stranger that can best be given up: of the address that has most, the oldest of the first stage there is. */
@@ -189,6 +235,7 @@ export class Gate {
     clearTimeout(timer)
     this.#strangers.delete(socket)
     source.strangers.delete(stranger)
+    this.#noLongerUnderWay(stranger)
     if (source.strangers.size === 0 && this.#sources.get(address) === source) this.#sources.delete(address)
   }
 }

@@ -23,8 +23,6 @@ import type { Trust } from './trust.ts'
 const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256'
 /** How long a session may be resumed after its full handshake. */
 const SESSION_SECONDS = 3600
-/** Connections that the kernel holds until they are accepted, which happens to all of them at once. */
-const BACKLOG = 128
 const SHED_REPORT_MS = 10_000
 
 /** What can change while the listener listens. */
@@ -149,7 +147,7 @@ export class Listener {
         const code = systemCode(error)
         reject(new OperatorError('LISTEN_FAILED', `cannot listen on ${host} port ${port}: ${explain(code)}`))
       })
-      this.server.listen({ port, host, backlog: BACKLOG }, resolve)
+      this.server.listen(port, host, resolve)
     })
     const address = this.server.address()
     return typeof address === 'object' && address !== null ? address.port : port
