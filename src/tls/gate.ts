@@ -249,7 +249,7 @@ function isWholeRecord(bytes: Buffer): boolean {
 }
 
 /** What one sender can be told by: an IPv4 address, or the /64 network of an IPv6 address, of which one host has all. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   if (!isIPv6(address) || address.includes('.')) return address
   const [left = '', right = ''] = address.split('::')
   const [start, end] = [left, right].map((part) => part.split(':').filter((group) => group !== ''))

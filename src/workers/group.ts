@@ -18,6 +18,8 @@ const BACKOFF_MS = { first: 100, most: 10_000 } as const
 /** How much longer than its requests a worker may take to end. */
 const END_MS = 3000
 const MAX_LEARNED = 1000
+/** A PIN that was refused is not tried by one successor after the other: that could lock it. */
+const NOT_TRIED_AGAIN = 'LOGIN_REFUSED'
 
 export interface WorkerGroupOptions {
   readonly count: number
@@ -39,6 +41,8 @@ export class WorkerGroup {
   readonly #serving = new Map<WorkerProcess, FileContents>()
   readonly #learned = new Set<string>()
   readonly #quickEnds = new Map<number, number>()
+  /** Workers that are not started again before a reload. */
+  readonly #givenUp = new Set<number>()
   readonly #pings: NodeJS.Timeout
   #contents: FileContents
   #draining = false
@@ -93,8 +97,7 @@ export class WorkerGroup {
    */
   async reload(contents: FileContents): Promise<readonly string[]> {
     const workers = [...this.#serving.keys()]
-    const { prepareMs = PREPARE_MS } = this.#options
-    const prepared = await Promise.allSettled(workers.map((worker) => worker.order('prepare', contents, prepareMs)))
+    const prepared = await this.#prepare(workers, contents)
     const alive = workers.filter((worker) => this.#serving.has(worker))
     const problem = prepared.find(
       (outcome, index) => outcome.status === 'rejected' && alive.includes(workers[index] as WorkerProcess),
@@ -107,7 +110,19 @@ export class WorkerGroup {
     }
     this.#contents = contents
     await Promise.all(alive.map((worker) => this.#commit(worker, contents)))
+    for (const index of this.#givenUp) void this.#startAgain(index)
+    this.#givenUp.clear()
     return first.value
+  }
+
+  /** The first one alone, as at the start: a wrong PIN is tried once. */
+  async #prepare([one, ...others]: readonly WorkerProcess[], contents: FileContents) {
+    const { prepareMs = PREPARE_MS } = this.#options
+    const order = (worker: WorkerProcess) => worker.order('prepare', contents, prepareMs)
+    const [first] = await Promise.allSettled(one === undefined ? [] : [order(one)])
+    if (first === undefined) return []
+    if (first.status === 'rejected' && !(first.reason instanceof WorkerLost)) return [first]
+    return [first, ...(await Promise.allSettled(others.map(order)))]
   }
 
   /** Has all workers end what they are doing, and end. Resolves with how many requests were cut off. */
@@ -137,6 +152,7 @@ export class WorkerGroup {
       this.#serving.set(worker, contents)
       return { port }
     } catch (error) {
+      if (error instanceof OperatorError && error.code === NOT_TRIED_AGAIN) this.#givenUp.add(index)
       worker.kill()
       throw error
     }
@@ -147,7 +163,7 @@ export class WorkerGroup {
     const { log } = this.#options
     const { index, pid } = worker
     this.#serving.delete(worker)
-    if (this.#draining) return
+    if (this.#draining || this.#givenUp.has(index)) return
     const lived = performance.now() - worker.started
     const quickEnds = lived > SETTLED_MS ? 0 : (this.#quickEnds.get(index) ?? 0)
     this.#quickEnds.set(index, quickEnds + 1)
@@ -156,7 +172,11 @@ export class WorkerGroup {
     }
     const delay = quickEnds === 0 ? 0 : Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** (quickEnds - 1))
     await new Promise((resolve) => setTimeout(resolve, delay))
-    if (this.#draining) return
+    if (!this.#draining) await this.#startAgain(index)
+  }
+
+  async #startAgain(index: number): Promise<void> {
+    const { log } = this.#options
     try {
       await this.#spawn(index)
       await this.#bringUpToDate(index)

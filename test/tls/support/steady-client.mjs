@@ -11,7 +11,11 @@ const read = (name) => readFileSync(`${directory}/${name}`)
 const tls = { cert: read('client.pem'), key: read('client.key'), ca: read('server-ca.pem') }
 const agent = new Agent({ ...tls, keepAlive: true, maxSockets: 8 })
 const context = { request_id: 'r', correlation_id: 'c', pool_name: 'p' }
-const body = JSON.stringify({ request_context: context, alg: 'A256KW', value: Buffer.alloc(32, 1).toString('base64url') })
+const body = JSON.stringify({
+  request_context: context,
+  alg: 'A256KW',
+  value: Buffer.alloc(32, 1).toString('base64url'),
+})
 const times = []
 const connections = []
 const failures = []
@@ -56,7 +60,8 @@ await new Promise((resolve) => {
     for (; sent < end && sent < (elapsed / 1000) * Number(rate); sent += 1) {
       waiting.push(send({ agent }, performance.now(), times))
     }
-    for (; opened < elapsed / 250; opened += 1) waiting.push(send({ agent: false, ...tls }, performance.now(), connections))
+    for (; opened < elapsed / 250; opened += 1)
+      waiting.push(send({ agent: false, ...tls }, performance.now(), connections))
     if (sent < end) return
     clearInterval(timer)
     resolve()
