@@ -61,13 +61,23 @@ export function identifyClient(socket: TLSSocket, trust: Trust): Identified {
   }
 }
 
-/** The same client under another trust; OpenSSL looks at a connection's certificates only once. */
-export function identifyAgain(identified: Identified, trust: Trust): Identified {
+/**
+ * The same client under another trust; OpenSSL looks at a connection's certificates only once.
+ *
+ * @param traced what was found for certificates that came with other connections; it is added to
+ */
+export function identifyAgain(
+  identified: Identified,
+  trust: Trust,
+  traced = new Map<string, ReadonlySet<string>>(),
+): Identified {
   const { client, proof } = identified
   const { verified } = client
   if (verified === undefined || proof === undefined) return identified
   if (!proof.traced && trust.trustsEach(verified.roots)) return identified
-  const roots = trust.trace(proof.leaf, proof.sent)
+  const name = [proof.leaf, ...proof.sent].map(({ fingerprint256 }) => fingerprint256).join()
+  const roots = traced.get(name) ?? trust.trace(proof.leaf, proof.sent)
+  traced.set(name, roots)
   if (roots.size === 0) return { client: { audit: client.audit, refusal: TRUST_CHANGED } }
   return { client: { ...client, verified: { ...verified, roots } }, proof: { ...proof, traced: true } }
 }

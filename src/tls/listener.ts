@@ -123,8 +123,10 @@ export class Listener {
     before.trust.onLearned = undefined
     this.#trust(settings.trust)
     const unproven: Socket[] = []
+    // Most connections are of a few clients.
+    const traced = new Map<string, ReadonlySet<string>>()
     for (const [socket, identified] of this.#clients) {
-      const again = identifyAgain(identified, settings.trust)
+      const again = identifyAgain(identified, settings.trust, traced)
       this.#clients.set(socket, again)
       if (identified.client.verified && !again.client.verified) unproven.push(socket as Socket)
     }
