@@ -9,6 +9,8 @@ import { connect } from 'node:tls'
 const [, , way, port, rate, localAddress = '127.0.0.1'] = process.argv
 const target = { host: '127.0.0.1', port: Number(port), localAddress }
 const HELD = 2000
+/** They come together, as they do from many machines at once. */
+const BURST_MS = 250
 
 /** What a client says first. */
 const hello = await new Promise((resolve) => {
@@ -20,11 +22,7 @@ const ways = {
   /** Whole handshakes without a certificate, and nothing after them. */
   handshakes: () => connect({ ...target, rejectUnauthorized: false, minVersion: 'TLSv1.3' }),
   /** Hellos, for which the server does the expensive part, and nothing after them. */
-  hellos: () => {
-    const socket = connectTcp(target)
-    socket.write(hello)
-    return socket
-  },
+  hellos: () => connectTcp(target),
   silence: () => connectTcp(target),
   /** Hellos, a byte at a time. */
   slow: () => {
@@ -44,23 +42,23 @@ const ways = {
 
 const open = new Set()
 let opened = 0
-let last = performance.now()
+let silent = []
 setInterval(() => {
-  const now = performance.now()
-  // What it had no time for is not made up for: it would have less and less.
-  const due = opened + (Math.min(now - last, 20) / 1000) * Number(rate)
-  last = now
-  for (; opened < due; opened += 1) {
+  for (const socket of silent) socket.write(hello)
+  silent = []
+  for (let count = 0; count < (Number(rate) * BURST_MS) / 1000; count += 1) {
     const socket = ways[way]()
+    opened += 1
     socket.on('error', () => undefined)
     socket.once('close', () => open.delete(socket))
     open.add(socket)
+    if (way === 'hellos') silent.push(socket)
     if (open.size <= HELD) continue
     const [oldest] = open
     open.delete(oldest)
     oldest.destroy()
   }
-}, 10)
+}, BURST_MS)
 process.on('SIGTERM', () => {
   process.stdout.write(`${opened}\n`, () => process.exit(0))
 })
