@@ -33,7 +33,7 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ['.config/*.js', 'test/pkcs11/support/*.mjs'] },
+        projectService: { allowDefaultProject: ['.config/*.js', 'test/pkcs11/support/*.mjs', 'test/workers/*.mjs'] },
         tsconfigRootDir: fileURLToPath(new URL('..', import.meta.url)),
       },
     },

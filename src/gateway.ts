@@ -1,27 +1,47 @@
-import { serveAdmin } from './admin/server.ts'
+import { randomBytes, X509Certificate } from 'node:crypto'
 import type { GatewayStatus } from './admin/status.ts'
 import { openBackend } from './backends.ts'
+import { assertReloadable, changedSettings } from './config/compare.ts'
 import type { Config } from './config/schema.ts'
-import { Backend, type BackendObserver } from './ekm/backend.ts'
-import { Admission } from './http/admission.ts'
-import { createApp } from './http/app.ts'
-import { serveHttp, type Requests } from './http/server.ts'
-import { buildPools, Examination } from './pools.ts'
-import type { Telemetry } from './telemetry/audit.ts'
-import { openLog, reportTo, type Log } from './telemetry/log.ts'
+import { TICKET_KEY_BYTES } from './config/ticket-keys.ts'
+import { closeBackends, openGeneration, type Generation, type Surroundings } from './generation.ts'
+import { serveHttp } from './http/server.ts'
+import { Examination } from './pools.ts'
+import { whole, type Share } from './share.ts'
+import { describeBug, openLog, type Log } from './telemetry/log.ts'
 import { Metrics } from './telemetry/metrics.ts'
-import { Listener } from './tls/listener.ts'
-import { Trust } from './tls/trust.ts'
+import { Listener, type ListenerSettings } from './tls/listener.ts'
 import { version } from './version.ts'
+
+/** Another configuration, of which everything is open and ready. One of the two has to be called. */
+export interface Prepared {
+  /** The settings that differ, by name. */
+  readonly changed: readonly string[]
+  /** From the next request on it serves. */
+  commit(): void
+  /** Lets go of what was opened for it. */
+  abort(): Promise<void>
+}
 
 /** A gateway that serves. */
 export interface Gateway {
   /** The port it listens on, which the system chose if the configuration says 0. */
   readonly port: number
-  /** That of the admin port, where there is one. */
-  readonly adminPort: number | undefined
   readonly log: Log
+  /** The configuration it serves by. */
+  readonly config: Config
   readonly requestsUnderWay: number
+  readonly metrics: Metrics
+  status(): GatewayStatus
+  /**
+   * Makes everything ready to serve by another configuration, while it serves by the one it has. Rejects with an
+   * OperatorError, and then nothing has changed. One at a time.
+   */
+  prepare(config: Config): Promise<Prepared>
+  /** Is told of each issuing CA that a client taught, as PEM. */
+  onLearned: ((issuer: string) => void) | undefined
+  /** Takes over an issuing CA that another process learned. */
+  learn(issuer: string): void
   /**
    * Takes no new connections, refuses new requests with 503, waits for those under way as long as the configuration
    * allows, and lets go of everything. Resolves with how many requests were cut off.
@@ -29,121 +49,186 @@ export interface Gateway {
   drain(): Promise<number>
 }
 
+export interface GatewayOptions {
+  /** This process's part of what the configuration allows. */
+  readonly share?: Share
+  /** Where the configuration names none, the keys of TLS session tickets; by default random. */
+  readonly ticketKeys?: Buffer
+  /** Whether the log tells of the start, the end and keys that cannot be used: one of several processes does. */
+  readonly announce?: boolean
+}
+
 /**
  * Opens everything the configuration names, then listens. Rejects with an OperatorError and then leaves nothing open.
  *
  * @param open how a backend is opened; tests put faults in between
  */
-export async function startGateway(config: Config, open = openBackend): Promise<Gateway> {
-  const opened: { close(): Promise<void> }[] = []
-  const keep = <T extends { close(): Promise<void> }>(resource: T): T => {
-    opened.push(resource)
-    return resource
-  }
-  const closeAll = async () => {
-    for (const resource of opened.reverse()) await resource.close()
-  }
+export async function startGateway(config: Config, open = openBackend, options: GatewayOptions = {}): Promise<Gateway> {
+  const log = await openLog(config.log)
+  let running: RunningGateway | undefined
+  const metrics = new Metrics(() => ({
+    ...(running?.status() ?? { backends: [], connections: { verified: 0, unverified: 0 } }),
+    logLinesDropped: log.dropped,
+  }))
   try {
-    const log = keep(await openLog(config.log))
-    const backends = new Map<string, Backend>()
-    const state = { draining: false, requests: undefined as Requests | undefined }
-    const status = (): GatewayStatus => {
-      const statuses = [...backends.values()].map((backend) => backend.status)
-      const ready = !state.draining && statuses.every((backend) => backend.ready)
-      const requests = state.requests?.underWay ?? 0
-      return { version, ready, draining: state.draining, requests, backends: statuses }
+    const surroundings: Surroundings = {
+      telemetry: { log, metrics },
+      open,
+      share: options.share ?? whole,
+      clientOf: (socket) => running?.listener.clientOf(socket) ?? { audit: {} },
+      isDraining: () => running?.draining ?? false,
     }
-    const metrics = new Metrics(version, () => ({
-      backends: status().backends,
-      certificates: [],
-      tlsConnections: 0,
-      logLinesDropped: log.dropped,
-    }))
-    const telemetry = { log, metrics }
-    for (const [name, settings] of Object.entries(config.backends)) {
-      const adapter = await open(settings, reportTo(log, name))
-      const observer = observe(name, telemetry)
-      const { keyCacheMs } = config.limits
-      backends.set(name, keep(new Backend({ ...settings, name, adapter, keyCacheMs, observer })))
+    const generation = await openGeneration(config, surroundings)
+    try {
+      running = new RunningGateway(generation, surroundings, options)
+      await running.start()
+      return running
+    } catch (error) {
+      await closeBackends(generation)
+      throw error
     }
-    const { admin } = config
-    const source = { status: async () => status(), metrics: () => metrics.text() }
-    const adminServer = admin && keep(await serveAdmin(admin.host, admin.port, source))
-    if (adminServer) log.info('admin_listening', { host: admin.host, port: adminServer.port })
-    return await listen(config, telemetry, backends, state, adminServer?.port, closeAll)
   } catch (error) {
-    await closeAll()
+    await log.close()
     throw error
   }
 }
 
-function observe(backend: string, { log, metrics }: Telemetry): BackendObserver {
-  return {
-    called: (operation, code, elapsedMs) => metrics.called(backend, operation, code, elapsedMs),
-    rejected: (rejection) => metrics.rejected('backend', backend, rejection),
-    changed: (isUp) => (isUp ? log.info('backend_up', { backend }) : log.error('backend_down', { backend })),
-  }
+/** Tells the log that a gateway serves. */
+export function announce(log: Log, { listen, pools }: Config, port: number, workers?: number): void {
+  const { host, clientAuth } = listen
+  log.info('listening', { version, host, port, pools: pools.length, client_auth: clientAuth, workers })
+  if (clientAuth === 'required') return
+  log.always('client_auth_disabled', {
+    message: 'anyone who reaches this port can wrap and unwrap: development only',
+  })
 }
 
-async function listen(
-  config: Config,
-  telemetry: Telemetry,
-  backends: ReadonlyMap<string, Backend>,
-  state: { draining: boolean; requests: Requests | undefined },
-  adminPort: number | undefined,
-  closeAll: () => Promise<void>,
-): Promise<Gateway> {
-  const { log, metrics } = telemetry
-  const { host, port, tls, clientAuth } = config.listen
-  const { deadlineMs, maxBodyBytes, idleConnectionMs, drainMs } = config.limits
-  const listener = new Listener({
-    host,
-    port,
-    credentials: tls,
-    clientAuth,
-    trust: new Trust(config.pools.flatMap(({ clients }) => clients)),
-    idleConnectionMs,
-    log,
-  })
-  const pools = buildPools(config, backends, metrics)
-  const admission = new Admission(clientAuth)
-  const app = createApp({
-    pools,
-    deadlineMs,
-    maxBodyBytes,
-    admission,
-    clientOf: (socket) => listener.clientOf(socket),
-    isDraining: () => state.draining,
-    telemetry,
-  })
-  const requests = serveHttp(listener, app, { admission, deadlineMs, telemetry })
-  state.requests = requests
-  const actualPort = await listener.listen()
-  log.info('listening', { version, host, port: actualPort, pools: pools.length, client_auth: clientAuth })
-  if (clientAuth === 'disabled') {
-    log.always('client_auth_disabled', {
-      message: 'anyone who reaches this port can wrap and unwrap: development only',
-    })
-  }
-  const examination = new Examination(pools, log)
+class RunningGateway implements Gateway {
+  readonly listener: Listener
+  readonly log: Log
+  readonly metrics: Metrics
+  port = 0
+  draining = false
+  readonly #surroundings: Surroundings
+  readonly #announce: boolean
+  readonly #ticketKeys: Buffer
+  readonly #requests: ReturnType<typeof serveHttp>
+  #generation: Generation
+  #examination: Examination | undefined
+  /** Backends of earlier generations whose last requests are still under way. */
+  readonly #retiring = new Set<Promise<void>>()
 
-  return {
-    port: actualPort,
-    adminPort,
-    log,
-    get requestsUnderWay() {
-      return requests.underWay
-    },
-    drain: async () => {
-      state.draining = true
-      examination.stop()
-      log.info('draining', { requests: requests.underWay })
-      listener.stopAccepting()
-      const cutOff = await requests.settled(drainMs)
-      listener.closeConnections()
-      log.info('stopped', { requests_cut_off: cutOff })
-      await closeAll()
-      return cutOff
-    },
+  constructor(generation: Generation, surroundings: Surroundings, options: GatewayOptions) {
+    this.#generation = generation
+    this.#surroundings = surroundings
+    this.#announce = options.announce ?? true
+    this.#ticketKeys = options.ticketKeys ?? randomBytes(TICKET_KEY_BYTES)
+    this.log = surroundings.telemetry.log
+    this.metrics = surroundings.telemetry.metrics
+    const { host, port, clientAuth } = generation.config.listen
+    this.listener = new Listener(
+      { host, port, clientAuth, log: this.log, events: this.metrics },
+      this.#listenerSettings(generation),
+    )
+    this.#requests = serveHttp(this.listener, () => this.#generation, surroundings.telemetry)
+  }
+
+  async start(): Promise<void> {
+    this.port = await this.listener.listen()
+    if (this.#announce) announce(this.log, this.config, this.port)
+    this.#examine(this.#generation)
+  }
+
+  get config(): Config {
+    return this.#generation.config
+  }
+
+  get requestsUnderWay(): number {
+    return this.#requests.underWay
+  }
+
+  status(): GatewayStatus {
+    const backends = [...this.#generation.backends.values()].map(({ backend }) => backend.status)
+    return {
+      version,
+      ready: !this.draining && backends.every(({ ready }) => ready),
+      draining: this.draining,
+      requests: this.requestsUnderWay,
+      connections: this.listener.connections,
+      backends,
+    }
+  }
+
+  async prepare(config: Config): Promise<Prepared> {
+    const before = this.#generation
+    const changed = changedSettings(before.config, config)
+    assertReloadable(changed)
+    const next = await openGeneration(config, this.#surroundings, before)
+    return {
+      changed,
+      commit: () => this.#swap(before, next),
+      abort: () => closeBackends(next, before),
+    }
+  }
+
+  get onLearned(): Gateway['onLearned'] {
+    return this.#onLearned
+  }
+  set onLearned(listener: Gateway['onLearned']) {
+    this.#onLearned = listener
+    this.listener.onLearned = listener && ((issuer) => listener(issuer.toString()))
+  }
+  #onLearned: Gateway['onLearned']
+
+  learn(issuer: string): void {
+    this.listener.learn(new X509Certificate(issuer))
+  }
+
+  async drain(): Promise<number> {
+    this.draining = true
+    this.#examination?.stop()
+    if (this.#announce) this.log.info('draining', { requests: this.requestsUnderWay })
+    this.listener.stopAccepting()
+    const cutOff = await this.#requests.settled(this.#generation.limits.drainMs)
+    this.listener.closeConnections()
+    if (this.#announce) this.log.info('stopped', { requests_cut_off: cutOff })
+    await closeBackends(this.#generation)
+    await Promise.all(this.#retiring)
+    await this.log.close()
+    return cutOff
+  }
+
+  #swap(before: Generation, next: Generation): void {
+    const unproven = this.listener.renew(this.#listenerSettings(next))
+    this.#generation = next
+    // Their next request would be refused. An idle one is spared it: its client comes back with a handshake.
+    for (const socket of unproven) if (!this.#requests.isServing(socket)) socket.destroySoon()
+    this.#retire(before, next)
+    this.#examine(next)
+  }
+
+  #examine({ pools }: Generation): void {
+    this.#examination?.stop()
+    this.#examination = new Examination(pools, this.#announce ? this.log : undefined)
+  }
+
+  /** Lets go of what the next generation does not use, once the requests that use it are done. */
+  #retire(before: Generation, next: Generation): void {
+    const done = this.#requests
+      .passed(Math.max(this.#generation.limits.drainMs, this.#generation.deadlineMs))
+      .then(() => closeBackends(before, next))
+      .catch((error: unknown) => this.log.error('internal_error', describeBug(error)))
+      .finally(() => this.#retiring.delete(done))
+    this.#retiring.add(done)
+  }
+
+  #listenerSettings({ config, limits, trust }: Generation): ListenerSettings {
+    const { tls, ticketKeys } = config.listen
+    return {
+      ...limits,
+      credentials: tls,
+      trust,
+      ticketKeys: ticketKeys === undefined ? this.#ticketKeys : Buffer.from(ticketKeys.file.reveal()),
+    }
   }
 }

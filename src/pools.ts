@@ -8,13 +8,19 @@ import { Pool, type PoolInfo } from './ekm/pool.ts'
 import { KeyPlace, PooledKey } from './ekm/pooled-key.ts'
 import { RateLimit } from './ekm/rate-limit.ts'
 import { toProxyError } from './http/proxy-error.ts'
+import { shareOf, type Share } from './share.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import { version } from './version.ts'
 
 /** The configuration's pools, over the backends that it names. */
-export function buildPools(config: Config, backends: ReadonlyMap<string, Backend>, metrics: Metrics): Pool[] {
-  return config.pools.map((settings) => buildPool(settings, config.info, backends, metrics))
+export function buildPools(
+  config: Config,
+  backends: ReadonlyMap<string, Backend>,
+  metrics: Metrics,
+  share: Share,
+): Pool[] {
+  return config.pools.map((settings) => buildPool(settings, config.info, backends, metrics, share))
 }
 
 function buildPool(
@@ -22,13 +28,14 @@ function buildPool(
   shared: InfoConfig,
   backends: ReadonlyMap<string, Backend>,
   metrics: Metrics,
+  share: Share,
 ): Pool {
   const { name, limits } = settings
   const lanes = new Map<Backend, Lane>()
   const place = (backendName: string, ref: string) => {
     const backend = backends.get(backendName)
     if (backend === undefined) throw new Error(`the configuration was not checked: no backend ${backendName}`)
-    const lane = lanes.get(backend) ?? new Lane(limits.concurrency)
+    const lane = lanes.get(backend) ?? new Lane(limits.concurrency && shareOf(limits.concurrency, share))
     lanes.set(backend, lane)
     return new KeyPlace(backend, ref as KeyRef, lane)
   }
@@ -49,7 +56,7 @@ function buildPool(
     ),
     ...(settings.keys === 'all' && { find: (key) => new PooledKey(place(settings.backend, key)) }),
     ...(limits.requestsPerSecond !== undefined && {
-      rateLimit: new RateLimit(limits.requestsPerSecond, () => metrics.rejected('pool', name, 'rate')),
+      rateLimit: new RateLimit(shareOf(limits.requestsPerSecond, share), () => metrics.rejected('pool', name, 'rate')),
     }),
   })
 }
@@ -71,11 +78,12 @@ const PROVE_AGAIN_MS = 30_000
  */
 export class Examination {
   readonly #pools: readonly Pool[]
-  readonly #log: Log
+  readonly #log: Log | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
-  constructor(pools: readonly Pool[], log: Log) {
+  /** @param log absent where another process tells of the same keys */
+  constructor(pools: readonly Pool[], log?: Log) {
     this.#pools = pools
     this.#log = log
     void this.#run()
@@ -116,10 +124,10 @@ export class Examination {
         const call = new Call(EXAMINATION_MS)
         try {
           const good = await look(key, call)
-          if (refuted !== undefined && good === false) this.#log.error(refuted, { pool: pool.name, key: name })
+          if (refuted !== undefined && good === false) this.#log?.error(refuted, { pool: pool.name, key: name })
         } catch (error) {
           const { reason = 'INTERNAL', detail } = toProxyError(error)
-          if (reason !== 'CLOSED') this.#log.warn(failed, { pool: pool.name, key: name, reason, detail })
+          if (reason !== 'CLOSED') this.#log?.warn(failed, { pool: pool.name, key: name, reason, detail })
         } finally {
           call.end()
         }

@@ -6,7 +6,10 @@ export interface GatewayStatus {
   /** Whether every backend answered when it was last asked, and the gateway takes requests. */
   readonly ready: boolean
   readonly draining: boolean
+  /** Under way. */
   readonly requests: number
+  /** Open connections: with a client certificate that was verified, and all others. */
+  readonly connections: { readonly verified: number; readonly unverified: number }
   readonly backends: readonly BackendStatus[]
 }
 
@@ -28,7 +31,13 @@ export function combine(statuses: readonly GatewayStatus[], version: string): Ga
     version,
     ready: statuses.length > 0 && statuses.every(({ ready }) => ready),
     draining: statuses.some(({ draining }) => draining),
-    requests: statuses.reduce((sum, { requests }) => sum + requests, 0),
+    requests: sum(statuses.map(({ requests }) => requests)),
+    connections: {
+      verified: sum(statuses.map(({ connections }) => connections.verified)),
+      unverified: sum(statuses.map(({ connections }) => connections.unverified)),
+    },
     backends: [...backends.values()],
   }
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)

@@ -1,17 +1,24 @@
+import cluster from 'node:cluster'
 import { Command } from 'commander'
-import { loadConfig } from '../config/load.ts'
-import { startGateway } from '../gateway.ts'
+import { startService } from '../service.ts'
+import { runWorker } from '../workers/worker.ts'
 import { untilTold } from './terminal.ts'
 
 export const serveCommand = () =>
   new Command('serve')
-    .description('serve the EKM Proxy API until SIGTERM or SIGINT')
+    .description('serve the EKM Proxy API until SIGTERM or SIGINT; read the configuration again at SIGHUP')
     .requiredOption('--config <file>', 'the configuration file')
     .action(async ({ config }: { config: string }) => {
+      if (cluster.isWorker) return runWorker()
       const told = untilTold()
-      const gateway = await startGateway(loadConfig(config, process.env))
+      const starting = startService(config, process.env)
+      process.on('SIGHUP', () => {
+        // A start that fails is told below.
+        void starting.then((service) => service.reload('SIGHUP')).catch(() => undefined)
+      })
+      const service = await starting
       await told
-      await gateway.drain()
+      await service.drain()
       // Nothing is left to do; a backend's library may still hold the process open.
       process.exit(0)
     })

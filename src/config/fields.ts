@@ -3,12 +3,15 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { Secret, systemCode } from '../../adapters/contract/index.ts'
+import type { ReadFile } from './files.ts'
 
 /** Where references in a configuration lead. */
 export interface References {
   /** Paths in the file are relative to this directory. */
   readonly directory: string
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** By default from the disk. */
+  readonly read?: ReadFile
 }
 
 /** A mapping with just these keys. */
@@ -95,7 +98,7 @@ export const file = (references: References, inWords = (path: string) => `: ${pa
     path(references),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       try {
-        return readFileSync(dataset.value)
+        return (references.read ?? readFileSync)(dataset.value)
       } catch (error) {
         addIssue({ message: `names a file that cannot be read (${systemCode(error)})${inWords(dataset.value)}` })
         return NEVER

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { OperatorError } from '../../adapters/contract/index.ts'
 import { applyEnvironment } from './environment.ts'
 import type { References } from './fields.ts'
+import type { ReadFile } from './files.ts'
 import { crossCheck } from './cross-check.ts'
 import { backendsSchema, configSchema, type Config } from './schema.ts'
 import { ConfigSource, formatPath, type Problem, type SettingPath } from './source.ts'
@@ -22,12 +24,13 @@ const formatProblem = ({ source, line, path, message }: Problem) =>
   `${source}${line === undefined ? '' : `:${line}`}: ${path === '' ? '' : `${path} `}${message}`
 
 /** The whole configuration, frozen. Throws {@link ConfigInvalid} with every problem at once. */
-export const loadConfig = (file: string, environment: Environment): Config =>
-  load(file, environment, configSchema, crossCheck)
+export const loadConfig = (file: string, environment: Environment, read: ReadFile = readFileSync): Config =>
+  load({ file, environment, read }, configSchema, crossCheck)
 
 /** Only the backends, for commands that manage keys before the rest of the configuration can be right. */
 export const loadBackends = (file: string, environment: Environment): Config['backends'] =>
-  load(file, environment, (references) => v.object({ backends: backendsSchema(references) })).backends
+  load({ file, environment, read: readFileSync }, (references) => v.object({ backends: backendsSchema(references) }))
+    .backends
 
 interface Finding {
   readonly path: SettingPath
@@ -35,15 +38,14 @@ interface Finding {
 }
 
 function load<const Schema extends v.GenericSchema>(
-  file: string,
-  environment: Environment,
+  { file, environment, read }: { file: string; environment: Environment; read: ReadFile },
   schemaFor: (references: References) => Schema,
   check: (data: unknown) => readonly Finding[] = () => [],
 ): v.InferOutput<Schema> {
-  const source = ConfigSource.read(file)
+  const source = ConfigSource.read(file, read)
   if (!(source instanceof ConfigSource)) throw new ConfigInvalid(source)
 
-  const references = { directory: source.directory, environment }
+  const references = { directory: source.directory, environment, read }
   // Every override is applied to the whole file, also where only a part of it is used.
   const { data, overrides, problems } = applyEnvironment(source.data, configSchema(references), environment)
   // One word on each setting: a number can be neither whole nor in range.

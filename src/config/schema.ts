@@ -5,9 +5,11 @@ import { backend } from './backend-kinds.ts'
 import { clientEntry } from './clients.ts'
 import { Credentials } from './credentials.ts'
 import { trimSlashes } from './cross-check.ts'
+import { ticketKeyFile } from './ticket-keys.ts'
 import {
   about,
   file,
+  flag,
   integer,
   listOf,
   mapping,
@@ -61,6 +63,14 @@ const listen = (references: References) =>
       ),
       'required',
     ),
+    ticketKeys: v.exactOptional(
+      about(
+        "The keys of TLS session tickets, for gateways that are to resume each other's sessions. By default random at each start.",
+        mapping({
+          file: about('A file of 48 secret bytes, raw, in base64 or in hexadecimal.', ticketKeyFile(references)),
+        }),
+      ),
+    ),
   })
 
 const limits = () =>
@@ -87,10 +97,40 @@ const limits = () =>
       ),
       5000,
     ),
+    maxConnections: v.optional(
+      about(
+        'Connections at a time; beyond it, those without a good client certificate are closed first.',
+        integer(1, 100_000),
+      ),
+      1000,
+    ),
+    maxUnverifiedConnections: v.optional(
+      about(
+        'Of these, connections that have not shown a good client certificate, or not yet; beyond it, the address that has most of them loses its oldest.',
+        integer(1, 100_000),
+      ),
+      256,
+    ),
+    handshakeMs: v.optional(
+      about('Milliseconds from a connection to the end of its TLS handshake.', integer(250, 60_000)),
+      5000,
+    ),
+    headerMs: v.optional(
+      about(
+        "Milliseconds from a request's first byte, or the handshake, to its complete header.",
+        integer(250, 60_000),
+      ),
+      10_000,
+    ),
     drainMs: v.optional(
       about('Milliseconds that requests under way may still take at shutdown.', integer(0, 60_000)),
       5000,
     ),
+  })
+
+const reload = () =>
+  mapping({
+    watch: v.optional(about('Whether a change of the file, or of a file that it names, does.', flag()), true),
   })
 
 const info = () =>
@@ -203,6 +243,14 @@ export const backendsSchema = (references: References) =>
 export const configSchema = (references: References) =>
   mapping({
     listen: about('Where the EKM Proxy API is served.', listen(references)),
+    workers: v.optional(
+      about(
+        'Processes that serve, "auto" for one per core. Beyond one, a process more starts, watches and replaces them.',
+        v.union([v.literal('auto'), integer(1, 64)], 'must be "auto" or a whole number from 1 to 64'),
+      ),
+      1,
+    ),
+    reload: v.optional(about('What makes the gateway read its configuration again, besides SIGHUP.', reload()), {}),
     limits: v.optional(about('Times and sizes.', limits()), {}),
     info: v.optional(about('What info answers.', info()), {}),
     admin: v.exactOptional(

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
 import { systemCode } from '../../adapters/contract/index.ts'
+import type { ReadFile } from './files.ts'
 
 /** One thing wrong with a configuration, and where. */
 export interface Problem {
@@ -39,10 +39,10 @@ export class ConfigSource {
   }
 
   /** Reads `file`; what keeps it from being read at all is returned as problems. */
-  static read(file: string): ConfigSource | readonly Problem[] {
+  static read(file: string, read: ReadFile): ConfigSource | readonly Problem[] {
     let text: string
     try {
-      text = readFileSync(file, 'utf8')
+      text = read(file).toString('utf8')
     } catch (error) {
       return [{ source: file, path: '', message: `cannot be read (${systemCode(error)})` }]
     }

@@ -99,9 +99,9 @@ export class Backend {
     return this.#ask('unwrap', lane, call, () => this.#adapter.unwrap(ref, algorithm, ciphertext, call), zero)
   }
 
-  async close(): Promise<void> {
+  /** Probes no more. The adapter is closed by whoever opened it. */
+  stop(): void {
     this.#breaker.stop()
-    await this.#adapter.close()
   }
 
   async #ask<T>(

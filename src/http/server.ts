@@ -14,10 +14,11 @@ import { reportMalformedBody } from './request-body.ts'
 
 const BAD_HOST = 'the Host header or the request target is malformed'
 
-export interface ServeOptions {
+/** What requests are answered with. It can be another from one request to the next. */
+export interface Served {
+  readonly app: Hono<AppEnv>
   readonly admission: Admission
   readonly deadlineMs: number
-  readonly telemetry: Telemetry
 }
 
 /** The requests that a server is answering. */
@@ -25,22 +26,27 @@ export interface Requests {
   readonly underWay: number
   /** Waits until none is under way, at most `patienceMs`; resolves with how many are. */
   settled(patienceMs: number): Promise<number>
+  /** Waits until those are done that are under way now, at most `patienceMs`. */
+  passed(patienceMs: number): Promise<void>
+  /** Whether one of a connection's requests is under way. */
+  isServing(socket: object): boolean
 }
 
 /**
  * Answers a listener's requests with the application, and with a ProxyError those that never reach it: what Node.js's
  * parser refuses, what has no usable Host header, and CONNECT.
  */
-export function serveHttp(listener: Listener, app: Hono<AppEnv>, options: ServeOptions): Requests {
+export function serveHttp(listener: Listener, served: () => Served, telemetry: Telemetry): Requests {
   const { server } = listener
   const requests = new RequestCount()
 
   /** For a request that the application cannot be shown. */
   const unshowable = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
     const { socket } = incoming
-    const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), options.deadlineMs, options.telemetry)
+    const { admission, deadlineMs } = served()
+    const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), deadlineMs, telemetry)
     try {
-      return exchange.fail(options.admission.refusalOf(exchange.client) ?? error)
+      return exchange.fail(admission.refusalOf(exchange.client) ?? error)
     } finally {
       exchange.end()
     }
@@ -50,7 +56,7 @@ export function serveHttp(listener: Listener, app: Hono<AppEnv>, options: ServeO
     requests.begin(incoming.socket, outgoing)
     const errorHandler = (error: unknown) =>
       unshowable(incoming, outgoing, error instanceof RequestError ? refuse('MALFORMED', { saying: BAD_HOST }) : error)
-    void getRequestListener(app.fetch, { errorHandler })(incoming, outgoing)
+    void getRequestListener(served().app.fetch, { errorHandler })(incoming, outgoing)
   }
   server.on('request', answer)
   server.on('checkContinue', answer)
@@ -64,8 +70,8 @@ export function serveHttp(listener: Listener, app: Hono<AppEnv>, options: ServeO
   /** For what is not even a request: written past Node.js's response object, of which there is none. */
   const answerRaw = (socket: Duplex, refusal: ProxyError) => {
     const client = listener.clientOf(socket)
-    const { status, code, message, headers, reason, detail } = options.admission.refusalOf(client) ?? refusal
-    writeAudit(options.telemetry, {
+    const { status, code, message, headers, reason, detail } = served().admission.refusalOf(client) ?? refusal
+    writeAudit(telemetry, {
       status,
       code,
       message,
@@ -131,6 +137,21 @@ class RequestCount implements Requests {
 
   currentOf(socket: object): ServerResponse | undefined {
     return this.#current.get(socket)
+  }
+
+  isServing(socket: object): boolean {
+    return this.#current.has(socket)
+  }
+
+  async passed(patienceMs: number): Promise<void> {
+    const current = [...this.#current.values()].map(
+      (outgoing) => new Promise<void>((resolve) => void outgoing.once('close', resolve)),
+    )
+    if (current.length === 0) return
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)))
+    await Promise.race([Promise.all(current), patience])
+    clearTimeout(timer)
   }
 
   async settled(patienceMs: number): Promise<number> {

@@ -21,6 +21,12 @@ export interface Log {
   close(): Promise<void>
 }
 
+/** A log that also takes lines that another process of the gateway wrote. */
+export interface RelayLog extends Log {
+  /** @param text whole lines */
+  relay(text: string, lines: number): void
+}
+
 export interface LogOptions {
   readonly level: LogLevel
   readonly destination: LogDestination
@@ -29,7 +35,7 @@ export interface LogOptions {
 const CLOSE_PATIENCE_MS = 1000
 
 /** Rejects with an {@link OperatorError} if the destination cannot be written to. */
-export async function openLog({ level, destination }: LogOptions): Promise<Log> {
+export async function openLog({ level, destination }: LogOptions): Promise<RelayLog> {
   const sink = await LogSink.open(destination, (lines) => {
     const time = new Date().toISOString()
     return JSON.stringify({ level: 'error', time, event: 'log_lines_dropped', lines }) + '\n'
@@ -56,6 +62,7 @@ export async function openLog({ level, destination }: LogOptions): Promise<Log> 
     get dropped() {
       return sink.dropped
     },
+    relay: (text, lines) => sink.write(text, lines),
     close: () => sink.close(CLOSE_PATIENCE_MS),
   }
 }

@@ -3,6 +3,9 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 /** Seconds; Azure's 250 ms and the default deadline of 200 ms are bounds of their own. */
 const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1]
 
+/** All that one process has counted, as data that another process can be sent. */
+export type MetricSnapshot = readonly object[]
+
 /** What a request was, in words that the operator's configuration and the API bound. */
 export interface RequestLabels {
   readonly pool?: string | undefined
@@ -20,8 +23,7 @@ export interface Observed {
     readonly waiting: number
     readonly connections: number
   }[]
-  readonly certificates: readonly { readonly role: string; readonly subject: string; readonly days: number }[]
-  readonly tlsConnections: number
+  readonly connections: { readonly verified: number; readonly unverified: number }
   readonly logLinesDropped: number
 }
 
@@ -30,16 +32,17 @@ export interface Observed {
  * there are keys.
  */
 export class Metrics {
-  readonly registry = new Registry()
+  readonly #registry = new Registry()
   readonly #requests: Histogram<'pool' | 'operation' | 'algorithm' | 'status'>
   readonly #calls: Histogram<'backend' | 'operation' | 'code'>
   readonly #rejected: Counter<'by' | 'name' | 'reason'>
   readonly #handshakes: Counter<'result' | 'reason'>
+  readonly #shed: Counter<'reason'>
 
   /** @param observe asked at each scrape */
-  constructor(version: string, observe: () => Observed) {
-    const registers = [this.registry]
-    collectDefaultMetrics({ register: this.registry })
+  constructor(observe: () => Observed) {
+    const registers = [this.#registry]
+    collectDefaultMetrics({ register: this.#registry })
     this.#requests = new Histogram({
       name: 'ekm_request_duration_seconds',
       help: 'From a complete request header to the reply, by pool, operation, algorithm and HTTP status.',
@@ -66,13 +69,12 @@ export class Metrics {
       labelNames: ['result', 'reason'],
       registers,
     })
-    new Gauge({
-      name: 'ekm_build_info',
-      help: 'The version that runs; always 1.',
-      labelNames: ['version', 'node'],
+    this.#shed = new Counter({
+      name: 'ekm_connections_shed_total',
+      help: 'Connections that were closed before or during their handshake because there were too many, or too slow.',
+      labelNames: ['reason'],
       registers,
-      aggregator: 'first',
-    }).set({ version, node: process.version }, 1)
+    })
     this.#gauge('ekm_backend_up', 'Whether requests reach the backend; 0 while it is down and is probed back.', 'min', {
       labels: ['backend'],
       values: () => observe().backends.map(({ name, up }) => [{ backend: name }, Number(up)]),
@@ -89,13 +91,9 @@ export class Metrics {
       labels: ['backend'],
       values: () => observe().backends.map(({ name, connections }) => [{ backend: name }, connections]),
     })
-    this.#gauge('ekm_certificate_days_left', 'Days until a certificate expires; negative afterwards.', 'min', {
-      labels: ['role', 'subject'],
-      values: () => observe().certificates.map(({ role, subject, days }) => [{ role, subject }, days]),
-    })
-    this.#gauge('ekm_tls_connections', 'Connections that are open.', 'sum', {
-      labels: [],
-      values: () => [[{}, observe().tlsConnections]],
+    this.#gauge('ekm_connections', 'Open connections, by whether their client certificate was verified.', 'sum', {
+      labels: ['client'],
+      values: () => Object.entries(observe().connections).map(([client, count]) => [{ client }, count]),
     })
     this.#gauge('ekm_log_lines_dropped', 'Lines that the log could not take and that it has not yet told of.', 'sum', {
       labels: [],
@@ -115,14 +113,21 @@ export class Metrics {
     this.#rejected.inc({ by, name, reason })
   }
 
-  /** @param reason OpenSSL's or Node.js's code, for a handshake that failed */
-  handshake(result: 'full' | 'resumed' | 'failed', reason = ''): void {
-    this.#handshakes.inc({ result, reason })
+  handshake(kind: 'full' | 'resumed'): void {
+    this.#handshakes.inc({ result: kind, reason: '' })
   }
 
-  /** Prometheus' text format. */
-  text(): Promise<string> {
-    return this.registry.metrics()
+  /** @param reason OpenSSL's or Node.js's code */
+  handshakeFailed(reason: string): void {
+    this.#handshakes.inc({ result: 'failed', reason })
+  }
+
+  shed(reason: string): void {
+    this.#shed.inc({ reason })
+  }
+
+  snapshot(): Promise<MetricSnapshot> {
+    return this.#registry.getMetricsAsJSON()
   }
 
   #gauge<Label extends string>(
@@ -136,7 +141,7 @@ export class Metrics {
       help,
       aggregator,
       labelNames: labels,
-      registers: [this.registry],
+      registers: [this.#registry],
       collect() {
         this.reset()
         for (const [labelled, value] of values()) this.set(labelled, value)

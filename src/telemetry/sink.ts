@@ -28,6 +28,7 @@ export class LogSink {
   #batch: string[] = []
   #batchBytes = 0
   #gathering: NodeJS.Timeout | undefined
+  #batchLines = 0
   #dropped = 0
   #tending: NodeJS.Timeout | undefined
   #closed = false
@@ -49,14 +50,16 @@ export class LogSink {
     return this.#dropped
   }
 
-  write(line: string): void {
+  /** Takes a line, or several at once. */
+  write(line: string, lines = 1): void {
     const owed = this.#batchBytes + (this.#target?.stream.writableLength ?? 0)
     if (this.#closed || owed + line.length > MAX_PENDING_BYTES) {
-      this.#dropped += 1
+      this.#dropped += lines
       return
     }
     this.#batch.push(line)
     this.#batchBytes += line.length
+    this.#batchLines += lines
     if (this.#batchBytes >= GATHER_LENGTH) this.#flush()
     else this.#gathering ??= setTimeout(() => this.#flush(), GATHER_MS)
   }
@@ -83,11 +86,12 @@ export class LogSink {
     this.#gathering = undefined
     if (this.#target === undefined || this.#batch.length === 0) return
     const told = this.#dropped
-    const lines = this.#batch.length
+    const lines = this.#batchLines
     const text = this.#batch.join('') + (told > 0 ? this.#lossNotice(told) : '')
     this.#dropped = 0
     this.#batch = []
     this.#batchBytes = 0
+    this.#batchLines = 0
     this.#target.stream.write(text, (error) => {
       if (error) this.#dropped += lines + told
     })

@@ -1,77 +1,145 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, type X509Certificate } from 'node:crypto'
 import { createServer, type Server } from 'node:https'
-import { Server as NetServer } from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import { Server as NetServer, type Socket } from 'node:net'
+import type { SecureContextOptions, TLSSocket } from 'node:tls'
 import { systemCode } from '../../adapters/contract/index.ts'
 import { listen } from '../listen.ts'
 import type { Credentials } from '../config/credentials.ts'
+import { TICKET_KEY_BYTES } from '../config/ticket-keys.ts'
 import { writeHandshakeFailure } from '../telemetry/audit.ts'
 import type { Log } from '../telemetry/log.ts'
-import { anonymousClient, CHAIN_FORGOTTEN, CHAIN_HIDDEN, identifyClient, type Client } from './client.ts'
+import {
+  anonymousClient,
+  CHAIN_FORGOTTEN,
+  CHAIN_HIDDEN,
+  identifyAgain,
+  identifyClient,
+  type Client,
+  type Identified,
+} from './client.ts'
+import { Gate, type GateLimits, type ShedReason } from './gate.ts'
 import type { Trust } from './trust.ts'
 
 /** The suites of the EKM Proxy API, and no other. */
 const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256'
-const HANDSHAKE_MS = 10_000
-const HEADER_MS = 10_000
 /** How long a session may be resumed after its full handshake. */
 const SESSION_SECONDS = 3600
-const TICKET_KEY_BYTES = 48
+const SHED_REPORT_MS = 10_000
+
+/** What can change while the listener listens. */
+export interface ListenerSettings extends GateLimits {
+  readonly credentials: Credentials
+  readonly trust: Trust
+  readonly idleConnectionMs: number
+  /** Milliseconds from a request's first byte, or the handshake, to its complete header. */
+  readonly headerMs: number
+  /** Shared by listeners that are to resume each other's sessions: 48 bytes. */
+  readonly ticketKeys: Buffer
+}
+
+/** Is told what happens to connections, for metrics. */
+export interface ListenerEvents {
+  handshake(kind: 'full' | 'resumed'): void
+  /** @param reason as in {@link HandshakeFailure} */
+  handshakeFailed(reason: string): void
+  shed(reason: ShedReason): void
+}
 
 export interface ListenerOptions {
   readonly host: string
   readonly port: number
-  readonly credentials: Credentials
   readonly clientAuth: 'required' | 'disabled'
-  readonly trust: Trust
-  readonly idleConnectionMs: number
   readonly log: Log
-  /** Shared by listeners that are to resume each other's sessions; 48 bytes, random if absent. */
-  readonly ticketKeys?: Buffer
+  readonly events?: ListenerEvents | undefined
 }
 
 /** The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection. */
 export class Listener {
   readonly server: Server
   readonly #options: ListenerOptions
-  readonly #clients = new WeakMap<object, Client>()
+  #settings: ListenerSettings
+  readonly #gate: Gate
+  readonly #clients = new Map<object, Identified>()
+  /** By the connection below TLS: the trust under which OpenSSL looks at the client's certificate, and where it came from. */
+  readonly #handshakes = new WeakMap<object, { readonly trust: Trust; readonly address: string | undefined }>()
+  #restoreKeys: NodeJS.Timeout | undefined
+  #shed: { connections: number; readonly report: NodeJS.Timeout } | undefined
   #warned = false
 
-  constructor(options: ListenerOptions) {
+  constructor(options: ListenerOptions, settings: ListenerSettings) {
     this.#options = options
-    const { credentials, clientAuth, trust, idleConnectionMs, ticketKeys = randomBytes(TICKET_KEY_BYTES) } = options
+    this.#settings = settings
     this.server = createServer({
-      ...credentials.secureContextOptions(),
-      minVersion: 'TLSv1.3',
-      maxVersion: 'TLSv1.3',
-      ciphers: SUITES,
+      ...contextOptions(settings),
       ALPNProtocols: ['http/1.1'],
-      ca: [...trust.ca],
       // A client without a good certificate is let in, to be told so by a ProxyError.
-      requestCert: clientAuth === 'required',
+      requestCert: options.clientAuth === 'required',
       rejectUnauthorized: false,
-      sessionIdContext: trust.sessionContext,
-      sessionTimeout: SESSION_SECONDS,
-      ticketKeys,
-      handshakeTimeout: HANDSHAKE_MS,
-      headersTimeout: HEADER_MS,
-      requestTimeout: HEADER_MS,
+      headersTimeout: settings.headerMs,
+      requestTimeout: settings.headerMs,
       connectionsCheckingInterval: 1000,
-      keepAliveTimeout: idleConnectionMs,
+      keepAliveTimeout: settings.idleConnectionMs,
       noDelay: true,
       // Node.js would answer a missing Host header with an empty reply; the application answers it with a ProxyError.
       requireHostHeader: false,
     })
+    const begin = takeOver(this.server, (socket) => this.#gate.admit(socket))
+    this.#gate = new Gate(
+      settings,
+      (socket) => {
+        this.#handshakes.set(socket, { trust: this.#settings.trust, address: socket.remoteAddress })
+        begin(socket)
+      },
+      (reason) => this.#noteShed(reason),
+    )
     this.server.prependListener('secureConnection', (socket) => this.#identify(socket))
-    this.server.on('tlsClientError', (error, socket) => {
-      const address = socket.remoteAddress
-      writeHandshakeFailure(options.log, { reason: systemCode(error), ...(address && { remote_address: address }) })
-    })
+    this.server.on('tlsClientError', (error, socket) => this.#noteFailure(error, socket))
+    this.#trust(settings.trust)
   }
 
   /** The client of a connection whose handshake is done. */
   clientOf(socket: object): Client {
-    return this.#clients.get(socket) ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
+    return this.#clients.get(socket)?.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
+  }
+
+  get connections(): { readonly verified: number; readonly unverified: number } {
+    return this.#gate.connections
+  }
+
+  /**
+   * Takes other settings, from the next handshake on; no connection is cut. Returns the connections whose client is not
+   * one any more until it has verified its certificate anew: they are of no use.
+   */
+  renew(settings: ListenerSettings): readonly Socket[] {
+    const before = this.#settings
+    // If this throws, nothing has changed yet.
+    this.server.setSecureContext(contextOptions(settings))
+    this.#settings = settings
+    this.#gate.limits = settings
+    this.server.keepAliveTimeout = settings.idleConnectionMs
+    this.server.headersTimeout = settings.headerMs
+    this.server.requestTimeout = settings.headerMs
+    this.#stopRestoring()
+    if (settings.trust === before.trust) return []
+    before.trust.onLearned = undefined
+    this.#trust(settings.trust)
+    const unproven: Socket[] = []
+    // Most connections are of a few clients.
+    const traced = new Map<string, ReadonlySet<string>>()
+    for (const [socket, identified] of this.#clients) {
+      const again = identifyAgain(identified, settings.trust, traced)
+      this.#clients.set(socket, again)
+      if (identified.client.verified && !again.client.verified) unproven.push(socket as Socket)
+    }
+    return unproven
+  }
+
+  /** Is told of each issuing CA that a client taught, under whatever trust. */
+  onLearned: ((issuer: X509Certificate) => void) | undefined
+
+  /** Takes over an issuing CA that another listener learned. */
+  learn(issuer: X509Certificate): void {
+    if (this.#settings.trust.learn(issuer)) this.#restoreTicketKeys()
   }
 
   /** Rejects with an {@link OperatorError}. Resolves with the port, which the system chooses for port 0. */
@@ -87,16 +155,78 @@ export class Listener {
   }
 
   closeConnections(): void {
+    this.#stopRestoring()
     this.server.closeAllConnections()
+    this.#gate.close()
   }
 
   #identify(socket: TLSSocket): void {
-    const { clientAuth, trust } = this.#options
-    const client = clientAuth === 'required' ? identifyClient(socket, trust) : anonymousClient(socket)
-    // Other tickets of that time would fail the same way: with new keys, the next connection is a full handshake.
-    if (client.refusal === CHAIN_FORGOTTEN) this.server.setTicketKeys(randomBytes(TICKET_KEY_BYTES))
+    const { clientAuth, events } = this.#options
+    const { trust } = this.#settings
+    const raw = connectionBelow(socket)
+    const verifiedUnder = this.#handshakes.get(raw)?.trust ?? trust
+    let identified: Identified =
+      clientAuth === 'required' ? identifyClient(socket, verifiedUnder) : { client: anonymousClient(socket) }
+    if (verifiedUnder !== trust) identified = identifyAgain(identified, trust)
+    const { client } = identified
+    if (client.refusal === CHAIN_FORGOTTEN) this.#replaceTicketKeys()
     if (client.refusal === CHAIN_HIDDEN) this.#warnOfHiddenChain()
-    this.#clients.set(socket, client)
+    this.#clients.set(socket, identified)
+    socket.once('close', () => this.#clients.delete(socket))
+    this.#gate.handshakeDone(raw, client.verified !== undefined || clientAuth === 'disabled')
+    events?.handshake(socket.isSessionReused() ? 'resumed' : 'full')
+  }
+
+  #noteFailure(error: Error, socket: TLSSocket): void {
+    const raw = connectionBelow(socket)
+    const shed = this.#gate.shedReasonOf(raw)
+    // There may be any number of these; they are told together.
+    if (shed !== undefined && shed !== 'handshake_timeout') return
+    const reason = shed === undefined ? systemCode(error) : 'ERR_TLS_HANDSHAKE_TIMEOUT'
+    const address = this.#handshakes.get(raw)?.address
+    writeHandshakeFailure(this.#options.log, { reason, ...(address && { remote_address: address }) })
+    this.#options.events?.handshakeFailed(reason)
+  }
+
+  #trust(trust: Trust): void {
+    trust.onLearned = (issuer) => {
+      this.#restoreTicketKeys()
+      this.onLearned?.(issuer)
+    }
+  }
+
+  /** Other tickets of that time would fail the same way: with new keys, the next connection is a full handshake. */
+  #replaceTicketKeys(): void {
+    this.server.setTicketKeys(randomBytes(TICKET_KEY_BYTES))
+    this.#stopRestoring()
+    // At the latest when every ticket of before has ended, since other listeners go on with the keys that are shared.
+    this.#restoreKeys = setTimeout(() => this.#restoreTicketKeys(), SESSION_SECONDS * 1000)
+    this.#restoreKeys.unref()
+  }
+
+  #restoreTicketKeys(): void {
+    if (this.#restoreKeys === undefined) return
+    this.#stopRestoring()
+    this.server.setTicketKeys(this.#settings.ticketKeys)
+  }
+
+  #stopRestoring(): void {
+    clearTimeout(this.#restoreKeys)
+    this.#restoreKeys = undefined
+  }
+
+  /** In a flood, a line for each connection would be a flood of its own. */
+  #noteShed(reason: ShedReason): void {
+    this.#options.events?.shed(reason)
+    if (reason === 'silent') return
+    this.#shed ??= {
+      connections: 0,
+      report: setTimeout(() => {
+        this.#options.log.warn('connections_shed', { connections: this.#shed?.connections })
+        this.#shed = undefined
+      }, SHED_REPORT_MS).unref(),
+    }
+    this.#shed.connections += 1
   }
 
   #warnOfHiddenChain(): void {
@@ -110,3 +240,27 @@ export class Listener {
     })
   }
 }
+
+const contextOptions = ({ credentials, trust, ticketKeys }: ListenerSettings): SecureContextOptions => ({
+  ...credentials.secureContextOptions(),
+  minVersion: 'TLSv1.3',
+  maxVersion: 'TLSv1.3',
+  ciphers: SUITES,
+  ca: [...trust.ca],
+  sessionIdContext: trust.sessionContext,
+  sessionTimeout: SESSION_SECONDS,
+  ticketKeys,
+})
+
+/** Puts `admit` in the place of what begins TLS on a new connection, and returns that. */
+function takeOver(server: Server, admit: (socket: Socket) => void): (socket: Socket) => void {
+  const beginners = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
+  server.removeAllListeners('connection')
+  server.on('connection', admit)
+  return (socket) => {
+    for (const begin of beginners) begin.call(server, socket)
+  }
+}
+
+/** The TCP connection that a TLS socket was made on, which Node.js does not show by a name of its own. */
+const connectionBelow = (socket: TLSSocket): Socket => (socket as unknown as { readonly _parent: Socket })._parent

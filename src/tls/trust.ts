@@ -25,56 +25,79 @@ export class Trust {
    * quietly replaced by a full handshake.
    */
   readonly sessionContext: string
+  /** Whether {@link Trust.rootsOf} tells which roots, each of them traced; otherwise it says: one of these. */
+  readonly traces: boolean
+  /** Is told of each issuing CA that a client taught. */
+  onLearned: ((issuer: X509Certificate) => void) | undefined
+  readonly #rootSets: readonly ReadonlySet<string>[]
   readonly #roots: ReadonlySet<string>
-  readonly #uniform: boolean
   readonly #bySubject = new Map<string, X509Certificate[]>()
   readonly #known = new Set<string>()
-  #learned = 0
+  readonly #learned: X509Certificate[] = []
 
-  constructor(entries: readonly TrustedCas[]) {
-    const rootSets = entries.map(({ roots }) => new Set(roots.map((root) => root.fingerprint256)))
-    this.#roots = new Set(rootSets.flatMap((fingerprints) => [...fingerprints]))
-    this.#uniform = rootSets.every(({ size }) => size === this.#roots.size)
+  /** @param before another trust, whose learned issuing CAs stay known */
+  constructor(entries: readonly TrustedCas[], before?: Trust) {
+    this.#rootSets = entries.map(({ roots }) => new Set(roots.map((root) => root.fingerprint256)))
+    this.#roots = new Set(this.#rootSets.flatMap((fingerprints) => [...fingerprints]))
+    this.traces = this.#rootSets.some(({ size }) => size !== this.#roots.size)
     for (const { roots, intermediates } of entries) {
       for (const certificate of [...roots, ...intermediates]) this.#remember(certificate)
     }
     this.ca = [...this.#bySubject.values()].flat().map((certificate) => certificate.toString())
     const fingerprints = [...this.#roots].sort().join()
     this.sessionContext = createHash('sha256').update(fingerprints).digest('hex').slice(0, 32)
+    for (const certificate of before === undefined ? [] : before.#learned) this.#addLearned(certificate)
   }
 
   /**
-   * The fingerprints of all roots that `leaf`, which OpenSSL has verified, leads to.
+   * The roots that `leaf`, which OpenSSL has verified under this trust, leads to.
    *
    * @param sent what came with it at a full handshake; empty on a resumed session
    */
   rootsOf(leaf: X509Certificate, sent: readonly X509Certificate[], now = Date.now()): ReadonlySet<string> {
-    if (this.#uniform) return this.#roots
+    return this.traces ? this.trace(leaf, sent, now) : this.#roots
+  }
+
+  /**
+   * Whether a certificate that leads to one of `roots`, it is not known to which, is trusted by every entry as well as
+   * before: a trust that replaced another asks so, before it asks {@link Trust.trace}.
+   */
+  trustsEach(roots: ReadonlySet<string>): boolean {
+    return this.#rootSets.every((set) => [...roots].every((root) => set.has(root)))
+  }
+
+  /** Remembers an issuing CA that another process learned, if it leads to a root. Returns whether it is new. */
+  learn(issuer: X509Certificate, now = Date.now()): boolean {
+    return isAuthority(issuer, now) && this.trace(issuer, [], now).size > 0 && this.#addLearned(issuer)
+  }
+
+  /** The roots that `certificate` can be shown to lead to, without OpenSSL's verdict. */
+  trace(certificate: X509Certificate, sent: readonly X509Certificate[], now = Date.now()): ReadonlySet<string> {
     const found = new Set<string>()
-    const climb = (certificate: X509Certificate, path: readonly X509Certificate[]) => {
-      if (this.#roots.has(certificate.fingerprint256)) {
-        found.add(certificate.fingerprint256)
-        this.#learn(path)
+    const climb = (from: X509Certificate, path: readonly X509Certificate[]) => {
+      if (this.#roots.has(from.fingerprint256)) {
+        found.add(from.fingerprint256)
+        // From the root down: whoever is told of them can follow each at once.
+        for (const step of path.toReversed()) if (this.#addLearned(step)) this.onLearned?.(step)
         return
       }
       if (path.length === MAX_PATH_LENGTH) return
-      const candidates = [...(this.#bySubject.get(certificate.issuer) ?? []), ...sent]
+      const candidates = [...(this.#bySubject.get(from.issuer) ?? []), ...sent]
       for (const issuer of new Set(candidates)) {
         const isRoot = this.#roots.has(issuer.fingerprint256)
         if (path.includes(issuer) || !(isRoot || isAuthority(issuer, now))) continue
-        if (issued(issuer, certificate)) climb(issuer, [...path, issuer])
+        if (issued(issuer, from)) climb(issuer, [...path, issuer])
       }
     }
-    climb(leaf, [])
+    climb(certificate, [])
     return found
   }
 
-  #learn(path: readonly X509Certificate[]): void {
-    for (const certificate of path) {
-      if (this.#known.has(certificate.fingerprint256) || this.#learned === MAX_LEARNED) continue
-      this.#learned += 1
-      this.#remember(certificate)
-    }
+  #addLearned(certificate: X509Certificate): boolean {
+    if (this.#known.has(certificate.fingerprint256) || this.#learned.length === MAX_LEARNED) return false
+    this.#learned.push(certificate)
+    this.#remember(certificate)
+    return true
   }
 
   #remember(certificate: X509Certificate): void {

@@ -14,6 +14,10 @@ export interface StartOptions {
   readonly input?: string | Uint8Array
   /** Leaves what it writes to standard output where it is. */
   readonly unread?: boolean
+  /** A program in place of the command line's own. */
+  readonly program?: string
+  /** Whether it leads a process group of its own. */
+  readonly detached?: boolean
 }
 
 export interface Ended {
@@ -33,10 +37,18 @@ export class Cli {
 
   constructor(
     args: readonly string[],
-    { cwd, environment = {}, stdio = 'pipe', input, unread = false }: StartOptions = {},
+    {
+      cwd,
+      environment = {},
+      stdio = 'pipe',
+      input,
+      unread = false,
+      program = CLI,
+      detached = false,
+    }: StartOptions = {},
   ) {
     const env = { PATH: process.env['PATH'] ?? '', ...environment }
-    this.process = spawn(process.execPath, [CLI, ...args], { cwd, env, stdio })
+    this.process = spawn(process.execPath, [program, ...args], { cwd, env, stdio, detached })
     if (!unread) this.process.stdout?.on('data', (chunk: Buffer) => (this.#stdout += chunk.toString()))
     this.process.stderr?.on('data', (chunk: Buffer) => (this.#stderr += chunk.toString()))
     this.process.stdin?.on('error', () => undefined)

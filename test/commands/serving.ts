@@ -4,7 +4,7 @@ import { writeGatewayFiles, type Settings, type TestKey } from '../support/gatew
 import { API, CONTEXT, openSocket } from '../support/https.ts'
 import type { Pki } from '../support/pki.ts'
 import type { Workspace } from '../support/workspace.ts'
-import { Cli, type StartOptions } from './cli.ts'
+import { Cli, until, type StartOptions } from './cli.ts'
 
 export const BASE = '/azureekm/contoso'
 
@@ -17,6 +17,8 @@ export interface Serving {
   readonly logged: (event: string) => Readonly<Record<string, unknown>>[]
   /** Resolves with the first record of `event`. */
   readonly logs: (event: string) => Promise<Readonly<Record<string, unknown>>>
+  /** Resolves with the records of `event`, as soon as there are `count`. */
+  readonly logsTimes: (event: string, count: number) => Promise<Readonly<Record<string, unknown>>[]>
   readonly remove: () => Promise<void>
 }
 
@@ -29,7 +31,7 @@ export async function startServing(
   options: StartOptions = {},
 ): Promise<Serving> {
   const { workspace, file } = await writeGatewayFiles(pki, keys, { log: { destination: 'stdout' }, ...settings })
-  const cli = new Cli(['serve', '--config', file], options)
+  const cli = new Cli(options.program === undefined ? ['serve', '--config', file] : [file], options)
   const logged = (event: string) =>
     cli.stdout
       .split('\n')
@@ -46,6 +48,11 @@ export async function startServing(
       await cli.says(new RegExp(`"event":"${event}".*\n`))
       return logged(event)[0] ?? {}
     },
+    logsTimes: (event, count) =>
+      until(`${count} times ${event}`, () => {
+        const found = logged(event)
+        return found.length >= count && found
+      }),
     remove: async () => {
       cli.kill()
       await cli.ended

@@ -104,7 +104,7 @@ describe('what is wrong, with its line', () => {
   const EITHER = /either azureCertificate, or subjectCommonNames and caCertificates/
   const AZURE = /not the output of az keyvault ekm-connection certificate show/
   const rows: readonly Row[] = [
-    ['an unknown key at the top', 'limits:\n', 'tracing: on #!\nlimits:\n', 'tracing', /not a known setting; allowed here: listen, limits, info, admin, log, backends, pools/],
+    ['an unknown key at the top', 'limits:\n', 'tracing: on #!\nlimits:\n', 'tracing', /not a known setting; allowed here: listen, workers, reload, limits, info, admin, log, backends, pools/],
     ['an unknown key below', 'deadlineMs: 200', 'deadline: 200 #!', 'limits.deadline', /not a known setting; allowed here: deadlineMs, maxBodyBytes/],
     ['an unknown key named like a JavaScript property', 'deadlineMs: 200', 'constructor: 200 #!', 'limits.constructor', /not a known setting/],
     ['an unknown key of a backend', 'directory: keys', 'directory: keys\n    slot: 1 #!', 'backends.store.slot', /allowed here: kind, directory, passphrase/],

@@ -4,8 +4,11 @@ import { stringify } from 'yaml'
 import { Secret } from '../../adapters/contract/index.ts'
 import { KeyStore } from '../../adapters/software/store.ts'
 import type { StoredKey } from '../../adapters/software/stored-key.ts'
+import { serveAdmin } from '../../src/admin/server.ts'
+import { adminSource } from '../../src/admin/source.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { startGateway, type Gateway } from '../../src/gateway.ts'
+import { answers } from '../../src/workers/messages.ts'
 import { CLIENT_CN, type Pki } from './pki.ts'
 import { makeWorkspace, type Workspace } from './workspace.ts'
 
@@ -18,6 +21,7 @@ export interface LogLine extends Record<string, unknown> {
 export interface TestGateway {
   readonly gateway: Gateway
   readonly port: number
+  readonly adminPort: number | undefined
   readonly pki: Pki
   readonly workspace: Workspace
   /** Everything that was logged until now, as text. */
@@ -28,6 +32,7 @@ export interface TestGateway {
 
 /** Settings laid over a complete configuration, section by section. */
 export interface Settings {
+  readonly workers?: number
   readonly listen?: object
   readonly limits?: object
   readonly log?: object
@@ -68,6 +73,7 @@ export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], sett
     limits: { deadlineMs: 2000, ...settings.limits },
     log: { level: 'debug', destination: 'gateway.log', ...settings.log },
     ...(settings.admin && { admin: settings.admin }),
+    ...(settings.workers !== undefined && { workers: settings.workers }),
     ...(settings.info && { info: settings.info }),
     backends: {
       ...settings.backends,
@@ -94,7 +100,13 @@ export async function startTestGateway(
   open?: Parameters<typeof startGateway>[1],
 ): Promise<TestGateway> {
   const { workspace, file } = await writeGatewayFiles(pki, keys, settings)
-  const gateway = await startGateway(loadConfig(file, {}), open)
+  const config = loadConfig(file, {})
+  const gateway = await startGateway(config, open)
+  const source = adminSource({
+    collect: async (question) => [await answers[question](gateway)],
+    certificateDaysLeft: () => [],
+  })
+  const admin = config.admin && (await serveAdmin(config.admin.host, config.admin.port, source))
   const logText = async () => {
     // Lines are gathered for some milliseconds and written together.
     await new Promise((resolve) => setTimeout(resolve, 30))
@@ -103,6 +115,7 @@ export async function startTestGateway(
   return {
     gateway,
     port: gateway.port,
+    adminPort: admin?.port,
     pki,
     workspace,
     logText,
@@ -114,6 +127,7 @@ export async function startTestGateway(
         .filter((line) => line.event === event),
     stop: async () => {
       await gateway.drain()
+      await admin?.close()
       await workspace.remove()
     },
   }

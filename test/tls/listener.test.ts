@@ -87,14 +87,15 @@ describe('listeners that share their ticket keys', () => {
 
   async function start(ticketKeys: Buffer, ...rootSets: readonly X509Certificate[][]) {
     log = await openLog({ level: 'error', destination: fixture.workspace.path('listener.log') })
-    const listener = new Listener({
-      host: '127.0.0.1',
-      port: 0,
+    const fixed = { host: '127.0.0.1', port: 0, clientAuth: 'required', log } as const
+    const listener = new Listener(fixed, {
       credentials: new Credentials({ cert: Buffer.from(pki.server.certificate), key: Buffer.from(pki.server.key) }),
-      clientAuth: 'required',
       trust: new Trust(rootSets.map((roots) => ({ roots, intermediates: [] }))),
       idleConnectionMs: 1000,
-      log,
+      headerMs: 1000,
+      handshakeMs: 1000,
+      maxConnections: 100,
+      maxUnverifiedConnections: 100,
       ticketKeys,
     })
     const port = await listener.listen()

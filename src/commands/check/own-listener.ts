@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import type { Config } from '../../config/schema.ts'
+import { TICKET_KEY_BYTES } from '../../config/ticket-keys.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { Listener } from '../../tls/listener.ts'
 import { Trust } from '../../tls/trust.ts'
@@ -19,15 +21,16 @@ const silent: Log = {
 export async function withOwnListener<T>(config: Config, work: (place: Place) => Promise<T>): Promise<T> {
   const { listen, pools, limits } = config
   const host = '127.0.0.1'
-  const listener = new Listener({
-    host,
-    port: 0,
-    credentials: listen.tls,
-    clientAuth: listen.clientAuth,
-    trust: new Trust(pools.flatMap(({ clients }) => clients)),
-    idleConnectionMs: limits.idleConnectionMs,
-    log: silent,
-  })
+  const { clientAuth, tls } = listen
+  const listener = new Listener(
+    { host, port: 0, clientAuth, log: silent },
+    {
+      ...limits,
+      credentials: tls,
+      trust: new Trust(pools.flatMap(({ clients }) => clients)),
+      ticketKeys: randomBytes(TICKET_KEY_BYTES),
+    },
+  )
   const port = await listener.listen()
   try {
     return await work({ host, port })

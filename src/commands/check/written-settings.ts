@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applyEnvironment } from '../../config/environment.ts'
@@ -32,7 +33,7 @@ export class WrittenSettings {
 
   /** `undefined` for a file that is not YAML. */
   static read(file: string, environment: Environment): WrittenSettings | undefined {
-    const source = ConfigSource.read(file)
+    const source = ConfigSource.read(file, readFileSync)
     if (!(source instanceof ConfigSource)) return undefined
     const { directory } = source
     const { data } = applyEnvironment(source.data, configSchema({ directory, environment }), environment)

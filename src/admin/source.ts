@@ -1,0 +1,20 @@
+import { ServiceMetrics, type DaysLeft } from '../telemetry/service-metrics.ts'
+import { version } from '../version.ts'
+import type { Answers } from '../workers/messages.ts'
+import type { AdminSource } from './server.ts'
+import { combine } from './status.ts'
+
+/** What the admin port needs of a gateway, in one process or in several. */
+export interface Observable {
+  /** Asks every process that serves. */
+  collect<Question extends keyof Answers>(question: Question): Promise<Answers[Question][]>
+  certificateDaysLeft(): readonly DaysLeft[]
+}
+
+export function adminSource(observable: Observable): AdminSource {
+  const metrics = new ServiceMetrics(version, () => observable.certificateDaysLeft())
+  return {
+    status: async () => combine(await observable.collect('status'), version),
+    metrics: async () => metrics.text(await observable.collect('metrics')),
+  }
+}

@@ -1,0 +1,122 @@
+import type { KeyAdapter } from '../adapters/contract/index.ts'
+import type { openBackend } from './backends.ts'
+import { digestOf } from './config/compare.ts'
+import type { BackendConfig, Config } from './config/schema.ts'
+import { Backend, type BackendObserver } from './ekm/backend.ts'
+import type { Pool } from './ekm/pool.ts'
+import { Admission } from './http/admission.ts'
+import { createApp, type AppOptions } from './http/app.ts'
+import type { Served } from './http/server.ts'
+import { buildPools } from './pools.ts'
+import { shareBackend, shareLimits, type Share } from './share.ts'
+import type { Telemetry } from './telemetry/audit.ts'
+import { reportTo } from './telemetry/log.ts'
+import { Trust } from './tls/trust.ts'
+
+/** Everything that one configuration makes, complete and never changed: a reload makes another, and swaps them. */
+export interface Generation extends Served {
+  readonly config: Config
+  readonly limits: Config['limits']
+  readonly pools: readonly Pool[]
+  readonly trust: Trust
+  readonly backends: ReadonlyMap<string, OpenBackend>
+}
+
+export interface OpenBackend {
+  readonly adapter: KeyAdapter
+  readonly backend: Backend
+  /** Of its settings, and of the limits that its use depends on. */
+  readonly digests: { readonly adapter: string; readonly backend: string }
+}
+
+/** What every generation of a process has in common. */
+export interface Surroundings extends Pick<AppOptions, 'clientOf' | 'isDraining' | 'telemetry'> {
+  readonly share: Share
+  readonly open: typeof openBackend
+}
+
+/**
+ * Opens what `config` names and `before` does not have open yet. Rejects with an OperatorError, and then leaves nothing
+ * open of its own; what `before` has stays as it is in any case.
+ */
+export async function openGeneration(
+  config: Config,
+  surroundings: Surroundings,
+  before?: Generation,
+): Promise<Generation> {
+  const limits = shareLimits(config.limits, surroundings.share)
+  const backends = new Map<string, OpenBackend>()
+  try {
+    for (const [name, settings] of Object.entries(config.backends)) {
+      backends.set(name, await openOne(name, settings, limits.keyCacheMs, surroundings, before?.backends.get(name)))
+    }
+    return compose(config, limits, backends, surroundings, before)
+  } catch (error) {
+    await closeBackends({ backends }, before)
+    throw error
+  }
+}
+
+/** The backend as it is open already, where its settings are the same. */
+async function openOne(
+  name: string,
+  settings: BackendConfig,
+  keyCacheMs: number,
+  { open, share, telemetry }: Surroundings,
+  old: OpenBackend | undefined,
+): Promise<OpenBackend> {
+  const own = shareBackend(settings, share)
+  const { concurrency, queue, ...rest } = own
+  const digests = { adapter: digestOf(rest), backend: digestOf({ concurrency, queue, keyCacheMs }) }
+  if (old?.digests.adapter === digests.adapter && old.digests.backend === digests.backend) return old
+  const adapter =
+    old?.digests.adapter === digests.adapter ? old.adapter : await open(own, reportTo(telemetry.log, name))
+  const observer = observe(name, telemetry)
+  return { adapter, digests, backend: new Backend({ name, adapter, concurrency, queue, keyCacheMs, observer }) }
+}
+
+function observe(backend: string, { log, metrics }: Telemetry): BackendObserver {
+  return {
+    called: (operation, code, elapsedMs) => metrics.called(backend, operation, code, elapsedMs),
+    rejected: (rejection) => metrics.rejected('backend', backend, rejection),
+    changed: (isUp) => (isUp ? log.info('backend_up', { backend }) : log.error('backend_down', { backend })),
+  }
+}
+
+function compose(
+  config: Config,
+  limits: Config['limits'],
+  backends: ReadonlyMap<string, OpenBackend>,
+  surroundings: Surroundings,
+  before: Generation | undefined,
+): Generation {
+  const { clientOf, isDraining, telemetry, share } = surroundings
+  const open = new Map([...backends].map(([name, { backend }]) => [name, backend]))
+  const pools = buildPools(config, open, telemetry.metrics, share)
+  const admission = new Admission(config.listen.clientAuth)
+  const { deadlineMs, maxBodyBytes } = limits
+  return {
+    config,
+    limits,
+    pools,
+    trust: new Trust(
+      config.pools.flatMap(({ clients }) => clients),
+      before?.trust,
+    ),
+    backends,
+    admission,
+    deadlineMs,
+    app: createApp({ pools, deadlineMs, maxBodyBytes, admission, clientOf, isDraining, telemetry }),
+  }
+}
+
+type HasBackends = Pick<Generation, 'backends'>
+
+/** Lets go of the backends that `one` has open and `other` has not. */
+export async function closeBackends(one: HasBackends, other?: HasBackends): Promise<void> {
+  const kept = [...(other?.backends.values() ?? [])]
+  for (const { adapter, backend } of [...one.backends.values()].reverse()) {
+    if (!kept.some((candidate) => candidate.backend === backend)) backend.stop()
+    if (!kept.some((candidate) => candidate.adapter === adapter)) await adapter.close()
+  }
+}

@@ -1,0 +1,88 @@
+import { OperatorError } from '../adapters/contract/index.ts'
+import { FileRecorder, type FileContents } from './config/files.ts'
+import { loadConfig, type Environment } from './config/load.ts'
+import type { Config } from './config/schema.ts'
+import { FileWatch } from './config/watch.ts'
+import { describeBug, type Log } from './telemetry/log.ts'
+
+/** A configuration, and the files that it was made from. */
+export interface LoadedConfig {
+  readonly config: Config
+  readonly recorder: FileRecorder
+}
+
+/** Throws what {@link loadConfig} throws. */
+export function readConfig(file: string, environment: Environment): LoadedConfig {
+  const recorder = new FileRecorder()
+  return { config: loadConfig(file, environment, recorder.read), recorder }
+}
+
+export interface ReloaderOptions {
+  readonly file: string
+  readonly environment: Environment
+  readonly log: Log
+  /** Changes over to another configuration, or rejects with an OperatorError and leaves all as it was. */
+  readonly apply: (config: Config, contents: FileContents) => Promise<readonly string[]>
+}
+
+export type ReloadCause = 'SIGHUP' | 'file'
+
+/**
+ * Reads the configuration again when it is told to, or when a file has changed, and has it applied: all or nothing. What
+ * came of it is in the log. One at a time; what is asked for meanwhile is done after it.
+ */
+export class Reloader {
+  readonly #options: ReloaderOptions
+  readonly #watch: FileWatch
+  #config: Config
+  #wanted: ReloadCause | undefined
+  #running: Promise<void> | undefined
+  #closed = false
+
+  constructor(options: ReloaderOptions, { config, recorder }: LoadedConfig) {
+    this.#options = options
+    this.#config = config
+    this.#watch = new FileWatch(recorder, () => {
+      if (this.#config.reload.watch) void this.reload('file')
+    })
+  }
+
+  /** Resolves when it is done, whatever came of it. */
+  reload(cause: ReloadCause): Promise<void> {
+    this.#wanted = cause
+    this.#running ??= this.#run().finally(() => (this.#running = undefined))
+    return this.#running
+  }
+
+  /** Starts nothing more. */
+  close(): void {
+    this.#closed = true
+    this.#watch.close()
+  }
+
+  async #run(): Promise<void> {
+    while (this.#wanted !== undefined && !this.#closed) {
+      const cause = this.#wanted
+      this.#wanted = undefined
+      await this.#once(cause)
+    }
+  }
+
+  async #once(cause: ReloadCause): Promise<void> {
+    const { file, environment, log, apply } = this.#options
+    const recorder = new FileRecorder()
+    try {
+      const config = loadConfig(file, environment, recorder.read)
+      const changed = await apply(config, recorder.contents)
+      this.#config = config
+      log.info('reloaded', { cause, changed: changed.join(', ') })
+    } catch (error) {
+      const problem =
+        error instanceof OperatorError ? { reason: error.code, message: error.message } : describeBug(error)
+      log.error('reload_failed', { cause, ...problem })
+    } finally {
+      // Also of a configuration that was wrong: what mends it is a change of its files.
+      this.#watch.follow(recorder)
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import { connect as connectTcp } from 'node:net'
+import { Duplex } from 'node:stream'
+import { connect } from 'node:tls'
+
+/**
+ * Attacks a TLS port, from a process of its own: node attacker.mjs WAY PORT RATE [ADDRESS], with RATE in connections a
+ * second, of which it holds 2000. At its end it prints how many it opened.
+ */
+const [, , way, port, rate, localAddress = '127.0.0.1'] = process.argv
+const target = { host: '127.0.0.1', port: Number(port), localAddress }
+const HELD = 2000
+/** They come together, as they do from many machines at once. */
+const BURST_MS = 250
+
+/** What a client says first. */
+const hello = await new Promise((resolve) => {
+  const socket = new Duplex({ read: () => undefined, write: (chunk, _encoding, done) => (resolve(chunk), done()) })
+  connect({ socket, servername: 'localhost', minVersion: 'TLSv1.3' }).on('error', () => undefined)
+})
+
+const ways = {
+  /** Whole handshakes without a certificate, and nothing after them. */
+  handshakes: () => connect({ ...target, rejectUnauthorized: false, minVersion: 'TLSv1.3' }),
+  /** Hellos, for which the server does the expensive part, and nothing after them. */
+  hellos: () => connectTcp(target),
+  silence: () => connectTcp(target),
+  /** Hellos, a byte at a time. */
+  slow: () => {
+    const socket = connectTcp(target)
+    let sent = 0
+    const timer = setInterval(() => socket.write(hello.subarray(sent, (sent += 1))), 50)
+    socket.once('close', () => clearInterval(timer))
+    return socket
+  },
+  /** Requests without a certificate, whose answer nobody waits for. */
+  requests: () => {
+    const socket = connect({ ...target, rejectUnauthorized: false, minVersion: 'TLSv1.3' })
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    return socket
+  },
+}
+
+const open = new Set()
+let opened = 0
+let silent = []
+setInterval(() => {
+  for (const socket of silent) socket.write(hello)
+  silent = []
+  for (let count = 0; count < (Number(rate) * BURST_MS) / 1000; count += 1) {
+    const socket = ways[way]()
+    opened += 1
+    socket.on('error', () => undefined)
+    socket.once('close', () => open.delete(socket))
+    open.add(socket)
+    if (way === 'hellos') silent.push(socket)
+    if (open.size <= HELD) continue
+    const [oldest] = open
+    open.delete(oldest)
+    oldest.destroy()
+  }
+}, BURST_MS)
+process.on('SIGTERM', () => {
+  process.stdout.write(`${opened}\n`, () => process.exit(0))
+})

@@ -1,0 +1,12 @@
+import cluster from 'node:cluster'
+import { OperatorError } from '../../dist/adapters/contract/index.js'
+import { openBackend } from '../../dist/src/backends.js'
+import { runWorker } from '../../dist/src/workers/worker.js'
+
+/** A worker that cannot open the store `keys-2` if it is the second one, and never opens `keys-3`. */
+await runWorker(async (settings, report) => {
+  const second = cluster.worker?.id === 2
+  if (second && settings.directory.endsWith('keys-2')) throw new OperatorError('TEST_FAULT', 'the second worker fails')
+  if (second && settings.directory.endsWith('keys-3')) await new Promise(() => undefined)
+  return openBackend(settings, report)
+})
