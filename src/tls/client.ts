@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
+import type { DetailedPeerCertificate, PeerCertificate, TLSSocket } from 'node:tls'
 import type { VerifiedClient } from '../ekm/allow-list.ts'
 import { cut, type AuditedClient } from '../telemetry/audit.ts'
 import type { Trust } from './trust.ts'
@@ -27,37 +27,68 @@ export const TRUST_CHANGED = 'TRUST_CHANGED'
 /** A client, with what it was known by: the listener's trust can change while its connection lives. */
 export interface Identified {
   readonly client: Client
-  readonly proof?: {
-    readonly leaf: X509Certificate
-    /** What came with it; empty on a resumed session. */
-    readonly sent: readonly X509Certificate[]
+  readonly proof?: Chain & {
     /** Whether its roots are each known, and not one of several. */
     readonly traced: boolean
   }
 }
 
+/** A certificate that OpenSSL has verified, and those that came with it. */
+interface Chain {
+  readonly leaf: X509Certificate
+  readonly sent: readonly X509Certificate[]
+}
+
+/** To parse a chain takes a good part of what a handshake costs, and most connections are of a few clients. */
+export class SeenChains {
+  /** By the leaf's fingerprint; the oldest first. */
+  readonly #chains = new Map<string, Chain>()
+
+  find(fingerprint: string): Chain | undefined {
+    return this.#chains.get(fingerprint)
+  }
+
+  /** @param resumed whether only the leaf is left to look at */
+  read(socket: TLSSocket, fingerprint: string, resumed: boolean): Chain {
+    // getPeerX509Certificate() would empty the chain that this one walks.
+    const peer = socket.getPeerCertificate(true)
+    const chain = { leaf: new X509Certificate(peer.raw), sent: resumed ? [] : chainAbove(peer) }
+    if (resumed) return chain
+    const [oldest] = this.#chains.keys()
+    if (this.#chains.size === MAX_SEEN && oldest !== undefined) this.#chains.delete(oldest)
+    this.#chains.set(fingerprint, chain)
+    return chain
+  }
+}
+
+const MAX_SEEN = 256
+
 /** Must be called before anything else asks the socket for its peer's certificate. */
-export function identifyClient(socket: TLSSocket, trust: Trust): Identified {
+export function identifyClient(socket: TLSSocket, trust: Trust, seen: SeenChains): Identified {
   const resumed = socket.isSessionReused()
   const connection = { remote_address: socket.remoteAddress ?? 'gone', tls_resumed: resumed }
-  // getPeerX509Certificate() would empty the chain that this one walks.
-  const peer = socket.getPeerCertificate(true)
+  const peer = socket.getPeerCertificate(false)
   if (!('raw' in peer)) return { client: { audit: connection, refusal: 'NO_CERTIFICATE' } }
 
-  const leaf = new X509Certificate(peer.raw)
   const commonName = oneCommonName(peer)
   const audit = {
     ...connection,
     ...(commonName !== undefined && { client_cn: cut(commonName) }),
-    client_cert_sha256: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
+    client_cert_sha256: peer.fingerprint256.replaceAll(':', '').toLowerCase(),
   }
   if (!socket.authorized) return { client: { audit, refusal: String(socket.authorizationError) } }
-  const sent = resumed ? [] : chainOf(peer)
-  const roots = trust.rootsOf(leaf, sent)
+  const known = seen.find(peer.fingerprint256)
+  let chain = known ?? seen.read(socket, peer.fingerprint256, resumed)
+  let roots = trust.rootsOf(chain.leaf, chain.sent)
+  if (roots.size === 0 && known !== undefined && !resumed) {
+    // It may have come by another issuing CA this time.
+    chain = seen.read(socket, peer.fingerprint256, resumed)
+    roots = trust.rootsOf(chain.leaf, chain.sent)
+  }
   if (roots.size === 0) return { client: { audit, refusal: resumed ? CHAIN_FORGOTTEN : CHAIN_HIDDEN } }
   return {
-    client: { audit, verified: { commonName, roots }, expires: Date.parse(leaf.validTo) },
-    proof: { leaf, sent, traced: trust.traces },
+    client: { audit, verified: { commonName, roots }, expires: Date.parse(chain.leaf.validTo) },
+    proof: { ...chain, traced: trust.traces },
   }
 }
 
@@ -87,13 +118,13 @@ export const anonymousClient = (socket: TLSSocket): Client => ({
   audit: { remote_address: socket.remoteAddress ?? 'gone', tls_resumed: socket.isSessionReused() },
 })
 
-function oneCommonName(peer: DetailedPeerCertificate): string | undefined {
+function oneCommonName(peer: PeerCertificate): string | undefined {
   const name: unknown = peer.subject?.CN
   return typeof name === 'string' ? name : undefined
 }
 
 /** The certificates above the leaf; the root, which names itself as its issuer, comes last. */
-function chainOf(peer: DetailedPeerCertificate): X509Certificate[] {
+function chainAbove(peer: DetailedPeerCertificate): X509Certificate[] {
   const chain: X509Certificate[] = []
   let below = peer
   for (let above = peer.issuerCertificate; above && above !== below; above = above.issuerCertificate) {

@@ -14,6 +14,7 @@ import {
   CHAIN_HIDDEN,
   identifyAgain,
   identifyClient,
+  SeenChains,
   type Client,
   type Identified,
 } from './client.ts'
@@ -60,6 +61,7 @@ export class Listener {
   #settings: ListenerSettings
   readonly #gate: Gate
   readonly #clients = new Map<object, Identified>()
+  readonly #seen = new SeenChains()
   /** By the connection below TLS: the trust under which OpenSSL looks at the client's certificate, and where it came from. */
   readonly #handshakes = new WeakMap<object, { readonly trust: Trust; readonly address: string | undefined }>()
   #restoreKeys: NodeJS.Timeout | undefined
@@ -166,7 +168,9 @@ export class Listener {
     const raw = connectionBelow(socket)
     const verifiedUnder = this.#handshakes.get(raw)?.trust ?? trust
     let identified: Identified =
-      clientAuth === 'required' ? identifyClient(socket, verifiedUnder) : { client: anonymousClient(socket) }
+      clientAuth === 'required'
+        ? identifyClient(socket, verifiedUnder, this.#seen)
+        : { client: anonymousClient(socket) }
     if (verifiedUnder !== trust) identified = identifyAgain(identified, trust)
     const { client } = identified
     if (client.refusal === CHAIN_FORGOTTEN) this.#replaceTicketKeys()
