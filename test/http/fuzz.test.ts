@@ -5,7 +5,7 @@ import { API, CONTEXT, exchangeRaw, makeAgent, send, type Wanted } from '../supp
 import { makePki } from '../support/pki.ts'
 
 /** `npm run fuzz` sets it higher. */
-const RUNS = Number(process.env['EKM_FUZZ_RUNS'] ?? 1500)
+const RUNS = Number(process.env['EKM_FUZZ_RUNS'] ?? 600)
 
 let fixture: TestGateway
 let agent: ReturnType<typeof makeAgent>

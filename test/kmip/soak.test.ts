@@ -7,7 +7,7 @@ import { rsaKey } from '../contract/rsa-keys.ts'
 import { kmipFixture, ref, within } from './kmip-fixture.ts'
 import { faultKinds } from './server/faults.ts'
 
-const SOAK_MS = Number(process.env['EKM_SOAK_MS'] ?? 4000)
+const SOAK_MS = Number(process.env['EKM_SOAK_MS'] ?? 2500)
 /** Whatever the length of the run: a heap that fills up and is collected, and no more. */
 const MAX_GROWTH_MIB = 96
 const CALLERS = 16
