@@ -204,6 +204,27 @@ describe.concurrent('workers', () => {
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
   })
 
+  it('are one gateway on the admin port: counts add up, and it is not ready while they drain', async () => {
+    const { cli, port, logs } = await serving({ admin: { port: 0 }, limits: { drainMs: 2000 } })
+    const { host, port: admin } = await logs('admin_listening')
+    expect(host).toBe('127.0.0.1')
+    const ask = (path: string) => fetch(`http://127.0.0.1:${Number(admin)}/${path}`)
+    for (let visits = 0; visits < 6; visits += 1) expect((await visit(port)).status).toBe(200)
+    const page = await (await ask('metrics')).text()
+    expect(page).toMatch(/^ekm_request_duration_seconds_count\{[^}]*operation="info"[^}]*\} 6$/m)
+    expect(page).toMatch(/^ekm_tls_handshakes_total\{result="full",reason=""\} 6$/m)
+    expect(page).toMatch(/^ekm_certificate_days_left\{role="server",[^}]*\} [1-9]/m)
+    expect(page).toMatch(/^ekm_backend_up\{backend="store"\} 1$/m)
+    const ready = await ask('readyz')
+    expect([ready.status, await ready.json()]).toMatchObject([200, { ready: true, backends: [{ name: 'store' }] }])
+    const { finish } = await openRequest(port, pki)
+    cli.kill('SIGTERM')
+    await logs('draining')
+    expect((await ask('readyz')).status).toBe(503)
+    finish()
+    expect((await cli.ended).code).toBe(0)
+  })
+
   it('reload all or none', async () => {
     const program = fileURLToPath(new URL('faulty-primary.mjs', import.meta.url))
     const served = await serving({}, { program })

@@ -20,7 +20,7 @@ export function checkCertificates(
       const more = { subject: name, fields: { daysLeft, setting } }
       const help = {
         ...more,
-        advice: `have it renewed (fewer than ${WARNING_DAYS} days are a warning), and restart`,
+        advice: `have it renewed (fewer than ${WARNING_DAYS} days are a warning); a gateway that runs reads it within seconds`,
         ...(file !== undefined && { command: `openssl x509 -noout -subject -dates -in ${quoted(file)}` }),
       }
       if (state === 'valid') findings.ok('backend.certificates', found, more)

@@ -28,7 +28,7 @@ function checkExpiry(certificate: X509Certificate, isOwn: boolean, { file }: Cer
   }
   const renewal = {
     advice: isOwn
-      ? 'renew it, and restart; under another root, tell Azure of that first'
+      ? 'renew it, and a gateway that runs reads it within seconds; under another root, tell Azure of that first'
       : 'ask its CA for the current one',
     command: `openssl x509 -noout -subject -dates -in ${quoted(file)}`,
   }

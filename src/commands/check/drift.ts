@@ -69,7 +69,7 @@ function compare({ name: subject, clients }: PoolConfig, fresh: FreshList, findi
     certificates.some(({ fingerprint256 }) => fingerprint256 === wanted.fingerprint256)
   const take = {
     subject,
-    advice: `take ${fresh.given.replace(`${subject}=`, '')} as the azureCertificate of pool ${subject}, and restart`,
+    advice: `take ${fresh.given.replace(`${subject}=`, '')} as the azureCertificate of pool ${subject}`,
   }
   const before = findings.all.length
   const newNames = fresh.commonNames.filter((name) => !listed.has(name))

@@ -108,7 +108,7 @@ async function checkRunning(place: Place, chain: Chain | undefined, findings: Fi
   if (!answersAsGateway) return stranger(`what answers at ${where} is no gateway; its certificate is ${other}`)
   findings.ok('listener.port', `${where} is in use by a gateway`)
   findings.problem('listener.running', `the gateway at ${where} has another certificate: ${other}`, {
-    advice: 'restart it, if it is this one: it has the certificate of its start',
+    advice: 'if it is this one, reload it (SIGHUP) and look for reload_failed in its log',
     ...who,
   })
   await checkTls(place, agreed.chain, findings, 'the running gateway offers')

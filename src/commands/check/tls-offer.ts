@@ -52,7 +52,7 @@ function checkSent({ chain: sent }: Agreed, chain: Chain | undefined, findings: 
   if (missing === undefined) findings.ok('tls.chain', inWords(sent))
   else {
     findings.problem('tls.chain', `${nameOf(missing)} is in the file and is not sent; sent is ${inWords(sent)}`, {
-      advice: 'restart the gateway, if the file is newer; leave out of it what does not belong to the chain',
+      advice: 'reload the gateway (SIGHUP), if the file is newer; leave out of it what does not belong to the chain',
     })
   }
 }

@@ -77,7 +77,7 @@ describe('the port is in use', () => {
       const checked = await site.check({ listen: { port, tls } })
       expectLine(checked, 'listener.running', 'problem', {
         found: /has another certificate: ekm\.example\.com/,
-        advice: /restart/,
+        advice: /reload it/,
       })
       expect(checked.ids('problem')).toEqual(['listener.running'])
     } finally {
