@@ -9,7 +9,7 @@ import { hex } from './cryptoki.ts'
  * | `keep` | the session is as good as before |
  * | `reopen` | a fresh session, handles looked up again, and the call is tried once more |
  * | `restart` | the module is started afresh in a new process; the call fails |
- * | `ask` | the token is asked for its state: if it answers, `keep`, if not, `restart` |
+ * | `ask` | the token is asked for its state: if it answers, `keep`, and what is no unwrap is tried once more; if not, `restart` |
  * | `login-refused` | nobody logs in again until an operator has acted: one more try might lock the PIN |
  */
 export type SessionEffect = 'keep' | 'reopen' | 'restart' | 'ask' | 'login-refused'

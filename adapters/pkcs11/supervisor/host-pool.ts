@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AdapterError, type Report } from '../../contract/index.ts'
 import { ckrName, ckrRow } from '../ckr-table.ts'
 import type { TokenFacts } from '../host-protocol.ts'
@@ -15,6 +16,8 @@ const PIPELINE = 8
 const STALL_MS = 15
 const WATCH_MS = 5
 const MAX_QUEUE = 4096
+const PROBES = 3
+const PROBE_AGAIN_MS = 30
 
 export interface PoolSettings extends HostSettings {
   readonly callTimeoutMs: number
@@ -145,15 +148,35 @@ export class HostPool implements PoolEvents {
     }
   }
 
+  /**
+   * Where the token is well, the failure was the call's own, or has passed: what is not an unwrap is tried once more. An
+   * unwrap is not, because that is how some tokens refuse a ciphertext.
+   */
   async #ask(host: Host, job: Job, ckr: number): Promise<void> {
-    try {
-      await host.probe()
-      job.reject(TokenError.ofCall(ckr, job.unwrapping))
-    } catch {
+    if (!(await this.#isWell(host))) {
       const why = `the token answered ${ckrName(ckr)}, and did not answer a probe`
       job.reject(TokenError.unavailable(why, ckr))
       this.#keeper.lost(host, why)
+    } else if (job.unwrapping || job.retried || job.over) job.reject(TokenError.ofCall(ckr, job.unwrapping))
+    else {
+      job.retried = true
+      this.#queue.unshift(job)
+      this.idle()
     }
+  }
+
+  /** SoftHSM 2.6.1 fails for a moment when another process changes the token. */
+  async #isWell(host: Host): Promise<boolean> {
+    for (let probes = 1; host.state === 'ready'; probes += 1) {
+      try {
+        await host.probe()
+        return true
+      } catch {
+        if (probes === PROBES) return false
+        await sleep(PROBE_AGAIN_MS)
+      }
+    }
+    return false
   }
 
   /** A token that is gone for one host is gone for all; the others need not find out by a call each. */
