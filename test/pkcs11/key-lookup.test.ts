@@ -88,15 +88,24 @@ describe('a key reference', () => {
   })
 })
 
+/** At once as a rule; now and then SoftHSM 2.6.1 has to be started afresh to see it. */
+const SEEN_MS = 15_000
+const isFound = (name: string) =>
+  describeKey(name).then(
+    () => true,
+    () => false,
+  )
+
 describe('a change on the token', () => {
   it('a key that appears later is found without a restart', async () => {
     await expect(describeKey('later')).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' })
     onToken('ekm', (objects) => objects.aes('later'))
-    expect((await describeKey('later')).kty).toBe('oct')
+    await until('the key is found', () => isFound('later'), SEEN_MS)
   })
 
   it('a key that is removed is gone within seconds, and one of its name takes its place', async () => {
     onToken('ekm', (objects) => objects.aes('passing'))
+    await until('the key is found', () => isFound('passing'), SEEN_MS)
     const dek = randomBytes(16)
     const wrapped = await adapter.wrap(ref('passing'), 'A256KW', dek, context())
     onToken('ekm', (objects) => objects.destroy('passing'))
@@ -110,12 +119,14 @@ describe('a change on the token', () => {
       ),
     )
     onToken('ekm', (objects) => objects.aes('passing'))
+    await until('the other key is found', () => isFound('passing'), SEEN_MS)
     const again = await adapter.wrap(ref('passing'), 'A256KW', dek, context())
     expect(Buffer.compare(again, wrapped)).not.toBe(0)
   })
 
   it('a second key of the same name stops the use of the first', async () => {
     onToken('ekm', (objects) => objects.aes('single'))
+    await until('the key is found', () => isFound('single'), SEEN_MS)
     await adapter.wrap(ref('single'), 'A256KW', randomBytes(16), context())
     onToken('ekm', (objects) => objects.aes('single'))
     await until('the duplicate is seen', () =>

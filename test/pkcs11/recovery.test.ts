@@ -272,6 +272,39 @@ describe('a token that fails while it is first opened', () => {
   })
 })
 
+describe('a key that is not found', () => {
+  it('has the hosts started afresh, which costs no call', async () => {
+    await running(2, async ({ adapter }) => {
+      const before = adapter.hosts
+      let wraps = 0
+      let looking = true
+      const load = (async () => {
+        while (looking) {
+          expect(await wrap(adapter)).toHaveLength(40)
+          wraps += 1
+        }
+      })()
+      const missing = () => adapter.describe(ref('nowhere'), context()).catch((error: unknown) => error)
+      await until(
+        'every host is another',
+        async () => {
+          expect(await missing()).toMatchObject({ code: 'KEY_NOT_FOUND' })
+          return adapter.hosts.length === 2 && adapter.hosts.every((pid) => !before.includes(pid))
+        },
+        5000 + RECOVERY_MS,
+      )
+      looking = false
+      await load
+      expect(wraps).toBeGreaterThan(100)
+      // Not again so soon.
+      const after = adapter.hosts
+      await missing()
+      await sleep(500)
+      expect(adapter.hosts).toEqual(after)
+    })
+  })
+})
+
 describe('the PIN', () => {
   const wrongPin = { reason: expect.stringContaining('CKR_PIN_INCORRECT') as unknown }
 

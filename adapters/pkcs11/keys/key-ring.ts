@@ -15,6 +15,12 @@ const STALE_MS = 10_000
 /** A way that was given up because the module crashed or hung gets another chance. */
 const DOUBT_MS = 60_000
 
+/**
+ * Some modules never see a key that another process made after they were started, and SoftHSM 2.6.1 now and then does not:
+ * when a key is not found they are started afresh, first after 5 s, and then less and less often.
+ */
+const RENEW_MS = { first: 5000, last: 60_000 }
+
 /** Two private operations at a time with a host: one that runs, one that is ready to. */
 const RSA_WEIGHT = 4
 
@@ -42,6 +48,8 @@ export class KeyRing {
   readonly #qualified = new Map<string, Qualifications>()
   readonly #warned = new Set<string>()
   #generation = 0
+  #renewMs = RENEW_MS.first
+  #renewAfter = performance.now() + RENEW_MS.first
 
   constructor(pool: HostPool, options: Pkcs11Options, report: Report) {
     this.#pool = pool
@@ -117,8 +125,17 @@ export class KeyRing {
     } catch (error) {
       // A token that cannot be asked leaves what is known of the key standing; any other answer is news of it.
       if (!(error instanceof AdapterError) || error.code !== 'BACKEND_UNAVAILABLE') this.#entries.delete(ref)
+      if (error instanceof AdapterError && error.code === 'KEY_NOT_FOUND') this.#renewHosts()
       throw error
     }
+  }
+
+  #renewHosts(): void {
+    const now = performance.now()
+    if (now < this.#renewAfter) return
+    this.#renewAfter = now + this.#renewMs
+    this.#renewMs = Math.min(RENEW_MS.last, this.#renewMs * 2)
+    this.#pool.renew()
   }
 
   #qualificationsOf({ fingerprint }: TokenKey): Qualifications {

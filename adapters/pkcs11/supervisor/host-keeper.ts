@@ -101,6 +101,28 @@ export class HostKeeper {
     return new OperatorError('TOKEN_UNUSABLE', `the token cannot be opened: ${message}`)
   }
 
+  /** Puts a new host in the place of each, without a gap: it sees the token as it is now. */
+  renew(): void {
+    for (const host of this.hosts) if (host.state === 'ready') host.outdated = true
+    this.keepUp()
+  }
+
+  /** Lets go of outdated hosts that are idle, once there is a new one. */
+  retire(): void {
+    if (!this.hasSuccessors) return
+    for (const host of this.hosts) {
+      if (!host.outdated || host.load > 0) continue
+      this.hosts.delete(host)
+      void host.kill()
+    }
+  }
+
+  /** Whether calls need not be given to outdated hosts any more. */
+  get hasSuccessors(): boolean {
+    for (const { outdated, state } of this.hosts) if (!outdated && state === 'ready') return true
+    return false
+  }
+
   grow(size: number): void {
     this.#size = size
     this.keepUp()
@@ -142,8 +164,13 @@ export class HostKeeper {
   /** Opens the next host that is missing, after a while where the last attempts failed. */
   keepUp(): void {
     this.#events.idle()
-    if (this.#closed || this.#loginRefused || this.#retry || this.hosts.size >= this.#size) return
-    for (const { state } of this.hosts) if (state === 'opening') return
+    if (this.#closed || this.#loginRefused || this.#retry) return
+    let current = 0
+    for (const { state, outdated } of this.hosts) {
+      if (state === 'opening') return
+      if (!outdated) current += 1
+    }
+    if (current >= this.#size) return
     const delay = this.#failures === 0 ? 0 : Math.min(RETRY_MS.max, RETRY_MS.min * 2 ** (this.#failures - 1))
     this.#retry = setTimeout(() => {
       this.#retry = undefined
@@ -186,6 +213,7 @@ export class HostKeeper {
       host.readyAt = performance.now()
       if (this.#failures > 0) this.#report('info', 'hsm_back', { token: facts.label, serial: facts.serial })
       this.#failures = 0
+      this.retire()
       this.keepUp()
     } finally {
       clearTimeout(timer)

@@ -93,8 +93,14 @@ export class HostPool implements PoolEvents {
     await this.#keeper.close()
   }
 
+  /** Puts a new host in the place of each; no call waits for it. */
+  renew(): void {
+    this.#keeper.renew()
+  }
+
   /** Hands out what waits. */
   idle(): void {
+    this.#keeper.retire()
     while (this.#queue.length > 0) {
       const host = this.#leastBusy()
       if (host === undefined) break
@@ -206,7 +212,9 @@ export class HostPool implements PoolEvents {
 
   #leastBusy(): Host | undefined {
     let best: Host | undefined
+    const { hasSuccessors } = this.#keeper
     for (const host of this.#keeper.hosts) {
+      if (hasSuccessors && host.outdated) continue
       if (host.state !== 'ready' || host.stalled || host.load >= PIPELINE) continue
       if (best === undefined || host.load < best.load) best = host
     }

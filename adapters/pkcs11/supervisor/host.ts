@@ -20,6 +20,8 @@ export class Host {
   /** Its oldest call lasts so long that nothing else is given to it. */
   stalled = false
   readyAt = 0
+  /** Another is to take its place; until that is ready, it serves on. */
+  outdated = false
   /** Calls that failed with the session and are tried once more on its successor. */
   waiting: Job[] = []
   readonly #process: HostProcess
