@@ -55,7 +55,7 @@ export const wrap: Figure = {
         })),
       ],
       notes: [
-        'Throughput of one core is requests for each second of CPU time: what else the machine does hardly moves it. ' +
+        'Throughput of one core is requests for each second of CPU time: what else the machine does moves it less. ' +
           `By the clock it is ${median(against(HONO, 'perSecond')).toFixed(2)} × of bare Hono, ` +
           `${median(against(HTTPS, 'perSecond')).toFixed(2)} × of bare node:https.`,
         ...names.map((name) => {
