@@ -7,7 +7,7 @@ import { CLIENT_CN, makePki, type Pki } from '../support/pki.ts'
 
 const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url')
 /** What a reply takes that needs no backend, on a machine that is busy. */
-const AT_ONCE_MS = 150
+const AT_ONCE_MS = 350
 
 let pki: Pki
 let fixture: TestGateway
@@ -76,7 +76,7 @@ describe('a backend that is asked more than it can do', () => {
   it('answers what it has room for, and the rest at once with 429 and when to come back', async () => {
     await start({ backend: software({ concurrency: 2, queue: 3 }), pools: [pool('a', 'store')] })
     await many(20, 'a')
-    const adapter = faultOf(2, { delayMs: 100 })
+    const adapter = faultOf(2, { delayMs: 500 })
     adapter.calls = []
     const replies = await many(20, 'a')
     expect(statuses(replies)).toEqual([...Array<number>(5).fill(200), ...Array<number>(15).fill(429)])
@@ -84,7 +84,7 @@ describe('a backend that is asked more than it can do', () => {
     for (const reply of replies.filter(({ status }) => status === 429)) {
       expect(reply.json['code']).toBe('Throttled')
       expect(Number(reply.headers['retry-after'])).toBeGreaterThanOrEqual(1)
-      expect(reply.ms).toBeLessThan(AT_ONCE_MS)
+      expect(reply.ms).toBeLessThan(500)
     }
     expect((await fixture.logged('request')).at(-1)).toMatchObject({ pool: 'a', backend: 'store' })
   })
@@ -104,12 +104,13 @@ describe('a backend that is asked more than it can do', () => {
     const pools = [pool('a', 'store'), pool('b', 'store')]
     await start({ limits: { deadlineMs: 5000 }, backend: software({ concurrency: 1, queue: 100 }), pools })
     await Promise.all([wrap('a'), wrap('b')])
-    faultOf(1, { delayMs: 20 })
+    faultOf(1, { delayMs: 80 })
     const flood = many(25, 'a')
     await wrap('a', 'info')
     const reply = await wrap('b')
     expect([reply.status, statuses(await flood)]).toEqual([200, Array<number>(25).fill(200)])
-    expect(reply.ms).toBeLessThan(250)
+    // Alone behind the 25 of the flood it would be 2 seconds.
+    expect(reply.ms).toBeLessThan(1000)
   })
 })
 
@@ -118,7 +119,7 @@ describe('a pool', () => {
     const pools = [pool('a', 'store', { limits: { concurrency: 1 } })]
     await start({ backend: software({ concurrency: 8, queue: 2 }), pools })
     await wrap('a')
-    faultOf(8, { delayMs: 50 })
+    faultOf(8, { delayMs: 500 })
     const replies = await many(10, 'a')
     expect(statuses(replies)).toEqual([200, 200, 200, ...Array<number>(7).fill(429)])
   })
@@ -139,7 +140,7 @@ describe('a pool', () => {
 
 describe('a backend that is down', () => {
   const twoBackends = {
-    limits: { deadlineMs: 200 },
+    limits: { deadlineMs: 400 },
     backend: software({ concurrency: 11 }),
     backends: { other: software({ concurrency: 12 }) },
     pools: [pool('sick', 'store'), pool('well', 'other')],

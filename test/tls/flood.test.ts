@@ -51,13 +51,14 @@ it.each([
   while (costs.length < TRIES && !costs.some((cost) => cost < BOUND_MS)) {
     const quiet = await measure()
     // From another address, and with what is left of the processor: an attacker has a machine of his own.
-    const args = ['-n', '19', process.execPath, program('attacker.mjs'), way, String(serving.port), String(rate), '127.0.0.2']
+    const args = ['-n', '10', process.execPath, program('attacker.mjs'), way, String(serving.port), String(rate), '127.0.0.2']
     const attacker = spawn('nice', args)
     await setTimeout(500)
-    costs.push((await measure()) - quiet)
+    const cost = (await measure()) - quiet
     attacker.kill('SIGTERM')
     const [opened] = (await once(attacker.stdout, 'data')) as [Buffer]
-    expect(Number(opened.toString())).toBeGreaterThan(100)
+    // An attacker that the machine left no time was none, and shows nothing.
+    if (Number(opened.toString()) > 100) costs.push(cost)
   }
   expect(Math.min(...costs)).toBeLessThan(BOUND_MS)
-}, 60_000) // prettier-ignore
+}, 90_000) // prettier-ignore
