@@ -23,16 +23,29 @@ export type Attributes = Readonly<Partial<Record<keyof typeof CKA, boolean | num
 export function onToken<Result>(tokenLabel: string, work: (objects: TokenObjects) => Result, pin = PIN): Result {
   const module = new PKCS11()
   module.load(MODULE)
-  module.C_Initialize({ flags: CKF.OS_LOCKING_OK })
   try {
-    const slot = module.C_GetSlotList(true).find((id) => module.C_GetTokenInfo(id).label.trimEnd() === tokenLabel)
-    if (slot === undefined) throw new Error(`no token ${tokenLabel}`)
-    const session = module.C_OpenSession(slot, CKF.SERIAL_SESSION | CKF.RW_SESSION)
-    module.C_Login(session, CKU_USER, pin)
-    return work(objectsOf(module, session))
+    return work(objectsOf(module, openSession(module, tokenLabel, pin)))
   } finally {
     module.C_Finalize()
     module.close()
+  }
+}
+
+/** SoftHSM 2.6.1 shows no token, or fails, to a process that starts while another logs in. */
+function openSession(module: PKCS11, tokenLabel: string, pin: string): Handle {
+  for (let attempt = 1; ; attempt += 1) {
+    module.C_Initialize({ flags: CKF.OS_LOCKING_OK })
+    try {
+      const slot = module.C_GetSlotList(true).find((id) => module.C_GetTokenInfo(id).label.trimEnd() === tokenLabel)
+      if (slot === undefined) throw new Error(`no token ${tokenLabel}`)
+      const session = module.C_OpenSession(slot, CKF.SERIAL_SESSION | CKF.RW_SESSION)
+      module.C_Login(session, CKU_USER, pin)
+      return session
+    } catch (error) {
+      if (attempt === 10) throw error
+      module.C_Finalize()
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+    }
   }
 }
 
