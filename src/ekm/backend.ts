@@ -120,15 +120,19 @@ export class Backend {
     // A call that was given up keeps its place until the backend has let go of it.
     const leave = () => this.#capacity.leave(lane, performance.now() - start)
     working.then(leave, leave)
+    const tell = (code: string) => {
+      const elapsedMs = performance.now() - start
+      call.backendMs = (call.backendMs ?? 0) + elapsedMs
+      this.#observer.called(operation, code, elapsedMs)
+    }
     try {
-      const result = await call.askBackend(() => working, discard)
+      const result = await call.run(working, discard)
       this.#breaker.note()
-      this.#observer.called(operation, 'OK', performance.now() - start)
+      tell('OK')
       return result
     } catch (error) {
       this.#breaker.note(error)
-      const code = error instanceof AdapterError ? error.code : 'INTERNAL'
-      this.#observer.called(operation, code, performance.now() - start)
+      tell(error instanceof AdapterError ? error.code : 'INTERNAL')
       throw error
     }
   }

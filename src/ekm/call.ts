@@ -69,14 +69,4 @@ export class Call implements CallContext {
       )
     })
   }
-
-  /** Like {@link Call.run}, and counts the time as the backend's. */
-  async askBackend<T>(ask: () => Promise<T>, discard?: (late: T) => void): Promise<T> {
-    const start = performance.now()
-    try {
-      return await this.run(ask(), discard)
-    } finally {
-      this.backendMs = (this.backendMs ?? 0) + performance.now() - start
-    }
-  }
 }

@@ -6,30 +6,30 @@ import type { Lane } from './capacity.ts'
 
 /** A key where it lives, for one pool. */
 export class KeyPlace {
-  readonly backend: Backend
-  readonly ref: KeyRef
+  readonly #backend: Backend
+  readonly #ref: KeyRef
   readonly #lane: Lane
 
   constructor(backend: Backend, ref: KeyRef, lane: Lane) {
-    this.backend = backend
-    this.ref = ref
+    this.#backend = backend
+    this.#ref = ref
     this.#lane = lane
   }
 
   describe(call: Call): Promise<KeyDescription> {
-    return this.backend.describe(this.ref, this.#lane, call)
+    return this.#backend.describe(this.#ref, this.#lane, call)
   }
 
   recall(call: Call): Promise<KeyDescription> {
-    return this.backend.recall(this.ref, this.#lane, call)
+    return this.#backend.recall(this.#ref, this.#lane, call)
   }
 
   wrap(algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
-    return this.backend.wrap(this.ref, this.#lane, algorithm, plaintext, call)
+    return this.#backend.wrap(this.#ref, this.#lane, algorithm, plaintext, call)
   }
 
   unwrap(algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
-    return this.backend.unwrap(this.ref, this.#lane, algorithm, ciphertext, call)
+    return this.#backend.unwrap(this.#ref, this.#lane, algorithm, ciphertext, call)
   }
 }
 

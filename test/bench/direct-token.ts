@@ -53,3 +53,13 @@ export class DirectToken {
     this.#module.close()
   }
 }
+
+/** What the token's key makes of `dataKey`; the module is let go of again. */
+export function wrapOnToken(token: string, key: string, dataKey: Buffer): Buffer {
+  const direct = new DirectToken(token, key)
+  try {
+    return direct.wrap(dataKey)
+  } finally {
+    direct.close()
+  }
+}

@@ -1,4 +1,5 @@
-import { AdapterError, type CallContext } from '../../../adapters/contract/index.ts'
+import type { CallContext } from '../../../adapters/contract/index.ts'
+import { Call } from '../../ekm/call.ts'
 
 /** Whatever was waited for did not come in time. */
 export class TooSlow extends Error {
@@ -27,29 +28,17 @@ export function within<T>(ms: number, work: Promise<T>, discard: (late: T) => vo
   })
 }
 
-const GRACE_MS = 500
-
 /** One call of an adapter, with a deadline as a request has one. An adapter that passes over it is left behind. */
 export async function callWithin<T>(
   ms: number,
-  call: (context: CallContext) => Promise<T>,
+  ask: (context: CallContext) => Promise<T>,
   discard?: (late: T) => void,
 ): Promise<T> {
-  const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed')), ms)
-  const { signal } = controller
-  const context: CallContext = {
-    signal,
-    deadline: performance.now() + ms,
-    correlationId: 'ekm-gateway-check',
-    throwIfStopped: () => signal.throwIfAborted(),
-  }
+  const call = new Call(ms)
+  call.correlationId = 'ekm-gateway-check'
   try {
-    return await within(ms + GRACE_MS, call(context), discard)
-  } catch (error) {
-    if (error instanceof TooSlow) throw new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed')
-    throw error
+    return await call.run(ask(call), discard)
   } finally {
-    clearTimeout(timer)
+    call.end()
   }
 }

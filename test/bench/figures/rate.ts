@@ -1,5 +1,5 @@
 import type { Bench, Figure } from '../figure.ts'
-import { DirectToken } from '../direct-token.ts'
+import { wrapOnToken } from '../direct-token.ts'
 import { keyNames, prefixes, untilRight, type Server } from '../laboratory.ts'
 import { openConnections, openLoop, type OpenLoopResult } from '../load.ts'
 import { makePair, type Call } from '../request.ts'
@@ -19,9 +19,7 @@ export const rate: Figure = {
     const hsm = await laboratory.softHsm()
     try {
       await using gateway = await laboratory.gateway({ hsm })
-      const token = new DirectToken(hsm.token, keyNames.aes)
-      const wrapped = token.wrap(dataKey)
-      token.close()
+      const wrapped = wrapOnToken(hsm.token, keyNames.aes, dataKey)
       const pair = (pathPrefix: string, alg: string, value: Uint8Array) =>
         makePair({ pathPrefix, key: keyNames.aes, alg }, dataKey, value)
       const onStore = (['A256KW', 'A256KWP'] as const).flatMap((alg) =>

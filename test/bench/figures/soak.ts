@@ -1,4 +1,4 @@
-import { DirectToken } from '../direct-token.ts'
+import { wrapOnToken } from '../direct-token.ts'
 import type { Figure } from '../figure.ts'
 import { keyNames, prefixes, untilRight } from '../laboratory.ts'
 import { openConnections, openLoop } from '../load.ts'
@@ -31,9 +31,7 @@ export const soak: Figure = {
     const hsm = await laboratory.softHsm()
     try {
       await using gateway = await laboratory.gateway({ hsm })
-      const token = new DirectToken(hsm.token, keyNames.aes)
-      const wrapped = token.wrap(dataKey)
-      token.close()
+      const wrapped = wrapOnToken(hsm.token, keyNames.aes, dataKey)
       const alg = 'A256KW'
       const key = keyNames.aes
       const calls = [

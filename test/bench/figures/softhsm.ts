@@ -1,6 +1,6 @@
 import type { Figure } from '../figure.ts'
 import { keyNames, prefixes, untilRight } from '../laboratory.ts'
-import { DirectToken } from '../direct-token.ts'
+import { wrapOnToken } from '../direct-token.ts'
 import { makePair } from '../request.ts'
 import { median, paired, ratio, spreadOf } from '../statistics.ts'
 import { column, throughputs } from '../turns.ts'
@@ -17,9 +17,7 @@ export const softhsm: Figure = {
     const hsm = await laboratory.softHsm()
     try {
       await using gateway = await laboratory.gateway({ hsm })
-      const direct = new DirectToken(hsm.token, keyNames.aes)
-      const wrapped = direct.wrap(laboratory.dataKey)
-      direct.close()
+      const wrapped = wrapOnToken(hsm.token, keyNames.aes, laboratory.dataKey)
       const { dataKey } = laboratory
       const onStore = makePair(
         { pathPrefix: prefixes.software, key: keyNames.aes, alg },
