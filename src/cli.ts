@@ -1,23 +1,26 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
-import { checkCommand } from './commands/check.ts'
-import { configCommand } from './commands/config.ts'
-import { conformanceCommand } from './commands/conformance.ts'
-import { keysCommand } from './commands/keys.ts'
-import { quickstartCommand } from './commands/quickstart.ts'
-import { serveCommand } from './commands/serve.ts'
 import { runCommand } from './commands/terminal.ts'
 import { version } from './version.ts'
+
+/** Each is loaded only when it is asked for: what `serve` needs would double the time of every other command. */
+const commands = {
+  serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  check: async () => (await import('./commands/check.ts')).checkCommand(),
+  keys: async () => (await import('./commands/keys.ts')).keysCommand(),
+  config: async () => (await import('./commands/config.ts')).configCommand(),
+  quickstart: async () => (await import('./commands/quickstart.ts')).quickstartCommand(),
+  conformance: async () => (await import('./commands/conformance.ts')).conformanceCommand(),
+}
+const isCommand = (word: string | undefined): word is keyof typeof commands =>
+  word !== undefined && Object.hasOwn(commands, word)
 
 const program = new Command('ekm-gateway')
   .description("An Azure EKM Proxy: wraps and unwraps Azure Managed HSM's data keys with keys that stay outside Azure.")
   .version(version)
   .showHelpAfterError('(ekm-gateway --help shows what there is)')
-  .addCommand(serveCommand())
-  .addCommand(checkCommand())
-  .addCommand(keysCommand())
-  .addCommand(configCommand())
-  .addCommand(quickstartCommand())
-  .addCommand(conformanceCommand())
+
+const asked = process.argv[2]
+for (const load of isCommand(asked) ? [commands[asked]] : Object.values(commands)) program.addCommand(await load())
 
 await runCommand(() => program.parseAsync())

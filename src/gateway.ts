@@ -6,7 +6,7 @@ import type { Config } from './config/schema.ts'
 import { TICKET_KEY_BYTES } from './config/ticket-keys.ts'
 import { closeBackends, openGeneration, type Generation, type Surroundings } from './generation.ts'
 import { serveHttp } from './http/server.ts'
-import { Examination } from './pools.ts'
+import { Examination, inheritProofs } from './pools.ts'
 import { whole, type Share } from './share.ts'
 import { describeBug, openLog, type Log } from './telemetry/log.ts'
 import { Metrics } from './telemetry/metrics.ts'
@@ -199,6 +199,7 @@ class RunningGateway implements Gateway {
   }
 
   #swap(before: Generation, next: Generation): void {
+    inheritProofs(next.pools, before.pools)
     const unproven = this.listener.renew(this.#listenerSettings(next))
     this.#generation = next
     // Their next request would be refused. An idle one is spared it: its client comes back with a handshake.

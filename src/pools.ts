@@ -61,6 +61,17 @@ function buildPool(
   })
 }
 
+/** Spares standbys that were proven already the time in which they would not be used. */
+export function inheritProofs(pools: readonly Pool[], before: readonly Pool[]): void {
+  for (const pool of pools) {
+    const old = before.find(({ name }) => name === pool.name)
+    for (const [name, key] of pool.keys) {
+      const proven = old?.keys.get(name)
+      if (proven !== undefined) key.inherit(proven)
+    }
+  }
+}
+
 const poolInfo = (info: InfoConfig, product: KeyAdapter['product'] | undefined): PoolInfo => ({
   proxyVendor: info.proxyVendor ?? 'ekm-gateway',
   proxyName: info.proxyName ?? `ekm-gateway ${version}`,

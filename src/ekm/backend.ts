@@ -99,6 +99,11 @@ export class Backend {
     return this.#ask('unwrap', lane, call, () => this.#adapter.unwrap(ref, algorithm, ciphertext, call), zero)
   }
 
+  /** Whether both have one adapter, so that a reference means the same key to both. */
+  sharesAdapter(other: Backend): boolean {
+    return this.#adapter === other.#adapter
+  }
+
   /** Probes no more. The adapter is closed by whoever opened it. */
   stop(): void {
     this.#breaker.stop()

@@ -31,6 +31,11 @@ export class KeyPlace {
   unwrap(algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
     return this.#backend.unwrap(this.#ref, this.#lane, algorithm, ciphertext, call)
   }
+
+  /** Whether both are one key of one adapter, whatever the limits of its use. */
+  isSame(other: KeyPlace): boolean {
+    return this.#ref === other.#ref && this.#backend.sharesAdapter(other.#backend)
+  }
 }
 
 /** Whether two places hold one key: `unproven` until both could be asked. */
@@ -82,6 +87,12 @@ export class PooledKey {
         : other.kty === 'oct' && (await wrapsAlike(primary, standby, call))
     this.#likeness = same ? 'same' : 'different'
     return this.#likeness
+  }
+
+  /** Takes over that `before`, the same key ahead of a reload, was proven to be the same in the same two places. */
+  inherit(before: PooledKey): void {
+    if (before.#likeness !== 'same' || !before.#primary.isSame(this.#primary)) return
+    if (this.#standby !== undefined && before.#standby?.isSame(this.#standby)) this.#likeness = 'same'
   }
 
   /** What was wrapped under another key does not unwrap, so that an unproven standby may try. */

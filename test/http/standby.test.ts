@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { parse, stringify } from 'yaml'
 import { openBackend } from '../../src/backends.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { generate } from '../../adapters/software/key-material.ts'
 import { FaultyAdapter, type Fault } from '../support/faulty-adapter.ts'
 import { aesKey, makeStore, startTestGateway, type TestGateway, type TestKey } from '../support/gateway.ts'
@@ -65,6 +68,20 @@ const call = (operation: string, members: object, key = 'aes-1') =>
 const wrap = (key = 'aes-1', alg = 'A256KW') => call('wrapkey', { alg, value: VALUE }, key)
 const unwrap = (value: unknown, key = 'aes-1', alg = 'A256KW') => call('unwrapkey', { alg, value }, key)
 const lastRecord = async () => (await fixture.logged('request')).at(-1)
+interface Written {
+  readonly limits: { deadlineMs: number }
+  readonly pools: [{ keys: Record<'aes-1', { standby: { ref?: string } }> }]
+}
+
+async function reload(change: (config: Written) => void): Promise<void> {
+  const config = parse(await readFile(fixture.workspace.path('gateway.yaml'), 'utf8')) as Written
+  change(config)
+  const prepared = await fixture.gateway.prepare(
+    loadConfig(await fixture.workspace.write('gateway.yaml', stringify(config)), {}),
+  )
+  prepared.commit()
+}
+
 /** Both keys of both backends have been looked at. */
 const proven = () =>
   vi.waitFor(() => {
@@ -108,6 +125,16 @@ describe('a standby that holds the same keys', () => {
       expect((await wrap()).status).not.toBe(200)
     }
     expect(second.calls).toEqual([])
+  })
+
+  it('is known to do so after a reload, where its key is still the same', async () => {
+    await start(keys)
+    await proven()
+    first.fault = DOWN
+    await reload((config) => (config.limits.deadlineMs = 3000))
+    expect((await wrap()).status).toBe(200)
+    await reload((config) => (config.pools[0].keys['aes-1'].standby.ref = 'another'))
+    expect((await wrap()).status).toBe(502)
   })
 
   it('that fails as well is 502', async () => {
