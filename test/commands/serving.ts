@@ -38,9 +38,13 @@ export async function startServing(
       .filter((line) => line.endsWith('}'))
       .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
       .filter((line) => line['event'] === event)
+  const port = await listeningPort(cli).catch((error: unknown) => {
+    cli.kill()
+    throw error
+  })
   return {
     cli,
-    port: await listeningPort(cli),
+    port,
     file,
     workspace,
     logged,

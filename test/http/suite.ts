@@ -57,7 +57,8 @@ export function describeApi(harness: BackendHarness): void {
       keys.push({ name, material: { kty: 'RSA', bits, jwk } })
     }
     backend = await harness.provide(keys)
-    fixture = await startTestGateway(pki, [], { backend: backend.settings })
+    // What a call may cost on a busy machine is asked elsewhere.
+    fixture = await startTestGateway(pki, [], { backend: backend.settings, limits: { deadlineMs: 10_000 } })
     agent = makeAgent(pki)
   }, 60_000)
 

@@ -246,6 +246,8 @@ it('a description of an AES key asks for attributes only', async () => {
   await active('described')
   const before = fixture.server.received.length
   await fixture.adapter.describe(ref('described'), callContext())
-  expect(fixture.server.received.slice(before, before + 2)).toEqual([operation.Locate, operation.GetAttributes])
-  expect(fixture.server.received.slice(before)).not.toContain(operation.Get)
+  // What is still under way for the keys of other tests only encrypts and decrypts.
+  const others: readonly number[] = [operation.Encrypt, operation.Decrypt]
+  const received = fixture.server.received.slice(before).filter((code) => !others.includes(code))
+  expect(received).toEqual([operation.Locate, operation.GetAttributes])
 })

@@ -139,7 +139,7 @@ describe('the limits', () => {
       at: [1_048_576, 0],
     },
   ])('$what: exactly so many, in both directions', ({ limits, fits, exceeds, code, at: [decoding, encoding] }) => {
-    expect(encode(decode(encode(fits, limits), limits), limits)).toEqual(encode(fits, generous))
+    expect(Buffer.compare(encode(decode(encode(fits, limits), limits), limits), encode(fits, generous))).toBe(0)
     expect(failureOf(() => encode(exceeds, limits))).toEqual({ code, offset: encoding })
     expect(failureOf(() => decode(encode(exceeds, generous), limits))).toEqual({ code, offset: decoding })
   })
