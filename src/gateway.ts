@@ -216,7 +216,7 @@ class RunningGateway implements Gateway {
   /** Lets go of what the next generation does not use, once the requests that use it are done. */
   #retire(before: Generation, next: Generation): void {
     const done = this.#requests
-      .passed(Math.max(this.#generation.limits.drainMs, this.#generation.deadlineMs))
+      .passed(Math.max(this.#generation.limits.drainMs, this.#generation.limits.deadlineMs))
       .then(() => closeBackends(before, next))
       .catch((error: unknown) => this.log.error('internal_error', describeBug(error)))
       .finally(() => this.#retiring.delete(done))

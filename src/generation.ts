@@ -3,6 +3,7 @@ import type { openBackend } from './backends.ts'
 import { digestOf } from './config/compare.ts'
 import type { BackendConfig, Config } from './config/schema.ts'
 import { Backend, type BackendObserver } from './ekm/backend.ts'
+import { Deadlines } from './ekm/deadlines.ts'
 import type { Pool } from './ekm/pool.ts'
 import { Admission } from './http/admission.ts'
 import { createApp, type AppOptions } from './http/app.ts'
@@ -94,7 +95,8 @@ function compose(
   const open = new Map([...backends].map(([name, { backend }]) => [name, backend]))
   const pools = buildPools(config, open, telemetry.metrics, share)
   const admission = new Admission(config.listen.clientAuth)
-  const { deadlineMs, maxBodyBytes } = limits
+  const deadlines = new Deadlines(limits.deadlineMs)
+  const { maxBodyBytes } = limits
   return {
     config,
     limits,
@@ -105,8 +107,8 @@ function compose(
     ),
     backends,
     admission,
-    deadlineMs,
-    app: createApp({ pools, deadlineMs, maxBodyBytes, admission, clientOf, isDraining, telemetry }),
+    deadlines,
+    app: createApp({ pools, deadlines, maxBodyBytes, admission, clientOf, isDraining, telemetry }),
   }
 }
 

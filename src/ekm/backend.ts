@@ -70,11 +70,10 @@ export class Backend {
     }
   }
 
-  /** The key's description, remembered or fetched. */
-  async recall(ref: KeyRef, lane: Lane, call: Call): Promise<KeyDescription> {
+  /** The key's description as it was fetched lately, if it was. */
+  recall(ref: KeyRef): KeyDescription | undefined {
     const known = this.#descriptions.get(ref)
-    if (known !== undefined && performance.now() < known.until) return known.description
-    return this.describe(ref, lane, call)
+    return known !== undefined && performance.now() < known.until ? known.description : undefined
   }
 
   /** The key's description as the backend gives it now. */
@@ -121,17 +120,15 @@ export class Backend {
     const turn = this.#capacity.enter(lane, call)
     if (turn !== undefined) await turn
     const start = performance.now()
-    const working = work()
     // A call that was given up keeps its place until the backend has let go of it.
     const leave = () => this.#capacity.leave(lane, performance.now() - start)
-    working.then(leave, leave)
     const tell = (code: string) => {
       const elapsedMs = performance.now() - start
       call.backendMs = (call.backendMs ?? 0) + elapsedMs
       this.#observer.called(operation, code, elapsedMs)
     }
     try {
-      const result = await call.run(working, discard)
+      const result = await call.run(work(), discard, leave)
       this.#breaker.note()
       tell('OK')
       return result

@@ -1,4 +1,5 @@
-import { AdapterError, type CallContext } from '../../adapters/contract/index.ts'
+import type { AdapterError, CallContext } from '../../adapters/contract/index.ts'
+import { Deadlines } from './deadlines.ts'
 
 /**
  * One request's time: its deadline, and the reasons to stop before it. Adapters see it as their {@link CallContext}.
@@ -13,15 +14,16 @@ export class Call implements CallContext {
   standby = false
   /** Milliseconds spent waiting for the backend; `undefined` until it is asked. */
   backendMs: number | undefined
-  readonly #timer: NodeJS.Timeout
+  readonly #deadlines: Deadlines
   #controller: AbortController | undefined
   #stopped: AdapterError | undefined
   #onStop: ((reason: AdapterError) => void) | undefined
 
-  /** @param budgetMs milliseconds from now to the deadline */
-  constructor(budgetMs: number) {
-    this.deadline = performance.now() + budgetMs
-    this.#timer = setTimeout(() => this.stop(new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed')), budgetMs)
+  /** @param budget milliseconds from now to the deadline, or what many calls have in common that are given the same */
+  constructor(budget: number | Deadlines) {
+    this.#deadlines = typeof budget === 'number' ? new Deadlines(budget) : budget
+    this.deadline = performance.now() + this.#deadlines.budgetMs
+    this.#deadlines.add(this)
   }
 
   get signal(): AbortSignal {
@@ -45,24 +47,28 @@ export class Call implements CallContext {
   }
 
   end(): void {
-    clearTimeout(this.#timer)
+    this.#deadlines.remove(this)
   }
 
   /**
    * Waits for `work`, but not longer than the call lasts: if it is stopped first, rejects at once with the reason, and
    * `discard` gets what `work` brings later. One piece of work at a time.
+   *
+   * @param onSettled is told when `work` has ended, however late
    */
-  run<T>(work: Promise<T>, discard?: (late: T) => void): Promise<T> {
+  run<T>(work: Promise<T>, discard?: (late: T) => void, onSettled?: () => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#onStop = reject
       if (this.#stopped) reject(this.#stopped)
       work.then(
         (value) => {
+          onSettled?.()
           if (this.#stopped) discard?.(value)
           else resolve(value)
           this.#onStop = undefined
         },
         (error: unknown) => {
+          onSettled?.()
           reject(error)
           this.#onStop = undefined
         },

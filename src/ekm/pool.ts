@@ -8,7 +8,7 @@ import {
 } from '../../adapters/contract/index.ts'
 import type { AllowList } from './allow-list.ts'
 import type { Call } from './call.ts'
-import type { KeyPlace, PooledKey } from './pooled-key.ts'
+import type { PooledKey } from './pooled-key.ts'
 import type { RateLimit } from './rate-limit.ts'
 import { RequestInvalid } from './request-invalid.ts'
 
@@ -64,7 +64,7 @@ export class Pool {
   /** The result is the caller's; `plaintext` stays the caller's to zero. */
   async wrap(keyName: string, algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
     return this.#resolve(keyName).use(call, 'wrap', async (place) => {
-      const { bits } = await describedFor(algorithm, place, call)
+      const { bits } = suited(place.recall() ?? (await place.describe(call)), algorithm)
       const rule = algorithmRow(algorithm).plaintext(bits)
       if (!lengthFits(rule, plaintext.length)) {
         const message = `value has ${plaintext.length} bytes, but ${algorithm} under this key ${allowed(rule)}`
@@ -77,7 +77,7 @@ export class Pool {
   /** The result is a data key and the caller's to zero. */
   async unwrap(keyName: string, algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
     return this.#resolve(keyName).use(call, 'unwrap', async (place) => {
-      const { kty, bits } = await describedFor(algorithm, place, call)
+      const { kty, bits } = suited(place.recall() ?? (await place.describe(call)), algorithm)
       // The one length that may be told apart: it follows from the public modulus, and not from the ciphertext's inside.
       if (kty === 'RSA' && ciphertext.length !== bits / 8) {
         throw new RequestInvalid(
@@ -96,8 +96,8 @@ export class Pool {
   }
 }
 
-async function describedFor(algorithm: WrapAlgorithm, place: KeyPlace, call: Call): Promise<KeyDescription> {
-  const description = await place.recall(call)
+/** The description, if the algorithm can be used with such a key. */
+function suited(description: KeyDescription, algorithm: WrapAlgorithm): KeyDescription {
   const { kty } = algorithmRow(algorithm)
   if (kty === description.kty) return description
   throw new RequestInvalid(`alg ${algorithm} needs a key of type ${kty}, but this key is of type ${description.kty}`)

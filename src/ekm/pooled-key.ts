@@ -20,8 +20,9 @@ export class KeyPlace {
     return this.#backend.describe(this.#ref, this.#lane, call)
   }
 
-  recall(call: Call): Promise<KeyDescription> {
-    return this.#backend.recall(this.#ref, this.#lane, call)
+  /** The key's description as it was fetched lately, if it was. */
+  recall(): KeyDescription | undefined {
+    return this.#backend.recall(this.#ref)
   }
 
   wrap(algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
@@ -62,7 +63,15 @@ export class PooledKey {
   }
 
   /** Does `work` at the key's place, or at its standby if the first cannot be reached. `work` may be called twice. */
-  async use<T>(call: Call, operation: 'read' | 'wrap' | 'unwrap', work: (place: KeyPlace) => Promise<T>): Promise<T> {
+  use<T>(call: Call, operation: 'read' | 'wrap' | 'unwrap', work: (place: KeyPlace) => Promise<T>): Promise<T> {
+    return this.#standby === undefined ? work(this.#primary) : this.#useEither(call, operation, work)
+  }
+
+  async #useEither<T>(
+    call: Call,
+    operation: 'read' | 'wrap' | 'unwrap',
+    work: (place: KeyPlace) => Promise<T>,
+  ): Promise<T> {
     try {
       return await work(this.#primary)
     } catch (error) {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Hono } from 'hono'
 import { isKeyName } from '../../adapters/contract/index.ts'
+import type { Deadlines } from '../ekm/deadlines.ts'
 import type { Pool } from '../ekm/pool.ts'
 import { RequestInvalid } from '../ekm/request-invalid.ts'
 import { cut, type Telemetry } from '../telemetry/audit.ts'
@@ -15,7 +16,7 @@ import { parseBody } from './wire.ts'
 
 export interface AppOptions {
   readonly pools: readonly Pool[]
-  readonly deadlineMs: number
+  readonly deadlines: Deadlines
   readonly maxBodyBytes: number
   readonly admission: Admission
   readonly clientOf: (socket: object) => Client
@@ -35,13 +36,13 @@ export interface AppEnv {
 
 /** The EKM Proxy API over every pool. Whatever comes in, the reply is JSON, and a failure is a ProxyError. */
 export function createApp(options: AppOptions): Hono<AppEnv> {
-  const { clientOf, deadlineMs, telemetry } = options
+  const { clientOf, deadlines, telemetry } = options
   const table = new RouteTable(options.pools)
   // Hono's routers decode paths and take * for a wildcard; here a path has one spelling.
   const app = new Hono<AppEnv>({ getPath: () => '/' })
   app.all('/', async ({ env, req }) => {
     const { incoming, outgoing } = env
-    const exchange = new Exchange(incoming, outgoing, clientOf(incoming.socket), deadlineMs, telemetry)
+    const exchange = new Exchange(incoming, outgoing, clientOf(incoming.socket), deadlines, telemetry)
     try {
       assertAdmitted(exchange, options)
       const destination = find(req.url, exchange, table, options)

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AdapterError } from '../../adapters/contract/index.ts'
 import { Call } from '../ekm/call.ts'
+import type { Deadlines } from '../ekm/deadlines.ts'
 import { cut, milliseconds, writeAudit, type AuditRecord, type Telemetry } from '../telemetry/audit.ts'
 import { describeBug } from '../telemetry/log.ts'
 import type { Client } from '../tls/client.ts'
@@ -20,10 +21,10 @@ export class Exchange {
     incoming: IncomingMessage,
     outgoing: ServerResponse,
     client: Client,
-    deadlineMs: number,
+    deadlines: Deadlines,
     telemetry: Telemetry,
   ) {
-    this.call = new Call(deadlineMs)
+    this.call = new Call(deadlines)
     this.client = client
     this.#telemetry = telemetry
     this.#incoming = incoming
@@ -81,8 +82,7 @@ export class Exchange {
       ...(backend !== undefined && { backend }),
       ...(standby && { standby }),
       ...(backendMs !== undefined && { backend_ms: milliseconds(backendMs) }),
-      ...client.audit,
     })
-    writeAudit(this.#telemetry, whole)
+    writeAudit(this.#telemetry, whole, client.audit)
   }
 }

@@ -5,6 +5,7 @@ import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { systemCode } from '../../adapters/contract/index.ts'
 import { writeAudit, type Telemetry } from '../telemetry/audit.ts'
+import type { Deadlines } from '../ekm/deadlines.ts'
 import type { Listener } from '../tls/listener.ts'
 import type { Admission } from './admission.ts'
 import type { AppEnv } from './app.ts'
@@ -18,7 +19,7 @@ const BAD_HOST = 'the Host header or the request target is malformed'
 export interface Served {
   readonly app: Hono<AppEnv>
   readonly admission: Admission
-  readonly deadlineMs: number
+  readonly deadlines: Deadlines
 }
 
 /** The requests that a server is answering. */
@@ -43,8 +44,8 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
   /** For a request that the application cannot be shown. */
   const unshowable = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
     const { socket } = incoming
-    const { admission, deadlineMs } = served()
-    const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), deadlineMs, telemetry)
+    const { admission, deadlines } = served()
+    const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), deadlines, telemetry)
     try {
       return exchange.fail(admission.refusalOf(exchange.client) ?? error)
     } finally {
@@ -71,15 +72,7 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
   const answerRaw = (socket: Duplex, refusal: ProxyError) => {
     const client = listener.clientOf(socket)
     const { status, code, message, headers, reason, detail } = served().admission.refusalOf(client) ?? refusal
-    writeAudit(telemetry, {
-      status,
-      code,
-      message,
-      reason,
-      detail,
-      total_ms: 0,
-      ...client.audit,
-    })
+    writeAudit(telemetry, { status, code, message, reason, detail, total_ms: 0 }, client.audit)
     const body = JSON.stringify({ code, message })
     const head = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...headers }
     const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`)

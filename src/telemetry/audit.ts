@@ -19,7 +19,7 @@ export type AuditedClient = {
  * One record per request. Only what is named here can be written: there is no member that could hold a `value`, a key or
  * a request's body. A member stays absent where a refused request never told it.
  */
-export type AuditRecord = AuditedClient & {
+export type AuditRecord = {
   pool?: string
   key?: string
   operation?: string
@@ -56,8 +56,9 @@ export interface Telemetry {
   readonly metrics: Metrics
 }
 
-export function writeAudit({ log, metrics }: Telemetry, record: AuditRecord): void {
-  log.always('request', record)
+/** @param client the same object for every record of a connection */
+export function writeAudit({ log, metrics }: Telemetry, record: AuditRecord, client: AuditedClient): void {
+  log.always('request', record, client)
   metrics.request(record, record.total_ms / 1000)
 }
 

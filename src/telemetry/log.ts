@@ -1,4 +1,4 @@
-import { pino } from 'pino'
+import { pino, type Logger } from 'pino'
 import { OperatorError, systemCode, type Report } from '../../adapters/contract/index.ts'
 import { LogSink, type LogDestination } from './sink.ts'
 
@@ -14,8 +14,12 @@ export interface Log {
   warn(event: string, fields?: LogFields): void
   info(event: string, fields?: LogFields): void
   debug(event: string, fields?: LogFields): void
-  /** Writes whatever the level. */
-  always(event: string, fields: LogFields): void
+  /**
+   * Writes whatever the level.
+   *
+   * @param common further fields that many lines have: they are kept as text for as long as the object lives
+   */
+  always(event: string, fields: LogFields, common?: LogFields): void
   /** Lines that were lost and that the log does not yet tell of. */
   readonly dropped: number
   close(): Promise<void>
@@ -33,6 +37,7 @@ export interface LogOptions {
 }
 
 const CLOSE_PATIENCE_MS = 1000
+const none: LogFields = {}
 
 /** Rejects with an {@link OperatorError} if the destination cannot be written to. */
 export async function openLog({ level, destination }: LogOptions): Promise<RelayLog> {
@@ -53,12 +58,21 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
   )
   // A child of its own, so that no configured level can silence the audit trail.
   const unsilenced = logger.child({}, { level: 'info' })
+  const children = new Map<string, WeakMap<LogFields, Logger>>()
+  const unsilencedFor = (event: string, common: LogFields) => {
+    const known = children.get(event)?.get(common)
+    if (known !== undefined) return known
+    const child = unsilenced.child({ event, ...common })
+    const siblings = children.get(event) ?? new WeakMap<LogFields, Logger>()
+    children.set(event, siblings.set(common, child))
+    return child
+  }
   return {
     error: (event, fields) => logger.error({ event, ...fields }),
     warn: (event, fields) => logger.warn({ event, ...fields }),
     info: (event, fields) => logger.info({ event, ...fields }),
     debug: (event, fields) => logger.debug({ event, ...fields }),
-    always: (event, fields) => unsilenced.info({ event, ...fields }),
+    always: (event, fields, common = none) => unsilencedFor(event, common).info(fields),
     get dropped() {
       return sink.dropped
     },

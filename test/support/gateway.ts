@@ -109,7 +109,7 @@ export async function startTestGateway(
   const admin = config.admin && (await serveAdmin(config.admin.host, config.admin.port, source))
   const logText = async () => {
     // Lines are gathered for some milliseconds and written together.
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    await new Promise((resolve) => setTimeout(resolve, 60))
     return readFile(workspace.path('gateway.log'), 'utf8')
   }
   return {

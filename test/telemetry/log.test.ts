@@ -32,7 +32,7 @@ const parse = (text: string) =>
 const read = async (path: string) => parse(await readFile(path, 'utf8').catch(() => ''))
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 /** What is logged is written by then. */
-const gathered = () => new Promise((resolve) => setTimeout(resolve, 20))
+const gathered = () => new Promise((resolve) => setTimeout(resolve, 60))
 
 describe('the log', () => {
   it.each([

@@ -1,0 +1,2 @@
+export * from "./aes-key-wrap.js";
+export * from "./oaep.js";

@@ -1,0 +1,60 @@
+import { constants, createHash, createPublicKey, publicEncrypt } from 'node:crypto';
+const nodeName = { 'SHA-1': 'sha1', 'SHA-256': 'sha256' };
+/** A public key for {@link oaepWrap} from an RSA modulus and exponent, both unsigned big-endian. */
+export function rsaPublicKey(n, e) {
+    const text = (bytes) => Buffer.from(bytes).toString('base64url');
+    return createPublicKey({ key: { kty: 'RSA', n: text(n), e: text(e) }, format: 'jwk' });
+}
+/** RSAES-OAEP-ENCRYPT with an empty label (RFC 8017 §7.1.1). The caller checks that `message` fits. */
+export const oaepWrap = (key, hash, message) => publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: nodeName[hash] }, message);
+/**
+ * The decoding half of RSAES-OAEP-DECRYPT with an empty label (RFC 8017 §7.1.2, step 3), for what a raw RSA private
+ * operation made of a ciphertext: `encoded` has as many bytes as the modulus and is zeroed.
+ *
+ * Gives `undefined` for every failure. Which check failed, and where, changes neither a branch nor the number of steps,
+ * because telling them apart gives an attacker the plaintext (Manger, CRYPTO 2001); JavaScript promises no more than
+ * that. An empty message is a failure too: no data key is empty.
+ */
+export function oaepDecode(encoded, hash) {
+    const labelHash = createHash(nodeName[hash]).digest();
+    const hashBytes = labelHash.length;
+    const blockStart = 1 + hashBytes;
+    if (encoded.length < 2 * hashBytes + 2)
+        return undefined;
+    const seed = encoded.subarray(1, blockStart);
+    const block = encoded.subarray(blockStart);
+    xorMask(seed, block, hash);
+    xorMask(block, seed, hash);
+    let bad = encoded[0] ?? 1;
+    for (let at = 0; at < hashBytes; at++)
+        bad |= (block[at] ?? 0) ^ (labelHash[at] ?? 0);
+    // After the label's hash come zeros, one 01, then the message. `searching` is 1 until that 01 and 0 from there on.
+    let searching = 1;
+    let start = 0;
+    for (let at = hashBytes; at < block.length; at++) {
+        const byte = block[at] ?? 0;
+        const isZero = equalBit(byte, 0);
+        const isOne = equalBit(byte, 1);
+        start |= (at + 1) * (searching & isOne);
+        bad |= searching & (1 ^ (isZero | isOne));
+        searching &= 1 ^ isOne;
+    }
+    bad |= searching | equalBit(start, block.length);
+    const message = bad === 0 ? Uint8Array.from(block.subarray(start)) : undefined;
+    encoded.fill(0);
+    return message;
+}
+/** 1 if the two small non-negative integers are equal, else 0, without a branch. */
+const equalBit = (a, b) => (((a ^ b) - 1) >>> 31) & 1;
+/** XORs `target` with MGF1 of `seed` (RFC 8017 §B.2.1). */
+function xorMask(target, seed, hash) {
+    const counter = new Uint8Array(4);
+    for (let done = 0, index = 0; done < target.length; index++) {
+        new DataView(counter.buffer).setUint32(0, index);
+        const mask = createHash(nodeName[hash]).update(seed).update(counter).digest();
+        for (let at = 0; at < mask.length && done < target.length; at++, done++) {
+            target[done] = (target[done] ?? 0) ^ (mask[at] ?? 0);
+        }
+        mask.fill(0);
+    }
+}

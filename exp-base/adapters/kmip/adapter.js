@@ -1,0 +1,187 @@
+import { abortable, AdapterError, algorithmRow, lengthFits, OperatorError, wrapAlgorithms, } from "../contract/index.js";
+import { invalidCiphertext, meaningOf, refusalError, ResultWrong } from "./errors.js";
+import { KeyRing } from "./keys/key-ring.js";
+import { assertUsable } from "./keys/key-state.js";
+import { WayRing } from "./keys/way-ring.js";
+import { checkOptions, connectionsOf } from "./options.js";
+import { discoverVersions } from "./protocol/discovery.js";
+import { usageMask } from "./protocol/numbers.js";
+import { KmipRefusal } from "./protocol/operation.js";
+import { kmipVersions } from "./protocol/version.js";
+import { KmipCluster } from "./transport/cluster.js";
+import { ServerUnreachable } from "./transport/server.js";
+/** Serves keys that live in a KMIP key manager. */
+export class KmipAdapter {
+    product;
+    inspection = {
+        facts: async (context) => {
+            this.#assertOpen(context);
+            const servers = await abortable(this.#cluster.survey(), context.signal);
+            return { fields: { connections: this.#connections }, servers: servers.map(serverFacts) };
+        },
+        ways: (ref, context) => this.#explainWays(ref, context),
+    };
+    #cluster;
+    #keys;
+    #ways;
+    #connections;
+    constructor(cluster, options, report, vendor) {
+        this.product = { vendor, name: 'KMIP key manager' };
+        this.#cluster = cluster;
+        this.#connections = connectionsOf(options);
+        this.#keys = new KeyRing(cluster);
+        this.#ways = new WayRing(cluster, options.keyAccess === 'export', report);
+    }
+    /**
+     * Connects and agrees on a version. Rejects with an OperatorError for options that cannot be right. A key manager that
+     * cannot be reached now is reported and no reason not to start: a gateway must come up while it is away.
+     */
+    static async open(options, report) {
+        checkOptions(options);
+        const cluster = new KmipCluster(options, report);
+        if (options.keyAccess === 'export')
+            report('warn', 'kmip_keys_exported', { reason: 'keyAccess is export' });
+        try {
+            const { version, vendor } = await cluster.negotiate();
+            report('info', 'kmip_connected', { version, vendor: vendor ?? 'unknown' });
+            return new KmipAdapter(cluster, options, report, vendor ?? 'unknown');
+        }
+        catch (error) {
+            if (error instanceof ServerUnreachable && isTlsCode(error.code)) {
+                cluster.close();
+                throw new OperatorError('KMIP_TLS_REFUSED', `the TLS connection to the key manager failed: ${error.code}`);
+            }
+            const reason = error instanceof Error ? error.message : 'unknown';
+            report('error', 'kmip_unavailable', { reason });
+            return new KmipAdapter(cluster, options, report, 'unknown');
+        }
+    }
+    get connections() {
+        return this.#cluster.connections;
+    }
+    async describe(ref, context) {
+        const key = await this.#find(ref, 'describe', context);
+        for (const algorithm of wrapAlgorithms) {
+            // Done in time for the first wrap; what goes wrong is told to whoever needs it.
+            if (algorithmRow(algorithm).kty === key.description.kty)
+                this.#ways.prepare(key, algorithm).catch(() => undefined);
+        }
+        return key.description;
+    }
+    async wrap(ref, algorithm, plaintext, context) {
+        const key = await this.#find(ref, 'wrap', context);
+        const { bits } = assertSuits(key.description, algorithm);
+        return this.#use(ref, key, algorithm, 'wrap', context, (way) => {
+            // Only now: under a key that cannot do the algorithm, no length is right.
+            if (lengthFits(algorithmRow(algorithm).plaintext(bits), plaintext.length)) {
+                return way.wrap(plaintext, context.signal);
+            }
+            throw new AdapterError('INPUT_INVALID', `${algorithm} cannot wrap ${plaintext.length} bytes under ${bits} bits`);
+        });
+    }
+    async unwrap(ref, algorithm, ciphertext, context) {
+        const key = await this.#find(ref, 'unwrap', context);
+        assertSuits(key.description, algorithm);
+        const { signal } = context;
+        return this.#use(ref, key, algorithm, 'unwrap', context, async (way) => {
+            try {
+                return await way.unwrap(ciphertext, signal);
+            }
+            catch (error) {
+                if (!(error instanceof KmipRefusal) || meaningOf(error, 'unwrap') !== 'UNCLEAR')
+                    throw error;
+                return way.unwrapAgain(ciphertext, error, signal);
+            }
+        });
+    }
+    async probe(context) {
+        this.#assertOpen(context);
+        try {
+            await this.#cluster.call(discoverVersions(kmipVersions), context.signal);
+        }
+        catch (error) {
+            throw error instanceof KmipRefusal ? refusalError(error, 'BACKEND_UNAVAILABLE') : error;
+        }
+    }
+    async close() {
+        this.#cluster.close();
+    }
+    async #explainWays(ref, context) {
+        const key = await this.#find(ref, 'describe', context);
+        const algorithms = wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === key.description.kty);
+        try {
+            return await Promise.all(algorithms.map((algorithm) => this.#ways.explain(key, algorithm, context.signal)));
+        }
+        catch (error) {
+            throw error instanceof KmipRefusal ? refusalError(error, 'OPERATION_FORBIDDEN') : error;
+        }
+    }
+    #assertOpen(context) {
+        this.#cluster.assertOpen();
+        context.throwIfStopped();
+    }
+    async #find(ref, use, context) {
+        this.#assertOpen(context);
+        const key = await this.#keys.find(ref, context.signal);
+        assertUsable(key.attributes, use, new Date());
+        return key;
+    }
+    async #use(ref, key, algorithm, use, { signal }, work) {
+        assertMask(key, use);
+        try {
+            return await work(await this.#ways.find(key, algorithm, signal));
+        }
+        catch (error) {
+            if (error instanceof ResultWrong)
+                this.#ways.forget(key, algorithm);
+            if (!(error instanceof KmipRefusal))
+                throw error;
+            throw await this.#explain(error, ref, key, algorithm, use, signal);
+        }
+    }
+    /** What a refusal means: where the reason alone does not say, the key's state does. */
+    async #explain(refusal, ref, key, algorithm, use, signal) {
+        const meaning = meaningOf(refusal, use);
+        if (meaning === 'CIPHERTEXT_INVALID')
+            return invalidCiphertext();
+        if (meaning === 'UNCLEAR')
+            return refusalError(refusal, 'BACKEND_UNAVAILABLE');
+        if (meaning === 'ALGORITHM_UNSUPPORTED')
+            this.#ways.forget(key, algorithm);
+        if (meaning !== 'KEY_NOT_FOUND' && meaning !== 'OPERATION_FORBIDDEN')
+            return refusalError(refusal, meaning);
+        const { attributes } = await this.#keys.refresh(ref, signal);
+        assertUsable(attributes, use, new Date());
+        return refusalError(refusal, 'OPERATION_FORBIDDEN');
+    }
+}
+function serverFacts([address, said]) {
+    if (said instanceof ServerUnreachable)
+        return { address, unusable: said.code, fields: {} };
+    if (said instanceof Error)
+        return { address, unusable: said.message, fields: {} };
+    const { version, vendor, operations } = said;
+    return { address, fields: { version, ...(vendor !== undefined && { vendor }), operations: operations.size } };
+}
+function assertSuits(description, algorithm) {
+    const { kty } = algorithmRow(algorithm);
+    if (kty === description.kty)
+        return description;
+    throw new AdapterError('ALGORITHM_UNSUPPORTED', `${algorithm} needs a key of type ${kty}`);
+}
+/** RSA is wrapped with the public key; but what a key could not unwrap again is not wrapped either. */
+function assertMask({ attributes, description }, use) {
+    const { usageMask: mask } = attributes;
+    if (mask === undefined)
+        return;
+    const needed = usageMask.Decrypt | (use === 'wrap' && description.kty === 'oct' ? usageMask.Encrypt : 0);
+    if ((mask & needed) === needed)
+        return;
+    throw new AdapterError('OPERATION_FORBIDDEN', `the key's usage mask does not allow it to ${use}`);
+}
+/** A certificate or a protocol that one of the two sides does not accept: waiting does not help. */
+const isTlsCode = (code) => code.startsWith('ERR_SSL_') ||
+    code.startsWith('ERR_TLS_') ||
+    code.startsWith('CERT_') ||
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'].includes(code) ||
+    code.startsWith('UNABLE_TO_GET_ISSUER_CERT');

@@ -1,0 +1,162 @@
+import { assertValidity, isKeyName, KEY_NAME_RULE, OperatorError, AdapterError, rsaSizes, } from "../contract/index.js";
+import { checkOptions } from "./options.js";
+import { attribute } from "./protocol/attributes.js";
+import { algorithm, objectType, state, usageMask } from "./protocol/numbers.js";
+import { activate, create, createKeyPair, destroy, getAttributes, locate } from "./protocol/objects.js";
+import { KmipRefusal } from "./protocol/operation.js";
+import { KmipCluster } from "./transport/cluster.js";
+import { ServerUnreachable } from "./transport/server.js";
+const TIMEOUT_MS = 30_000;
+/** Objects asked for at a time. */
+const PAGE = 100;
+/** `keys create` and `keys list` on a key manager. Each command connects anew. */
+export class KmipAdministration {
+    #options;
+    constructor(options) {
+        checkOptions(options);
+        this.#options = options;
+    }
+    async create(name, spec, validity) {
+        assertSpec(name, spec, validity);
+        return this.#connected(async (cluster, signal) => {
+            await assertUnused(cluster, name, signal);
+            const made = await (spec.kty === 'oct' ? createAes : createRsa)(cluster, name, spec.bits, validity, signal);
+            for (const id of made)
+                await activateWhenDue(cluster, id, validity, made, signal);
+            const [id = ''] = made;
+            const summary = summaryOf(await cluster.call(getAttributes(id, summarised), signal), name);
+            if (summary === undefined)
+                throw new OperatorError('KMIP_UNEXPECTED', `the server made something else of ${name}`);
+            return summary;
+        });
+    }
+    list() {
+        return this.#connected(async (cluster, signal) => {
+            const summaries = [];
+            for (const type of [objectType.SymmetricKey, objectType.PrivateKey]) {
+                for (const id of await locateAll(cluster, type, signal)) {
+                    const attributes = await cluster.call(getAttributes(id, summarised), signal);
+                    for (const name of attributes.names.filter(isKeyName)) {
+                        const summary = summaryOf(attributes, name);
+                        if (summary !== undefined)
+                            summaries.push(summary);
+                    }
+                }
+            }
+            return summaries.sort((a, b) => (a.name < b.name ? -1 : 1));
+        });
+    }
+    async #connected(work) {
+        const cluster = new KmipCluster(this.#options, () => undefined);
+        try {
+            await cluster.negotiate();
+            return await work(cluster, AbortSignal.timeout(TIMEOUT_MS));
+        }
+        catch (error) {
+            if (error instanceof KmipRefusal) {
+                throw new OperatorError('KMIP_REFUSED', `the key manager said no: ${error.message}`);
+            }
+            if (error instanceof AdapterError || error instanceof ServerUnreachable) {
+                throw new OperatorError('KMIP_UNAVAILABLE', `the key manager cannot be used: ${error.message}`);
+            }
+            if (error instanceof DOMException)
+                throw new OperatorError('KMIP_UNAVAILABLE', 'the key manager is too slow');
+            throw error;
+        }
+        finally {
+            cluster.close();
+        }
+    }
+}
+function assertSpec(name, { kty, bits }, validity) {
+    if (!isKeyName(name))
+        throw new OperatorError('KEY_NAME_INVALID', `a key must be named with ${KEY_NAME_RULE}`);
+    if (kty === 'oct' ? bits !== 256 : !rsaSizes.some((size) => size === bits)) {
+        throw new OperatorError('KEY_SPEC_INVALID', `a key must be oct of 256 bits or RSA of ${rsaSizes.join(', ')} bits`);
+    }
+    assertValidity(validity);
+}
+/** Servers allow a name twice; the gateway could not tell such keys apart. */
+async function assertUnused(cluster, name, signal) {
+    const taken = await cluster.call(locate([attribute.name(name)], { maximum: 1 }), signal);
+    if (taken.length > 0)
+        throw new OperatorError('KEY_EXISTS', `the key manager has an object named ${name} already`);
+}
+const datesOf = ({ notBefore, expires }) => [
+    ...(notBefore === undefined ? [] : [attribute.activationDate(notBefore)]),
+    ...(expires === undefined ? [] : [attribute.deactivationDate(expires)]),
+];
+async function createAes(cluster, name, bits, validity, signal) {
+    const attributes = [
+        attribute.algorithm(algorithm.AES),
+        attribute.length(bits),
+        attribute.usageMask(usageMask.Encrypt | usageMask.Decrypt),
+        attribute.name(name),
+        ...datesOf(validity),
+    ];
+    return [await cluster.call(create(attributes), signal)];
+}
+/** Both halves get the name: where the server does not link them, that is how the gateway finds the public one. */
+async function createRsa(cluster, name, bits, validity, signal) {
+    const { privateKeyId, publicKeyId } = await cluster.call(createKeyPair({
+        common: [attribute.algorithm(algorithm.RSA), attribute.length(bits), attribute.name(name), ...datesOf(validity)],
+        privateKey: [attribute.usageMask(usageMask.Decrypt)],
+        publicKey: [attribute.usageMask(usageMask.Encrypt)],
+    }), signal);
+    return [privateKeyId, publicKeyId];
+}
+/**
+ * Activates the object unless its Activation Date does that. A server that drops dates would serve a key before or after
+ * the operator wants it to: then nothing is left of it.
+ */
+async function activateWhenDue(cluster, id, validity, made, signal) {
+    const asked = ['State', 'ActivationDate', 'DeactivationDate'];
+    const { state: current, activationDate, deactivationDate } = await cluster.call(getAttributes(id, asked), signal);
+    const kept = isKept(validity.notBefore, activationDate) && isKept(validity.expires, deactivationDate);
+    if (!kept) {
+        for (const object of made)
+            await cluster.call(destroy(object), signal);
+        throw new OperatorError('KEY_DATES_INVALID', 'the key manager does not keep the dates of a key');
+    }
+    if (current !== state.Active && validity.notBefore === undefined)
+        await cluster.call(activate(id), signal);
+}
+const isKept = (wanted, kept) => wanted === undefined || (kept !== undefined && Math.abs(kept.getTime() - wanted.getTime()) < 1000);
+async function locateAll(cluster, type, signal) {
+    const ids = [];
+    for (;;) {
+        const page = { maximum: PAGE, ...(ids.length > 0 && { offset: ids.length }) };
+        const found = await cluster.call(locate([attribute.objectType(type)], page), signal);
+        const fresh = found.filter((id) => !ids.includes(id));
+        ids.push(...fresh);
+        // Before 1.3 there is no offset, and the same page comes again.
+        if (found.length < PAGE || fresh.length === 0)
+            return ids;
+    }
+}
+const summarised = [
+    'ObjectType',
+    'CryptographicAlgorithm',
+    'CryptographicLength',
+    'State',
+    'InitialDate',
+    'ActivationDate',
+    'DeactivationDate',
+    'Name',
+];
+/** `undefined` for what is no key-encryption key. */
+function summaryOf(attributes, name) {
+    const { algorithm: kind, bits, initialDate, activationDate, deactivationDate } = attributes;
+    const kty = kind === algorithm.AES ? 'oct' : kind === algorithm.RSA ? 'RSA' : undefined;
+    if (kty === undefined || bits === undefined)
+        return undefined;
+    return {
+        name,
+        kty,
+        bits,
+        enabled: attributes.state === undefined || attributes.state === state.Active,
+        ...(initialDate && { created: initialDate }),
+        ...(activationDate && { notBefore: activationDate }),
+        ...(deactivationDate && { expires: deactivationDate }),
+    };
+}

@@ -1,0 +1,71 @@
+import { AdapterError } from "../contract/index.js";
+import { resultReason as reason } from "./protocol/numbers.js";
+const always = (code) => ({ describe: code, wrap: code, unwrap: code });
+/** The server cannot do what the parameters say; of an object's attributes it can hardly say so. */
+const parameters = {
+    describe: 'BACKEND_UNAVAILABLE',
+    wrap: 'ALGORITHM_UNSUPPORTED',
+    unwrap: 'ALGORITHM_UNSUPPORTED',
+};
+/**
+ * One row for each result reason that servers were seen to give or that the specification lists for the operations used
+ * here. 1.x and 2.x do not collide. Servers disagree: PyKMIP reports bad padding as General Failure, and a state, a mask
+ * and a right that is missing all as Permission Denied; Cosmian reports a missing mask as Item Not Found.
+ */
+const rows = new Map([
+    [reason.ItemNotFound, always('KEY_NOT_FOUND')],
+    [reason.ObjectNotFound, always('KEY_NOT_FOUND')],
+    [reason.ObjectDestroyed, always('KEY_NOT_FOUND')],
+    [reason.ResponseTooLarge, always('BACKEND_UNAVAILABLE')],
+    [reason.AuthenticationNotSuccessful, always('BACKEND_UNAVAILABLE')],
+    [reason.InvalidMessage, always('BACKEND_UNAVAILABLE')],
+    [reason.UnsupportedProtocolVersion, always('BACKEND_UNAVAILABLE')],
+    [reason.InternalServerError, always('BACKEND_UNAVAILABLE')],
+    [reason.OperationNotSupported, parameters],
+    [reason.MissingData, parameters],
+    [reason.InvalidField, { ...parameters, unwrap: 'UNCLEAR' }],
+    [reason.FeatureNotSupported, parameters],
+    [reason.BadCryptographicParameters, parameters],
+    [reason.UnsupportedCryptographicParameters, parameters],
+    [reason.UnknownEnumeration, parameters],
+    [
+        reason.CryptographicFailure,
+        { describe: 'BACKEND_UNAVAILABLE', wrap: 'BACKEND_UNAVAILABLE', unwrap: 'CIPHERTEXT_INVALID' },
+    ],
+    [reason.GeneralFailure, { describe: 'BACKEND_UNAVAILABLE', wrap: 'BACKEND_UNAVAILABLE', unwrap: 'UNCLEAR' }],
+    [reason.IllegalOperation, always('OPERATION_FORBIDDEN')],
+    [reason.PermissionDenied, always('OPERATION_FORBIDDEN')],
+    [reason.NotAuthorised, always('OPERATION_FORBIDDEN')],
+    [reason.Sensitive, always('OPERATION_FORBIDDEN')],
+    [reason.NotExtractable, always('OPERATION_FORBIDDEN')],
+    [reason.UsageLimitExceeded, always('OPERATION_FORBIDDEN')],
+    [reason.IncompatibleCryptographicUsageMask, always('OPERATION_FORBIDDEN')],
+    [reason.ObjectArchived, always('KEY_DISABLED')],
+    [reason.WrongKeyLifecycleState, always('KEY_DISABLED')],
+    [reason.KeyFormatTypeNotSupported, always('KEY_UNSUPPORTED')],
+    [reason.KeyValueNotPresent, always('KEY_UNSUPPORTED')],
+    [reason.IllegalObjectType, always('KEY_UNSUPPORTED')],
+    [reason.InvalidObjectType, always('KEY_UNSUPPORTED')],
+    [reason.ServerLimitExceeded, always('BACKEND_BUSY')],
+]);
+/** What a refusal means. A reason that nobody has heard of is the server's failure, not the caller's. */
+export function meaningOf(refusal, use) {
+    return rows.get(refusal.reason)?.[use] ?? 'BACKEND_UNAVAILABLE';
+}
+export function refusalError(refusal, code) {
+    return new AdapterError(code, refusal.message, {
+        detail: refusal.reason,
+        ...(code === 'BACKEND_BUSY' && { retryAfterSeconds: 1 }),
+    });
+}
+/**
+ * The server did what was asked, and the result cannot be right. It is not returned, and how the key is used is worked out
+ * anew.
+ */
+export class ResultWrong extends AdapterError {
+    constructor(message) {
+        super('BACKEND_UNAVAILABLE', message);
+    }
+}
+/** The one failure of unwrap: the same words whatever the cause. */
+export const invalidCiphertext = () => new AdapterError('CIPHERTEXT_INVALID', 'the value cannot be unwrapped');

@@ -1,0 +1,85 @@
+import { abortable } from "../../contract/index.js";
+/** A request that takes longer than this does not hold up those who come after it. */
+const STUCK_MS = 30;
+/**
+ * Makes one request of the blocks that several callers want at the same time. RFC 3394 is a chain of dependent steps, so
+ * that a single value cannot go faster than one round trip a step; but the steps of many values go together, and 64
+ * callers wait about as long as one. While a request is under way, what comes meanwhile is collected for the next.
+ *
+ * @param call is ended only when none of those who share it waits any longer
+ * @param maxBytes of one request
+ */
+export function coalesced(call, maxBytes) {
+    const queue = [];
+    let underWay = false;
+    const takeBatch = () => {
+        const batch = [];
+        for (let bytes = 0; queue[0] !== undefined;) {
+            bytes += queue[0].blocks.length;
+            if (batch.length > 0 && bytes > maxBytes)
+                break;
+            batch.push(...queue.splice(0, 1));
+        }
+        return batch;
+    };
+    const run = async () => {
+        underWay = true;
+        while (queue.length > 0) {
+            const batch = takeBatch();
+            let timer;
+            const stuck = new Promise((resolve) => (timer = setTimeout(resolve, STUCK_MS)));
+            await Promise.race([send(call, batch), stuck]);
+            clearTimeout(timer);
+            // Those who were just answered come with their next step before the next request goes.
+            await new Promise((resolve) => setImmediate(resolve));
+        }
+        underWay = false;
+    };
+    return (blocks, signal) => {
+        signal.throwIfAborted();
+        const result = new Promise((resolve, reject) => {
+            queue.push({ blocks: Uint8Array.from(blocks), signal, resolve, reject });
+        });
+        if (!underWay)
+            void run();
+        return abortable(result, signal, (late) => late.fill(0));
+    };
+}
+async function send(call, batch) {
+    const request = Buffer.concat(batch.map(({ blocks }) => blocks));
+    for (const { blocks } of batch)
+        blocks.fill(0);
+    const { signal, release } = whenAllGone(batch.map((waiting) => waiting.signal));
+    try {
+        const result = await call(request, signal);
+        let at = 0;
+        for (const { blocks, resolve } of batch)
+            resolve(result.slice(at, (at += blocks.length)));
+        result.fill(0);
+    }
+    catch (error) {
+        for (const { reject } of batch)
+            reject(error);
+    }
+    finally {
+        release();
+        request.fill(0);
+    }
+}
+/** Fires when the last of `signals` has fired, with its reason. */
+function whenAllGone(signals) {
+    const controller = new AbortController();
+    let waiting = signals.length;
+    const listeners = signals.map((signal) => {
+        const onAbort = () => {
+            if (--waiting === 0)
+                controller.abort(signal.reason);
+        };
+        if (signal.aborted)
+            onAbort();
+        else
+            signal.addEventListener('abort', onAbort, { once: true });
+        return () => signal.removeEventListener('abort', onAbort);
+    });
+    return { signal: controller.signal, release: () => listeners.forEach((remove) => remove()) };
+}

@@ -1,0 +1,109 @@
+import { createCipheriv, createDecipheriv, createPrivateKey, subtle } from 'node:crypto';
+import { abortable, AdapterError, algorithmRow } from "../../contract/index.js";
+import { oaepWrap, rsaPublicKey } from "../../key-wrap/index.js";
+import { invalidCiphertext, refusalError } from "../errors.js";
+import { keyFormat, objectType } from "../protocol/numbers.js";
+import { get } from "../protocol/objects.js";
+import { composedWay } from "./composed-way.js";
+import { keyWrapMode } from "./native-way.js";
+/** How long a fetched key is held. */
+const HELD_MS = 30_000;
+const FETCH_TIMEOUT_MS = 5000;
+/** Something that is fetched when it is needed, held for a bounded time, and then let go of. */
+class Held {
+    #fetch;
+    #release;
+    #value;
+    constructor(fetch, release) {
+        this.#fetch = fetch;
+        this.#release = release;
+    }
+    get(signal) {
+        this.#value ??= this.#hold();
+        return abortable(this.#value, signal);
+    }
+    #hold() {
+        const value = this.#fetch(AbortSignal.timeout(FETCH_TIMEOUT_MS));
+        const forget = () => {
+            if (this.#value === value)
+                this.#value = undefined;
+        };
+        value.then((held) => {
+            setTimeout(() => {
+                forget();
+                this.#release(held);
+            }, HELD_MS).unref();
+        }, forget);
+        return value;
+    }
+}
+/** AES under a key that is fetched; only where the operator wrote `keyAccess: export`. */
+export function exportedKeyWrap(cluster, id, algorithm) {
+    const held = new Held((signal) => fetchAesKey(cluster, id, signal), (key) => key.fill(0));
+    return composedWay('exported', keyWrapMode[algorithm], {
+        encrypt: (signal) => async (blocks) => createCipheriv('aes-256-ecb', await held.get(signal), null)
+            .setAutoPadding(false)
+            .update(blocks),
+        decrypt: (signal) => async (blocks) => createDecipheriv('aes-256-ecb', await held.get(signal), null)
+            .setAutoPadding(false)
+            .update(blocks),
+    });
+}
+async function fetchAesKey(cluster, id, signal) {
+    const { format, material } = await cluster.call(get(id, objectType.SymmetricKey), signal);
+    if (format === keyFormat.Raw && material instanceof Uint8Array && material.length === 32)
+        return material;
+    if (material instanceof Uint8Array)
+        material.fill(0);
+    throw new AdapterError('KEY_UNSUPPORTED', 'the exported key is not 32 bytes of raw AES key');
+}
+/** RSA-OAEP under a private key that is fetched. The key sits in a WebCrypto object, which is let go of but not zeroed. */
+export function exportedOaep(cluster, id, algorithm, { bits, n, e }) {
+    const row = algorithmRow(algorithm);
+    const hash = row.hash ?? 'SHA-256';
+    const publicKey = rsaPublicKey(n, e);
+    const held = new Held((signal) => fetchPrivateKey(cluster, id, hash, signal), () => undefined);
+    return {
+        kind: 'exported',
+        wrap: async (plaintext) => oaepWrap(publicKey, hash, plaintext),
+        unwrap: async (ciphertext, signal) => {
+            if (ciphertext.length !== row.wrappedBytes(0, bits))
+                throw invalidCiphertext();
+            const key = await held.get(signal);
+            const plaintext = await subtle.decrypt({ name: 'RSA-OAEP' }, key, ciphertext).catch((error) => {
+                if (error instanceof DOMException && error.name === 'OperationError')
+                    throw invalidCiphertext();
+                throw error;
+            });
+            if (plaintext.byteLength === 0)
+                throw invalidCiphertext();
+            return new Uint8Array(plaintext);
+        },
+        unwrapAgain: async (_ciphertext, refusal) => {
+            throw refusalError(refusal, 'BACKEND_UNAVAILABLE');
+        },
+    };
+}
+async function fetchPrivateKey(cluster, id, hash, signal) {
+    const { format, material } = await cluster.call(get(id, objectType.PrivateKey), signal);
+    const type = format === keyFormat.PKCS1 ? 'pkcs1' : format === keyFormat.PKCS8 ? 'pkcs8' : undefined;
+    if (type === undefined || !(material instanceof Uint8Array)) {
+        throw new AdapterError('KEY_UNSUPPORTED', 'the exported private key is neither PKCS#1 nor PKCS#8');
+    }
+    const der = Buffer.from(material.buffer, material.byteOffset, material.byteLength);
+    try {
+        const pkcs8 = createPrivateKey({ key: der, format: 'der', type }).export({ format: 'der', type: 'pkcs8' });
+        try {
+            return await subtle.importKey('pkcs8', pkcs8, { name: 'RSA-OAEP', hash }, false, ['decrypt']);
+        }
+        finally {
+            pkcs8.fill(0);
+        }
+    }
+    catch {
+        throw new AdapterError('KEY_UNSUPPORTED', 'the exported private key cannot be read');
+    }
+    finally {
+        der.fill(0);
+    }
+}

@@ -1,0 +1,35 @@
+import { AdapterError } from "../../contract/index.js";
+import { state } from "../protocol/numbers.js";
+/**
+ * Throws unless a key with these attributes may be used at `now` (KMIP 1.4 §3.22, "State").
+ *
+ * A Deactivated key protects nothing new, but what it protected may still be opened; so is one past its Deactivation Date
+ * or Protect Stop Date whose server has not noticed yet. A Compromised key is used for nothing at all here.
+ */
+export function assertUsable(key, use, now) {
+    const disabled = (why) => new AdapterError('KEY_DISABLED', `the key ${why}`);
+    switch (key.state ?? state.Active) {
+        case state.PreActive:
+            throw disabled('was not activated');
+        case state.Compromised:
+            throw disabled('is compromised');
+        case state.Destroyed:
+        case state.DestroyedCompromised:
+            throw new AdapterError('KEY_NOT_FOUND', 'the key is destroyed');
+        case state.Deactivated:
+            if (use === 'wrap')
+                throw disabled('is deactivated');
+    }
+    if (isBefore(now, key.activationDate))
+        throw disabled('is not yet active');
+    if (use === 'unwrap' && isBefore(now, key.processStartDate))
+        throw disabled('may not yet be used to unwrap');
+    if (use !== 'wrap')
+        return;
+    if (isReached(now, key.deactivationDate))
+        throw disabled('has reached its deactivation date');
+    if (isReached(now, key.protectStopDate))
+        throw disabled('has reached its protect stop date');
+}
+const isBefore = (now, date) => date !== undefined && now < date;
+const isReached = (now, date) => date !== undefined && now >= date;

@@ -1,0 +1,29 @@
+import { AdapterError } from "../../contract/index.js";
+import { attribute } from "../protocol/attributes.js";
+import { objectType } from "../protocol/numbers.js";
+import { locate } from "../protocol/objects.js";
+import { valueOf } from "../transport/server.js";
+/** The one key-encryption key of that name. Asks for two of each type, because a name may be taken twice. */
+export async function locateKey(cluster, name, signal) {
+    const found = await cluster.batch([
+        locate([attribute.name(name), attribute.objectType(objectType.SymmetricKey)], { maximum: 2 }),
+        locate([attribute.name(name), attribute.objectType(objectType.PrivateKey)], { maximum: 2 }),
+    ], signal);
+    return theOnly(found.flatMap(valueOf), `key named ${name}`);
+}
+/** Where the public half of a key pair is that no link leads to. */
+export async function locatePublicKey(cluster, selector, signal) {
+    if ('id' in selector)
+        return selector.id;
+    const { name } = selector;
+    const wanted = [attribute.name(name), attribute.objectType(objectType.PublicKey)];
+    return theOnly(await cluster.call(locate(wanted, { maximum: 2 }), signal), `public key named ${name}`);
+}
+function theOnly(ids, what) {
+    const [id] = ids;
+    if (id === undefined)
+        throw new AdapterError('KEY_NOT_FOUND', `the server has no ${what}`);
+    if (ids.length === 1)
+        return id;
+    throw new AdapterError('KEY_UNSUPPORTED', `the server has more than one ${what}: ${ids.join(' and ')}; name one by kmip:id=, or rename one`);
+}

@@ -1,0 +1,92 @@
+import { algorithmRow, lengthFits } from "../../contract/index.js";
+import { oaepWrap, rsaPublicKey } from "../../key-wrap/index.js";
+import { invalidCiphertext, refusalError, ResultWrong } from "../errors.js";
+import { crypt, keyWrap, oaep } from "../protocol/crypt.js";
+/** Cosmian's server takes data that begins so for a list of values, and then its answer is not what was asked for. */
+const looksLikeList = (data) => data[0] === 0x87 && data[1] === 0x87;
+/** Zeroes the result and throws if its length is not one that this algorithm gives: what it is, nobody knows. */
+function assertLength(result, fits) {
+    if (fits)
+        return;
+    result.fill(0);
+    throw new ResultWrong('the server answered with a value of the wrong length');
+}
+const AES_BITS = 256;
+export const keyWrapMode = { A256KW: 'KW', A256KWP: 'KWP' };
+const parametersOf = { A256KW: keyWrap('NISTKeyWrap'), A256KWP: keyWrap('AESKeyWrapPadding') };
+/**
+ * The server's own key wrap mode: one round trip.
+ *
+ * @param composed does what this server would misread
+ * @param answer for {@link Way.unwrapAgain}
+ */
+export function nativeKeyWrap(cluster, id, algorithm, composed, answer) {
+    const row = algorithmRow(algorithm);
+    const decrypt = (ciphertext) => crypt('decrypt', id, parametersOf[algorithm], ciphertext);
+    const checked = (ciphertext, plaintext) => {
+        assertLength(plaintext, lengthFits(row.unwrapped(ciphertext.length, AES_BITS), plaintext.length));
+        return plaintext;
+    };
+    const unwrap = async (ciphertext, signal) => {
+        // RFC 3394 has at least three semiblocks, RFC 5649 two.
+        if (ciphertext.length % 8 !== 0 || ciphertext.length < (algorithm === 'A256KW' ? 24 : 16))
+            throw invalidCiphertext();
+        if (looksLikeList(ciphertext))
+            return composed.unwrap(ciphertext, signal);
+        return checked(ciphertext, await cluster.call(decrypt(ciphertext), signal));
+    };
+    return {
+        kind: 'native',
+        wrap: async (plaintext, signal) => {
+            if (looksLikeList(plaintext))
+                return composed.wrap(plaintext, signal);
+            const wrapped = await cluster.call(crypt('encrypt', id, parametersOf[algorithm], plaintext), signal);
+            assertLength(wrapped, wrapped.length === row.wrappedBytes(plaintext.length, AES_BITS));
+            return wrapped;
+        },
+        unwrap,
+        unwrapAgain: async (ciphertext, refusal, signal) => checked(ciphertext, await decryptBesideAnswer(cluster, decrypt, ciphertext, answer, refusal, signal)),
+    };
+}
+/** OAEP: wrapped here from the public key, unwrapped on the server. */
+export function nativeOaep(cluster, id, algorithm, { bits, n, e }, answer) {
+    const row = algorithmRow(algorithm);
+    const hash = row.hash ?? 'SHA-256';
+    const publicKey = rsaPublicKey(n, e);
+    const decrypt = (ciphertext) => crypt('decrypt', id, oaep(hash), ciphertext);
+    const checked = (ciphertext, plaintext) => {
+        // OAEP can carry nothing at all, but a data key has at least one byte.
+        if (plaintext.length === 0)
+            throw invalidCiphertext();
+        assertLength(plaintext, lengthFits(row.unwrapped(ciphertext.length, bits), plaintext.length));
+        // A list is answered with a list, which begins with the same two bytes.
+        assertLength(plaintext, !(looksLikeList(ciphertext) && looksLikeList(plaintext)));
+        return plaintext;
+    };
+    return {
+        kind: 'native',
+        wrap: async (plaintext) => {
+            for (;;) {
+                const wrapped = oaepWrap(publicKey, hash, plaintext);
+                if (!looksLikeList(wrapped))
+                    return wrapped;
+            }
+        },
+        unwrap: async (ciphertext, signal) => {
+            if (ciphertext.length !== row.wrappedBytes(0, bits))
+                throw invalidCiphertext();
+            return checked(ciphertext, await cluster.call(decrypt(ciphertext), signal));
+        },
+        unwrapAgain: async (ciphertext, refusal, signal) => checked(ciphertext, await decryptBesideAnswer(cluster, decrypt, ciphertext, answer, refusal, signal)),
+    };
+}
+async function decryptBesideAnswer(cluster, decrypt, ciphertext, answer, refusal, signal) {
+    if (answer === undefined)
+        throw refusalError(refusal, 'BACKEND_UNAVAILABLE');
+    const [known, again] = await cluster.batch([decrypt(answer.wrapped), decrypt(ciphertext)], signal);
+    if (again.ok)
+        return again.value;
+    if (known.ok && Buffer.compare(known.value, answer.plaintext) === 0)
+        throw invalidCiphertext();
+    throw refusalError(refusal, 'BACKEND_UNAVAILABLE');
+}

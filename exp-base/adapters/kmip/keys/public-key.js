@@ -1,0 +1,45 @@
+import { createPublicKey } from 'node:crypto';
+import { AdapterError } from "../../contract/index.js";
+import { child } from "../../ttlv-codec/src/index.js";
+import { keyFormat, objectType, tag } from "../protocol/numbers.js";
+import { getAttributes, get } from "../protocol/objects.js";
+/**
+ * The public key with that identifier. That it *is* a public key is asked before it is fetched: a wrong identifier in the
+ * configuration must not bring a private key here.
+ */
+export async function fetchPublicKey(cluster, id, signal) {
+    const attributes = await cluster.call(getAttributes(id, ['ObjectType']), signal);
+    if (attributes.objectType !== objectType.PublicKey)
+        throw unsupported('what should be the public key is none');
+    return readPublicKey(await cluster.call(get(id, objectType.PublicKey), signal));
+}
+function readPublicKey({ format, material }) {
+    if (!(material instanceof Uint8Array)) {
+        const n = child(material, tag.Modulus, 'BigInteger')?.value;
+        const e = child(material, tag.PublicExponent, 'BigInteger')?.value;
+        if (format !== keyFormat.TransparentRsaPublic || n === undefined || e === undefined) {
+            throw unsupported('the public key is not an RSA key');
+        }
+        return { n: unsigned(n), e: unsigned(e) };
+    }
+    const type = format === keyFormat.PKCS1 ? 'pkcs1' : format === keyFormat.X509 ? 'spki' : undefined;
+    if (type === undefined)
+        throw unsupported(`the public key has the format 0x${format.toString(16)}`);
+    const { n, e } = jwkOf(Buffer.from(material), type);
+    if (n === undefined || e === undefined)
+        throw unsupported('the public key is not an RSA key');
+    return { n: Buffer.from(n, 'base64url'), e: Buffer.from(e, 'base64url') };
+}
+function jwkOf(key, type) {
+    try {
+        return createPublicKey({ key, format: 'der', type }).export({ format: 'jwk' });
+    }
+    catch {
+        throw unsupported('the public key cannot be read');
+    }
+}
+function unsigned(value) {
+    const hex = value.toString(16);
+    return Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex');
+}
+const unsupported = (message) => new AdapterError('KEY_UNSUPPORTED', message);

@@ -1,0 +1,184 @@
+import { randomBytes } from 'node:crypto';
+import { AdapterError, algorithmRow } from "../../contract/index.js";
+import { unwrapAll, wrapAll } from "../../key-wrap/index.js";
+import { meaningOf, ResultWrong } from "../errors.js";
+import { usageMask } from "../protocol/numbers.js";
+import { KmipRefusal } from "../protocol/operation.js";
+import { qualifyBlockCipher, qualifyDecryption } from "./block-cipher.js";
+import { composedWay } from "./composed-way.js";
+import { exportedKeyWrap, exportedOaep } from "./exported-way.js";
+import { assertUsable } from "./key-state.js";
+import { keyWrapMode, nativeKeyWrap, nativeOaep } from "./native-way.js";
+/** Lengths in bytes that each way is checked with: around every border of the algorithm, and the usual data keys. */
+const checkedLengths = { A256KW: [16, 24, 32, 40, 64], A256KWP: [1, 7, 8, 9, 16, 20, 32, 33] };
+/** For blocks that were checked themselves: what is left to check is how they are put together. */
+const composedLengths = { A256KW: [16, 24], A256KWP: [1, 9, 16] };
+/** What the ways are called where an operator reads of them. */
+const names = {
+    noPadding: 'AES-ECB blocks without padding',
+    padding: 'AES-ECB blocks with PKCS #5 padding',
+    decryption: 'AES-ECB decryption without padding',
+    keyWrap: "the server's own key wrap mode",
+    composed: 'key wrap composed of AES-ECB blocks',
+    oaep: "the server's own RSA-OAEP",
+    exported: 'the key fetched into the gateway',
+};
+const WRONG = 'it gives wrong results';
+const notAllowed = { way: names.exported, reason: 'keyAccess is not export' };
+/** The way's name for an operator. */
+export const wayName = (kind, algorithm) => {
+    if (kind !== 'native')
+        return names[kind];
+    return algorithm === 'A256KW' || algorithm === 'A256KWP' ? names.keyWrap : names.oaep;
+};
+/**
+ * The best way to do `algorithm` with `key` on this server: its own mode, else composed of single blocks, else, where the
+ * operator allows it, with the exported key. Each has given right results for several lengths before it is returned.
+ * Rejects with KmipRefusal if the key may not be used, and with an AdapterError if the server could not be asked.
+ */
+export async function qualify(key, algorithm, context) {
+    const { description } = key;
+    if (algorithm === 'A256KW' || algorithm === 'A256KWP')
+        return qualifyKeyWrap(key, algorithm, context);
+    return description.kty === 'RSA'
+        ? qualifyOaep(key, algorithm, description, context)
+        : { found: undefined, rejected: [] };
+}
+/** AES blocks on the server, with the padding that it insists on, if it does any. */
+export const findBlockCipher = (cluster, key, signal) => firstThatWorks(mayEncrypt(key)
+    ? [
+        [names.noPadding, () => qualifyBlockCipher(cluster, key.id, 'None', signal)],
+        [names.padding, () => qualifyBlockCipher(cluster, key.id, 'PKCS5', signal)],
+    ]
+    : [[names.decryption, () => qualifyDecryption(cluster, key.id, signal)]]);
+async function qualifyKeyWrap(key, algorithm, context) {
+    const { cluster, exportAllowed, signal } = context;
+    const { found: cipher, rejected: paddings } = await context.blockCipher();
+    // Without blocks to compute the right results from, a native mode cannot be told from one that is wrong.
+    if (cipher === undefined) {
+        return exportAllowed
+            ? { found: exportedKeyWrap(cluster, key.id, algorithm), rejected: paddings }
+            : { found: undefined, rejected: [...paddings, notAllowed] };
+    }
+    const composed = composedWay('composed', keyWrapMode[algorithm], cipher);
+    if (!mayEncrypt(key))
+        return { found: composed, rejected: paddings };
+    const offered = await firstThatWorks([[names.keyWrap, () => isOffered(key.id, algorithm, composed, context)]]);
+    let rejected = offered.rejected;
+    if (offered.found === true) {
+        const answers = await knownAnswers(algorithm, checkedLengths[algorithm], cipher, signal);
+        const native = await firstThatWorks([
+            [names.keyWrap, () => checkedNative(key.id, algorithm, composed, answers, context)],
+        ]);
+        if (native.found !== undefined)
+            return native;
+        rejected = native.rejected;
+    }
+    const answers = await knownAnswers(algorithm, composedLengths[algorithm], cipher, signal);
+    const opened = await unwrapAll(keyWrapMode[algorithm], answers.map(({ wrapped }) => wrapped), cipher.decrypt(signal));
+    const right = answers.every(({ plaintext }, index) => {
+        const value = opened[index];
+        return value !== undefined && Buffer.compare(value, plaintext) === 0;
+    });
+    return right
+        ? { found: composed, rejected: [...rejected, ...paddings] }
+        : { found: undefined, rejected: [...rejected, ...paddings, { way: names.composed, reason: WRONG }] };
+}
+/** Whether the server has the mode at all, which is quickly found out; rejects with its refusal if not. */
+async function isOffered(id, algorithm, composed, { cluster, signal }) {
+    await nativeKeyWrap(cluster, id, algorithm, composed, undefined).wrap(Buffer.alloc(16, 1), signal);
+    return true;
+}
+/** What the algorithm must give, computed here from single blocks that the server encrypts. All lengths go in lockstep. */
+async function knownAnswers(algorithm, lengths, cipher, signal) {
+    const plaintexts = lengths.map((bytes) => randomBytes(bytes));
+    const wrapped = await wrapAll(keyWrapMode[algorithm], plaintexts, cipher.encrypt(signal));
+    return plaintexts.flatMap((plaintext, index) => {
+        const value = wrapped[index];
+        return value === undefined ? [] : [{ plaintext, wrapped: value }];
+    });
+}
+async function checkedNative(id, algorithm, composed, answers, { cluster, report, signal }) {
+    const way = nativeKeyWrap(cluster, id, algorithm, composed, answers[0]);
+    const right = await Promise.all(answers.map(async ({ plaintext, wrapped }) => {
+        const there = Buffer.compare(await way.wrap(plaintext, signal), wrapped) === 0;
+        return there && Buffer.compare(await way.unwrap(wrapped, signal), plaintext) === 0;
+    }));
+    const [answer] = answers;
+    if (answer !== undefined && right.every(Boolean) && (await refusesDamage(way, answer, signal)))
+        return way;
+    report('warn', 'kmip_mode_wrong', { key: id, algorithm });
+    return undefined;
+}
+/** A mode that gives something for a value with a flipped bit checks no integrity. */
+async function refusesDamage(way, { wrapped }, signal) {
+    const damaged = Uint8Array.from(wrapped, (byte, index) => (index === wrapped.length - 1 ? byte ^ 1 : byte));
+    try {
+        const result = await way.unwrap(damaged, signal);
+        result.fill(0);
+        return false;
+    }
+    catch (error) {
+        if (!(error instanceof KmipRefusal))
+            throw error;
+        const meaning = meaningOf(error, 'unwrap');
+        return meaning === 'CIPHERTEXT_INVALID' || meaning === 'UNCLEAR';
+    }
+}
+async function qualifyOaep(key, algorithm, description, { cluster, exportAllowed, signal }) {
+    const native = nativeOaep(cluster, key.id, algorithm, description, undefined);
+    const exported = () => exportedOaep(cluster, key.id, algorithm, description);
+    const { max } = algorithmRow(algorithm).plaintext(description.bits);
+    const answers = await Promise.all([1, 32, max].map(async (bytes) => {
+        const plaintext = randomBytes(bytes);
+        return { plaintext, wrapped: await native.wrap(plaintext, signal) };
+    }));
+    const opens = async (way) => {
+        for (const { plaintext, wrapped } of answers) {
+            if (Buffer.compare(await way.unwrap(wrapped, signal), plaintext) !== 0)
+                return undefined;
+        }
+        return way;
+    };
+    const { found, rejected } = await firstThatWorks([
+        [names.oaep, async () => (await opens(native)) && nativeOaep(cluster, key.id, algorithm, description, answers[0])],
+        ...(exportAllowed ? [[names.exported, () => opens(exported())]] : []),
+    ]);
+    return { found, rejected: found === undefined && !exportAllowed ? [...rejected, notAllowed] : rejected };
+}
+/** A key that is not Active, or whose mask lacks it, can still unwrap what it wrapped before. */
+function mayEncrypt({ attributes }) {
+    if (attributes.usageMask !== undefined && (attributes.usageMask & usageMask.Encrypt) === 0)
+        return false;
+    try {
+        assertUsable(attributes, 'wrap', new Date());
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** Tries one after another. One that the server cannot do, or does wrongly, is passed over; a key that may not be used is not. */
+async function firstThatWorks(attempts) {
+    const rejected = [];
+    for (const [way, attempt] of attempts) {
+        try {
+            const found = await attempt();
+            if (found !== undefined)
+                return { found, rejected };
+            rejected.push({ way, reason: WRONG });
+        }
+        catch (error) {
+            if (!isNoWay(error))
+                throw error;
+            rejected.push({ way, reason: error instanceof Error ? error.message : 'unknown' });
+        }
+    }
+    return { found: undefined, rejected };
+}
+const forbidding = ['KEY_NOT_FOUND', 'KEY_DISABLED', 'BACKEND_BUSY'];
+function isNoWay(error) {
+    if (error instanceof KmipRefusal)
+        return !forbidding.includes(meaningOf(error, 'wrap'));
+    return error instanceof ResultWrong || (error instanceof AdapterError && error.code === 'CIPHERTEXT_INVALID');
+}

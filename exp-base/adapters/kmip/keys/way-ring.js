@@ -1,0 +1,98 @@
+import { abortable, AdapterError, } from "../../contract/index.js";
+import { KmipRefusal } from "../protocol/operation.js";
+import { findBlockCipher, qualify, wayName } from "./qualification.js";
+const QUALIFICATION_TIMEOUT_MS = 5000;
+/** How long it is believed that a key has no way: an operator may be repairing it. */
+const NO_WAY_MS = 10_000;
+/** The qualified way of each key and algorithm. */
+export class WayRing {
+    #cluster;
+    #exportAllowed;
+    #report;
+    #ways = new Map();
+    #ciphers = new Map();
+    #rejected = new Map();
+    constructor(cluster, exportAllowed, report) {
+        this.#cluster = cluster;
+        this.#exportAllowed = exportAllowed;
+        this.#report = report;
+    }
+    /** Qualification goes on when the caller who caused it cannot wait: the next one finds it done. */
+    find(key, algorithm, signal) {
+        return abortable(this.prepare(key, algorithm), signal);
+    }
+    /** Begins to qualify, if nobody has. */
+    prepare(key, algorithm) {
+        const name = nameOf(key, algorithm);
+        const known = this.#ways.get(name);
+        if (known !== undefined)
+            return known;
+        const way = this.#qualify(key, algorithm);
+        this.#ways.set(name, way);
+        way.catch((error) => {
+            setTimeout(() => this.#ways.delete(name), isUnsupported(error) ? NO_WAY_MS : 0).unref();
+        });
+        return way;
+    }
+    /** The way and what was tried before it. Rejects as {@link find} does, but not for want of a way. */
+    async explain(key, algorithm, signal) {
+        const way = await this.find(key, algorithm, signal).catch((error) => {
+            if (isUnsupported(error))
+                return undefined;
+            throw error;
+        });
+        return {
+            algorithm,
+            ...(way && { way: wayName(way.kind, algorithm) }),
+            ...(way?.kind === 'exported' && { exported: true }),
+            rejected: this.#rejected.get(nameOf(key, algorithm)) ?? [],
+        };
+    }
+    /** The server did not do what it did before. */
+    forget(key, algorithm) {
+        this.#ways.delete(nameOf(key, algorithm));
+        this.#ciphers.delete(nameOf(key));
+    }
+    #blockCipher(key, signal) {
+        const known = this.#ciphers.get(nameOf(key));
+        if (known !== undefined)
+            return known;
+        const cipher = findBlockCipher(this.#cluster, key, signal);
+        this.#ciphers.set(nameOf(key), cipher);
+        const forget = () => this.#ciphers.delete(nameOf(key));
+        cipher.then(({ found }) => found ?? forget(), forget);
+        return cipher;
+    }
+    async #qualify(key, algorithm) {
+        const signal = AbortSignal.timeout(QUALIFICATION_TIMEOUT_MS);
+        const context = {
+            cluster: this.#cluster,
+            blockCipher: () => this.#blockCipher(key, signal),
+            exportAllowed: this.#exportAllowed,
+            report: this.#report,
+            signal,
+        };
+        try {
+            const { found: way, rejected } = await qualify(key, algorithm, context);
+            this.#rejected.set(nameOf(key, algorithm), rejected);
+            if (way === undefined)
+                throw unsupported(algorithm);
+            this.#report(way.kind === 'exported' ? 'warn' : 'info', 'kmip_way', { key: key.id, algorithm, way: way.kind });
+            return way;
+        }
+        catch (error) {
+            if (signal.aborted)
+                throw new AdapterError('BACKEND_UNAVAILABLE', 'the key manager is too slow to be checked');
+            if (isUnsupported(error)) {
+                this.#report('warn', 'kmip_way', { key: key.id, algorithm, way: 'none' });
+            }
+            if (error instanceof KmipRefusal || error instanceof AdapterError)
+                throw error;
+            throw new AdapterError('BACKEND_UNAVAILABLE', 'the key manager could not be checked');
+        }
+    }
+}
+const unsupported = (algorithm) => new AdapterError('ALGORITHM_UNSUPPORTED', `the key manager has no way to do ${algorithm} that gives the right result`);
+const isUnsupported = (error) => error instanceof AdapterError && error.code === 'ALGORITHM_UNSUPPORTED';
+/** What a key may still do decides which way there is. */
+const nameOf = ({ id, attributes }, algorithm) => [algorithm, attributes.state, attributes.usageMask, id].join(' ');

@@ -1,0 +1,114 @@
+import { child, enumeration, integer, structure, textString } from "../../ttlv-codec/src/index.js";
+import { attributeReferences, readAttributes, versionOneAttributes, } from "./attributes.js";
+import { objectType, operation, tag } from "./numbers.js";
+import { ReplyMismatch } from "./operation.js";
+import { isVersion2 } from "./version.js";
+/** Unique identifiers of the objects that have all these attribute values (KMIP 1.4 §4.9). */
+export const locate = (attributes, page) => ({
+    code: operation.Locate,
+    repeatable: true,
+    payload: (version) => [
+        integer(tag.MaximumItems, page.maximum),
+        // Exists since 1.3.
+        ...(page.offset === undefined ? [] : [integer(tag.OffsetItems, page.offset)]),
+        ...(isVersion2(version) ? [structure(tag.Attributes, attributes)] : versionOneAttributes(attributes)),
+    ],
+    read: (payload) => payload.value.flatMap((item) => item.tag === tag.UniqueIdentifier && item.type === 'TextString' ? [item.value] : []),
+});
+/** Attributes of an object, never the object itself (KMIP 1.4 §4.12). */
+export const getAttributes = (id, names) => ({
+    code: operation.GetAttributes,
+    repeatable: true,
+    payload: (version) => [textString(tag.UniqueIdentifier, id), ...attributeReferences(names, version)],
+    read: (payload, version) => {
+        assertId(payload, id);
+        return readAttributes(payload, version);
+    },
+});
+const objectTags = new Map([
+    [objectType.SymmetricKey, tag.SymmetricKey],
+    [objectType.PublicKey, tag.PublicKey],
+    [objectType.PrivateKey, tag.PrivateKey],
+]);
+/** An object itself, which must be of the type that is expected (KMIP 1.4 §4.11). */
+export const get = (id, expectedType) => ({
+    code: operation.Get,
+    repeatable: true,
+    payload: () => [textString(tag.UniqueIdentifier, id)],
+    read: (payload) => {
+        assertId(payload, id);
+        const object = child(payload, objectTags.get(expectedType) ?? 0, 'Structure');
+        const block = object && child(object, tag.KeyBlock, 'Structure');
+        const format = block && child(block, tag.KeyFormatType, 'Enumeration')?.value;
+        const value = block && child(block, tag.KeyValue, 'Structure');
+        const material = value?.value.find((item) => item.tag === tag.KeyMaterial);
+        if (block === undefined || child(block, tag.KeyWrappingData, 'Structure') || format === undefined) {
+            throw new ReplyMismatch('not a plain key of the type that was expected');
+        }
+        if (material?.type === 'ByteString')
+            return { format, material: Uint8Array.from(material.value) };
+        if (material?.type === 'Structure')
+            return { format, material };
+        throw new ReplyMismatch('a key without its material');
+    },
+});
+/** KMIP 1.4 §4.20. */
+export const activate = (id) => ({
+    code: operation.Activate,
+    repeatable: true,
+    payload: () => [textString(tag.UniqueIdentifier, id)],
+    read: (payload) => assertId(payload, id),
+});
+/** KMIP 1.4 §4.21. */
+export const destroy = (id) => ({
+    code: operation.Destroy,
+    repeatable: false,
+    payload: () => [textString(tag.UniqueIdentifier, id)],
+    read: (payload) => assertId(payload, id),
+});
+/** A new symmetric key with these attributes; gives its unique identifier (KMIP 1.4 §4.1). */
+export const create = (attributes) => ({
+    code: operation.Create,
+    repeatable: false,
+    payload: (version) => [
+        enumeration(tag.ObjectType, objectType.SymmetricKey),
+        isVersion2(version)
+            ? structure(tag.Attributes, attributes)
+            : structure(tag.TemplateAttribute, versionOneAttributes(attributes)),
+    ],
+    read: (payload) => idOf(payload, tag.UniqueIdentifier),
+});
+/** A new key pair (KMIP 1.4 §4.2). */
+export const createKeyPair = (attributes) => ({
+    code: operation.CreateKeyPair,
+    repeatable: false,
+    payload: (version) => {
+        const { common, privateKey, publicKey } = attributes;
+        return isVersion2(version)
+            ? [
+                structure(tag.CommonAttributes, common),
+                structure(tag.PrivateKeyAttributes, privateKey),
+                structure(tag.PublicKeyAttributes, publicKey),
+            ]
+            : [
+                structure(tag.CommonTemplateAttribute, versionOneAttributes(common)),
+                structure(tag.PrivateKeyTemplateAttribute, versionOneAttributes(privateKey)),
+                structure(tag.PublicKeyTemplateAttribute, versionOneAttributes(publicKey)),
+            ];
+    },
+    read: (payload) => ({
+        privateKeyId: idOf(payload, tag.PrivateKeyUniqueIdentifier),
+        publicKeyId: idOf(payload, tag.PublicKeyUniqueIdentifier),
+    }),
+});
+function idOf(payload, idTag) {
+    const id = child(payload, idTag, 'TextString')?.value;
+    if (id === undefined)
+        throw new ReplyMismatch('a new object without an identifier');
+    return id;
+}
+/** An answer about another object than the one that was asked for is no answer. */
+export function assertId(payload, id) {
+    if (idOf(payload, tag.UniqueIdentifier) !== id)
+        throw new ReplyMismatch('an answer about another object');
+}

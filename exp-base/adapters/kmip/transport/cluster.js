@@ -1,0 +1,136 @@
+import { AdapterError } from "../../contract/index.js";
+import { KmipServer, ServerUnreachable, valueOf } from "./server.js";
+/** So many calls in a row without an answer, and the server is taken to be sick. */
+const FAILURES_TO_SICK = 3;
+const FIRST_PROBE_MS = 250;
+const LAST_PROBE_MS = 15_000;
+/**
+ * The servers in the operator's order. The first that is well is asked. One that cannot be reached, or that keeps silent
+ * several times in a row, is sick: it is left alone, probed with growing intervals, and asked again once it answers.
+ */
+export class KmipCluster {
+    #members;
+    #report;
+    #closed = false;
+    constructor(options, report) {
+        this.#members = options.servers.map((server) => ({
+            server: new KmipServer(server, options),
+            failures: 0,
+            probe: undefined,
+        }));
+        this.#report = report;
+    }
+    /**
+     * Asks one operation. Rejects with {@link KmipRefusal} if the server says no, otherwise with the signal's reason or an
+     * AdapterError.
+     */
+    async call(operation, signal) {
+        const [outcome] = await this.batch([operation], signal);
+        return valueOf(outcome);
+    }
+    /** Asks several operations in one message. A refusal of one is its outcome and concerns no other. */
+    async batch(operations, signal) {
+        signal.throwIfAborted();
+        for (const member of this.#members) {
+            if (member.probe !== undefined)
+                continue;
+            const outcomes = await this.#ask(member, operations, signal);
+            if (outcomes !== undefined)
+                return outcomes;
+        }
+        throw this.#closed ? closed() : new AdapterError('BACKEND_UNAVAILABLE', 'no KMIP server can be reached');
+    }
+    /**
+     * What the first well server can do. Rejects like {@link batch}; `ServerUnreachable` of the last one if none can be
+     * reached.
+     */
+    async negotiate() {
+        let last = new AdapterError('BACKEND_UNAVAILABLE', 'no KMIP server can be reached');
+        for (const member of this.#members) {
+            try {
+                return await member.server.negotiate();
+            }
+            catch (error) {
+                last = error;
+                if (error instanceof ServerUnreachable)
+                    this.#markSick(member, error.code);
+            }
+        }
+        throw last;
+    }
+    /** Connections to all servers that are open or being opened. */
+    get connections() {
+        return this.#members.reduce((sum, { server }) => sum + server.connections, 0);
+    }
+    /** What each server is, in the operator's order, whichever of them is asked now. */
+    async survey() {
+        return Promise.all(this.#members.map(async ({ server }) => {
+            try {
+                return [server.address, await server.negotiate()];
+            }
+            catch (error) {
+                if (error instanceof ServerUnreachable || error instanceof AdapterError)
+                    return [server.address, error];
+                throw error;
+            }
+        }));
+    }
+    assertOpen() {
+        if (this.#closed)
+            throw closed();
+    }
+    close() {
+        this.#closed = true;
+        for (const member of this.#members) {
+            clearTimeout(member.probe);
+            member.server.close();
+        }
+    }
+    /** `undefined` if nothing could be sent. */
+    async #ask(member, operations, signal) {
+        try {
+            const outcomes = await member.server.call(operations, signal);
+            member.failures = 0;
+            return outcomes;
+        }
+        catch (error) {
+            if (this.#closed)
+                throw closed();
+            if (error instanceof ServerUnreachable) {
+                this.#markSick(member, error.code);
+                return undefined;
+            }
+            if (isServersFault(error) && ++member.failures >= FAILURES_TO_SICK)
+                this.#markSick(member, 'NO_ANSWER');
+            throw error;
+        }
+    }
+    #markSick(member, code) {
+        if (member.probe !== undefined || this.#closed)
+            return;
+        member.server.forget();
+        this.#report('error', 'kmip_server_unreachable', { server: member.server.address, code });
+        this.#scheduleProbe(member, FIRST_PROBE_MS);
+    }
+    #scheduleProbe(member, delay) {
+        // Many gateways must not come back to a restarted server at the same moment.
+        member.probe = setTimeout(() => void this.#probe(member, delay), delay * (0.5 + Math.random()));
+        member.probe.unref();
+    }
+    async #probe(member, delay) {
+        try {
+            await member.server.negotiate();
+        }
+        catch {
+            if (!this.#closed)
+                this.#scheduleProbe(member, Math.min(2 * delay, LAST_PROBE_MS));
+            return;
+        }
+        member.failures = 0;
+        member.probe = undefined;
+        this.#report('info', 'kmip_server_back', { server: member.server.address });
+    }
+}
+const closed = () => new AdapterError('CLOSED', 'the key manager connection is closed');
+/** A caller who went away says nothing of the server; a deadline that passed does. */
+const isServersFault = (error) => error instanceof AdapterError && (error.code === 'BACKEND_UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED');

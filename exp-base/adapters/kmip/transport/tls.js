@@ -1,0 +1,51 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity, createSecureContext } from 'node:tls';
+import { OperatorError, systemCode } from "../../contract/index.js";
+import { DEFAULT_PORT } from "../options.js";
+/** Forward secrecy and authenticated encryption, and nothing else. */
+const SAFE_CIPHERS = [
+    'TLS_AES_256_GCM_SHA384',
+    'TLS_CHACHA20_POLY1305_SHA256',
+    'TLS_AES_128_GCM_SHA256',
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+    'ECDHE-RSA-AES256-GCM-SHA384',
+    'ECDHE-ECDSA-CHACHA20-POLY1305',
+    'ECDHE-RSA-CHACHA20-POLY1305',
+    'ECDHE-ECDSA-AES128-GCM-SHA256',
+    'ECDHE-RSA-AES128-GCM-SHA256',
+].join(':');
+/** `host:port`, as an operator would write it. */
+export const addressOf = ({ host, port = DEFAULT_PORT }) => `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+/**
+ * How to connect to `server`. Its certificate is always verified, against the operator's CA alone, and so is its name.
+ * Throws an {@link OperatorError} for a certificate, key or cipher list that TLS cannot use.
+ */
+export function tlsOptions(server, { tls }) {
+    const { host, port = DEFAULT_PORT } = server;
+    const serverName = server.serverName ?? tls.serverName ?? host;
+    const key = Buffer.from(tls.key.reveal().buffer);
+    try {
+        const secureContext = createSecureContext({
+            ca: Buffer.from(tls.ca),
+            cert: Buffer.from(tls.certificate),
+            key,
+            minVersion: server.minVersion ?? tls.minVersion ?? 'TLSv1.2',
+            ciphers: server.ciphers ?? tls.ciphers ?? SAFE_CIPHERS,
+        });
+        return {
+            host,
+            port,
+            secureContext,
+            rejectUnauthorized: true,
+            // TLS has no server name that is an address.
+            servername: isIP(serverName) === 0 ? serverName : '',
+            checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
+        };
+    }
+    catch (error) {
+        throw new OperatorError('KMIP_TLS_INVALID', `the CA, certificate, key or ciphers for ${addressOf(server)} cannot be used: ${systemCode(error)}`);
+    }
+    finally {
+        key.fill(0);
+    }
+}

@@ -1,0 +1,173 @@
+import { abortable, AdapterError, algorithmRow, lengthFits, wrapAlgorithms, } from "../contract/index.js";
+import { oaepWrap } from "../key-wrap/index.js";
+import { Ask } from "./frames.js";
+import { KeyRing, wayOf } from "./keys/key-ring.js";
+import { assertActive, assertAllows } from "./keys/token-key.js";
+import { openPool } from "./open-pool.js";
+import { sessionCount } from "./options.js";
+import { TokenError } from "./token-error.js";
+import { wayName } from "./way.js";
+/**
+ * Serves the keys of a PKCS#11 token, which never leave it. A key reference is a CKA_LABEL, `id:` and a CKA_ID in
+ * hexadecimal, or a `pkcs11:` URI (RFC 7512).
+ *
+ * `describe` starts to qualify the key's algorithms in the background, so that a caller that describes every configured
+ * key at start spares the first requests the wait.
+ */
+export class Pkcs11Adapter {
+    product;
+    inspection = {
+        facts: async (context) => {
+            this.#assertOpen(context);
+            return { fields: this.#facts() };
+        },
+        ways: async (ref, context) => (await this.qualify(ref, context)).map(wayFound),
+    };
+    #pool;
+    #keys;
+    #sessions;
+    #closed = false;
+    constructor(pool, sessions, options, report) {
+        const { manufacturer, model, firmware } = pool.token;
+        this.product = { vendor: manufacturer, name: `${model} ${firmware}` };
+        this.#pool = pool;
+        this.#sessions = sessions;
+        this.#keys = new KeyRing(pool, options, report);
+    }
+    /** Opens the token and logs in. Rejects with an `OperatorError` if anything is missing; a wrong PIN is tried once. */
+    static async open(options, report) {
+        const pool = await openPool(options, { readWrite: false }, report);
+        const sessions = sessionCount(options, pool.token.maxSessions);
+        const { label, serial, library } = pool.token;
+        report('info', 'hsm_open', { token: label, serial, library, sessions });
+        pool.grow(sessions);
+        return new Pkcs11Adapter(pool, sessions, options, report);
+    }
+    get connections() {
+        return this.#pool.pids.length;
+    }
+    async describe(ref, context) {
+        this.#assertOpen(context);
+        const key = await abortable(this.#keys.read(ref), context.signal);
+        assertActive(key, new Date());
+        for (const algorithm of algorithmsOf(key))
+            void this.#qualifyQuietly(key, algorithm);
+        return key.description;
+    }
+    async wrap(ref, algorithm, plaintext, context) {
+        const key = await this.#usable(ref, algorithm, 'wrap', context);
+        const { description } = key;
+        const row = algorithmRow(algorithm);
+        if (!lengthFits(row.plaintext(description.bits), plaintext.length)) {
+            const message = `${algorithm} cannot wrap ${plaintext.length} bytes under ${description.bits} bits`;
+            throw new AdapterError('INPUT_INVALID', message);
+        }
+        const way = wayOf(await abortable(this.#keys.qualification(key, algorithm), context.signal));
+        // A wrapping that only the token could undo needs no token to be made (RFC 8017 §7.1.1).
+        if (key.publicKey !== undefined)
+            return oaepWrap(key.publicKey, row.hash ?? 'SHA-256', plaintext);
+        const wrapped = await this.#crypt(key, () => this.#keys.crypt(key.selector, way, 'wrap', plaintext, context.signal));
+        if (wrapped.length === row.wrappedBytes(plaintext.length, description.bits))
+            return wrapped;
+        throw new AdapterError('BACKEND_UNAVAILABLE', `the token wrapped ${plaintext.length} bytes to ${wrapped.length}`);
+    }
+    async unwrap(ref, algorithm, ciphertext, context) {
+        const key = await this.#usable(ref, algorithm, 'unwrap', context);
+        const { bits } = key.description;
+        const row = algorithmRow(algorithm);
+        const result = row.unwrapped(ciphertext.length, bits);
+        if (row.wrappedBytes(result.max, bits) !== ciphertext.length || !lengthFits(row.plaintext(bits), result.max)) {
+            throw TokenError.invalidCiphertext();
+        }
+        const way = wayOf(await abortable(this.#keys.qualification(key, algorithm), context.signal));
+        const plaintext = await this.#crypt(key, () => this.#keys.crypt(key.selector, way, 'unwrap', ciphertext, context.signal));
+        if (lengthFits(result, plaintext.length))
+            return plaintext;
+        plaintext.fill(0);
+        throw TokenError.invalidCiphertext();
+    }
+    async probe(context) {
+        this.#assertOpen(context);
+        await this.#pool.call(Ask.probe, new Uint8Array(), { signal: context.signal });
+    }
+    async close() {
+        this.#closed = true;
+        await this.#pool.close();
+    }
+    /** How each algorithm is done on each key that has been used so far, and what was rejected on the way there. */
+    qualifications() {
+        return this.#keys.qualifications();
+    }
+    /** The same for one key, made now if need be. */
+    async qualify(ref, context) {
+        this.#assertOpen(context);
+        const key = await abortable(this.#keys.read(ref), context.signal);
+        const all = algorithmsOf(key).map(async (algorithm) => this.#keys.qualification(key, algorithm));
+        return abortable(Promise.all(all), context.signal);
+    }
+    /** The open token: label, serial, slot, library. */
+    get token() {
+        return this.#pool.token;
+    }
+    /** Process ids of the hosts that serve. */
+    get hosts() {
+        return this.#pool.pids;
+    }
+    #facts() {
+        const { label, serial, manufacturer, model, firmware, slot, library, maxSessions, mechanisms } = this.#pool.token;
+        return {
+            token: label,
+            serial,
+            manufacturer,
+            model,
+            firmware,
+            slot: String(slot),
+            library,
+            mechanisms: mechanisms.length,
+            sessions: this.#sessions,
+            openSessions: this.#pool.pids.length,
+            ...(maxSessions !== undefined && { maxSessions }),
+        };
+    }
+    #assertOpen(context) {
+        if (this.#closed)
+            throw new AdapterError('CLOSED', 'the adapter is closed');
+        context.throwIfStopped();
+    }
+    async #usable(ref, algorithm, direction, context) {
+        this.#assertOpen(context);
+        const key = await abortable(this.#keys.find(ref), context.signal);
+        assertActive(key, new Date());
+        assertAllows(key, direction);
+        const { kty } = algorithmRow(algorithm);
+        if (kty === key.description.kty)
+            return key;
+        throw new AdapterError('ALGORITHM_UNSUPPORTED', `${algorithm} needs a key of type ${kty}`);
+    }
+    async #qualifyQuietly(key, algorithm) {
+        try {
+            await this.#keys.qualification(key, algorithm);
+        }
+        catch {
+            // Whoever uses the key finds out.
+        }
+    }
+    async #crypt(key, call) {
+        try {
+            return await call();
+        }
+        catch (error) {
+            // Any of these says that what is remembered of the key is no longer so.
+            if (error instanceof AdapterError && staleness.has(error.code))
+                this.#keys.forget(key.ref);
+            throw error;
+        }
+    }
+}
+const wayFound = ({ algorithm, way, rejected }) => ({
+    algorithm,
+    ...(way && { way: wayName(way) }),
+    rejected: rejected.map(({ way: other, reason }) => ({ way: wayName(other), reason })),
+});
+const staleness = new Set(['KEY_NOT_FOUND', 'KEY_UNSUPPORTED', 'OPERATION_FORBIDDEN']);
+const algorithmsOf = ({ description }) => wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === description.kty);

@@ -1,0 +1,57 @@
+const LENGTH_BYTES = 4;
+const HEADER_BYTES = 9;
+/** A frame longer than this is a bug or a corrupted stream, and ends the host. */
+export const MAX_FRAME_BYTES = 4 * 1024 * 1024;
+/** What a host is asked to do. */
+export const Ask = { open: 1, crypt: 2, find: 3, probe: 4, reopen: 5, create: 6, list: 7, destroy: 8 };
+/** What it answers: a result, a CK_RV, a refusal of its own, or that a ciphertext did not open. */
+export const Answer = { result: 0, ckr: 1, refused: 2, invalidCiphertext: 3 };
+export function encodeFrame(id, kind, ...parts) {
+    const length = parts.reduce((sum, part) => sum + part.length, HEADER_BYTES);
+    const bytes = Buffer.allocUnsafeSlow(length);
+    bytes.writeUInt32LE(length - LENGTH_BYTES, 0);
+    bytes.writeUInt32LE(id, 4);
+    bytes.writeUInt8(kind, 8);
+    let at = HEADER_BYTES;
+    for (const part of parts) {
+        bytes.set(part, at);
+        at += part.length;
+    }
+    return bytes;
+}
+/** Cuts a byte stream into frames. It zeroes what it has handed on and never keeps more than one partial frame. */
+export class FrameReader {
+    #buffer = Buffer.alloc(16 * 1024);
+    #filled = 0;
+    /** Takes bytes in and calls `receive` for every frame that is complete; its payload is valid only during that call. */
+    push(chunk, receive) {
+        this.#reserve(chunk.length);
+        this.#buffer.set(chunk, this.#filled);
+        this.#filled += chunk.length;
+        let at = 0;
+        while (this.#filled - at >= HEADER_BYTES) {
+            const end = at + LENGTH_BYTES + this.#buffer.readUInt32LE(at);
+            if (end - at > MAX_FRAME_BYTES)
+                throw new RangeError('frame too long');
+            if (end > this.#filled)
+                break;
+            receive({
+                id: this.#buffer.readUInt32LE(at + 4),
+                kind: this.#buffer.readUInt8(at + 8),
+                payload: this.#buffer.subarray(at + HEADER_BYTES, end),
+            });
+            at = end;
+        }
+        this.#buffer.copyWithin(0, at, this.#filled);
+        this.#buffer.fill(0, this.#filled - at, this.#filled);
+        this.#filled -= at;
+    }
+    #reserve(more) {
+        if (this.#filled + more <= this.#buffer.length)
+            return;
+        const larger = Buffer.alloc(Math.max(2 * this.#buffer.length, this.#filled + more));
+        larger.set(this.#buffer.subarray(0, this.#filled));
+        this.#buffer.fill(0);
+        this.#buffer = larger;
+    }
+}

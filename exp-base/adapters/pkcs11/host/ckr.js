@@ -1,0 +1,29 @@
+/**
+ * The `CK_RV` that a call of the module answered with; `undefined` for any other error, such as pkcs11js's complaints
+ * about an argument or a result.
+ *
+ * pkcs11js puts the number behind the name into the message and gives it as `code` for some functions only, so this is
+ * the one place where a message is read, and only for the number.
+ */
+export function ckrOf(error) {
+    if (!(error instanceof Error))
+        return undefined;
+    const number = /^CKR_[A-Z0-9_]+:([0-9]+)$/.exec(error.message)?.[1];
+    if (number !== undefined)
+        return Number(number);
+    return error.name === 'Pkcs11Error' && 'code' in error && typeof error.code === 'number' ? error.code : undefined;
+}
+export const isCkrError = (error) => ckrOf(error) !== undefined;
+/** Makes a call that may also answer with one of `codes`, and tells whether it did not. */
+export function tolerate(codes, call) {
+    try {
+        call();
+        return true;
+    }
+    catch (error) {
+        const ckr = ckrOf(error);
+        if (ckr !== undefined && codes.includes(ckr))
+            return false;
+        throw error;
+    }
+}

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import { OperatorError } from "../../contract/index.js";
+import { CKA, CKK, CKM, CKO } from "../cryptoki.js";
+import { readKeyFacts } from "./objects.js";
+const ID_BYTES = 16;
+const PUBLIC_EXPONENT = Buffer.of(1, 0, 1);
+/**
+ * Makes a key-encryption key that the token never gives away: sensitive, not extractable, with the usages that any of
+ * the ways of wrapping may need, and no other.
+ */
+export function createKey(token, message) {
+    const { module, session } = token;
+    const id = randomBytes(ID_BYTES);
+    const common = [
+        { type: CKA.TOKEN, value: true },
+        { type: CKA.LABEL, value: message.label },
+        { type: CKA.ID, value: id },
+        ...dates(message),
+    ];
+    const secret = [
+        { type: CKA.PRIVATE, value: true },
+        { type: CKA.SENSITIVE, value: true },
+        { type: CKA.EXTRACTABLE, value: false },
+    ];
+    if (message.kty === 'oct') {
+        const key = module.C_GenerateKey(session, { mechanism: CKM.AES_KEY_GEN }, [
+            { type: CKA.CLASS, value: CKO.SECRET_KEY },
+            { type: CKA.KEY_TYPE, value: CKK.AES },
+            { type: CKA.VALUE_LEN, value: message.bits / 8 },
+            ...common,
+            ...secret,
+            ...allow([CKA.ENCRYPT, CKA.DECRYPT, CKA.WRAP, CKA.UNWRAP], [CKA.SIGN, CKA.VERIFY]),
+        ]);
+        return checkDates(token, message, readKeyFacts(token, key, 'secret'), [key]);
+    }
+    const { privateKey, publicKey } = module.C_GenerateKeyPair(session, { mechanism: CKM.RSA_PKCS_KEY_PAIR_GEN }, [
+        ...common,
+        { type: CKA.MODULUS_BITS, value: message.bits },
+        { type: CKA.PUBLIC_EXPONENT, value: PUBLIC_EXPONENT },
+        ...allow([CKA.ENCRYPT, CKA.WRAP], [CKA.VERIFY]),
+    ], [...common, ...secret, ...allow([CKA.DECRYPT, CKA.UNWRAP], [CKA.SIGN])]);
+    return checkDates(token, message, readKeyFacts(token, privateKey, 'private'), [privateKey, publicKey]);
+}
+/** A key whose dates the token cannot show could never be used; it is taken back. */
+function checkDates(token, message, facts, objects) {
+    if (facts.startDate === message.startDate && facts.endDate === message.endDate)
+        return facts;
+    for (const object of objects)
+        token.module.C_DestroyObject(token.session, object);
+    throw new OperatorError('KEY_DATES_INVALID', 'this token does not keep the dates of a private object so that they can be read (SoftHSM 2.6.1 does not): make the ' +
+        'key without dates');
+}
+const allow = (usages, not) => [
+    ...usages.map((type) => ({ type, value: true })),
+    ...not.map((type) => ({ type, value: false })),
+];
+const dates = ({ startDate, endDate }) => [
+    ...(startDate === undefined ? [] : [{ type: CKA.START_DATE, value: Buffer.from(startDate) }]),
+    ...(endDate === undefined ? [] : [{ type: CKA.END_DATE, value: Buffer.from(endDate) }]),
+];

@@ -1,0 +1,83 @@
+import { AdapterError } from "../../contract/index.js";
+import { CKA, CKK, CKO } from "../cryptoki.js";
+import { decodeSelector } from "../key-selector.js";
+import { findObjects, readKeyFacts } from "./objects.js";
+/**
+ * How long a handle is used before the key is looked up again. A handle whose object was destroyed may by then name
+ * another key, and a second key of the same name may have appeared; a look-up costs little beside that.
+ */
+const HANDLE_MS = 1000;
+const classes = { secret: CKO.SECRET_KEY, private: CKO.PRIVATE_KEY };
+/** Key selectors to handles of one session. */
+export class Keys {
+    #token;
+    #found = new Map();
+    constructor(token) {
+        this.#token = token;
+    }
+    /** Handles are worth nothing after a new session or another token. */
+    forget() {
+        this.#found.clear();
+    }
+    /** Throws `KEY_NOT_FOUND`, or `KEY_UNSUPPORTED` where several objects match. */
+    handle(selector) {
+        const known = this.#found.get(selector);
+        if (known !== undefined && performance.now() < known.until)
+            return known.handle;
+        const { sibling } = decodeSelector(selector);
+        if (sibling !== undefined)
+            return this.#makeSibling(selector, Buffer.from(sibling, 'hex'));
+        return this.#find(selector).handle;
+    }
+    facts(selector) {
+        const { handle, class: keyClass } = this.#find(selector);
+        return readKeyFacts(this.#token, handle, keyClass);
+    }
+    list() {
+        return ['secret', 'private'].flatMap((keyClass) => findObjects(this.#token, template(keyClass, {}), LIST_LIMIT).map((handle) => readKeyFacts(this.#token, handle, keyClass)));
+    }
+    /** A session key of known value, on which mechanisms are checked that the real key does not let be checked. */
+    #makeSibling(selector, value) {
+        const { module, session } = this.#token;
+        const handle = module.C_CreateObject(session, [
+            { type: CKA.CLASS, value: CKO.SECRET_KEY },
+            { type: CKA.KEY_TYPE, value: CKK.AES },
+            { type: CKA.TOKEN, value: false },
+            { type: CKA.VALUE, value },
+            ...[CKA.ENCRYPT, CKA.DECRYPT, CKA.WRAP, CKA.UNWRAP].map((type) => ({ type, value: true })),
+        ]);
+        this.#found.set(selector, { handle, class: 'secret', until: Infinity });
+        return handle;
+    }
+    #find(text) {
+        this.#found.delete(text);
+        const selector = decodeSelector(text);
+        const matches = ['secret', 'private']
+            .filter((keyClass) => selector.class === undefined || selector.class === keyClass)
+            .flatMap((keyClass) => findObjects(this.#token, template(keyClass, selector), 2).map((handle) => ({ handle, class: keyClass })));
+        const [match] = matches;
+        const wanted = describeSelector(selector);
+        if (match === undefined)
+            throw new AdapterError('KEY_NOT_FOUND', `the token has no key with ${wanted}`);
+        if (matches.length > 1) {
+            const names = matches.map((found) => describeObject(readKeyFacts(this.#token, found.handle, found.class)));
+            throw new AdapterError('KEY_UNSUPPORTED', `more than one key of the token has ${wanted}: ${names.join(' and ')}; name one by its CKA_ID, or remove one`);
+        }
+        this.#found.set(text, { ...match, until: performance.now() + HANDLE_MS });
+        return match;
+    }
+}
+const LIST_LIMIT = 10_000;
+function template(keyClass, { label, id }) {
+    return [
+        { type: CKA.CLASS, value: classes[keyClass] },
+        ...(label === undefined ? [] : [{ type: CKA.LABEL, value: label }]),
+        ...(id === undefined ? [] : [{ type: CKA.ID, value: Buffer.from(id, 'hex') }]),
+    ];
+}
+const describeSelector = ({ label, id, class: keyClass }) => [
+    ...(label === undefined ? [] : [`the label ${JSON.stringify(label)}`]),
+    ...(id === undefined ? [] : [`the id ${id}`]),
+    ...(keyClass === undefined ? [] : [`the class ${keyClass}`]),
+].join(' and ');
+const describeObject = ({ class: keyClass, label, id }) => `a ${keyClass} key (label ${JSON.stringify(label)}, id ${id === '' ? 'empty' : id})`;

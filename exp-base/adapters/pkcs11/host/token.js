@@ -1,0 +1,164 @@
+var __rewriteRelativeImportExtension = (this && this.__rewriteRelativeImportExtension) || function (path, preserveJsx) {
+    if (typeof path === "string" && /^\.\.?\//.test(path)) {
+        return path.replace(/\.(tsx)$|((?:\.d)?)((?:\.[^./]+?)?)\.([cm]?)ts$/i, function (m, tsx, d, ext, cm) {
+            return tsx ? preserveJsx ? ".jsx" : ".js" : d && (!ext || !cm) ? m : (d + ext + "." + cm.toLowerCase() + "js");
+        });
+    }
+    return path;
+};
+import { OperatorError } from "../../contract/index.js";
+import { CKF, CKR, CKS, CKU_USER } from "../cryptoki.js";
+import { isCkrError, tolerate } from "./ckr.js";
+/** CK_UNAVAILABLE_INFORMATION as pkcs11js hands it on, and CK_EFFECTIVELY_INFINITE. */
+const NO_SESSION_LIMIT = [0, 0xffffffff, Number.MAX_SAFE_INTEGER];
+/** One module, one token of it, one session: all that a host process has. */
+export class Token {
+    #module;
+    #slot;
+    #serial;
+    #sessionFlags;
+    #session;
+    constructor(module, slot, serial, sessionFlags) {
+        this.#module = module;
+        this.#slot = slot;
+        this.#serial = serial;
+        this.#sessionFlags = sessionFlags;
+    }
+    static async open(message) {
+        const module = await load(message);
+        const parameters = message.libraryParameters;
+        tolerate([CKR.CRYPTOKI_ALREADY_INITIALIZED], () => module.C_Initialize({
+            flags: CKF.OS_LOCKING_OK,
+            ...(parameters !== undefined && { libraryParameters: parameters }),
+        }));
+        const { slot, info } = findToken(module, message.token);
+        const flags = CKF.SERIAL_SESSION | (message.readWrite ? CKF.RW_SESSION : 0);
+        const token = new Token(module, slot, info.serialNumber, flags);
+        token.reopen(message.pin);
+        return token;
+    }
+    get module() {
+        return this.#module;
+    }
+    get session() {
+        if (this.#session === undefined)
+            throw new Error('no session');
+        return this.#session;
+    }
+    get slot() {
+        return this.#slot;
+    }
+    /** A fresh session, logged in; `pin` is zeroed. The session before it, if any, is gone whatever happens. */
+    reopen(pin) {
+        try {
+            const old = this.#session;
+            this.#session = undefined;
+            if (old !== undefined)
+                closeQuietly(this.#module, old);
+            this.#session = this.#module.C_OpenSession(this.#slot, this.#sessionFlags);
+            const state = this.#module.C_GetSessionInfo(this.#session).state;
+            if (state === CKS.RO_USER_FUNCTIONS || state === CKS.RW_USER_FUNCTIONS)
+                return;
+            // pkcs11js takes a PIN only as a string, which cannot be wiped; it lives in this process alone.
+            const text = pin && Buffer.from(pin.buffer, pin.byteOffset, pin.byteLength).toString('utf8');
+            const session = this.#session;
+            tolerate([CKR.USER_ALREADY_LOGGED_IN], () => this.#module.C_Login(session, CKU_USER, text));
+        }
+        finally {
+            pin?.fill(0);
+        }
+    }
+    /** Throws unless the token is there, is the one that was opened, and the session is alive and logged in. */
+    probe() {
+        this.#module.C_GetSessionInfo(this.session);
+        const info = this.#module.C_GetTokenInfo(this.#slot);
+        if (info.serialNumber !== this.#serial)
+            throw new TokenReplaced();
+    }
+    facts() {
+        const info = this.#module.C_GetTokenInfo(this.#slot);
+        const library = this.#module.C_GetInfo();
+        const max = info.maxSessionCount;
+        return {
+            label: info.label.trimEnd(),
+            serial: info.serialNumber.trimEnd(),
+            manufacturer: info.manufacturerID.trimEnd(),
+            model: info.model.trimEnd(),
+            firmware: version(info.firmwareVersion),
+            slot: slotNumber(this.#slot),
+            library: `${library.libraryDescription.trimEnd()} ${version(library.libraryVersion)}`,
+            ...(max > 0 && !NO_SESSION_LIMIT.includes(max) && { maxSessions: max }),
+            mechanisms: mechanisms(this.#module, this.#slot),
+        };
+    }
+}
+/** Another token sits in the slot: it was initialised again, or exchanged. */
+export class TokenReplaced extends Error {
+    name = 'TokenReplaced';
+}
+const version = ({ major, minor }) => `${major}.${minor}`;
+async function load({ binding, module: path }) {
+    const imported = (await import(__rewriteRelativeImportExtension(binding)).catch(() => {
+        throw new OperatorError('PKCS11JS_MISSING', 'the optional package pkcs11js is not installed or was not built: run npm install pkcs11js (it compiles with ' +
+            'node-gyp, so a C++ compiler, make and Python are needed)');
+    }));
+    const module = new imported.default.PKCS11();
+    try {
+        module.load(path);
+    }
+    catch (error) {
+        if (isCkrError(error))
+            throw error;
+        const reason = error instanceof Error ? error.message : 'unknown';
+        throw new OperatorError('MODULE_UNUSABLE', `the PKCS#11 module ${path} cannot be loaded: ${reason}`);
+    }
+    return module;
+}
+function findToken(module, wanted) {
+    const present = module.C_GetSlotList(true).flatMap((slot) => {
+        try {
+            return [{ slot, info: module.C_GetTokenInfo(slot) }];
+        }
+        catch (error) {
+            if (isCkrError(error))
+                return [];
+            throw error;
+        }
+    });
+    const matching = present.filter(({ slot, info }) => (info.flags & CKF.TOKEN_INITIALIZED) !== 0 &&
+        (wanted.label === undefined || info.label.trimEnd() === wanted.label) &&
+        (wanted.serial === undefined || info.serialNumber.trimEnd() === wanted.serial) &&
+        (wanted.slot === undefined || slotNumber(slot) === wanted.slot));
+    const [only] = matching;
+    if (only !== undefined && matching.length === 1)
+        return only;
+    const names = (tokens) => tokens
+        .map(({ slot, info }) => `"${info.label.trimEnd()}" (serial ${info.serialNumber.trimEnd()}, slot ${slotNumber(slot)})`)
+        .join(', ');
+    if (matching.length > 1) {
+        throw new OperatorError('TOKEN_AMBIGUOUS', `more than one token matches: ${names(matching)}; name one by its serial`);
+    }
+    const seen = present.length === 0 ? 'the module shows no token at all' : `the module shows ${names(present)}`;
+    throw new OperatorError('TOKEN_NOT_FOUND', `no initialised token matches the configuration: ${seen}`);
+}
+/** A CK_ULONG of this machine; slot ids may be larger than 2^53. */
+const slotNumber = (slot) => slot.length === 8 ? slot.readBigUInt64LE(0) : BigInt(slot.readUInt32LE(0));
+function mechanisms(module, slot) {
+    try {
+        return module.C_GetMechanismList(slot);
+    }
+    catch (error) {
+        if (isCkrError(error))
+            return [];
+        throw error;
+    }
+}
+function closeQuietly(module, session) {
+    try {
+        module.C_CloseSession(session);
+    }
+    catch (error) {
+        if (!isCkrError(error))
+            throw error;
+    }
+}

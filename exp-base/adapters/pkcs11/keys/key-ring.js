@@ -1,0 +1,158 @@
+import { AdapterError } from "../../contract/index.js";
+import { encodeCrypt } from "../crypt-message.js";
+import { Ask } from "../frames.js";
+import { decodeMessage } from "../host-protocol.js";
+import { encodeSelector, parseKeyRef } from "../key-selector.js";
+import { wayName } from "../way.js";
+import { qualify, rejections } from "./qualification.js";
+import { isExposed, tokenKey } from "./token-key.js";
+/** Attributes are read again in the background after the first, and before the next use after the second, in ms. */
+const FRESH_MS = 2000;
+const STALE_MS = 10_000;
+/** A way that was given up because the module crashed or hung gets another chance. */
+const DOUBT_MS = 60_000;
+/**
+ * Some modules never see a key that another process made after they were started, and SoftHSM 2.6.1 now and then does not:
+ * when a key is not found they are started afresh, first after 5 s, and then less and less often.
+ */
+const RENEW_MS = { first: 5000, last: 60_000 };
+/** Two private operations at a time with a host: one that runs, one that is ready to. */
+const RSA_WEIGHT = 4;
+/** What is known of the token's keys: attributes for seconds, qualifications for as long as the key stays the same. */
+export class KeyRing {
+    #pool;
+    #options;
+    #report;
+    #entries = new Map();
+    #reading = new Map();
+    #qualified = new Map();
+    #warned = new Set();
+    #generation = 0;
+    #renewMs = RENEW_MS.first;
+    #renewAfter = performance.now() + RENEW_MS.first;
+    constructor(pool, options, report) {
+        this.#pool = pool;
+        this.#options = options;
+        this.#report = report;
+    }
+    /** The key as the token shows it now, or showed it seconds ago: in that case at once. */
+    find(ref) {
+        const known = this.#entries.get(ref);
+        const age = known === undefined ? Infinity : performance.now() - known.readAt;
+        if (known === undefined || age > STALE_MS)
+            return this.read(ref);
+        if (age > FRESH_MS)
+            this.read(ref).catch(() => undefined);
+        return known;
+    }
+    /** The key as the token shows it now. Several callers share one look. */
+    read(ref) {
+        const reading = this.#reading.get(ref);
+        if (reading !== undefined)
+            return reading;
+        const started = this.#readNow(ref).finally(() => this.#reading.delete(ref));
+        this.#reading.set(ref, started);
+        return started;
+    }
+    forget(ref) {
+        this.#entries.delete(ref);
+    }
+    /** How to do `algorithm` on this key: at once where it is known, else found out, once for all callers that wait. */
+    qualification(key, algorithm) {
+        const known = key.qualified.get(algorithm);
+        if (known !== undefined && performance.now() < known.until)
+            return known.result ?? known.promise;
+        const promise = qualify(key, algorithm, this.#mechanisms(algorithm), (selector, way, direction, data) => this.crypt(selector, way, direction, data));
+        const qualified = { promise, until: Infinity };
+        key.qualified.set(algorithm, qualified);
+        promise.then((result) => {
+            qualified.result = result;
+            if (result.doubtful)
+                qualified.until = performance.now() + DOUBT_MS;
+            this.#reportQualification(result);
+        }, () => key.qualified.delete(algorithm));
+        return promise;
+    }
+    /** Every qualification that has been made on the open token. */
+    qualifications() {
+        return [...this.#qualified.values()].flatMap((all) => [...all.values()].flatMap(({ result }) => result ?? []));
+    }
+    /** Wraps or unwraps on the token. The result is the caller's to zero. */
+    crypt(selector, way, direction, data, signal) {
+        return this.#pool.call(Ask.crypt, encodeCrypt({ way, direction, selector, data }), {
+            ...(signal && { signal }),
+            unwrapping: direction === 'unwrap',
+            weight: way.scheme === 'KW' || way.scheme === 'KWP' ? 1 : RSA_WEIGHT,
+        });
+    }
+    async #readNow(ref) {
+        try {
+            const selector = encodeSelector(parseKeyRef(ref, this.#openToken()));
+            const facts = decodeMessage(await this.#pool.call(Ask.find, Buffer.from(selector)));
+            const key = tokenKey(ref, selector, facts);
+            this.#checkExposure(key);
+            const known = { ...key, readAt: performance.now(), qualified: this.#qualificationsOf(key) };
+            this.#entries.set(ref, known);
+            return known;
+        }
+        catch (error) {
+            // A token that cannot be asked leaves what is known of the key standing; any other answer is news of it.
+            if (!(error instanceof AdapterError) || error.code !== 'BACKEND_UNAVAILABLE')
+                this.#entries.delete(ref);
+            if (error instanceof AdapterError && error.code === 'KEY_NOT_FOUND')
+                this.#renewHosts();
+            throw error;
+        }
+    }
+    #renewHosts() {
+        const now = performance.now();
+        if (now < this.#renewAfter)
+            return;
+        this.#renewAfter = now + this.#renewMs;
+        this.#renewMs = Math.min(RENEW_MS.last, this.#renewMs * 2);
+        this.#pool.renew();
+    }
+    #qualificationsOf({ fingerprint }) {
+        if (this.#generation !== this.#pool.generation)
+            this.#qualified.clear();
+        this.#generation = this.#pool.generation;
+        const known = this.#qualified.get(fingerprint) ?? new Map();
+        this.#qualified.set(fingerprint, known);
+        return known;
+    }
+    #openToken() {
+        return { ...this.#pool.token, module: this.#options.module };
+    }
+    #checkExposure(key) {
+        if (!isExposed(key.facts))
+            return;
+        const text = `${key.ref} can leave the token: CKA_SENSITIVE is ${key.facts.sensitive}, CKA_EXTRACTABLE is ${key.facts.extractable}`;
+        if (this.#options.requireSensitive === true)
+            throw new AdapterError('OPERATION_FORBIDDEN', text);
+        if (this.#warned.has(text))
+            return;
+        this.#warned.add(text);
+        this.#report('warn', 'hsm_key_exposed', { key: key.ref, reason: text });
+    }
+    #mechanisms(algorithm) {
+        const { pin = {}, forbid = [] } = this.#options.mechanisms ?? {};
+        const pinned = pin[algorithm];
+        return { offered: this.#pool.token.mechanisms, forbidden: forbid, ...(pinned !== undefined && { pinned }) };
+    }
+    #reportQualification(result) {
+        const { key, algorithm, way, evidence } = result;
+        const rejected = rejections(result);
+        if (way === undefined)
+            this.#report('error', 'hsm_algorithm_unsupported', { key, algorithm, rejected });
+        else {
+            const fields = { key, algorithm, way: wayName(way), evidence: evidence ?? 'same key', rejected };
+            this.#report('info', 'hsm_algorithm_qualified', fields);
+        }
+    }
+}
+/** The way to go, or `ALGORITHM_UNSUPPORTED`. */
+export function wayOf({ key, algorithm, way }) {
+    if (way !== undefined)
+        return way;
+    throw new AdapterError('ALGORITHM_UNSUPPORTED', `the token has no right way to do ${algorithm} with ${key}`);
+}

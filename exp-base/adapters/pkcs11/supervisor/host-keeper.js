@@ -1,0 +1,233 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AdapterError, OperatorError } from "../../contract/index.js";
+import { ckrName, ckrRow } from "../ckr-table.js";
+import { TokenError } from "../token-error.js";
+import { Host } from "./host.js";
+import { hostEnvironment } from "./host-process.js";
+/** C_Initialize and C_Login of a network HSM may take seconds. */
+const OPEN_TIMEOUT_MS = 15_000;
+/** Between attempts to open the token, doubling. The upper end bounds how long a token that is back goes unnoticed. */
+const RETRY_MS = { min: 100, max: 1000 };
+/** SoftHSM 2.6.1 shows no token, or fails with CKR_GENERAL_ERROR, to a process that starts while another logs in. */
+const FIRST_ATTEMPTS = 5;
+/** Not a module that hangs or crashes: that takes its time, and is the same again. */
+const mayPass = (error) => error instanceof OperatorError
+    ? error.code === 'TOKEN_NOT_FOUND'
+    : error instanceof TokenError && error.detail !== undefined;
+/**
+ * Keeps as many hosts open as sessions are wanted. One host at a time logs in, at most, so that a PIN that was changed
+ * is tried once and not once a session: a few more attempts lock it.
+ */
+export class HostKeeper {
+    hosts = new Set();
+    #settings;
+    #events;
+    #report;
+    #size = 1;
+    /** Attempts to open the token, and hosts lost right after it, since all was well. */
+    #failures = 0;
+    #lastFailure = 'unknown';
+    #loginRefused;
+    #logins = Promise.resolve();
+    #facts;
+    #generation = 0;
+    #retry;
+    #closed = false;
+    constructor(settings, events, report) {
+        this.#settings = settings;
+        this.#events = events;
+        this.#report = report;
+    }
+    /** The token as it was last opened. */
+    get token() {
+        if (this.#facts === undefined)
+            throw new Error('the token is not open');
+        return this.#facts;
+    }
+    /** Changes when another token, or the same one initialised again, was opened. */
+    get generation() {
+        return this.#generation;
+    }
+    /** Why a call need not wait for a host: none serves, and the last attempt to have one failed. */
+    get downBecause() {
+        for (const { state } of this.hosts)
+            if (state === 'ready' || state === 'recovering')
+                return undefined;
+        if (this.#loginRefused)
+            return this.#loginRefused;
+        return this.#failures === 0 ? undefined : TokenError.unavailable(`the HSM cannot be used: ${this.#lastFailure}`);
+    }
+    /** The first host of all. Rejects with an {@link OperatorError} where an operator must act. */
+    async openFirst() {
+        for (let attempt = 1;; attempt++) {
+            const host = this.#newHost();
+            try {
+                return await this.#open(host);
+            }
+            catch (error) {
+                this.hosts.delete(host);
+                await host.kill();
+                if (this.#loginRefused || attempt === FIRST_ATTEMPTS || !mayPass(error))
+                    throw this.#forOperator(error);
+                await sleep(RETRY_MS.min * 2 ** attempt * Math.random());
+            }
+        }
+    }
+    #forOperator(error) {
+        if (error instanceof OperatorError)
+            return error;
+        const message = error instanceof Error ? error.message : 'unknown';
+        if (this.#loginRefused)
+            return new OperatorError('LOGIN_REFUSED', `${message}: check the PIN before another try`);
+        return new OperatorError('TOKEN_UNUSABLE', `the token cannot be opened: ${message}`);
+    }
+    /** Puts a new host in the place of each, without a gap: it sees the token as it is now. */
+    renew() {
+        for (const host of this.hosts)
+            if (host.state === 'ready')
+                host.outdated = true;
+        this.keepUp();
+    }
+    /** Lets go of outdated hosts that are idle, once there is a new one. */
+    retire() {
+        if (!this.hasSuccessors)
+            return;
+        for (const host of this.hosts) {
+            if (!host.outdated || host.load > 0)
+                continue;
+            this.hosts.delete(host);
+            void host.kill();
+        }
+    }
+    /** Whether calls need not be given to outdated hosts any more. */
+    get hasSuccessors() {
+        for (const { outdated, state } of this.hosts)
+            if (!outdated && state === 'ready')
+                return true;
+        return false;
+    }
+    grow(size) {
+        this.#size = size;
+        this.keepUp();
+    }
+    /** A fresh session for `host`; where there is none to be had, the host is given up. */
+    async reopen(host, ckr) {
+        host.state = 'recovering';
+        try {
+            await this.#withPin((pin) => host.reopen(pin));
+            if (host.state === 'recovering')
+                host.state = 'ready';
+            this.#report('warn', 'hsm_session_reopened', { pid: host.pid, cause: ckrName(ckr) });
+        }
+        catch (error) {
+            this.lost(host, `the session was lost: ${error instanceof Error ? error.message : ckrName(ckr)}`, true);
+        }
+    }
+    /** Forgets a host, ends its process, and sees to it that there is another. */
+    lost(host, why, failed = false) {
+        if (!this.hosts.delete(host))
+            return;
+        const young = performance.now() - host.readyAt < RETRY_MS.max;
+        if (host.readyAt > 0)
+            this.#report('error', 'hsm_host_lost', { pid: host.pid, reason: why });
+        void host.kill();
+        this.#failures = failed || host.readyAt === 0 || young ? this.#failures + 1 : 0;
+        this.#lastFailure = why;
+        this.#events.lost(host, why);
+        this.keepUp();
+    }
+    refuseLogin(ckr) {
+        if (this.#loginRefused === undefined) {
+            const message = `the token refuses the login with ${ckrName(ckr)}; it is not tried again until a restart`;
+            this.#loginRefused = TokenError.unavailable(message, ckr);
+            this.#report('error', 'hsm_login_refused', { reason: message });
+        }
+        return this.#loginRefused;
+    }
+    /** Opens the next host that is missing, after a while where the last attempts failed. */
+    keepUp() {
+        this.#events.idle();
+        if (this.#closed || this.#loginRefused || this.#retry)
+            return;
+        let current = 0;
+        for (const { state, outdated } of this.hosts) {
+            if (state === 'opening')
+                return;
+            if (!outdated)
+                current += 1;
+        }
+        if (current >= this.#size)
+            return;
+        const delay = this.#failures === 0 ? 0 : Math.min(RETRY_MS.max, RETRY_MS.min * 2 ** (this.#failures - 1));
+        this.#retry = setTimeout(() => {
+            this.#retry = undefined;
+            const host = this.#newHost();
+            this.#open(host).catch((error) => {
+                this.lost(host, error instanceof Error ? error.message : 'unknown');
+            });
+        }, delay);
+    }
+    async close() {
+        this.#closed = true;
+        clearTimeout(this.#retry);
+        const hosts = [...this.hosts];
+        this.hosts.clear();
+        for (const host of hosts)
+            host.abandon(new AdapterError('CLOSED', 'the adapter is closed'));
+        await Promise.all(hosts.map((host) => host.kill()));
+    }
+    #newHost() {
+        const pin = this.#settings.pin?.reveal();
+        const host = new Host(hostEnvironment(pin), {
+            failed: (job, ckr) => this.#events.failed(host, job, ckr),
+            ended: (why) => this.lost(host, why),
+            idle: () => this.#events.idle(),
+        });
+        pin?.fill(0);
+        this.hosts.add(host);
+        return host;
+    }
+    async #open(host) {
+        const timer = setTimeout(() => this.lost(host, 'the module did not open in time'), OPEN_TIMEOUT_MS);
+        try {
+            const facts = await this.#withPin((pin) => host.open({ ...this.#settings.open, ...(pin && { pin }) }));
+            if (host.state !== 'opening')
+                return;
+            if (this.#facts?.serial !== facts.serial)
+                this.#generation++;
+            this.#facts = facts;
+            host.state = 'ready';
+            host.readyAt = performance.now();
+            if (this.#failures > 0)
+                this.#report('info', 'hsm_back', { token: facts.label, serial: facts.serial });
+            this.#failures = 0;
+            this.retire();
+            this.keepUp();
+        }
+        finally {
+            clearTimeout(timer);
+        }
+    }
+    /** In turn with every other login; none at all once one was refused. */
+    #withPin(login) {
+        const turn = this.#logins.then(async () => {
+            if (this.#loginRefused)
+                throw this.#loginRefused;
+            const pin = this.#settings.pin?.reveal();
+            try {
+                return await login(pin);
+            }
+            catch (error) {
+                const ckr = error instanceof TokenError ? error.detail : undefined;
+                if (ckr !== undefined && ckrRow(ckr).session === 'login-refused')
+                    throw this.refuseLogin(ckr);
+                throw error;
+            }
+            finally {
+                pin?.fill(0);
+            }
+        });
+        this.#logins = turn.catch(() => undefined);
+        return turn;
+    }
+}

@@ -1,0 +1,239 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AdapterError } from "../../contract/index.js";
+import { ckrName, ckrRow } from "../ckr-table.js";
+import { TokenError } from "../token-error.js";
+import { HostKeeper } from "./host-keeper.js";
+import { Job } from "./job.js";
+/**
+ * Calls given to a host before the first has returned, by weight. It saves the host a wait between calls, and lets it
+ * send the blocks of several key wraps to the token at once. An RSA private operation is slow enough to need neither.
+ */
+const PIPELINE = 8;
+/** A call that lasts longer gives the calls behind it back, so that none waits for one that is slow or hangs. */
+const STALL_MS = 15;
+const WATCH_MS = 5;
+const MAX_QUEUE = 4096;
+const PROBES = 3;
+const PROBE_AGAIN_MS = 30;
+/** Gives calls to the least busy of the HSM hosts, and keeps them here while all are busy. */
+export class HostPool {
+    #keeper;
+    #callTimeoutMs;
+    #watch;
+    #queue = [];
+    #closed = false;
+    constructor(settings, report) {
+        this.#keeper = new HostKeeper(settings, this, report);
+        this.#callTimeoutMs = settings.callTimeoutMs;
+        this.#watch = setInterval(() => this.#watchCalls(), WATCH_MS);
+        this.#watch.unref();
+    }
+    /** Opens the token in one host; {@link HostPool.grow} adds more. Rejects with an `OperatorError`. */
+    static async open(settings, report) {
+        const pool = new HostPool(settings, report);
+        try {
+            await pool.#keeper.openFirst();
+            return pool;
+        }
+        catch (error) {
+            await pool.close();
+            throw error;
+        }
+    }
+    /** The token as it was last opened. */
+    get token() {
+        return this.#keeper.token;
+    }
+    /** Changes when another token, or the same one initialised again, was opened. */
+    get generation() {
+        return this.#keeper.generation;
+    }
+    /** The hosts that serve, by process id. */
+    get pids() {
+        return [...this.#keeper.hosts].filter(({ state }) => state === 'ready').map(({ pid }) => pid);
+    }
+    grow(size) {
+        this.#keeper.grow(size);
+    }
+    /** `payload` becomes the pool's own. Rejects with an {@link AdapterError}, or with the signal's reason. */
+    async call(kind, payload, options = {}) {
+        const job = new Job(kind, payload, options);
+        if (this.#closed)
+            job.reject(new AdapterError('CLOSED', 'the adapter is closed'));
+        else if (options.signal?.aborted)
+            job.reject(options.signal.reason);
+        else if (this.#queue.length >= MAX_QUEUE)
+            job.reject(new TokenError('BACKEND_BUSY', 'too many calls wait', 'request'));
+        else {
+            this.#queue.push(job);
+            this.idle();
+        }
+        return job.promise;
+    }
+    async close() {
+        this.#closed = true;
+        clearInterval(this.#watch);
+        const closed = new AdapterError('CLOSED', 'the adapter is closed');
+        for (const host of this.#keeper.hosts)
+            this.#takeBack(host, closed);
+        for (const job of this.#queue)
+            job.reject(closed);
+        this.#queue = [];
+        await this.#keeper.close();
+    }
+    /** Puts a new host in the place of each; no call waits for it. */
+    renew() {
+        this.#keeper.renew();
+    }
+    /** Hands out what waits. */
+    idle() {
+        this.#keeper.retire();
+        while (this.#queue.length > 0) {
+            const host = this.#leastBusy();
+            if (host === undefined)
+                break;
+            const job = this.#queue.shift();
+            if (job !== undefined && !job.over)
+                host.give(job);
+        }
+        const down = this.#queue.length > 0 ? this.#keeper.downBecause : undefined;
+        if (down === undefined)
+            return;
+        for (const job of this.#queue)
+            job.reject(down);
+        this.#queue = [];
+    }
+    /** The session's column of the CKR table. */
+    failed(host, job, ckr) {
+        const said = `the token answered ${ckrName(ckr)}`;
+        switch (ckrRow(ckr).session) {
+            case 'keep':
+                job.reject(TokenError.ofCall(ckr, job.unwrapping));
+                return;
+            case 'ask':
+                void this.#ask(host, job, ckr);
+                return;
+            case 'reopen':
+                if (job.retried)
+                    job.reject(TokenError.unavailable(`${said} twice`, ckr));
+                else
+                    this.#retryOnNewSession(host, job, ckr);
+                return;
+            case 'login-refused':
+                job.reject(this.#keeper.refuseLogin(ckr));
+                this.#keeper.lost(host, said);
+                return;
+            case 'restart':
+                job.reject(TokenError.unavailable(said, ckr));
+                this.#keeper.lost(host, said);
+                this.#probeAll();
+        }
+    }
+    /** The oldest call of a lost host is tried once more elsewhere; those behind it had not begun. */
+    lost(host, why) {
+        this.#takeBack(host, new TokenError('BACKEND_UNAVAILABLE', `the HSM host is gone: ${why}`, 'module'));
+    }
+    #takeBack(host, error) {
+        const { begun, others } = host.abandon(error);
+        this.#queue.unshift(...others);
+        if (begun === undefined)
+            return;
+        if (begun.retried)
+            begun.reject(error);
+        else {
+            begun.retried = true;
+            this.#queue.unshift(begun);
+        }
+    }
+    /**
+     * Where the token is well, the failure was the call's own, or has passed: what is not an unwrap is tried once more. An
+     * unwrap is not, because that is how some tokens refuse a ciphertext.
+     */
+    async #ask(host, job, ckr) {
+        if (!(await this.#isWell(host))) {
+            const why = `the token answered ${ckrName(ckr)}, and did not answer a probe`;
+            job.reject(TokenError.unavailable(why, ckr));
+            this.#keeper.lost(host, why);
+        }
+        else if (job.unwrapping || job.retried || job.over)
+            job.reject(TokenError.ofCall(ckr, job.unwrapping));
+        else {
+            job.retried = true;
+            this.#queue.unshift(job);
+            this.idle();
+        }
+    }
+    /** SoftHSM 2.6.1 fails for a moment when another process changes the token. */
+    async #isWell(host) {
+        for (let probes = 1; host.state === 'ready'; probes += 1) {
+            try {
+                await host.probe();
+                return true;
+            }
+            catch {
+                if (probes === PROBES)
+                    return false;
+                await sleep(PROBE_AGAIN_MS);
+            }
+        }
+        return false;
+    }
+    /** A token that is gone for one host is gone for all; the others need not find out by a call each. */
+    #probeAll() {
+        for (const host of this.#keeper.hosts) {
+            if (host.state !== 'ready')
+                continue;
+            host.probe().catch((error) => {
+                this.#keeper.lost(host, error instanceof Error ? error.message : 'the token does not answer a probe');
+            });
+        }
+    }
+    #retryOnNewSession(host, job, ckr) {
+        job.retried = true;
+        host.waiting.push(job);
+        if (host.state !== 'ready')
+            return;
+        void this.#keeper.reopen(host, ckr).then(() => {
+            const waiting = host.waiting;
+            host.waiting = [];
+            for (const again of waiting) {
+                if (host.state === 'ready' && !again.over)
+                    host.give(again);
+                else
+                    again.reject(TokenError.unavailable('the session was lost, and no other could be opened', ckr));
+            }
+            this.idle();
+        });
+    }
+    #leastBusy() {
+        let best;
+        const { hasSuccessors } = this.#keeper;
+        for (const host of this.#keeper.hosts) {
+            if (hasSuccessors && host.outdated)
+                continue;
+            if (host.state !== 'ready' || host.stalled || host.load >= PIPELINE)
+                continue;
+            if (best === undefined || host.load < best.load)
+                best = host;
+        }
+        return best;
+    }
+    #watchCalls() {
+        const now = performance.now();
+        for (const host of this.#keeper.hosts) {
+            const age = host.state === 'opening' ? 0 : host.headAge(now);
+            if (age > this.#callTimeoutMs) {
+                const why = `a call of the PKCS#11 module did not return within ${this.#callTimeoutMs} ms`;
+                const { begun, others } = host.abandon(new TokenError('BACKEND_UNAVAILABLE', why, 'module'));
+                begun?.reject(new TokenError('BACKEND_UNAVAILABLE', why, 'module'));
+                this.#queue.unshift(...others);
+                this.#keeper.lost(host, why);
+            }
+            else if (age > STALL_MS && !host.stalled) {
+                host.stalled = true;
+                this.#queue.unshift(...host.recall());
+                this.idle();
+            }
+        }
+    }
+}

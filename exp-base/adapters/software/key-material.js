@@ -1,0 +1,109 @@
+import { constants, createPrivateKey, createPublicKey, generateKeyPair, KeyObject, publicEncrypt, randomBytes, subtle, } from 'node:crypto';
+import { promisify } from 'node:util';
+import * as v from 'valibot';
+import { OperatorError, rsaSizes } from "../contract/index.js";
+import { isServable, privateJwkSchema } from "./stored-key.js";
+const invalid = (message) => new OperatorError('KEY_MATERIAL_INVALID', message);
+const ALLOWED_SIZES = `oct keys have 256 bits, RSA keys ${rsaSizes.join(', ')}`;
+/** A new key of the wanted type and size. */
+export async function generate(spec) {
+    if (spec.kty === 'oct') {
+        if (spec.bits !== 256)
+            throw invalid(`an oct key of ${spec.bits} bits is not allowed: ${ALLOWED_SIZES}`);
+        const raw = randomBytes(32);
+        const k = raw.toString('base64url');
+        raw.fill(0);
+        return { kty: 'oct', k };
+    }
+    if (!rsaSizes.some((bits) => bits === spec.bits)) {
+        throw invalid(`an RSA key of ${spec.bits} bits is not allowed: ${ALLOWED_SIZES}`);
+    }
+    const pair = await promisify(generateKeyPair)('rsa', { modulusLength: spec.bits, publicExponent: 65537 });
+    return exportJwk(pair.privateKey);
+}
+/**
+ * Reads a key that an operator brings: a JWK, an unencrypted PKCS#8 PEM, or 32 raw bytes in hexadecimal or base64url.
+ * Which of them it is shows in the text itself; 64 hexadecimal digits are never 32 bytes of base64url.
+ */
+export async function parseMaterial(material) {
+    const text = Buffer.from(material.buffer, material.byteOffset, material.byteLength).toString('utf8').trim();
+    const jwk = recognise(text);
+    if (!isServable(jwk))
+        throw invalid(`the key's size is not allowed: ${ALLOWED_SIZES}`);
+    if (jwk.kty === 'RSA')
+        await assertWorkingPair(jwk);
+    return jwk;
+}
+function recognise(text) {
+    if (text.startsWith('{'))
+        return fromJwk(text);
+    if (text.startsWith('-----BEGIN PRIVATE KEY-----'))
+        return fromPem(text);
+    if (text.startsWith('-----BEGIN')) {
+        throw invalid('only an unencrypted PKCS#8 key can be imported: convert it with openssl pkcs8 -topk8 -nocrypt');
+    }
+    if (/^[0-9A-Fa-f]{64}$/.test(text))
+        return { kty: 'oct', k: Buffer.from(text, 'hex').toString('base64url') };
+    if (text.length === 43 && canonical(text) === text)
+        return { kty: 'oct', k: text };
+    throw invalid('the input is none of: a private JWK, a PKCS#8 PEM, 32 bytes in hexadecimal, 32 bytes in base64url');
+}
+const canonical = (base64url) => Buffer.from(base64url, 'base64url').toString('base64url');
+function fromJwk(text) {
+    try {
+        const jwk = v.parse(privateJwkSchema, JSON.parse(text));
+        // Through a key object and back, so that the stored members have their one canonical spelling.
+        if (jwk.kty === 'RSA')
+            return exportJwk(createPrivateKey({ key: jwk, format: 'jwk' }));
+        // Node.js skips what is not base64url, and a mistyped key would become another key.
+        if (canonical(jwk.k) === jwk.k)
+            return jwk;
+        throw new TypeError('k is not base64url');
+    }
+    catch {
+        throw invalid('the JWK is not a private key: an oct key needs k, an RSA key n, e, d, p, q, dp, dq and qi');
+    }
+}
+function fromPem(text) {
+    try {
+        return exportJwk(createPrivateKey(text));
+    }
+    catch {
+        throw invalid('the PEM text does not hold an RSA private key');
+    }
+}
+const exportJwk = (key) => v.parse(privateJwkSchema, key.export({ format: 'jwk' }));
+/**
+ * RFC 8017 §3.2. A round trip alone does not show it: OpenSSL falls back from the factors to d and back, so that a key
+ * with either of them wrong still works here, slowly, and nowhere else. An exponent of 1 would encrypt nothing.
+ */
+function partsBelongTogether(jwk) {
+    const integer = (text) => BigInt('0x0' + Buffer.from(text, 'base64url').toString('hex'));
+    const [n, e, d, p, q] = [integer(jwk.n), integer(jwk.e), integer(jwk.d), integer(jwk.p), integer(jwk.q)];
+    return (p > 1n &&
+        q > 1n &&
+        p * q === n &&
+        e >= 3n &&
+        (e * d) % (p - 1n) === 1n &&
+        (e * d) % (q - 1n) === 1n &&
+        integer(jwk.dp) === d % (p - 1n) &&
+        integer(jwk.dq) === d % (q - 1n) &&
+        (integer(jwk.qi) * q) % p === 1n);
+}
+/** A key whose parts do not belong together would wrap data that nothing can unwrap. */
+async function assertWorkingPair(jwk) {
+    try {
+        const algorithm = { name: 'RSA-OAEP', hash: 'SHA-256' };
+        const privateKey = await subtle.importKey('jwk', jwk, algorithm, false, ['decrypt']);
+        const publicKey = createPublicKey({ key: { kty: 'RSA', n: jwk.n, e: jwk.e }, format: 'jwk' });
+        const sample = randomBytes(32);
+        const options = { key: publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
+        const opened = await subtle.decrypt(algorithm, privateKey, publicEncrypt(options, sample));
+        if (sample.equals(new Uint8Array(opened)) && partsBelongTogether(jwk))
+            return;
+    }
+    catch {
+        // Falls through to the one refusal below: OpenSSL's own words would not help the operator.
+    }
+    throw invalid("the RSA key's parts do not belong together");
+}

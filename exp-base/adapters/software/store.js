@@ -1,0 +1,149 @@
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { isKeyName, KEY_NAME_RULE, OperatorError, systemCode } from "../contract/index.js";
+import { readPrivateFile, unreadable, unwritable, writePrivateFile } from "./files.js";
+import { defaultCost, isSaneCost, newSalt, stretch } from "./passphrase.js";
+import { seal, unseal } from "./sealed.js";
+import { assertKeyName, decodeKeyFile, encodeKeyFile, keyFileName, keyNameOf, parseJson, } from "./stored-key.js";
+const HEADER_FILE = 'store.json';
+const FORMAT = 'ekm-gateway software key store';
+const CHECK = { kid: HEADER_FILE, cty: 'text/plain' };
+const headerSchema = v.strictObject({
+    format: v.literal(FORMAT),
+    version: v.literal(1),
+    scrypt: v.strictObject({
+        N: v.pipe(v.number(), v.integer()),
+        r: v.pipe(v.number(), v.integer()),
+        p: v.pipe(v.number(), v.integer()),
+        salt: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)),
+    }),
+    /** Sealed with the store's key, so that a wrong passphrase is told from a damaged key file. */
+    check: v.string(),
+});
+/**
+ * The directory of one store: `store.json` with the scrypt parameters, and one `NAME.jwe` for each key. Its methods read
+ * and write whole files; nothing is remembered but the key that the passphrase was stretched into.
+ */
+export class KeyStore {
+    directory;
+    #storeKey;
+    constructor(directory, storeKey) {
+        this.directory = directory;
+        this.#storeKey = storeKey;
+    }
+    /** Opens a store. Rejects with an {@link OperatorError} that names the file at fault. */
+    static async open({ directory, passphrase }) {
+        await assertPrivateDirectory(directory);
+        const path = join(directory, HEADER_FILE);
+        const header = v.safeParse(headerSchema, parseJson(await readPrivateFile(path)));
+        if (!header.success || !isSaneCost(header.output.scrypt)) {
+            throw new OperatorError('STORE_INVALID', `${path} is damaged or not the header of a key store`);
+        }
+        const { salt, ...cost } = header.output.scrypt;
+        const storeKey = await stretch(passphrase, Buffer.from(salt, 'base64url'), cost);
+        if ((await unseal(header.output.check, CHECK, storeKey)) === undefined) {
+            throw new OperatorError('PASSPHRASE_WRONG', `the passphrase does not open ${path}`);
+        }
+        return new KeyStore(directory, storeKey);
+    }
+    /** Opens a store, or makes an empty one where there is none. */
+    static async openOrCreate(options, cost = defaultCost) {
+        await mkdir(options.directory, { recursive: true, mode: 0o700 }).catch((error) => {
+            throw unwritable(options.directory, error);
+        });
+        await assertPrivateDirectory(options.directory);
+        const path = join(options.directory, HEADER_FILE);
+        const files = await listDirectory(options.directory);
+        if (!files.includes(HEADER_FILE)) {
+            const orphan = files.find((file) => keyNameOf(file) !== undefined);
+            if (orphan !== undefined) {
+                throw new OperatorError('STORE_INVALID', `${path} is missing, but ${orphan} is there: restore ${HEADER_FILE} from a backup`);
+            }
+            const salt = newSalt();
+            const storeKey = await stretch(options.passphrase, salt, cost);
+            const header = {
+                format: FORMAT,
+                version: 1,
+                scrypt: { N: cost.N, r: cost.r, p: cost.p, salt: Buffer.from(salt).toString('base64url') },
+                check: await seal(new TextEncoder().encode(FORMAT), CHECK, storeKey),
+            };
+            try {
+                await writePrivateFile(path, JSON.stringify(header, undefined, 2) + '\n', 'create');
+                return new KeyStore(options.directory, storeKey);
+            }
+            catch (error) {
+                // Somebody else has just made the store: theirs it is.
+                if (systemCode(error) !== 'EEXIST')
+                    throw error;
+            }
+        }
+        return KeyStore.open(options);
+    }
+    /** Every key file's name and version; cheap enough to call each second. */
+    async versions() {
+        const versions = new Map();
+        for (const file of await listDirectory(this.directory)) {
+            const name = keyNameOf(file);
+            if (name === undefined)
+                continue;
+            const version = await fileVersion(join(this.directory, file));
+            if (version !== undefined)
+                versions.set(name, version);
+        }
+        return versions;
+    }
+    async read(name) {
+        const path = join(this.directory, keyFileName(name));
+        if (!isKeyName(name)) {
+            throw new OperatorError('KEY_FILE_INVALID', `${path} is not named after a key: a name has ${KEY_NAME_RULE}`);
+        }
+        return decodeKeyFile(await readPrivateFile(path), name, path, this.#storeKey);
+    }
+    async readAll() {
+        const names = [...(await this.versions()).keys()].sort();
+        return Promise.all(names.map((name) => this.read(name)));
+    }
+    /** Adds a key; a key of that name is never replaced. */
+    async add(key) {
+        const text = await encodeKeyFile(key, this.#storeKey);
+        await writePrivateFile(this.#path(key.name), text, 'create').catch((error) => {
+            if (systemCode(error) !== 'EEXIST')
+                throw error;
+            throw new OperatorError('KEY_EXISTS', `the key ${key.name} exists already; a key is never replaced`);
+        });
+    }
+    async replace(key) {
+        await writePrivateFile(this.#path(key.name), await encodeKeyFile(key, this.#storeKey), 'replace');
+    }
+    #path(name) {
+        assertKeyName(name);
+        return join(this.directory, keyFileName(name));
+    }
+}
+async function assertPrivateDirectory(directory) {
+    const stats = await stat(directory).catch((error) => {
+        if (systemCode(error) !== 'ENOENT')
+            throw unreadable(directory, error);
+        return undefined;
+    });
+    if (!stats?.isDirectory()) {
+        throw new OperatorError('STORE_MISSING', `there is no key store at ${directory}: make the first key with ekm-gateway keys create NAME --type oct`);
+    }
+    if ((stats.mode & 0o022) !== 0) {
+        throw new OperatorError('FILE_MODE', `other users can write to ${directory}: run chmod 700 ${directory}`);
+    }
+}
+const listDirectory = (directory) => readdir(directory).catch((error) => {
+    throw unreadable(directory, error);
+});
+/** `undefined` for a file that has gone. One that cannot be looked at has a version too: reading it will say why. */
+async function fileVersion(path) {
+    try {
+        const { ino, size, mode, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+        return [ino, size, mode, mtimeNs, ctimeNs].join();
+    }
+    catch (error) {
+        return systemCode(error) === 'ENOENT' ? undefined : `cannot be looked at: ${systemCode(error)}`;
+    }
+}

@@ -1,0 +1,103 @@
+import { constants, createPublicKey, createSecretKey, publicEncrypt, subtle } from 'node:crypto';
+import { AdapterError, algorithmRow, lengthFits, rsaSizes, } from "../contract/index.js";
+import { aesUnwrap, aesWrap } from "./aes-key-wrap.js";
+import { jwkBits } from "./stored-key.js";
+export async function usableKey(stored) {
+    // No closure may mention the JWK, here and below: all closures of a function share one scope, and with it the text.
+    const { jwk, ...state } = stored;
+    const operations = jwk.kty === 'oct' ? octOperations(jwk) : await rsaOperations(jwk);
+    return { ...operations, assertUsable: (now) => assertUsable(state, now) };
+}
+export function summaryOf({ name, jwk, enabled, created, notBefore, expires }) {
+    return {
+        name,
+        kty: jwk.kty,
+        bits: jwkBits(jwk),
+        enabled,
+        created,
+        ...(notBefore && { notBefore }),
+        ...(expires && { expires }),
+    };
+}
+function assertUsable({ name, enabled, notBefore, expires }, now) {
+    if (!enabled)
+        throw new AdapterError('KEY_DISABLED', `${name} is disabled`);
+    if (notBefore !== undefined && now < notBefore)
+        throw new AdapterError('KEY_DISABLED', `${name} is not yet active`);
+    if (expires !== undefined && now >= expires)
+        throw new AdapterError('KEY_DISABLED', `${name} has expired`);
+}
+const invalidCiphertext = () => new AdapterError('CIPHERTEXT_INVALID', 'the value cannot be unwrapped');
+/** The algorithm's row, if this key can do it and `plaintextBytes`, if given, fits. */
+function rowFor(algorithm, { kty, bits }, plaintextBytes) {
+    const row = algorithmRow(algorithm);
+    if (row.kty !== kty)
+        throw new AdapterError('ALGORITHM_UNSUPPORTED', `${algorithm} needs a key of type ${row.kty}`);
+    if (plaintextBytes !== undefined && !lengthFits(row.plaintext(bits), plaintextBytes)) {
+        throw new AdapterError('INPUT_INVALID', `${algorithm} cannot wrap ${plaintextBytes} bytes under ${bits} bits`);
+    }
+    return row;
+}
+function octOperations(jwk) {
+    const raw = Buffer.from(jwk.k, 'base64url');
+    const key = createSecretKey(raw);
+    raw.fill(0);
+    const description = { kty: 'oct', bits: 256 };
+    const mode = (algorithm) => (algorithm === 'A256KW' ? 'wrap' : 'wrap-pad');
+    return {
+        description,
+        wrap: async (algorithm, plaintext) => {
+            rowFor(algorithm, description, plaintext.length);
+            return aesWrap(key, mode(algorithm), plaintext);
+        },
+        unwrap: async (algorithm, ciphertext) => {
+            rowFor(algorithm, description);
+            const plaintext = aesUnwrap(key, mode(algorithm), ciphertext);
+            if (plaintext === undefined)
+                throw invalidCiphertext();
+            return plaintext;
+        },
+    };
+}
+/** WebCrypto, because its RSA private operations run on the thread pool; it fixes the hash when a key is imported. */
+const importPrivate = (jwk, hash) => subtle.importKey('jwk', { ...jwk, ext: false }, { name: 'RSA-OAEP', hash }, false, ['decrypt']);
+async function rsaOperations(jwk) {
+    const modulusBits = jwkBits(jwk);
+    const bits = rsaSizes.find((size) => size === modulusBits);
+    if (bits === undefined)
+        throw new AdapterError('KEY_UNSUPPORTED', 'not an RSA key of 2048, 3072 or 4096 bits');
+    const description = {
+        kty: 'RSA',
+        bits,
+        n: Buffer.from(jwk.n, 'base64url'),
+        e: Buffer.from(jwk.e, 'base64url'),
+    };
+    const publicKey = createPublicKey({ key: { kty: 'RSA', n: jwk.n, e: jwk.e }, format: 'jwk' });
+    const privateKeys = { 'SHA-1': await importPrivate(jwk, 'SHA-1'), 'SHA-256': await importPrivate(jwk, 'SHA-256') };
+    const hashOf = (algorithm) => algorithmRow(algorithm).hash ?? 'SHA-256';
+    return {
+        description,
+        wrap: async (algorithm, plaintext) => {
+            rowFor(algorithm, description, plaintext.length);
+            const oaepHash = hashOf(algorithm);
+            return publicEncrypt({ key: publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, plaintext);
+        },
+        unwrap: async (algorithm, ciphertext) => {
+            const row = rowFor(algorithm, description);
+            // RFC 8017 §7.1.2 wants exactly k bytes; OpenSSL would take a shorter value for the same integer.
+            if (ciphertext.length !== row.wrappedBytes(0, bits))
+                throw invalidCiphertext();
+            const plaintext = await subtle
+                .decrypt({ name: 'RSA-OAEP' }, privateKeys[hashOf(algorithm)], ciphertext)
+                .catch((error) => {
+                if (error instanceof DOMException && error.name === 'OperationError')
+                    throw invalidCiphertext();
+                throw error;
+            });
+            // OAEP can carry nothing at all, but a data key has at least one byte.
+            if (plaintext.byteLength === 0)
+                throw invalidCiphertext();
+            return new Uint8Array(plaintext);
+        },
+    };
+}

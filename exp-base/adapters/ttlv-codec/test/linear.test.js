@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { bigInteger, byteString, decode, defaultLimits, encode, FrameReader, integer, structure, textString, } from "../src/index.js";
+const unlimited = { maxBytes: 2 ** 30, maxItems: 2 ** 30 };
+/** Levels of one child each around `inner`. */
+const around = (levels, inner) => levels === 0 ? inner : structure(0x42000f, [around(levels - 1, inner)]);
+const repeated = (bytes, item) => Array.from({ length: Math.floor(bytes / encode(item).length) }, () => item);
+/** Trees of about so many bytes, each with another part of the work in the foreground. */
+const shapes = [
+    { what: 'Integers', make: (bytes) => structure(0x420078, repeated(bytes, integer(0x420020, 1))) },
+    { what: 'empty Structures', make: (bytes) => structure(0x420078, repeated(bytes, structure(0x42000f, []))) },
+    { what: 'deep Structures', make: (bytes) => structure(0x420078, repeated(bytes, around(30, integer(0x420020, 1)))) },
+    { what: 'one Byte String', make: (bytes) => byteString(0x4200c2, new Uint8Array(bytes)) },
+    { what: 'one Text String of ASCII', make: (bytes) => textString(0x420020, 'x'.repeat(bytes)) },
+    { what: 'one Text String of keys', make: (bytes) => textString(0x420020, '\u{1f511}'.repeat(bytes / 4)) },
+    { what: 'one Big Integer', make: (bytes) => bigInteger(0x420020, 1n << BigInt(8 * bytes - 10)) },
+    { what: 'short Text Strings', make: (bytes) => structure(0x420078, repeated(bytes, textString(0x420020, 'State'))) },
+];
+function milliseconds(work) {
+    let best = Infinity;
+    for (let round = 0; round < 2; round++) {
+        const start = performance.now();
+        work();
+        best = Math.min(best, performance.now() - start);
+    }
+    return best;
+}
+// From the default limit on, where a tree no longer fits into the engine's nursery and costs more. Of 8 times as much,
+// quadratic work takes 64 times as long; 24 leaves room for a machine that is busy.
+const FACTOR = 8;
+const TOLERATED = 24;
+const ATTEMPTS = 6;
+/** What is quicker than this cannot be measured, and is no problem. */
+const FLOOR_MS = 1;
+/** How many times as long `large` takes. A busy machine can spoil an attempt, but quadratic work spoils them all. */
+function slowdown(small, large) {
+    let least = Infinity;
+    for (let attempt = 0; attempt < ATTEMPTS && least >= TOLERATED; attempt++) {
+        least = Math.min(least, milliseconds(large) / Math.max(FLOOR_MS, milliseconds(small)));
+    }
+    return least;
+}
+describe('time is linear up to the limit', { timeout: 60_000 }, () => {
+    const small = defaultLimits.maxBytes;
+    it.each(shapes)('for $what', ({ make }) => {
+        const [one, many] = [make(small), make(FACTOR * small)];
+        const [oneBytes, manyBytes] = [encode(one, unlimited), encode(many, unlimited)];
+        const encoding = slowdown(() => encode(one, unlimited), () => encode(many, unlimited));
+        const decoding = slowdown(() => decode(oneBytes, unlimited), () => decode(manyBytes, unlimited));
+        expect(encoding).toBeLessThan(TOLERATED);
+        expect(decoding).toBeLessThan(TOLERATED);
+    });
+    it('for a message that comes byte by byte', () => {
+        const message = encode(structure(0x420078, [byteString(0x4200c2, new Uint8Array(small - 16))]));
+        const read = (bytes) => () => {
+            const reader = new FrameReader(() => undefined, { maxBytes: message.length });
+            for (let at = 0; at < bytes; at++)
+                reader.push(message.subarray(at, at + 1));
+        };
+        expect(slowdown(read(message.length / FACTOR), read(message.length))).toBeLessThan(TOLERATED);
+    });
+});

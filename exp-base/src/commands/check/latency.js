@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto';
+import { AdapterError } from "../../../adapters/contract/index.js";
+import { BUDGET_MS, statisticsOf } from "../conformance/measurements.js";
+import { callWithin } from "./time-limit.js";
+/** Wraps, and as many unwraps. */
+const PAIRS = 25;
+const BURST_MS = 5000;
+const MAX_FAILURES = 3;
+const DATA_KEY_BYTES = 32;
+/** A short burst, one call after another: what a call costs when nothing else is going on. */
+export async function checkLatency(question, findings) {
+    const { adapter, ref, algorithm, deadlineMs } = question;
+    const wraps = [];
+    const unwraps = [];
+    const failures = [];
+    const patience = Math.max(1000, 5 * deadlineMs);
+    const timed = async (into, call) => {
+        const start = performance.now();
+        const result = await callWithin(patience, call, (late) => late.fill(0));
+        into.push(performance.now() - start);
+        return result;
+    };
+    const began = performance.now();
+    for (let pair = 0; pair < PAIRS && performance.now() - began < BURST_MS && failures.length < MAX_FAILURES; pair++) {
+        const dataKey = randomBytes(DATA_KEY_BYTES);
+        try {
+            const wrapped = await timed(wraps, (context) => adapter.wrap(ref, algorithm, dataKey, context));
+            const again = await timed(unwraps, (context) => adapter.unwrap(ref, algorithm, wrapped, context));
+            again.fill(0);
+        }
+        catch (error) {
+            if (!(error instanceof AdapterError))
+                throw error;
+            failures.push(error.code);
+        }
+        finally {
+            dataKey.fill(0);
+        }
+    }
+    tell(question, { wraps, unwraps, failures }, findings);
+}
+const ms = (value) => `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
+function tell({ backend, key, algorithm, deadlineMs }, measured, findings) {
+    const [wrap, unwrap] = [statisticsOf(measured.wraps), statisticsOf(measured.unwraps)];
+    const slowest = Math.max(wrap.p99, unwrap.p99);
+    const calls = wrap.count + unwrap.count;
+    const words = [
+        `${algorithm} with ${key}`,
+        `wrap p50 ${ms(wrap.p50)}, p99 ${ms(wrap.p99)}; unwrap p50 ${ms(unwrap.p50)}, p99 ${ms(unwrap.p99)}`,
+        `${calls} calls; the deadline is ${deadlineMs} ms, Azure waits ${BUDGET_MS} ms`,
+    ].join(': ');
+    const more = {
+        subject: backend,
+        fields: {
+            algorithm,
+            key,
+            calls,
+            deadlineMs,
+            wrapP50Ms: round(wrap.p50),
+            wrapP99Ms: round(wrap.p99),
+            unwrapP50Ms: round(unwrap.p50),
+            unwrapP99Ms: round(unwrap.p99),
+        },
+    };
+    const nearer = 'bring gateway and backend nearer to each other; key.way tells if one call is many round trips';
+    if (measured.failures.length > 0) {
+        const found = `${algorithm} with ${key}: ${measured.failures.length} calls of a burst failed (${measured.failures.join(', ')})`;
+        findings.problem('backend.latency', found, { ...more, advice: 'look at the backend, and check again' });
+        return;
+    }
+    const status = latencyStatus(slowest, deadlineMs);
+    const advice = { ok: undefined, warning: `more than half of the deadline: ${nearer}`, problem: nearer }[status];
+    findings.add({ id: 'backend.latency', status, found: words, ...more, ...(advice !== undefined && { advice }) });
+}
+/** What is over the deadline is answered with 408. What takes half of it leaves nothing for a busy moment. */
+export function latencyStatus(slowestMs, deadlineMs) {
+    if (slowestMs > deadlineMs)
+        return 'problem';
+    return slowestMs > deadlineMs / 2 ? 'warning' : 'ok';
+}
+const round = (value) => Math.round(value * 100) / 100;

@@ -1,0 +1,36 @@
+import { Call } from "../../ekm/call.js";
+/** Whatever was waited for did not come in time. */
+export class TooSlow extends Error {
+    name = 'TooSlow';
+}
+/** Waits for `work`, at most `ms`; then rejects with {@link TooSlow}, and `discard` gets what `work` brings later. */
+export function within(ms, work, discard = () => undefined) {
+    return new Promise((resolve, reject) => {
+        let late = false;
+        const timer = setTimeout(() => {
+            late = true;
+            reject(new TooSlow(`no answer within ${ms} ms`));
+        }, ms);
+        work.then((value) => {
+            clearTimeout(timer);
+            if (late)
+                discard(value);
+            else
+                resolve(value);
+        }, (error) => {
+            clearTimeout(timer);
+            reject(error);
+        });
+    });
+}
+/** One call of an adapter, with a deadline as a request has one. An adapter that passes over it is left behind. */
+export async function callWithin(ms, ask, discard) {
+    const call = new Call(ms);
+    call.correlationId = 'ekm-gateway-check';
+    try {
+        return await call.run(ask(call), discard);
+    }
+    finally {
+        call.end();
+    }
+}

@@ -1,0 +1,48 @@
+import { isKeyName, OperatorError } from "../../../adapters/contract/index.js";
+import { administerBackend } from "../../backends.js";
+import { TooSlow, within } from "./time-limit.js";
+import { count } from "./words.js";
+/** Longer than a backend's own limit: one that is left behind would leave the processes of its library behind too. */
+const LIST_MS = 50_000;
+/** With `keys: all`, so many are looked at. */
+const MOST_KEYS = 20;
+/** `undefined` where they cannot be listed, or not in time. */
+export async function listKeys(settings) {
+    try {
+        const administration = await administerBackend(settings);
+        return administration && (await within(LIST_MS, administration.list()));
+    }
+    catch (error) {
+        if (error instanceof OperatorError || error instanceof TooSlow)
+            return undefined;
+        throw error;
+    }
+}
+export function wantedKeys({ name, pools }, all, findings) {
+    return pools.flatMap((pool) => {
+        if (pool.keys !== 'all') {
+            return Object.entries(pool.keys).map(([key, entry]) => ({
+                subject: `${pool.name}/${key}`,
+                name: key,
+                ref: (entry?.ref ?? key),
+            }));
+        }
+        const names = [...new Set((all ?? []).map((summary) => summary.name))].filter(isKeyName);
+        if (names.length === 0) {
+            findings.notChecked('key.found', all ? `the backend ${name} has no key yet` : 'its keys cannot be listed', {
+                subject: pool.name,
+            });
+        }
+        else if (names.length > MOST_KEYS) {
+            const found = `the pool has all ${count(names.length, 'key')} of ${name}; the first ${MOST_KEYS} are checked`;
+            findings.notChecked('key.found', found, { subject: pool.name });
+        }
+        return names.slice(0, MOST_KEYS).map((key) => ({ subject: `${pool.name}/${key}`, name: key, ref: key }));
+    });
+}
+export function skipKeys({ name, pools }, findings) {
+    const keys = pools.flatMap(({ name: pool, keys: listed }) => listed === 'all' ? [`${pool}/*`] : Object.keys(listed).map((key) => `${pool}/${key}`));
+    for (const key of keys) {
+        findings.notChecked('key.found', `the backend ${name} cannot be used; see backend.open`, { subject: key });
+    }
+}

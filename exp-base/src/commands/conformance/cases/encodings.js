@@ -1,0 +1,67 @@
+import { base64url } from "../probe.js";
+const clause = 'Bodies, values';
+/** Of a data key: it, and the 40 bytes that it is wrapped into, both leave bits over in the last character. */
+const UNEVEN_BYTES = 32;
+/** The two have no bits left over: 24 bytes are 32 characters. */
+const EVEN_BYTES = { wrapkey: 24, unwrapkey: 16 };
+/** A data key, or a wrapped one, whose spelling in base64url has at least one of the two letters that base64 has not. */
+async function valueFor(probe, operation, even) {
+    for (;;) {
+        const dataKey = probe.dataKey(even ? EVEN_BYTES[operation] : UNEVEN_BYTES);
+        const value = operation === 'wrapkey' ? dataKey : probe.value(await probe.wrap(probe.aesKey, 'A256KW', base64url(dataKey)));
+        const text = base64url(value);
+        if (/[-_]/.test(text))
+            return text;
+    }
+}
+const refusedValue = (id, title, ...spellings) => ({
+    id: `encoding.${id}`,
+    clause,
+    severity: 'must',
+    title: `${title} is 400, on wrapkey and on unwrapkey`,
+    needs: ['aes'],
+    run: async (probe) => {
+        for (const operation of ['wrapkey', 'unwrapkey']) {
+            for (const spelling of spellings) {
+                const value = spelling(await valueFor(probe, operation, id === 'length'));
+                const note = `alg A256KW, value ${title.replace(/^a value /, '')}`;
+                const reply = await probe.call(`${probe.aesKey}/${operation}`, { alg: 'A256KW', value }, note);
+                probe.refused(reply, 400, 'BadRequest');
+            }
+        }
+    },
+});
+/** Sets the lowest bit of the last character, which no byte of the value takes. */
+const leftoverBits = (text) => {
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    return text.slice(0, -1) + (alphabet[alphabet.indexOf(text.at(-1) ?? '') + 1] ?? '');
+};
+const padded = (text) => text + '='.repeat((4 - (text.length % 4)) % 4);
+const good = (id, severity, title, run) => ({
+    id: `encoding.${id}`,
+    clause,
+    severity,
+    title,
+    needs: ['aes'],
+    run,
+});
+export const encodingCases = [
+    good('base64url', 'must', 'every character of base64url is understood, whatever the length of the value', async (probe) => {
+        // 48 bytes whose spelling is the alphabet in its order.
+        const all = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', 'base64url');
+        for (const bytes of [all, all.subarray(0, 16), all.subarray(0, 32), all.subarray(8, 32)]) {
+            const wrapped = probe.value(await probe.wrap(probe.aesKey, 'A256KW', bytes));
+            const reply = await probe.unwrap(probe.aesKey, 'A256KW', wrapped);
+            probe.checkReply(reply, 'the bytes that were wrapped', probe.value(reply).equals(bytes));
+        }
+    }), // prettier-ignore
+    refusedValue('padding', 'a value with padding', padded),
+    refusedValue('standard-alphabet', 'a value in standard base64, with + and /', (text) => text.replaceAll('-', '+').replaceAll('_', '/')),
+    refusedValue('leftover-bits', 'a value with bits left over in its last character', leftoverBits),
+    refusedValue('white-space', 'a value with white space', (text) => `${text.slice(0, 4)} ${text.slice(4)}`, (text) => `${text}\n`, (text) => `${text.slice(0, 20)}\r\n${text.slice(20)}`, (text) => ` ${text}`),
+    refusedValue('length', 'a value of a length that base64url cannot have', (text) => `${text}A`),
+    refusedValue('other-characters', 'a value with characters that base64url does not have', (text) => `${text.slice(0, 8)}.${text.slice(9)}`, (text) => `${text.slice(0, 8)}Ä${text.slice(9)}`, (text) => `${text}\u0000`, (text) => Buffer.from(text, 'base64url')
+        .toString('hex')
+        .replace(/..(?!$)/g, '$&:'), (text) => `-----BEGIN DATA-----\n${text}\n-----END DATA-----`),
+    refusedValue('empty', 'an empty value', () => ''),
+];

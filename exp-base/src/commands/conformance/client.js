@@ -1,0 +1,152 @@
+import { Agent, request } from 'node:https';
+import { isIP } from 'node:net';
+import { connect } from 'node:tls';
+const CONNECTIONS = 8;
+const REQUEST_MS = 10_000;
+/** A reply that is longer is cut: no reply of the API comes near. */
+const MAX_REPLY_BYTES = 1_000_000;
+/** What a connection to the proxy needs, as `identity`; as nobody for `null`. */
+export function tlsOptions({ host, port, ca, client }, identity = client) {
+    return {
+        host,
+        port,
+        ca,
+        // TLS asks for no server name where the host is an address (RFC 6066 section 3).
+        ...(isIP(host) === 0 && { servername: host }),
+        ...(identity && { cert: identity.certificate, key: identity.key }),
+        minVersion: 'TLSv1.2',
+        // A wrong name is a case of its own, and no reason to see nothing else.
+        checkServerIdentity: () => undefined,
+    };
+}
+export const makeAgent = (target, maxSockets = CONNECTIONS) => 
+// Each of its connections is a full handshake: resumption is tested, and timed, where it is said so.
+new Agent({ ...tlsOptions(target), keepAlive: true, maxSockets, maxCachedSessions: 0 });
+/** Sends one request and reads the answer to its end. Rejects where there is none. */
+export async function exchange(target, agent, wanted) {
+    try {
+        return await attempt(target, agent, wanted);
+    }
+    catch (error) {
+        // A kept connection that the other side closes just then is nobody's fault; a fresh one tells.
+        if (error instanceof StaleConnection)
+            return attempt(target, agent, wanted);
+        throw error;
+    }
+}
+class StaleConnection extends Error {
+}
+function attempt(target, agent, wanted) {
+    const start = performance.now();
+    return new Promise((resolve, reject) => {
+        const outgoing = request({
+            host: target.host,
+            port: target.port,
+            method: wanted.method ?? 'POST',
+            path: wanted.path,
+            agent: wanted.agent ?? agent,
+            timeout: REQUEST_MS,
+            ...(wanted.signal && { signal: wanted.signal }),
+            headers: {
+                'content-type': 'application/json',
+                ...(wanted.body !== undefined && { 'content-length': String(Buffer.byteLength(wanted.body)) }),
+                ...wanted.headers,
+            },
+        });
+        let answered = false;
+        outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${REQUEST_MS / 1000} s`)));
+        outgoing.on('error', (error) => {
+            // Some answer before they have read all; then writing the rest fails, and the answer counts.
+            if (answered)
+                return;
+            const stale = outgoing.reusedSocket && 'code' in error && error.code === 'ECONNRESET';
+            reject(stale ? new StaleConnection(error.message) : error);
+        });
+        outgoing.on('response', (incoming) => {
+            answered = true;
+            const chunks = [];
+            let length = 0;
+            incoming.on('data', (chunk) => {
+                length += chunk.length;
+                if (length <= MAX_REPLY_BYTES)
+                    chunks.push(chunk);
+            });
+            incoming.on('error', reject);
+            incoming.on('end', () => resolve({
+                status: incoming.statusCode ?? 0,
+                headers: incoming.headers,
+                text: Buffer.concat(chunks).toString('utf8'),
+                milliseconds: performance.now() - start,
+            }));
+        });
+        outgoing.end(wanted.body);
+    });
+}
+/** A TLS connection of its own; rejects where the handshake fails. */
+export function openSocket(options, signal) {
+    return new Promise((resolve, reject) => {
+        const socket = connect(options, () => resolve(socket));
+        socket.once('error', reject);
+        socket.setTimeout(REQUEST_MS, () => socket.destroy(new Error(`no answer within ${REQUEST_MS / 1000} s`)));
+        signal?.addEventListener('abort', () => socket.destroy(new Error('the case ran out of time')), { once: true });
+    });
+}
+/**
+ * Writes bytes as they are and reads the first answer that is not a 1xx. `undefined` where the connection ended without
+ * one: a client that is not wanted may get no answer at all.
+ */
+export function exchangeRaw(socket, bytes, patienceMs = REQUEST_MS) {
+    const start = performance.now();
+    socket.setTimeout(patienceMs);
+    return new Promise((resolve) => {
+        let text = '';
+        const finish = (answer) => {
+            socket.destroy();
+            resolve(answer);
+        };
+        const look = (ended) => {
+            const answer = parseAnswer(text, ended);
+            if (answer)
+                finish({ ...answer, milliseconds: performance.now() - start });
+            else if (ended)
+                finish(undefined);
+        };
+        socket.on('data', (chunk) => {
+            text += chunk.toString('latin1');
+            look(false);
+        });
+        socket.on('error', () => look(true));
+        socket.on('close', () => look(true));
+        socket.write(bytes);
+    });
+}
+function parseAnswer(all, ended) {
+    const text = all.replace(/^(?:HTTP\/1\.1 1\d\d [^]*?\r\n\r\n)+/, '');
+    const end = text.indexOf('\r\n\r\n');
+    const [, status] = /^HTTP\/1\.[01] (\d{3})/.exec(text) ?? [];
+    if (status === undefined || end === -1)
+        return undefined;
+    const headers = {};
+    for (const line of text.slice(0, end).split('\r\n').slice(1)) {
+        const colon = line.indexOf(':');
+        headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+    }
+    const body = Buffer.from(text.slice(end + 4), 'latin1');
+    const length = headers['content-length'];
+    if (!ended && (length === undefined ? !/\r\n0\r\n\r\n$/.test(text) : body.length < Number(length)))
+        return undefined;
+    const plain = headers['transfer-encoding'] === undefined ? body.toString('utf8') : unchunk(body).toString('utf8');
+    return { status: Number(status), headers, text: plain };
+}
+function unchunk(body) {
+    const parts = [];
+    for (let at = 0; at < body.length;) {
+        const line = body.indexOf('\r\n', at);
+        const size = line === -1 ? 0 : Number.parseInt(body.toString('latin1', at, line), 16);
+        if (!(size > 0))
+            break;
+        parts.push(body.subarray(line + 2, line + 2 + size));
+        at = line + 2 + size + 2;
+    }
+    return Buffer.concat(parts);
+}

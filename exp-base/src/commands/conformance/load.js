@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import { exchange, makeAgent } from "./client.js";
+import { statisticsOf } from "./measurements.js";
+import { base64url, requestContext } from "./probe.js";
+/** Managed HSM's health monitor: 3 calls of info a minute. */
+const HEARTBEAT_MS = 20_000;
+/** Calls that wait at the same time; beyond it the proxy is lost, and more would only fill this machine's memory. */
+const MOST_WAITING = 20_000;
+const TICK_MS = 1000;
+/**
+ * Plays a Managed HSM, open loop: each call has its time, and counts from that time on, whether or not the calls before it
+ * are answered. A proxy that stalls is charged with every call that had to wait meanwhile.
+ */
+export async function playManagedHsm(probe, plan) {
+    const calls = await prepareCalls(probe);
+    const agent = makeAgent(probe.target, plan.connections);
+    const failures = {};
+    const total = Math.round(plan.rate * plan.seconds);
+    const waiting = new Set();
+    const start = performance.now();
+    const send = (call, due) => {
+        const body = JSON.stringify({ ...requestContext(), ...call.members });
+        const done = exchange(probe.target, agent, { path: call.path, body, signal: probe.signal })
+            .then(({ status }) => (status === 200 ? undefined : String(status)))
+            .catch((error) => (error instanceof Error && 'code' in error ? String(error.code) : 'no answer'))
+            .then((failure) => {
+            if (failure === undefined)
+                probe.measurements.add(`load, ${call.operation}`, performance.now() - due);
+            else
+                failures[failure] = (failures[failure] ?? 0) + 1;
+            waiting.delete(done);
+        });
+        waiting.add(done);
+    };
+    const heartbeat = { operation: 'info', path: probe.path('info'), members: {} };
+    let sent = 0;
+    let beats = 0;
+    let shown = 0;
+    while (sent < total && !probe.signal.aborted) {
+        const now = performance.now() - start;
+        for (; beats * HEARTBEAT_MS <= now; beats += 1)
+            send(heartbeat, start + beats * HEARTBEAT_MS);
+        for (; sent < total && (sent * 1000) / plan.rate <= now; sent += 1) {
+            const call = calls[sent % calls.length] ?? heartbeat;
+            if (waiting.size < MOST_WAITING)
+                send(call, start + (sent * 1000) / plan.rate);
+            else
+                failures['not sent'] = (failures['not sent'] ?? 0) + 1;
+        }
+        if (now - shown >= TICK_MS) {
+            shown = now;
+            probe.progress(describe(probe, plan, now, sent, waiting.size, failures));
+        }
+        await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await Promise.all(waiting);
+    agent.destroy();
+    return { ...plan, sent: sent + beats, failures };
+}
+/** Wrap and unwrap in turn, over every key and algorithm that was given; each unwraps what the proxy itself wrapped. */
+async function prepareCalls(probe) {
+    const { aesKeys, rsaKeys } = probe.target;
+    const uses = [
+        ...aesKeys.flatMap((key) => ['A256KW', 'A256KWP'].map((alg) => ({ key, alg }))),
+        ...rsaKeys.flatMap((key) => ['RSA-OAEP', 'RSA-OAEP-256'].map((alg) => ({ key, alg }))),
+    ];
+    const calls = [];
+    for (const { key, alg } of uses) {
+        const dataKey = randomBytes(32);
+        probe.hide(dataKey);
+        const wrapped = base64url(probe.value(await probe.wrap(key, alg, dataKey)));
+        const call = (operation, value) => ({
+            operation,
+            path: probe.path(`${key}/${operation}`),
+            members: { alg, value },
+        });
+        calls.push(call('wrapkey', base64url(dataKey)), call('unwrapkey', wrapped));
+    }
+    return calls;
+}
+function describe(probe, plan, now, sent, waiting, failures) {
+    const { p50, p99 } = statisticsOf(loadSamples(probe));
+    const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+    return (`load ${(now / 1000).toFixed(0)}/${plan.seconds} s: ${sent} sent, ${waiting} waiting, ${failed} failed, ` +
+        `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`);
+}
+/** The durations of all calls of the load. */
+export const loadSamples = ({ measurements }) => ['info', 'wrapkey', 'unwrapkey'].flatMap((operation) => [...measurements.of(`load, ${operation}`)]);

@@ -1,0 +1,44 @@
+/** After this, Managed HSM has given up waiting (EKM Proxy API, "Who calls, how"). */
+export const BUDGET_MS = 250;
+/** Durations in milliseconds, under the name of what took them. */
+export class Measurements {
+    load;
+    #series = new Map();
+    add(name, milliseconds) {
+        const samples = this.#series.get(name);
+        if (samples)
+            samples.push(milliseconds);
+        else
+            this.#series.set(name, [milliseconds]);
+    }
+    of(name) {
+        return this.#series.get(name) ?? [];
+    }
+    get all() {
+        return [...this.#series];
+    }
+}
+/** Percentiles by the nearest rank: each is a duration that was really measured. */
+export function statisticsOf(samples) {
+    const sorted = [...samples].sort((a, b) => a - b);
+    const rank = (share) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+    return {
+        count: sorted.length,
+        p50: rank(0.5),
+        p95: rank(0.95),
+        p99: rank(0.99),
+        max: sorted.at(-1) ?? 0,
+        beyondBudget: sorted.length === 0 ? 0 : sorted.filter((ms) => ms > BUDGET_MS).length / sorted.length,
+    };
+}
+/** Counts samples in buckets that double in width, from the one that holds the least to the one that holds the most. */
+export function bucketsOf(samples) {
+    const edges = [0, 0.5, 1, 2, 4, 8, 16, 32, 64, 125, BUDGET_MS, 500, 1000, 2000, 4000, 8000, Infinity];
+    const buckets = edges.slice(1).map((to, index) => {
+        const from = edges[index] ?? 0;
+        return { from, to, count: samples.filter((ms) => ms >= from && ms < to).length };
+    });
+    const first = buckets.findIndex(({ count }) => count > 0);
+    const last = buckets.findLastIndex(({ count }) => count > 0);
+    return first === -1 ? [] : buckets.slice(first, last + 1);
+}

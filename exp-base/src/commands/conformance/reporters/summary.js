@@ -1,0 +1,34 @@
+import { sections } from "../catalogue.js";
+/** The results, by sections of the catalogue; sections without results are left out. */
+export function sectionsOf({ results }) {
+    const byId = new Map(results.map((result) => [result.id, result]));
+    return sections
+        .map(({ title, cases }) => ({ title, results: cases.flatMap(({ id }) => byId.get(id) ?? []) }))
+        .filter(({ results }) => results.length > 0);
+}
+export const withOutcome = ({ results }, outcome) => results.filter((result) => result.outcome === outcome);
+export const failedWith = (report, severity) => withOutcome(report, 'failed').filter((result) => result.severity === severity);
+export const countsOf = (report) => ({
+    passed: withOutcome(report, 'passed').length,
+    failedMust: failedWith(report, 'must').length,
+    failedShould: failedWith(report, 'should').length,
+    notRun: withOutcome(report, 'not run').length,
+});
+/** One sentence. */
+export function verdictOf(report) {
+    const { passed, failedMust, failedShould, notRun } = countsOf(report);
+    const judged = passed + failedMust + failedShould;
+    const advice = failedShould > 0 ? `; ${failedShould} that it should keep and does not` : '';
+    const unknown = notRun > 0 ? `; ${notRun} not run` : '';
+    return report.conformant
+        ? `conformant: ${passed} of ${judged} rules kept${advice}${unknown}`
+        : `NOT conformant: ${failedMust} of ${judged} rules broken that it must keep${advice}${unknown}`;
+}
+export const urlOf = ({ target: { host, port, prefix } }) => `https://${host.includes(':') ? `[${host}]` : host}:${port}/${prefix}`;
+/** What the proxy says of itself, in one line. */
+export const productOf = ({ about }) => ['proxy_vendor', 'proxy_name', 'ekm_vendor', 'ekm_product']
+    .map((member) => about[member])
+    .filter((text) => typeof text === 'string')
+    .join(', ')
+    // It comes from the other side, and goes to a terminal.
+    .replace(/[\p{Cc}\p{Cf}]+/gu, ' ');

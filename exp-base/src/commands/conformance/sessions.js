@@ -1,0 +1,36 @@
+import { exchangeRaw } from "./client.js";
+import { reasonOf } from "./probe.js";
+const TICKET_MS = 1000;
+/** Opens a connection, takes its session to a second one, and calls `info` there. */
+export async function openSession(probe, identity) {
+    const session = await sessionOf(await probe.connect({}, identity), probe.infoRequest());
+    if (session === undefined)
+        return { resumed: false, reply: undefined };
+    const socket = await connectAgain(probe, session, identity);
+    const resumed = socket.isSessionReused();
+    return { resumed, reply: await probe.rawOn(socket, probe.infoRequest(), 'info on a resumed session') };
+}
+/** A connection that offers a session: who cannot resume it must begin anew (RFC 8446 §2.2), not end it. */
+export function connectAgain(probe, session, identity) {
+    return probe.connect({ session }, identity).catch((error) => {
+        const sent = 'a connection with the session of one before';
+        probe.check({ sent, expected: 'a connection', came: `no connection (${reasonOf(error)})` }, false);
+        throw error;
+    });
+}
+/** In TLS 1.3 the ticket comes after the handshake, and with some servers after the first bytes of data only. */
+export async function sessionOf(socket, request) {
+    let session = socket.getProtocol() === 'TLSv1.3' ? undefined : socket.getSession();
+    const ticket = new Promise((resolve) => {
+        socket.on('session', (bytes) => {
+            session = bytes;
+            resolve();
+        });
+        socket.once('close', () => resolve());
+    });
+    const timer = setTimeout(() => socket.destroy(), TICKET_MS);
+    await exchangeRaw(socket, request);
+    await ticket;
+    clearTimeout(timer);
+    return session;
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { Agent, request } from 'node:https';
+import { apiVersion } from "../../version.js";
+/** Stands in for Azure Managed HSM: one kept-alive connection over mutual TLS. */
+export class Client {
+    #agent;
+    #port;
+    constructor({ serverCa, client }, port) {
+        this.#port = port;
+        this.#agent = new Agent({
+            keepAlive: true,
+            maxSockets: 1,
+            minVersion: 'TLSv1.3',
+            ca: readFileSync(serverCa),
+            cert: readFileSync(client.certificate),
+            key: readFileSync(client.key),
+        });
+    }
+    post(path, body) {
+        const start = performance.now();
+        const payload = JSON.stringify(body);
+        return new Promise((resolve, reject) => {
+            const outgoing = request({
+                agent: this.#agent,
+                host: 'localhost',
+                port: this.#port,
+                method: 'POST',
+                path: `${path}?api-version=${apiVersion}`,
+                headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
+            });
+            outgoing.on('error', reject);
+            outgoing.on('response', (incoming) => {
+                let text = '';
+                incoming.setEncoding('utf8');
+                incoming.on('data', (chunk) => (text += chunk));
+                incoming.on('end', () => {
+                    const milliseconds = performance.now() - start;
+                    resolve({ status: incoming.statusCode ?? 0, body: JSON.parse(text), milliseconds });
+                });
+            });
+            outgoing.end(payload);
+        });
+    }
+    close() {
+        this.#agent.destroy();
+    }
+}

@@ -1,0 +1,108 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OperatorError, systemCode } from "../../../adapters/contract/index.js";
+import { administerBackend } from "../../backends.js";
+import { loadBackends } from "../../config/load.js";
+import { issue } from "./certificates.js";
+export const PATH_PREFIX = 'azureekm/quickstart';
+export const AES_KEY = 'aes-1';
+export const RSA_KEY = 'rsa-1';
+const CLIENT_NAME = 'quickstart.managedhsmclient.azure.net';
+const PRIVATE = { mode: 0o600 };
+export async function prepareWorkspace(directory, port) {
+    const at = (name) => join(directory, name);
+    const keysKept = await isFromQuickstart(directory);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const serverCa = await issue({ commonName: 'ekm-gateway quickstart server CA', usage: 'authority' });
+    const server = await issue({ commonName: 'localhost', usage: 'server', hosts: ['localhost', '127.0.0.1', '::1'] }, serverCa);
+    const clientCa = await issue({ commonName: 'ekm-gateway quickstart client CA', usage: 'authority' });
+    const client = await issue({ commonName: CLIENT_NAME, usage: 'client' }, clientCa);
+    // The shape that `az keyvault ekm-connection certificate show` prints.
+    const azureOutput = {
+        caCertificates: [new X509Certificate(clientCa.certificate).raw.toString('base64')],
+        subjectCommonName: CLIENT_NAME,
+    };
+    await Promise.all([
+        writeFile(at('server-ca.pem'), serverCa.certificate),
+        writeFile(at('server.pem'), server.certificate),
+        writeFile(at('server.key'), server.key, PRIVATE),
+        writeFile(at('client.pem'), client.certificate),
+        writeFile(at('client.key'), client.key, PRIVATE),
+        writeFile(at('azure-client.json'), JSON.stringify(azureOutput, undefined, 2) + '\n'),
+        writeFile(at('gateway.yaml'), configuration(port)),
+    ]);
+    if (!existsSync(at('passphrase')))
+        await writeFile(at('passphrase'), randomBytes(24).toString('base64url') + '\n', PRIVATE);
+    await makeKeys(at('gateway.yaml'));
+    return {
+        config: at('gateway.yaml'),
+        serverCa: at('server-ca.pem'),
+        client: { certificate: at('client.pem'), key: at('client.key') },
+        keysKept,
+    };
+}
+/** Whether there are keys of an earlier run to keep. Rejects if there is something else, which must not be overwritten. */
+async function isFromQuickstart(directory) {
+    const files = await readdir(directory).catch((error) => {
+        if (systemCode(error) === 'ENOENT')
+            return [];
+        throw new OperatorError('DIRECTORY_UNREADABLE', `${directory} cannot be read (${systemCode(error)})`);
+    });
+    if (files.length === 0)
+        return false;
+    const config = await readFile(join(directory, 'gateway.yaml'), 'utf8').catch(() => '');
+    if (config.startsWith(FIRST_LINE))
+        return true;
+    throw new OperatorError('DIRECTORY_FOREIGN', `${directory} is there but not from a quickstart: say --directory`);
+}
+async function makeKeys(config) {
+    const { store } = loadBackends(config, {});
+    const keys = store && (await administerBackend(store));
+    if (keys === undefined)
+        throw new Error('the quickstart configuration has no store');
+    const wanted = [
+        [AES_KEY, { kty: 'oct', bits: 256 }],
+        [RSA_KEY, { kty: 'RSA', bits: 3072 }],
+    ];
+    for (const [name, spec] of wanted) {
+        await keys.create(name, spec, {}).catch((error) => {
+            if (!(error instanceof OperatorError) || error.code !== 'KEY_EXISTS')
+                throw error;
+        });
+    }
+}
+const FIRST_LINE = '# Made by ekm-gateway quickstart, which makes it anew each time: change a copy.';
+const configuration = (port) => `\
+${FIRST_LINE}
+# A complete configuration of ekm-gateway. docs/configuration.md explains every setting; paths are relative to this file.
+listen:
+  host: 127.0.0.1                # 0.0.0.0 to be reached from elsewhere
+  port: ${port}                     # Azure calls port 443
+  tls:
+    certificate: server.pem      # its name must be the host name that Azure is told
+    key: server.key
+  clientAuth: required           # only clients listed below, proven by their certificate
+
+log:
+  level: info
+  destination: gateway.log       # one JSON record for each request; never a key
+
+backends:
+  store:
+    kind: software               # for development and trials: the keys are in this process
+    directory: keys
+    passphrase: { file: passphrase }
+
+pools:                           # one for each Azure Managed HSM
+  - name: quickstart
+    pathPrefix: ${PATH_PREFIX}
+    clients:
+      # What "az keyvault ekm-connection certificate show" prints for your Managed HSM.
+      - azureCertificate: azure-client.json
+    backend: store
+    keys:                        # only these can be used through this pool
+      ${AES_KEY}: {}
+      ${RSA_KEY}: {}
+`;

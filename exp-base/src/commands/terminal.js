@@ -1,0 +1,47 @@
+import { OperatorError, systemCode } from "../../adapters/contract/index.js";
+import { describeBug } from "../telemetry/log.js";
+/** Exit statuses, as sysexits would have them: what the operator can mend, and what only we can. */
+const OPERATOR = 1;
+const BUG = 70;
+export const print = (line = '') => void process.stdout.write(line + '\n');
+export const printError = (line) => void process.stderr.write(line + '\n');
+/** Runs a command to its end. Whatever goes wrong is a message for a person and a non-zero exit status. */
+export async function runCommand(command) {
+    // Node.js would print the message, which can quote a value that the code tripped over.
+    process.on('uncaughtException', (error) => process.exit(explain(error)));
+    process.stdout.on('error', (error) => {
+        const code = systemCode(error);
+        // Whoever read it, `head` for one, has seen enough.
+        if (code === 'EPIPE')
+            return;
+        process.exit(explain(new OperatorError('OUTPUT_UNWRITABLE', `standard output cannot be written to (${code})`)));
+    });
+    try {
+        await command();
+    }
+    catch (error) {
+        process.exitCode = explain(error);
+    }
+}
+function explain(error) {
+    if (error instanceof OperatorError) {
+        printError(`ekm-gateway: ${error.message}`);
+        return OPERATOR;
+    }
+    printError(`ekm-gateway: an internal error; please report it: ${JSON.stringify(describeBug(error))}`);
+    return BUG;
+}
+/** Resolves at SIGINT or SIGTERM; a second one ends the process at once. */
+export function untilTold() {
+    return new Promise((resolve) => {
+        let told = false;
+        for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15]]) {
+            process.on(signal, () => {
+                if (told)
+                    process.exit(128 + number);
+                told = true;
+                resolve(signal);
+            });
+        }
+    });
+}

@@ -1,0 +1,65 @@
+import { createHmac, randomBytes, X509Certificate } from 'node:crypto';
+import { OperatorError, Secret } from "../../adapters/contract/index.js";
+import { Credentials } from "./credentials.js";
+/** Of this process alone: a digest tells nothing of a secret to anybody who sees it. */
+const key = randomBytes(32);
+/** A digest of settings, secrets included: equal for settings that are equal. It is never logged. */
+export function digestOf(settings) {
+    const hmac = createHmac('sha256', key);
+    feed(hmac, settings);
+    return hmac.digest('base64');
+}
+/** Each value with its type and length in front, so that no two values look alike. */
+function feed(hmac, value) {
+    if (value instanceof Secret) {
+        const bytes = value.reveal();
+        feedBytes(hmac, 'secret', bytes);
+        bytes.fill(0);
+    }
+    else if (value instanceof Uint8Array)
+        feedBytes(hmac, 'bytes', value);
+    else if (value instanceof X509Certificate)
+        feedBytes(hmac, 'certificate', value.raw);
+    else if (value instanceof Credentials)
+        feed(hmac, value.secureContextOptions());
+    else if (typeof value === 'object' && value !== null) {
+        const members = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
+        hmac.update(`${Array.isArray(value) ? 'list' : 'mapping'} ${members.length}\n`);
+        for (const [name, member] of members) {
+            feedBytes(hmac, 'name', Buffer.from(name));
+            feed(hmac, member);
+        }
+    }
+    else
+        feedBytes(hmac, typeof value, Buffer.from(String(value)));
+}
+function feedBytes(hmac, kind, bytes) {
+    hmac.update(`${kind} ${bytes.length}\n`).update(bytes);
+}
+/** The settings in which two configurations differ, by name: `listen.tls`, `backends.hsm`, `pools.contoso`. */
+export function changedSettings(before, after) {
+    const [old, now] = [settingsByName(before), settingsByName(after)];
+    return [...new Set([...old.keys(), ...now.keys()])].filter((name) => digestOf(old.get(name)) !== digestOf(now.get(name)));
+}
+function settingsByName(config) {
+    const { pools, ...sections } = config;
+    const named = new Map();
+    for (const [section, settings] of Object.entries({ ...sections, pools: byName(pools) })) {
+        if (typeof settings !== 'object')
+            named.set(section, settings);
+        else
+            for (const [name, value] of Object.entries(settings))
+                named.set(`${section}.${name}`, value);
+    }
+    return named;
+}
+const byName = (pools) => Object.fromEntries(pools.map((pool) => [pool.name, pool]));
+/** What a process cannot change while it runs: a whole section, or one setting. */
+const FIXED = ['listen.host', 'listen.port', 'listen.clientAuth', 'workers', 'admin', 'log'];
+/** Throws an OperatorError with `RESTART_NEEDED` if one of `changed` takes a restart. */
+export function assertReloadable(changed) {
+    const fixed = changed.filter((name) => FIXED.some((setting) => name === setting || name.startsWith(`${setting}.`)));
+    if (fixed.length === 0)
+        return;
+    throw new OperatorError('RESTART_NEEDED', `${fixed.join(', ')} cannot change while the gateway runs: restart it, or take the change back`);
+}

@@ -1,0 +1,122 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import * as v from 'valibot';
+import { Secret, systemCode } from "../../adapters/contract/index.js";
+/** A mapping with just these keys. */
+export function mapping(entries) {
+    const allowed = Object.keys(entries).join(', ');
+    const schema = v.strictObject(entries, ({ expected }) => {
+        if (expected === 'never')
+            return `is not a known setting; allowed here: ${allowed}`;
+        if (expected?.startsWith('"'))
+            return 'is required';
+        return `must be a mapping; allowed here: ${allowed}`;
+    });
+    return thorough(schema);
+}
+/** A mapping from names to values that are all alike. */
+export const table = (name, value, message) => thorough(v.record(name, value, message));
+/** Valibot takes a list for an object, and of several unknown members tells of the first. An operator is told of all. */
+function thorough(schema) {
+    const run = (dataset, config) => {
+        const given = dataset.value;
+        if (Array.isArray(given))
+            return schema['~run']({ value: undefined }, config);
+        const result = schema['~run'](dataset, config);
+        const unknown = result.issues?.find(isUnknownMember);
+        const [first] = unknown?.path ?? [];
+        if (unknown === undefined || first === undefined || !('entries' in schema))
+            return result;
+        const known = Object.keys(schema.entries);
+        for (const key of Object.keys(given)) {
+            if (key === first.key || known.includes(key))
+                continue;
+            result.issues?.push({ ...unknown, path: [{ ...first, key }] });
+        }
+        return result;
+    };
+    return { ...schema, '~run': run };
+}
+/** Makes an unknown member a fault of the whole mapping, and so does not tell its name. */
+function discreet(schema) {
+    const run = (dataset, config) => {
+        const result = schema['~run'](dataset, config);
+        for (const issue of result.issues ?? [])
+            if (isUnknownMember(issue))
+                Object.assign(issue, { path: undefined });
+        return result;
+    };
+    return { ...schema, '~run': run };
+}
+const isUnknownMember = ({ expected, path }) => expected === 'never' && path?.length === 1 && path[0].origin === 'key';
+/** `schema`, with what editors show beside the setting. */
+export const about = (description, schema) => v.pipe(schema, v.description(description));
+export const text = () => v.pipe(v.string('must be text'), v.nonEmpty('must not be empty'));
+export const integer = (min, max) => {
+    const message = `must be a whole number from ${min} to ${max}`;
+    return v.pipe(v.number(message), v.integer(message), v.minValue(min, message), v.maxValue(max, message));
+};
+export const flag = () => v.boolean('must be true or false');
+export const oneOf = (options) => v.picklist(options, `must be one of: ${options.join(', ')}`);
+export const listOf = (item) => v.array(item, 'must be a list');
+export const nonEmptyListOf = (item) => v.pipe(listOf(item), v.minLength(1, 'must not be empty'));
+/** A path, made absolute. */
+export const path = ({ directory }) => v.pipe(text(), v.transform((value) => resolve(directory, value)));
+/** The bytes of a file. */
+export const file = (references, inWords = (path) => `: ${path}`) => v.pipe(path(references), v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    try {
+        return (references.read ?? readFileSync)(dataset.value);
+    }
+    catch (error) {
+        addIssue({ message: `names a file that cannot be read (${systemCode(error)})${inWords(dataset.value)}` });
+        return NEVER;
+    }
+}));
+/** Where a name is expected, the secret itself may stand by mistake: it is not repeated. */
+const unspoken = () => '';
+const SECRET_RULE = 'must be either { env: NAME } or { file: PATH }; a secret never stands in this file itself';
+/** A file that is a secret as a whole, such as a private key. */
+export const secretFile = (references) => v.pipe(file(references), v.transform((bytes) => new Secret(bytes)));
+/** `{ env: NAME }` or `{ file: PATH }`; one newline at a file's end is not part of the secret. */
+export const secret = (references) => v.pipe(discreet(v.strictObject({
+    env: v.exactOptional(about('The name of the environment variable that holds the secret.', text())),
+    file: v.exactOptional(about('The path of a file that holds the secret; one newline at its end does not count.', file(references, unspoken))),
+}, SECRET_RULE)), v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const { env, file } = dataset.value;
+    if ((env === undefined) === (file === undefined)) {
+        addIssue({ message: SECRET_RULE });
+        return NEVER;
+    }
+    const bytes = file ?? Buffer.from(references.environment[env ?? ''] ?? '');
+    const end = file === undefined ? bytes.length : lengthWithoutNewline(bytes);
+    if (end > 0)
+        return new Secret(bytes.subarray(0, end));
+    addIssue({ message: env === undefined ? 'names an empty file' : 'names a variable that is not set' });
+    return NEVER;
+}));
+function lengthWithoutNewline(bytes) {
+    if (bytes.at(-1) !== 0x0a)
+        return bytes.length;
+    return bytes.at(-2) === 0x0d ? bytes.length - 2 : bytes.length - 1;
+}
+/** A file of one or more PEM certificates. */
+export const certificates = (references) => v.pipe(file(references), v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const found = parsePemCertificates(dataset.value.toString('latin1'));
+    if (found !== undefined)
+        return found;
+    addIssue({ message: 'names a file that is not a list of PEM certificates' });
+    return NEVER;
+}));
+/** Every certificate in a PEM text; `undefined` if there is none, or one of them is damaged. */
+export function parsePemCertificates(pem) {
+    const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+    if (blocks.length === 0 || blocks.length !== pem.split('-----BEGIN CERTIFICATE-----').length - 1)
+        return undefined;
+    try {
+        return blocks.map((block) => new X509Certificate(block));
+    }
+    catch {
+        return undefined;
+    }
+}

@@ -1,0 +1,48 @@
+import { FileRecorder, sameStamps } from "./files.js";
+const POLL_MS = 2000;
+/**
+ * Calls `onChange` when a file that a recorder read has changed, was removed or has come, and then stayed the same for one
+ * poll: whoever replaces a certificate and its key writes two files. It polls, because that works on every file system,
+ * and through every kind of link.
+ */
+export class FileWatch {
+    #onChange;
+    #pollMs;
+    #watched;
+    #last;
+    #timer;
+    #closed = false;
+    constructor(watched, onChange, pollMs = POLL_MS) {
+        this.#watched = watched;
+        this.#onChange = onChange;
+        this.#pollMs = pollMs;
+        this.#pollLater();
+    }
+    /** Watches the files of another reading from now on. */
+    follow(watched) {
+        this.#watched = watched;
+        this.#last = undefined;
+    }
+    close() {
+        this.#closed = true;
+        clearTimeout(this.#timer);
+    }
+    #pollLater() {
+        if (this.#closed)
+            return;
+        this.#timer = setTimeout(() => void this.#poll().finally(() => this.#pollLater()), this.#pollMs);
+        this.#timer.unref();
+    }
+    async #poll() {
+        const watched = this.#watched;
+        const now = await watched.look();
+        // Meanwhile they may have been read again, or it is over.
+        if (watched !== this.#watched || this.#closed)
+            return;
+        const last = this.#last;
+        this.#last = now;
+        if (watched.found(now) || last === undefined || !sameStamps(last, now))
+            return;
+        this.#onChange();
+    }
+}

@@ -1,0 +1,103 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { AdapterError } from "../../adapters/contract/index.js";
+/** A key where it lives, for one pool. */
+export class KeyPlace {
+    #backend;
+    #ref;
+    #lane;
+    constructor(backend, ref, lane) {
+        this.#backend = backend;
+        this.#ref = ref;
+        this.#lane = lane;
+    }
+    describe(call) {
+        return this.#backend.describe(this.#ref, this.#lane, call);
+    }
+    recall(call) {
+        return this.#backend.recall(this.#ref, this.#lane, call);
+    }
+    wrap(algorithm, plaintext, call) {
+        return this.#backend.wrap(this.#ref, this.#lane, algorithm, plaintext, call);
+    }
+    unwrap(algorithm, ciphertext, call) {
+        return this.#backend.unwrap(this.#ref, this.#lane, algorithm, ciphertext, call);
+    }
+    /** Whether both are one key of one adapter, whatever the limits of its use. */
+    isSame(other) {
+        return this.#ref === other.#ref && this.#backend.sharesAdapter(other.#backend);
+    }
+}
+/**
+ * A key of a pool, and perhaps a second backend that holds the same key, for when the first is down. A data key that was
+ * wrapped under another key would be lost: the standby wraps nothing before both backends have shown that their keys are
+ * the same.
+ */
+export class PooledKey {
+    #primary;
+    #standby;
+    #likeness = 'unproven';
+    constructor(primary, standby) {
+        this.#primary = primary;
+        this.#standby = standby;
+    }
+    /** `undefined` where there is no standby. */
+    get likeness() {
+        return this.#standby && this.#likeness;
+    }
+    /** Does `work` at the key's place, or at its standby if the first cannot be reached. `work` may be called twice. */
+    async use(call, operation, work) {
+        try {
+            return await work(this.#primary);
+        }
+        catch (error) {
+            const standby = this.#standbyFor(operation);
+            if (standby === undefined || !(error instanceof AdapterError) || error.code !== 'BACKEND_UNAVAILABLE')
+                throw error;
+            call.standby = true;
+            return work(standby);
+        }
+    }
+    /**
+     * Asks both places whether their keys are the same: RSA keys by their public half, AES keys by what they make of one
+     * random value (RFC 3394 and RFC 5649 are deterministic). Rejects with the AdapterError of the place that could not answer.
+     */
+    async prove(call) {
+        const [primary, standby] = [this.#primary, this.#standby];
+        if (standby === undefined)
+            throw new Error('there is no standby to prove');
+        const [one, other] = [await primary.describe(call), await standby.describe(call)];
+        const same = one.kty === 'RSA'
+            ? other.kty === 'RSA' && isEqual(one.n, other.n) && isEqual(one.e, other.e)
+            : other.kty === 'oct' && (await wrapsAlike(primary, standby, call));
+        this.#likeness = same ? 'same' : 'different';
+        return this.#likeness;
+    }
+    /** Takes over that `before`, the same key ahead of a reload, was proven to be the same in the same two places. */
+    inherit(before) {
+        if (before.#likeness !== 'same' || !before.#primary.isSame(this.#primary))
+            return;
+        if (this.#standby !== undefined && before.#standby?.isSame(this.#standby))
+            this.#likeness = 'same';
+    }
+    /** What was wrapped under another key does not unwrap, so that an unproven standby may try. */
+    #standbyFor(operation) {
+        if (this.#likeness === 'same')
+            return this.#standby;
+        return operation === 'unwrap' && this.#likeness === 'unproven' ? this.#standby : undefined;
+    }
+}
+/** Asks for the same bytes twice. */
+async function wrapsAlike(primary, standby, call) {
+    const value = randomBytes(16);
+    for (const algorithm of ['A256KW', 'A256KWP']) {
+        try {
+            return isEqual(await primary.wrap(algorithm, value, call), await standby.wrap(algorithm, value, call));
+        }
+        catch (error) {
+            if (!(error instanceof AdapterError) || error.code !== 'ALGORITHM_UNSUPPORTED')
+                throw error;
+        }
+    }
+    throw new AdapterError('ALGORITHM_UNSUPPORTED', 'there is no algorithm that both backends can do with this key');
+}
+const isEqual = (a, b) => a.length === b.length && timingSafeEqual(a, b);

@@ -1,0 +1,77 @@
+import { AdapterError } from "../../adapters/contract/index.js";
+import { Call } from "../ekm/call.js";
+import { cut, milliseconds, writeAudit } from "../telemetry/audit.js";
+import { describeBug } from "../telemetry/log.js";
+import { toProxyError } from "./proxy-error.js";
+/** One request and its reply: its time, its client, and what the audit record will say of it. */
+export class Exchange {
+    call;
+    client;
+    /** What is known so far; routes add to it. */
+    record = {};
+    #start = performance.now();
+    #telemetry;
+    #incoming;
+    constructor(incoming, outgoing, client, deadlineMs, telemetry) {
+        this.call = new Call(deadlineMs);
+        this.client = client;
+        this.#telemetry = telemetry;
+        this.#incoming = incoming;
+        outgoing.once('close', () => {
+            if (!outgoing.writableFinished)
+                this.call.stop(new AdapterError('CANCELLED', 'the client went away'));
+        });
+    }
+    /**
+     * Notes what Azure says of the request, as far as `body` says it: a refused request's record has it too. Its texts are
+     * cut, never refused, however long they are.
+     */
+    noteContext(body) {
+        const context = 'request_context' in body ? body.request_context : undefined;
+        if (typeof context !== 'object' || context === null)
+            return;
+        for (const member of ['request_id', 'correlation_id', 'pool_name']) {
+            const text = Object.hasOwn(context, member) ? context[member] : undefined;
+            if (typeof text === 'string')
+                this.record[member] = cut(text);
+        }
+        this.call.correlationId = this.record.correlation_id ?? '';
+    }
+    /** The reply to a success. */
+    succeed(json) {
+        this.record.status = 200;
+        this.record.code = 'OK';
+        return new Response(json, { status: 200, headers: { 'content-type': 'application/json' } });
+    }
+    /** The reply to a failure, whatever was thrown. */
+    fail(error) {
+        const { status, code, message, headers, reason, detail } = toProxyError(error);
+        Object.assign(this.record, { status, code, message, reason, detail });
+        if (status === 500) {
+            this.#telemetry.log.error('internal_error', { ...describeBug(error), correlation_id: this.call.correlationId });
+        }
+        // A request that was not read to its end leaves nothing on the connection that could be read as the next one.
+        const unread = this.#incoming.complete ? undefined : { connection: 'close' };
+        return new Response(JSON.stringify({ code, message }), {
+            status,
+            headers: { 'content-type': 'application/json', ...headers, ...unread },
+        });
+    }
+    /** Ends the request's time and writes its one audit record. */
+    end() {
+        this.call.end();
+        const { record, client, call } = this;
+        const { status = 500, code = 'InternalServerError' } = record;
+        const { backend, standby, backendMs } = call;
+        const whole = Object.assign(record, {
+            status,
+            code,
+            total_ms: milliseconds(performance.now() - this.#start),
+            ...(backend !== undefined && { backend }),
+            ...(standby && { standby }),
+            ...(backendMs !== undefined && { backend_ms: milliseconds(backendMs) }),
+            ...client.audit,
+        });
+        writeAudit(this.#telemetry, whole);
+    }
+}

@@ -1,0 +1,114 @@
+import { AdapterError, KEY_NAME_RULE } from "../../adapters/contract/index.js";
+import { RequestInvalid } from "../ekm/request-invalid.js";
+/** The ProxyError of the EKM Proxy API: Azure passes `code` and `message`, unchanged, into its customer's logs. */
+export class ProxyError extends Error {
+    name = 'ProxyError';
+    status;
+    code;
+    headers;
+    /** For the audit record only. */
+    reason;
+    detail;
+    constructor({ status, code, message, headers = {} }, { saying = message, reason, detail } = {}) {
+        super(saying);
+        this.status = status;
+        this.code = code;
+        this.headers = headers;
+        this.reason = reason;
+        this.detail = detail;
+    }
+}
+/** For a reply after which the rest of the request, or of the connection, is not wanted. */
+const close = { connection: 'close' };
+/** What HTTP itself refuses, before or beside the four operations. */
+const refusals = {
+    UNAUTHORIZED: {
+        status: 401,
+        code: 'Unauthorized',
+        message: 'the client certificate is missing, not valid, or not allowed to use this path',
+        headers: close,
+    },
+    KEY_NAME_INVALID: { status: 400, code: 'BadRequest', message: `a key name is ${KEY_NAME_RULE}` },
+    MALFORMED: { status: 400, code: 'BadRequest', message: 'the HTTP request is malformed', headers: close },
+    ROUTE_UNKNOWN: {
+        status: 404,
+        code: 'NotFound',
+        message: 'no such path: expected /{prefix}/info or /{prefix}/{key name}/metadata, /wrapkey or /unwrapkey',
+    },
+    METHOD_NOT_ALLOWED: {
+        status: 405,
+        code: 'MethodNotAllowed',
+        message: 'every operation is a POST',
+        headers: { allow: 'POST' },
+    },
+    REQUEST_TIMEOUT: {
+        status: 408,
+        code: 'RequestTimeout',
+        message: 'the request did not arrive in time',
+        headers: close,
+    },
+    BODY_TOO_LARGE: { status: 413, code: 'PayloadTooLarge', message: 'the request body is too large', headers: close },
+    CONTENT_TYPE: {
+        status: 415,
+        code: 'UnsupportedMediaType',
+        message: 'the content type must be application/json, without a content encoding',
+    },
+    EXPECTATION: {
+        status: 417,
+        code: 'ExpectationFailed',
+        message: 'the only expectation that can be met is 100-continue',
+        headers: close,
+    },
+    HEADERS_TOO_LARGE: {
+        status: 431,
+        code: 'RequestHeaderFieldsTooLarge',
+        message: 'the request header is too large',
+        headers: close,
+    },
+    DRAINING: {
+        status: 503,
+        code: 'ServiceUnavailable',
+        message: 'the proxy is shutting down',
+        headers: { ...close, 'retry-after': '1' },
+    },
+};
+export const refuse = (refusal, told) => new ProxyError(refusals[refusal], { reason: refusal, ...told });
+/** What a backend's failure looks like from outside. Its own message stays inside. */
+const failures = {
+    KEY_NOT_FOUND: { status: 404, code: 'KeyNotFound', message: 'there is no such key here' },
+    KEY_DISABLED: { status: 403, code: 'KeyDisabled', message: 'the key is disabled, expired or not yet active' },
+    OPERATION_FORBIDDEN: { status: 403, code: 'Forbidden', message: 'the key does not allow this operation' },
+    KEY_UNSUPPORTED: {
+        status: 403,
+        code: 'Forbidden',
+        message: 'the key is neither AES of 256 bits nor RSA of 2048, 3072 or 4096 bits',
+    },
+    ALGORITHM_UNSUPPORTED: { status: 400, code: 'BadRequest', message: 'alg is not supported by this key' },
+    INPUT_INVALID: { status: 400, code: 'BadRequest', message: 'value has a length that alg cannot take' },
+    CIPHERTEXT_INVALID: { status: 400, code: 'BadRequest', message: 'value cannot be unwrapped' },
+    BACKEND_BUSY: {
+        status: 429,
+        code: 'Throttled',
+        message: 'too many requests for now',
+        headers: { 'retry-after': '1' },
+    },
+    DEADLINE_EXCEEDED: { status: 408, code: 'RequestTimeout', message: 'the answer was not ready in time' },
+    // Nobody is left to read it; nginx's number keeps it apart in the log.
+    CANCELLED: { status: 499, code: 'ClientClosedRequest', message: 'the client closed the connection' },
+    BACKEND_UNAVAILABLE: { status: 502, code: 'BadGateway', message: 'the key backend is unreachable or failed' },
+    CLOSED: { status: 503, code: 'ServiceUnavailable', message: 'the proxy is shutting down', headers: close },
+};
+const bug = { status: 500, code: 'InternalServerError', message: 'an internal error occurred' };
+/** The one place where an error becomes a status. */
+export function toProxyError(error) {
+    if (error instanceof ProxyError)
+        return error;
+    if (error instanceof RequestInvalid)
+        return new ProxyError({ status: 400, code: 'BadRequest', message: error.message }, { reason: 'REQUEST_INVALID' });
+    if (!(error instanceof AdapterError))
+        return new ProxyError(bug, { reason: 'INTERNAL' });
+    const row = failures[error.code];
+    const retry = error.retryAfterSeconds;
+    const headers = retry === undefined ? row.headers : { ...row.headers, 'retry-after': String(retry) };
+    return new ProxyError({ ...row, ...(headers && { headers }) }, { reason: error.code, detail: error.detail });
+}

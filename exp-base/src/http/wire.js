@@ -1,0 +1,35 @@
+import * as v from 'valibot';
+import { isWrapAlgorithm, wrapAlgorithms } from "../../adapters/contract/index.js";
+import { RequestInvalid } from "../ekm/request-invalid.js";
+import { decodeBase64url } from "./base64url.js";
+/** What Azure sends with every request so that both sides' logs can be joined (EKM Proxy API, "request_context"). */
+const requestContext = v.object({
+    request_id: v.nullish(v.string('must be a string')),
+    correlation_id: v.string('must be a string'),
+    pool_name: v.string('must be a string'),
+}, 'must be an object');
+/** Members that the API does not know are ignored. */
+export const contextBody = v.object({ request_context: requestContext }, 'must be an object');
+export const wrapBody = v.object({
+    request_context: requestContext,
+    alg: v.custom((name) => typeof name === 'string' && isWrapAlgorithm(name), `must be one of ${wrapAlgorithms.join(', ')}`),
+    value: v.string('must be a string'),
+}, 'must be an object');
+/** Throws {@link RequestInvalid} with the first member that is wrong and what it must be. */
+export function parseBody(schema, body) {
+    const parsed = v.safeParse(schema, body, { abortEarly: true });
+    if (parsed.success)
+        return parsed.output;
+    const [issue] = parsed.issues;
+    const path = v.getDotPath(issue);
+    // An absent member fails its parent's schema in valibot's own words.
+    const missing = issue.kind === 'schema' && issue.received === 'undefined';
+    throw new RequestInvalid(`${path ?? 'the request body'} ${missing ? 'is required' : issue.message}`);
+}
+/** The bytes of `value`; the caller zeroes them. */
+export function decodeValue(value) {
+    const bytes = decodeBase64url(value);
+    if (bytes !== undefined)
+        return bytes;
+    throw new RequestInvalid('value is not base64url without padding (RFC 4648 section 5)');
+}

@@ -1,0 +1,121 @@
+import { AllowList } from "./ekm/allow-list.js";
+import { Call } from "./ekm/call.js";
+import { Lane } from "./ekm/capacity.js";
+import { Pool } from "./ekm/pool.js";
+import { KeyPlace, PooledKey } from "./ekm/pooled-key.js";
+import { RateLimit } from "./ekm/rate-limit.js";
+import { toProxyError } from "./http/proxy-error.js";
+import { shareOf } from "./share.js";
+import { version } from "./version.js";
+/** The configuration's pools, over the backends that it names. */
+export function buildPools(config, backends, metrics, share) {
+    return config.pools.map((settings) => buildPool(settings, config.info, backends, metrics, share));
+}
+function buildPool(settings, shared, backends, metrics, share) {
+    const { name, limits } = settings;
+    const lanes = new Map();
+    const place = (backendName, ref) => {
+        const backend = backends.get(backendName);
+        if (backend === undefined)
+            throw new Error(`the configuration was not checked: no backend ${backendName}`);
+        const lane = lanes.get(backend) ?? new Lane(limits.concurrency && shareOf(limits.concurrency, share));
+        lanes.set(backend, lane);
+        return new KeyPlace(backend, ref, lane);
+    };
+    const keys = settings.keys === 'all' ? {} : settings.keys;
+    return new Pool({
+        name,
+        pathPrefix: settings.pathPrefix,
+        clients: new AllowList(settings.clients),
+        info: poolInfo({ ...shared, ...settings.info }, backends.get(settings.backend)?.product),
+        keys: new Map(Object.entries(keys).map(([key, entry]) => [
+            key,
+            new PooledKey(place(settings.backend, entry?.ref ?? key), entry?.standby && place(entry.standby.backend, entry.standby.ref ?? key)),
+        ])),
+        ...(settings.keys === 'all' && { find: (key) => new PooledKey(place(settings.backend, key)) }),
+        ...(limits.requestsPerSecond !== undefined && {
+            rateLimit: new RateLimit(shareOf(limits.requestsPerSecond, share), () => metrics.rejected('pool', name, 'rate')),
+        }),
+    });
+}
+/** Spares standbys that were proven already the time in which they would not be used. */
+export function inheritProofs(pools, before) {
+    for (const pool of pools) {
+        const old = before.find(({ name }) => name === pool.name);
+        for (const [name, key] of pool.keys) {
+            const proven = old?.keys.get(name);
+            if (proven !== undefined)
+                key.inherit(proven);
+        }
+    }
+}
+const poolInfo = (info, product) => ({
+    proxyVendor: info.proxyVendor ?? 'ekm-gateway',
+    proxyName: info.proxyName ?? `ekm-gateway ${version}`,
+    ekmVendor: info.ekmVendor ?? product?.vendor ?? 'unknown',
+    ekmProduct: info.ekmProduct ?? product?.name ?? 'unknown',
+});
+const EXAMINATION_MS = 10_000;
+const PROVE_AGAIN_MS = 30_000;
+/**
+ * Tells the operator at once of listed keys that cannot be used, instead of Azure on the day it needs them. It also spares
+ * the first requests what a backend finds out when it first sees a key, and proves that standbys hold the same keys, again
+ * and again until it is known of each.
+ */
+export class Examination {
+    #pools;
+    #log;
+    #timer;
+    #stopped = false;
+    /** @param log absent where another process tells of the same keys */
+    constructor(pools, log) {
+        this.#pools = pools;
+        this.#log = log;
+        void this.#run();
+    }
+    stop() {
+        this.#stopped = true;
+        clearTimeout(this.#timer);
+    }
+    async #run() {
+        await this.#eachKey((key, call) => key.use(call, 'read', (place) => place.describe(call)), 'key_unusable');
+        await this.#proveStandbys();
+    }
+    async #proveStandbys() {
+        let unproven = false;
+        const prove = async (key, call) => {
+            if (key.likeness !== 'unproven')
+                return true;
+            unproven = true;
+            return (await key.prove(call)) === 'same';
+        };
+        await this.#eachKey(prove, 'standby_unproven', 'standby_differs');
+        if (this.#stopped || !unproven)
+            return;
+        this.#timer = setTimeout(() => void this.#proveStandbys(), PROVE_AGAIN_MS);
+        this.#timer.unref();
+    }
+    /** @param refuted what to call it if `look` says that something is not so */
+    async #eachKey(look, failed, refuted) {
+        for (const pool of this.#pools) {
+            for (const [name, key] of pool.keys) {
+                if (this.#stopped)
+                    return;
+                const call = new Call(EXAMINATION_MS);
+                try {
+                    const good = await look(key, call);
+                    if (refuted !== undefined && good === false)
+                        this.#log?.error(refuted, { pool: pool.name, key: name });
+                }
+                catch (error) {
+                    const { reason = 'INTERNAL', detail } = toProxyError(error);
+                    if (reason !== 'CLOSED')
+                        this.#log?.warn(failed, { pool: pool.name, key: name, reason, detail });
+                }
+                finally {
+                    call.end();
+                }
+            }
+        }
+    }
+}

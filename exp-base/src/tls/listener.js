@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:https';
+import { Server as NetServer } from 'node:net';
+import { systemCode } from "../../adapters/contract/index.js";
+import { listen } from "../listen.js";
+import { TICKET_KEY_BYTES } from "../config/ticket-keys.js";
+import { writeHandshakeFailure } from "../telemetry/audit.js";
+import { anonymousClient, CHAIN_FORGOTTEN, CHAIN_HIDDEN, identifyAgain, identifyClient, SeenChains, } from "./client.js";
+import { Gate } from "./gate.js";
+/** The suites of the EKM Proxy API, and no other. */
+const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256';
+/** How long a session may be resumed after its full handshake. */
+const SESSION_SECONDS = 3600;
+const SHED_REPORT_MS = 10_000;
+/** The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection. */
+export class Listener {
+    server;
+    #options;
+    #settings;
+    #gate;
+    #clients = new Map();
+    #seen = new SeenChains();
+    /** By the connection below TLS: the trust under which OpenSSL looks at the client's certificate, and where it came from. */
+    #handshakes = new WeakMap();
+    #restoreKeys;
+    #shed;
+    #warned = false;
+    constructor(options, settings) {
+        this.#options = options;
+        this.#settings = settings;
+        this.server = createServer({
+            ...contextOptions(settings),
+            ALPNProtocols: ['http/1.1'],
+            // A client without a good certificate is let in, to be told so by a ProxyError.
+            requestCert: options.clientAuth === 'required',
+            rejectUnauthorized: false,
+            headersTimeout: settings.headerMs,
+            requestTimeout: settings.headerMs,
+            connectionsCheckingInterval: 1000,
+            keepAliveTimeout: settings.idleConnectionMs,
+            noDelay: true,
+            // Node.js would answer a missing Host header with an empty reply; the application answers it with a ProxyError.
+            requireHostHeader: false,
+        });
+        const begin = takeOver(this.server, (socket) => this.#gate.admit(socket));
+        this.#gate = new Gate(settings, (socket) => {
+            this.#handshakes.set(socket, { trust: this.#settings.trust, address: socket.remoteAddress });
+            begin(socket);
+        }, (reason) => this.#noteShed(reason));
+        this.server.prependListener('secureConnection', (socket) => this.#identify(socket));
+        this.server.on('tlsClientError', (error, socket) => this.#noteFailure(error, socket));
+        this.#trust(settings.trust);
+    }
+    /** The client of a connection whose handshake is done. */
+    clientOf(socket) {
+        return this.#clients.get(socket)?.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' };
+    }
+    get connections() {
+        return this.#gate.connections;
+    }
+    /**
+     * Takes other settings, from the next handshake on; no connection is cut. Returns the connections whose client is not
+     * one any more until it has verified its certificate anew: they are of no use.
+     */
+    renew(settings) {
+        const before = this.#settings;
+        // If this throws, nothing has changed yet.
+        this.server.setSecureContext(contextOptions(settings));
+        this.#settings = settings;
+        this.#gate.limits = settings;
+        this.server.keepAliveTimeout = settings.idleConnectionMs;
+        this.server.headersTimeout = settings.headerMs;
+        this.server.requestTimeout = settings.headerMs;
+        this.#stopRestoring();
+        if (settings.trust === before.trust)
+            return [];
+        before.trust.onLearned = undefined;
+        this.#trust(settings.trust);
+        const unproven = [];
+        // Most connections are of a few clients.
+        const traced = new Map();
+        for (const [socket, identified] of this.#clients) {
+            const again = identifyAgain(identified, settings.trust, traced);
+            this.#clients.set(socket, again);
+            if (identified.client.verified && !again.client.verified)
+                unproven.push(socket);
+        }
+        return unproven;
+    }
+    /** Is told of each issuing CA that a client taught, under whatever trust. */
+    onLearned;
+    /** Takes over an issuing CA that another listener learned. */
+    learn(issuer) {
+        if (this.#settings.trust.learn(issuer))
+            this.#restoreTicketKeys();
+    }
+    /** Rejects with an {@link OperatorError}. Resolves with the port, which the system chooses for port 0. */
+    listen() {
+        const { host, port } = this.#options;
+        return listen(this.server, host, port);
+    }
+    /** No new connections from now on. Live ones stay, so that a request already on its way gets an answer. */
+    stopAccepting() {
+        // Not the HTTPS server's own close(), which would cut idle connections.
+        NetServer.prototype.close.call(this.server);
+    }
+    closeConnections() {
+        this.#stopRestoring();
+        this.server.closeAllConnections();
+        this.#gate.close();
+    }
+    #identify(socket) {
+        const { clientAuth, events } = this.#options;
+        const { trust } = this.#settings;
+        const raw = connectionBelow(socket);
+        const verifiedUnder = this.#handshakes.get(raw)?.trust ?? trust;
+        let identified = clientAuth === 'required'
+            ? identifyClient(socket, verifiedUnder, this.#seen)
+            : { client: anonymousClient(socket) };
+        if (verifiedUnder !== trust)
+            identified = identifyAgain(identified, trust);
+        const { client } = identified;
+        if (client.refusal === CHAIN_FORGOTTEN)
+            this.#replaceTicketKeys();
+        if (client.refusal === CHAIN_HIDDEN)
+            this.#warnOfHiddenChain();
+        this.#clients.set(socket, identified);
+        socket.once('close', () => this.#clients.delete(socket));
+        this.#gate.handshakeDone(raw, client.verified !== undefined || clientAuth === 'disabled');
+        events?.handshake(socket.isSessionReused() ? 'resumed' : 'full');
+    }
+    #noteFailure(error, socket) {
+        const raw = connectionBelow(socket);
+        const shed = this.#gate.shedReasonOf(raw);
+        // There may be any number of these; they are told together.
+        if (shed !== undefined && shed !== 'handshake_timeout')
+            return;
+        const reason = shed === undefined ? systemCode(error) : 'ERR_TLS_HANDSHAKE_TIMEOUT';
+        const address = this.#handshakes.get(raw)?.address;
+        writeHandshakeFailure(this.#options.log, { reason, ...(address && { remote_address: address }) });
+        this.#options.events?.handshakeFailed(reason);
+    }
+    #trust(trust) {
+        trust.onLearned = (issuer) => {
+            this.#restoreTicketKeys();
+            this.onLearned?.(issuer);
+        };
+    }
+    /** Other tickets of that time would fail the same way: with new keys, the next connection is a full handshake. */
+    #replaceTicketKeys() {
+        this.server.setTicketKeys(randomBytes(TICKET_KEY_BYTES));
+        this.#stopRestoring();
+        // At the latest when every ticket of before has ended, since other listeners go on with the keys that are shared.
+        this.#restoreKeys = setTimeout(() => this.#restoreTicketKeys(), SESSION_SECONDS * 1000);
+        this.#restoreKeys.unref();
+    }
+    #restoreTicketKeys() {
+        if (this.#restoreKeys === undefined)
+            return;
+        this.#stopRestoring();
+        this.server.setTicketKeys(this.#settings.ticketKeys);
+    }
+    #stopRestoring() {
+        clearTimeout(this.#restoreKeys);
+        this.#restoreKeys = undefined;
+    }
+    /** In a flood, a line for each connection would be a flood of its own. */
+    #noteShed(reason) {
+        this.#options.events?.shed(reason);
+        if (reason === 'silent')
+            return;
+        this.#shed ??= {
+            connections: 0,
+            report: setTimeout(() => {
+                this.#options.log.warn('connections_shed', { connections: this.#shed?.connections });
+                this.#shed = undefined;
+            }, SHED_REPORT_MS).unref(),
+        };
+        this.#shed.connections += 1;
+    }
+    #warnOfHiddenChain() {
+        if (this.#warned)
+            return;
+        this.#warned = true;
+        this.#options.log.warn('client_chain_hidden', {
+            node: process.version,
+            message: 'pools trust different roots, and this version of Node.js hides the CA certificates that clients send ' +
+                '(nodejs/node#65579): add the issuing CA to caCertificates, or use another version',
+        });
+    }
+}
+const contextOptions = ({ credentials, trust, ticketKeys }) => ({
+    ...credentials.secureContextOptions(),
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    ciphers: SUITES,
+    ca: [...trust.ca],
+    sessionIdContext: trust.sessionContext,
+    sessionTimeout: SESSION_SECONDS,
+    ticketKeys,
+});
+/** Puts `admit` in the place of what begins TLS on a new connection, and returns that. */
+function takeOver(server, admit) {
+    const beginners = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.on('connection', admit);
+    return (socket) => {
+        for (const begin of beginners)
+            begin.call(server, socket);
+    };
+}
+/** The TCP connection that a TLS socket was made on, which Node.js does not show by a name of its own. */
+const connectionBelow = (socket) => socket._parent;

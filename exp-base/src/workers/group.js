@@ -1,0 +1,236 @@
+import cluster from 'node:cluster';
+import { OperatorError } from "../../adapters/contract/index.js";
+import { describeBug } from "../telemetry/log.js";
+import { relayLines } from "./line-relay.js";
+import { WorkerLost, WorkerProcess } from "./worker-process.js";
+/** Opening an HSM takes seconds; longer than this, something hangs. */
+const PREPARE_MS = 30_000;
+const COMMIT_MS = 10_000;
+/** A worker that answered none of five questions in a row hangs. */
+const PING_MS = 2000;
+const MAX_UNANSWERED = 5;
+/** A worker that lived so long did not die of its start: its successor is not kept waiting. */
+const SETTLED_MS = 10_000;
+const BACKOFF_MS = { first: 100, most: 10_000 };
+/** How much longer than its requests a worker may take to end. */
+const END_MS = 3000;
+const MAX_LEARNED = 1000;
+/** A PIN that was refused is not tried by one successor after the other: that could lock it. */
+const NOT_TRIED_AGAIN = 'LOGIN_REFUSED';
+/** The processes that serve, and the primary's knowledge of them. The primary itself serves no request. */
+export class WorkerGroup {
+    #options;
+    #workers = new Map();
+    /** Of these, the ones that serve, with the state that each serves by. */
+    #serving = new Map();
+    #learned = new Set();
+    #quickEnds = new Map();
+    /** Workers that are not started again before a reload. */
+    #givenUp = new Set();
+    #pings;
+    #contents;
+    #draining = false;
+    constructor(options, contents) {
+        this.#options = options;
+        this.#contents = contents;
+        this.#pings = setInterval(() => void this.#ping(), PING_MS);
+        this.#pings.unref();
+        process.once('exit', () => {
+            for (const worker of this.#workers.values())
+                worker.kill();
+        });
+    }
+    /**
+     * Starts the workers, the first one alone: what is wrong with it is wrong with all of them. Rejects with its
+     * OperatorError, and then none is left. Resolves with the port that they share.
+     */
+    static async start(options, contents) {
+        const { exec } = options;
+        cluster.setupPrimary({ serialization: 'advanced', silent: true, ...(exec !== undefined && { exec, args: [] }) });
+        const group = new WorkerGroup(options, contents);
+        try {
+            const { port } = await group.#spawn(0);
+            await Promise.all(Array.from({ length: options.count - 1 }, (_, index) => group.#spawn(index + 1)));
+            return { group, port };
+        }
+        catch (error) {
+            group.#draining = true;
+            clearInterval(group.#pings);
+            await group.#killAll();
+            throw error;
+        }
+    }
+    get draining() {
+        return this.#draining;
+    }
+    /** Asks every worker that serves; who does not answer in time is left out. */
+    async collect(question, patienceMs) {
+        const asked = [...this.#serving.keys()].map((worker) => worker.order('answer', question, patienceMs));
+        const settled = await Promise.allSettled(asked);
+        return settled.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    }
+    /**
+     * Changes all workers over to another configuration, or none. Rejects with the first worker's OperatorError. A worker
+     * that dies meanwhile does not count: its successor starts with what holds by then.
+     */
+    async reload(contents) {
+        const workers = [...this.#serving.keys()];
+        const prepared = await this.#prepare(workers, contents);
+        const alive = workers.filter((worker) => this.#serving.has(worker));
+        const problem = prepared.find((outcome, index) => outcome.status === 'rejected' && alive.includes(workers[index]));
+        const first = prepared.find((outcome) => outcome.status === 'fulfilled');
+        if (problem?.status === 'rejected' || first === undefined) {
+            // One that cannot even let go hangs in the backend that it opened.
+            for (const worker of alive)
+                void worker.order('abort', undefined, COMMIT_MS).catch(() => worker.kill());
+            throw reasonOf(problem?.status === 'rejected' ? problem.reason : new WorkerLost('no worker is left'));
+        }
+        this.#contents = contents;
+        await Promise.all(alive.map((worker) => this.#commit(worker, contents)));
+        for (const index of this.#givenUp)
+            void this.#startAgain(index);
+        this.#givenUp.clear();
+        return first.value;
+    }
+    /** The first one alone, as at the start: a wrong PIN is tried once. */
+    async #prepare([one, ...others], contents) {
+        const { prepareMs = PREPARE_MS } = this.#options;
+        const order = (worker) => worker.order('prepare', contents, prepareMs);
+        const [first] = await Promise.allSettled(one === undefined ? [] : [order(one)]);
+        if (first === undefined)
+            return [];
+        if (first.status === 'rejected' && !(first.reason instanceof WorkerLost))
+            return [first];
+        return [first, ...(await Promise.allSettled(others.map(order)))];
+    }
+    /** Has all workers end what they are doing, and end. Resolves with how many requests were cut off. */
+    async drain(drainMs) {
+        this.#draining = true;
+        clearInterval(this.#pings);
+        const drained = await Promise.allSettled([...this.#serving.keys()].map((worker) => worker.order('drain', undefined, drainMs + END_MS)));
+        await this.#killAll();
+        return drained.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
+    }
+    async #spawn(index) {
+        const { count, file, ticketKeys } = this.#options;
+        const worker = new WorkerProcess(index);
+        this.#workers.set(index, worker);
+        this.#relay(worker);
+        worker.onLearned = (issuer) => this.#learn(issuer, worker);
+        const contents = this.#contents;
+        const order = { file, contents, share: { index, count }, ticketKeys, learned: [...this.#learned] };
+        let serving = false;
+        void worker.ended.then((end) => this.#replace(worker, serving ? end : undefined));
+        try {
+            const { port } = await worker.order('start', order, PREPARE_MS);
+            serving = true;
+            this.#serving.set(worker, contents);
+            return { port };
+        }
+        catch (error) {
+            if (error instanceof OperatorError && error.code === NOT_TRIED_AGAIN)
+                this.#givenUp.add(index);
+            worker.kill();
+            throw error;
+        }
+    }
+    /** @param end how it ended; absent for one that never served, of which is told elsewhere */
+    async #replace(worker, end) {
+        const { log } = this.#options;
+        const { index, pid } = worker;
+        this.#serving.delete(worker);
+        if (this.#draining || this.#givenUp.has(index))
+            return;
+        const lived = performance.now() - worker.started;
+        const quickEnds = lived > SETTLED_MS ? 0 : (this.#quickEnds.get(index) ?? 0);
+        this.#quickEnds.set(index, quickEnds + 1);
+        if (end !== undefined) {
+            log.error('worker_lost', { worker: index, pid, code: end.code ?? undefined, signal: end.signal ?? undefined });
+        }
+        const delay = quickEnds === 0 ? 0 : Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** (quickEnds - 1));
+        await new Promise((resolve) => setTimeout(resolve, delay));
+        if (!this.#draining)
+            await this.#startAgain(index);
+    }
+    async #startAgain(index) {
+        const { log } = this.#options;
+        try {
+            await this.#spawn(index);
+            await this.#bringUpToDate(index);
+            log.info('worker_replaced', { worker: index, pid: this.#workers.get(index)?.pid });
+        }
+        catch (error) {
+            const reason = reasonOf(error);
+            const problem = reason instanceof OperatorError ? { reason: reason.code, message: reason.message } : describeBug(reason);
+            log.error('worker_failed', { worker: index, ...problem });
+        }
+    }
+    /** A worker that started during a reload has what held before it. */
+    async #bringUpToDate(index) {
+        const worker = this.#workers.get(index);
+        const contents = this.#contents;
+        if (worker === undefined || this.#serving.get(worker) === contents)
+            return;
+        try {
+            await worker.order('prepare', contents, PREPARE_MS);
+            await this.#commit(worker, contents);
+        }
+        catch (error) {
+            worker.kill();
+            throw error;
+        }
+    }
+    async #commit(worker, contents) {
+        try {
+            await worker.order('commit', undefined, COMMIT_MS);
+            this.#serving.set(worker, contents);
+        }
+        catch {
+            // It must not go on with what the others left behind; its successor starts with what holds now.
+            worker.kill();
+        }
+    }
+    #learn(issuer, from) {
+        if (this.#learned.has(issuer) || this.#learned.size === MAX_LEARNED)
+            return;
+        this.#learned.add(issuer);
+        for (const worker of this.#workers.values())
+            if (worker !== from)
+                worker.learn(issuer);
+    }
+    #unanswered = new WeakMap();
+    async #ping() {
+        const pings = [...this.#serving.keys()].map(async (worker) => {
+            try {
+                await worker.order('answer', 'status', PING_MS);
+                this.#unanswered.set(worker, 0);
+            }
+            catch {
+                const unanswered = (this.#unanswered.get(worker) ?? 0) + 1;
+                this.#unanswered.set(worker, unanswered);
+                if (unanswered >= MAX_UNANSWERED)
+                    worker.kill();
+            }
+        });
+        await Promise.all(pings);
+    }
+    #relay({ stdout, stderr }) {
+        const { log, destination } = this.#options;
+        for (const [name, stream, own] of [
+            ['stdout', stdout, process.stdout],
+            ['stderr', stderr, process.stderr],
+        ]) {
+            const isLog = destination === name;
+            relayLines(stream, (text, lines) => (isLog ? log.relay(text, lines) : own.write(text)));
+        }
+    }
+    async #killAll() {
+        const workers = [...this.#workers.values()];
+        const ends = Promise.all(workers.map(({ ended }) => ended));
+        for (const worker of workers)
+            worker.kill();
+        await ends;
+    }
+}
+/** A worker that was lost is the operator's to know, not a bug. */
+const reasonOf = (error) => error instanceof WorkerLost ? new OperatorError('WORKER_LOST', error.message) : error;

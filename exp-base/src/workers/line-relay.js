@@ -1,0 +1,33 @@
+/** A line that is longer is passed on in parts; no log line is. */
+const MAX_LINE_BYTES = 64 * 1024;
+const NEWLINE = 0x0a;
+/** Passes on what a process writes, in whole lines, so that several processes' lines do not run into each other. */
+export function relayLines(stream, pass) {
+    let rest = [];
+    let restBytes = 0;
+    const flush = (bytes) => {
+        const whole = Buffer.concat([...rest, bytes]);
+        rest = [];
+        restBytes = 0;
+        let lines = 0;
+        for (const byte of whole)
+            if (byte === NEWLINE)
+                lines += 1;
+        if (whole.length > 0)
+            pass(whole.toString(), Math.max(1, lines));
+    };
+    stream?.on('data', (chunk) => {
+        const end = chunk.lastIndexOf(NEWLINE) + 1;
+        if (end > 0)
+            flush(chunk.subarray(0, end));
+        const left = chunk.subarray(end);
+        if (left.length === 0)
+            return;
+        rest.push(left);
+        restBytes += left.length;
+        if (restBytes > MAX_LINE_BYTES)
+            flush(Buffer.alloc(0));
+    });
+    stream?.on('end', () => flush(Buffer.alloc(0)));
+    stream?.on('error', () => undefined);
+}

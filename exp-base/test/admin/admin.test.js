@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openBackend } from "../../src/backends.js";
+import { startService } from "../../src/service.js";
+import { FaultyAdapter } from "../support/faulty-adapter.js";
+import { aesKey, startTestGateway, writeGatewayFiles } from "../support/gateway.js";
+import { API, CONTEXT, send } from "../support/https.js";
+import { makePki } from "../support/pki.js";
+const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url');
+let pki;
+let fixture;
+let adapter;
+beforeAll(async () => {
+    pki = await makePki();
+    fixture = await startTestGateway(pki, [aesKey('aes-1')], { admin: { port: 0 } }, async (...backend) => {
+        adapter = new FaultyAdapter(await openBackend(...backend));
+        return adapter;
+    });
+});
+afterAll(() => fixture.stop());
+const ask = (path) => fetch(`http://127.0.0.1:${fixture.adminPort ?? 0}${path}`);
+const call = (operation, members = {}, key = 'aes-1') => send(fixture.port, pki, {
+    path: `/azureekm/contoso/${key}/${operation}?${API}`,
+    body: { request_context: CONTEXT, ...members },
+});
+/** The value of one series, named as Prometheus prints it. */
+async function sample(series) {
+    const text = await (await ask('/metrics')).text();
+    const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `));
+    if (line === undefined)
+        throw new Error(`there is no ${series} in ${text}`);
+    return Number(line.slice(series.length + 1));
+}
+describe('the admin port', () => {
+    it('says that the process lives', async () => {
+        const reply = await ask('/healthz');
+        expect([reply.status, await reply.text()]).toEqual([200, 'alive\n']);
+    });
+    it('says what there is, where there is nothing, and serves GET only', async () => {
+        expect((await ask('/')).status).toBe(404);
+        expect((await fetch(`http://127.0.0.1:${fixture.adminPort ?? 0}/metrics`, { method: 'POST' })).status).toBe(404);
+    });
+    it('counts requests by pool, operation, algorithm and status, and what the backend took', async () => {
+        const wrap = 'pool="contoso",operation="wrapkey",algorithm="A256KWP",status="200"';
+        for (let i = 0; i < 3; i += 1)
+            await call('wrapkey', { alg: 'A256KWP', value: VALUE });
+        await call('metadata', {}, 'no-such-key');
+        expect(await sample(`ekm_request_duration_seconds_count{${wrap}}`)).toBe(3);
+        expect(await sample(`ekm_request_duration_seconds_bucket{le="+Inf",${wrap}}`)).toBe(3);
+        expect(await sample('ekm_request_duration_seconds_count{pool="contoso",operation="metadata",algorithm="",status="404"}')).toBe(1);
+        expect(await sample('ekm_backend_duration_seconds_count{backend="store",operation="wrap",code="OK"}')).toBe(3);
+        expect(await sample('ekm_backend_up{backend="store"}')).toBe(1);
+        expect(await sample('ekm_backend_queue_length{backend="store"}')).toBe(0);
+        expect(await sample('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
+    });
+    it('has no series for what a caller chooses freely', async () => {
+        const series = async () => (await (await ask('/metrics')).text()).split('\n').filter((line) => line.startsWith('ekm_')).length;
+        await call('metadata', {}, 'key-0');
+        const before = await series();
+        for (let i = 1; i < 20; i += 1)
+            await call('metadata', {}, `key-${i}`);
+        for (let i = 1; i < 20; i += 1)
+            await send(fixture.port, pki, { path: `/path-${i}`, body: {} });
+        expect((await series()) - before).toBeLessThan(30);
+        const text = await (await ask('/metrics')).text();
+        for (const chosen of ['key-1', 'path-1', 'r-1', 'c-1', VALUE])
+            expect(text).not.toContain(chosen);
+    });
+    it('is ready while every backend answers', async () => {
+        const ready = await ask('/readyz');
+        expect([ready.status, await ready.json()]).toEqual([
+            200,
+            { ready: true, draining: false, backends: [{ name: 'store', ready: true }] },
+        ]);
+        adapter.fault = { fail: 'BACKEND_UNAVAILABLE' };
+        for (let i = 0; i < 5; i += 1)
+            await call('metadata');
+        expect((await ask('/readyz')).status).toBe(503);
+        expect(await (await ask('/status')).json()).toMatchObject({
+            backends: [{ name: 'store', up: false, ready: false }],
+        });
+        expect(await sample('ekm_backend_up{backend="store"}')).toBe(0);
+        adapter.fault = {};
+        await vi.waitFor(async () => expect((await ask('/readyz')).status).toBe(200), 2000);
+    });
+    it('is an error at the start where its port is taken, and nothing else is left open', async () => {
+        const { workspace, file } = await writeGatewayFiles(pki, [], { admin: { port: fixture.adminPort } });
+        await expect(startService(file, {})).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
+        await workspace.remove();
+    });
+    it('says 503 while the gateway drains', async () => {
+        const own = await startTestGateway(pki, [aesKey('aes-1')], { admin: { port: 0 } }, async (...backend) => {
+            adapter = new FaultyAdapter(await openBackend(...backend));
+            return adapter;
+        });
+        adapter.fault = { delayMs: 300 };
+        const underWay = send(own.port, pki, {
+            path: `/azureekm/contoso/aes-1/wrapkey?${API}`,
+            body: { request_context: CONTEXT, alg: 'A256KWP', value: VALUE },
+        });
+        await vi.waitFor(() => expect(own.gateway.requestsUnderWay).toBe(1));
+        const stopped = own.stop();
+        const reply = await fetch(`http://127.0.0.1:${own.adminPort ?? 0}/readyz`);
+        expect([reply.status, await reply.json()]).toMatchObject([503, { ready: false, draining: true }]);
+        expect((await underWay).status).toBe(200);
+        await stopped;
+    });
+});

@@ -1,0 +1,62 @@
+import { PKCS11 } from 'pkcs11js';
+import { CKA, CKF, CKK, CKM, CKO, CKU_USER } from "../../adapters/pkcs11/cryptoki.js";
+import { MODULE, PIN } from "../pkcs11/support/softhsm.js";
+const dataKey = [
+    { type: CKA.CLASS, value: CKO.SECRET_KEY },
+    { type: CKA.KEY_TYPE, value: CKK.GENERIC_SECRET },
+    { type: CKA.TOKEN, value: false },
+    { type: CKA.SENSITIVE, value: false },
+    { type: CKA.EXTRACTABLE, value: true },
+];
+const kw = { mechanism: CKM.AES_KEY_WRAP };
+/** A256KW by pkcs11js calls in this process: what the gateway's way to the same token is compared with. */
+export class DirectToken {
+    #module = new PKCS11();
+    #session;
+    #kek;
+    /** @param key the CKA_LABEL of the key-encryption key */
+    constructor(token, key) {
+        const module = this.#module;
+        module.load(MODULE);
+        module.C_Initialize({ flags: CKF.OS_LOCKING_OK });
+        const slot = module.C_GetSlotList(true).find((id) => module.C_GetTokenInfo(id).label.trim() === token);
+        if (slot === undefined)
+            throw new Error(`SoftHSM shows no token ${token}`);
+        this.#session = module.C_OpenSession(slot, CKF.SERIAL_SESSION);
+        module.C_Login(this.#session, CKU_USER, PIN);
+        module.C_FindObjectsInit(this.#session, [{ type: CKA.LABEL, value: key }]);
+        const [kek] = module.C_FindObjects(this.#session, 1);
+        module.C_FindObjectsFinal(this.#session);
+        if (kek === undefined)
+            throw new Error(`the token has no key ${key}`);
+        this.#kek = kek;
+    }
+    wrap(plaintext) {
+        const object = this.#module.C_CreateObject(this.#session, [...dataKey, { type: CKA.VALUE, value: plaintext }]);
+        const wrapped = this.#module.C_WrapKey(this.#session, kw, this.#kek, object, Buffer.alloc(plaintext.length + 8));
+        this.#module.C_DestroyObject(this.#session, object);
+        return wrapped;
+    }
+    unwrap(wrapped) {
+        const object = this.#module.C_UnwrapKey(this.#session, kw, this.#kek, wrapped, dataKey);
+        const [attribute] = this.#module.C_GetAttributeValue(this.#session, object, [{ type: CKA.VALUE }]);
+        this.#module.C_DestroyObject(this.#session, object);
+        if (!Buffer.isBuffer(attribute?.value))
+            throw new TypeError('the token gave no value of the unwrapped key');
+        return attribute.value;
+    }
+    close() {
+        this.#module.C_Finalize();
+        this.#module.close();
+    }
+}
+/** What the token's key makes of `dataKey`; the module is let go of again. */
+export function wrapOnToken(token, key, dataKey) {
+    const direct = new DirectToken(token, key);
+    try {
+        return direct.wrap(dataKey);
+    }
+    finally {
+        direct.close();
+    }
+}

@@ -1,0 +1,197 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { administer } from "../../adapters/pkcs11/index.js";
+import { aes256, kw, kwp } from "../contract/reference.js";
+import { rsaKey } from "../contract/rsa-keys.js";
+import { MODULE, PIN, softHsm } from "../pkcs11/support/softhsm.js";
+import { aesKey, writeGatewayFiles } from "../support/gateway.js";
+import { CLIENT_CN, issue, makePki } from "../support/pki.js";
+import { NotAvailable } from "./figure.js";
+import { HttpConnection, makeTarget } from "./http-connection.js";
+import { moveBesideGenerator } from "./machine.js";
+import { childrenOf } from "./process-tree.js";
+import { isRight } from "./request.js";
+import { ServerProcess } from "./server-process.js";
+const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+const program = (name) => fileURLToPath(new URL(`programs/${name}.js`, import.meta.url));
+const TOKEN = 'bench';
+const READY_MS = 20_000;
+/** Where each backend's pool is served, and the names of the keys in every backend that has them. */
+export const prefixes = { software: 'azureekm/contoso', hsm: 'azureekm/hsm', kmip: 'azureekm/kmip' };
+export const keyNames = { aes: 'aes', rsa: 'rsa' };
+/** Makes everything that is measured: certificates, keys, and servers in processes of their own. */
+export class Laboratory {
+    dataKey = randomBytes(32);
+    #kek = randomBytes(32);
+    #pki;
+    /** The binary that runs the servers. */
+    #node;
+    cores;
+    constructor(pki, node, cores) {
+        this.#pki = pki;
+        this.#node = node;
+        this.cores = cores;
+    }
+    static async open(node, cores) {
+        return new Laboratory(await makePki(), node, cores);
+    }
+    /** The data key wrapped under the AES key of the software store and of the KMIP server. */
+    wrapped(algorithm) {
+        return (algorithm === 'A256KW' ? kw : kwp)(aes256(this.#kek), this.dataKey);
+    }
+    rsa() {
+        return rsaKey(4096);
+    }
+    /** `ekm-gateway serve` as an operator runs it, with the software store and whatever else `parts` name. */
+    async gateway(parts = {}) {
+        const { workers, cli = CLI } = parts;
+        if (workers !== undefined && !this.#knowsWorkers())
+            throw new NotAvailable('this gateway has no setting workers');
+        const keys = [aesKey(keyNames.aes, this.#kek), { name: keyNames.rsa, jwk: await this.rsa() }];
+        const { workspace, file } = await writeGatewayFiles(this.#pki, keys, {
+            limits: { deadlineMs: 200 },
+            log: { level: 'info' },
+            ...(workers !== undefined && { top: { workers } }),
+            backends: backendsOf(parts),
+            pools: poolsOf(parts),
+            files: filesOf(parts),
+        });
+        const process = new ServerProcess({
+            prefix: workers === undefined ? this.cores.server : this.cores.anywhere,
+            command: [this.#node, cli, 'serve', '--config', file],
+            environment: parts.hsm ? { SOFTHSM2_CONF: `${parts.hsm.directory}/softhsm2.conf` } : {},
+        });
+        const stop = async () => {
+            await process.stop();
+            await workspace.remove();
+        };
+        try {
+            const port = await Promise.race([listeningPort(workspace.path('gateway.log')), process.failure()]);
+            const target = this.#target(port);
+            return { pid: process.pid, target, [Symbol.asyncDispose]: stop };
+        }
+        catch (error) {
+            await stop();
+            throw error;
+        }
+    }
+    async bareServer(kind) {
+        const { server, clientCa } = this.#pki;
+        const input = {
+            kind,
+            certificate: server.certificate,
+            key: server.key,
+            clientCa: clientCa.certificate,
+            kek: this.#kek.toString('base64url'),
+        };
+        const process = new ServerProcess({
+            prefix: this.cores.server,
+            command: [this.#node, program('bare-server')],
+            input: JSON.stringify(input),
+        });
+        const target = this.#target(Number(await process.firstLine()));
+        return { pid: process.pid, target, [Symbol.asyncDispose]: () => process.stop() };
+    }
+    /** A SoftHSM token with an AES key and an RSA-4096 key, as `keys create` makes them. */
+    async softHsm() {
+        const hsm = softHsm();
+        // The hosts run compiled code, as an operator's do.
+        delete process.env['NODE_OPTIONS'];
+        hsm.initToken(TOKEN);
+        const options = hsm.options(TOKEN);
+        const administration = await administer(options);
+        await administration.create(keyNames.aes, { kty: 'oct', bits: 256 }, {});
+        await administration.create(keyNames.rsa, { kty: 'RSA', bits: 4096 }, {});
+        return { ...hsm, token: TOKEN };
+    }
+    /** Beside the load generator: to the gateway it is another machine. */
+    async kmipServer() {
+        const client = await issue({ commonName: 'ekm-gateway', usage: 'client' }, this.#pki.clientCa);
+        const input = {
+            server: this.#pki.server,
+            serverCa: this.#pki.serverCa.certificate,
+            client,
+            clientCa: this.#pki.clientCa.certificate,
+            kek: this.#kek.toString('base64url'),
+        };
+        const server = new ServerProcess({
+            prefix: [],
+            command: [process.execPath, program('kmip-server')],
+            input: JSON.stringify(input),
+        });
+        const { port, keyId } = JSON.parse(await server.firstLine());
+        return { port, keyId, serverCa: input.serverCa, client, [Symbol.asyncDispose]: () => server.stop() };
+    }
+    /** The hosts of the HSM, which stand in for a device of its own, leave the gateway's core to the gateway. */
+    moveHostsAway({ pid }) {
+        moveBesideGenerator(childrenOf(pid), this.cores);
+    }
+    #target(port) {
+        const { serverCa, client } = this.#pki;
+        return makeTarget(port, { ca: serverCa.certificate, cert: client.certificate, key: client.key });
+    }
+    #knowsWorkers() {
+        const schema = JSON.parse(execFileSync(this.#node, [CLI, 'config', 'schema'], { encoding: 'utf8' }));
+        return 'properties' in schema && Object.hasOwn(schema.properties, 'workers');
+    }
+}
+const backendsOf = ({ hsm, kmip }) => ({
+    ...(hsm && { hsm: { kind: 'pkcs11', module: MODULE, token: { label: TOKEN }, pin: { file: 'pin' } } }),
+    ...(kmip && {
+        kmip: {
+            kind: 'kmip',
+            servers: [`127.0.0.1:${kmip.port}`],
+            tls: { ca: 'kmip-ca.pem', certificate: 'kmip-client.pem', key: 'kmip-client.key' },
+        },
+    }),
+});
+const filesOf = ({ hsm, kmip }) => ({
+    ...(hsm && { pin: PIN }),
+    ...(kmip && {
+        'kmip-ca.pem': kmip.serverCa,
+        'kmip-client.pem': kmip.client.certificate,
+        'kmip-client.key': kmip.client.key,
+    }),
+});
+function poolsOf({ hsm, kmip }) {
+    const clients = [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }];
+    const pool = (name, backend, keys) => ({
+        name,
+        pathPrefix: prefixes[name],
+        clients,
+        backend,
+        keys: Object.fromEntries(keys.map((key) => [key, {}])),
+    });
+    const both = Object.values(keyNames);
+    return [
+        pool('software', 'store', both),
+        ...(hsm ? [pool('hsm', 'hsm', both)] : []),
+        ...(kmip ? [pool('kmip', 'kmip', [keyNames.aes])] : []),
+    ];
+}
+async function listeningPort(log) {
+    for (const deadline = performance.now() + READY_MS; performance.now() < deadline;) {
+        const text = await readFile(log, 'utf8').catch(() => '');
+        const port = /"event":"listening".*"port":(\d+)/.exec(text)?.[1];
+        if (port !== undefined)
+            return Number(port);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error('the gateway does not listen');
+}
+/** Waits until a server answers `call` rightly: a backend first looks at its keys. */
+export async function untilRight({ target }, call) {
+    let last = 'nothing';
+    for (const deadline = performance.now() + READY_MS; performance.now() < deadline;) {
+        const connection = await HttpConnection.open(target);
+        const reply = await connection.exchange(call.request);
+        connection.close();
+        if (isRight(call, reply))
+            return;
+        last = `${reply.status} ${reply.body}`;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`no right answer; the last was ${last}`);
+}

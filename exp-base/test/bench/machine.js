@@ -1,0 +1,46 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+const output = (file, ...args) => execFileSync(file, args, { encoding: 'utf8' }).trim();
+/** @param node the binary that runs the servers */
+export function describeMachine(node, placement) {
+    const [serverNode = '', serverOpenssl = ''] = output(node, '-p', 'process.versions.node + " " + process.versions.openssl').split(' ');
+    return {
+        cpu: cpus()[0]?.model.trim() ?? 'unknown',
+        cores: cpus().length,
+        virtual: / hypervisor /.test(readFileSync('/proc/cpuinfo', 'utf8')),
+        memoryGiB: Math.round(totalmem() / 2 ** 30),
+        kernel: release(),
+        system: /PRETTY_NAME="(.*)"/.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'unknown',
+        serverNode,
+        serverOpenssl,
+        generatorNode: process.versions.node,
+        placement,
+    };
+}
+/** The load average of the last minute: what else the machine was busy with. */
+export const loadNow = () => Math.round((loadavg()[0] ?? 0) * 100) / 100;
+/** Holds this process, which makes the load, to the second core, and says how to hold a server to the first. */
+export function takeCores() {
+    const shared = (why) => ({ server: [], anywhere: [], placement: `no cores assigned: ${why}` });
+    if (cpus().length < 2)
+        return shared('there is only one, which servers and load generator share');
+    try {
+        output('taskset', '--all-tasks', '--pid', '--cpu-list', '1', String(process.pid));
+    }
+    catch {
+        return shared('there is no taskset');
+    }
+    return {
+        server: ['taskset', '--cpu-list', '0'],
+        anywhere: ['taskset', '--cpu-list', `0-${cpus().length - 1}`],
+        placement: 'servers on core 0, load generator on core 1',
+    };
+}
+/** Moves processes that run to the load generator's core. */
+export function moveBesideGenerator(pids, cores) {
+    if (cores.server.length === 0)
+        return;
+    for (const pid of pids)
+        output('taskset', '--all-tasks', '--pid', '--cpu-list', '1', String(pid));
+}

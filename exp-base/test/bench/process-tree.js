@@ -1,0 +1,37 @@
+import { readdirSync, readFileSync } from 'node:fs';
+/*
+ * What Linux says of a process and of those that it started. Everything but Linux has no /proc and cannot run this.
+ */
+const NS_PER_SECOND = 1e9;
+/** What has ended meanwhile has nothing to say. */
+function read(get, otherwise) {
+    try {
+        return get();
+    }
+    catch {
+        return otherwise;
+    }
+}
+const threadsOf = (pid) => read(() => readdirSync(`/proc/${pid}/task`), []);
+export const childrenOf = (pid) => threadsOf(pid).flatMap((tid) => read(() => readFileSync(`/proc/${pid}/task/${tid}/children`, 'utf8'), '')
+    .split(' ')
+    .filter((text) => text !== '')
+    .map(Number));
+/** `pid`, its children, theirs, and so on. */
+export const treeOf = (pid) => [pid, ...childrenOf(pid).flatMap(treeOf)];
+/** Seconds that the threads of `pids` have spent on a core so far. */
+export function cpuSeconds(pids) {
+    let nanoseconds = 0;
+    for (const pid of pids) {
+        for (const tid of threadsOf(pid)) {
+            nanoseconds += Number(read(() => readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8'), '0').split(' ')[0]);
+        }
+    }
+    return nanoseconds / NS_PER_SECOND;
+}
+export const residentMiB = (pids) => pids.reduce((sum, pid) => {
+    const status = read(() => readFileSync(`/proc/${pid}/status`, 'utf8'), '');
+    return sum + Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+}, 0);
+/** Open files, sockets and pipes. */
+export const handlesOf = (pids) => pids.reduce((sum, pid) => sum + read(() => readdirSync(`/proc/${pid}/fd`).length, 0), 0);

@@ -1,0 +1,59 @@
+/**
+ * What the gateway is compared with: the same wrap on the same kind of TLS listener, without anything else that a gateway
+ * does. Standard input brings a {@link BareServerInput}; the first line of standard output is the port.
+ */
+import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto';
+import { createServer } from 'node:https';
+import { text } from 'node:stream/consumers';
+import { getRequestListener } from '@hono/node-server';
+import { Hono } from 'hono';
+const input = JSON.parse(await text(process.stdin));
+const kek = createSecretKey(Buffer.from(input.kek, 'base64url'));
+const initialValue = Buffer.from('a65959a6', 'hex');
+/** A256KWP (RFC 5649). */
+function wrap({ value }) {
+    const cipher = createCipheriv('id-aes256-wrap-pad', kek, initialValue);
+    const wrapped = Buffer.concat([cipher.update(Buffer.from(value, 'base64url')), cipher.final()]);
+    return { value: wrapped.toString('base64url') };
+}
+function honoHandler() {
+    const app = new Hono();
+    app.post('/azureekm/contoso/:key/wrapkey', async (c) => c.json(wrap(await c.req.json())));
+    return getRequestListener(app.fetch);
+}
+function httpsHandler(incoming, outgoing) {
+    const chunks = [];
+    incoming.on('data', (chunk) => chunks.push(chunk));
+    incoming.on('end', () => {
+        const body = JSON.stringify(wrap(JSON.parse(Buffer.concat(chunks).toString())));
+        outgoing.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
+        outgoing.end(body);
+    });
+}
+// The options of src/tls/listener.ts, as far as they cost anything.
+const server = createServer({
+    cert: input.certificate,
+    key: input.key,
+    ca: input.clientCa,
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    ciphers: 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256',
+    ALPNProtocols: ['http/1.1'],
+    requestCert: true,
+    rejectUnauthorized: false,
+    ticketKeys: randomBytes(48),
+    sessionIdContext: 'bench',
+    sessionTimeout: 3600,
+    headersTimeout: 10_000,
+    requestTimeout: 10_000,
+    connectionsCheckingInterval: 1000,
+    keepAliveTimeout: 300_000,
+    noDelay: true,
+});
+const handler = input.kind === 'hono' ? honoHandler() : httpsHandler;
+server.on('request', (incoming, outgoing) => void handler(incoming, outgoing));
+server.listen(0, '127.0.0.1', () => {
+    const address = server.address();
+    process.stdout.write(`${typeof address === 'object' ? address?.port : ''}\n`);
+});
+process.once('SIGTERM', () => process.exit(0));

@@ -1,0 +1,31 @@
+import { styleFor } from "../../../src/commands/style.js";
+import { passes } from "../figure.js";
+import { describeMachine, formatMeasured, formatTarget } from "./results.js";
+const WHAT = 62;
+const MEASURED = 30;
+/** For the terminal. */
+export function tableOf(run, style = styleFor(process.stdout, process.env)) {
+    return [
+        style.dim(describeMachine(run)),
+        style.dim(`${run.plan.repetitions} repetitions in turns; medians, with the least and the greatest`),
+        ...run.figures.flatMap((result) => ['', ...linesOf(result, style)]),
+        '',
+    ].join('\n');
+}
+function linesOf({ name, title, outcome, notAvailable, failed }, style) {
+    const head = `${style.bold(name)}: ${title}`;
+    if (failed !== undefined)
+        return [head, style.bad(`  ✗ could not be measured: ${failed}`)];
+    if (outcome === undefined)
+        return [head, style.warn(`  - not available: ${notAvailable ?? ''}`)];
+    return [
+        head,
+        ...outcome.checks.map((check) => checkLine(check, style)),
+        ...outcome.series.map(({ what, unit, values }) => style.dim(`    ${what}: ${values.map((value) => Number(value.toPrecision(4))).join(' ')} ${unit}`)),
+        ...outcome.notes.map((note) => style.dim(`    ${note}`)),
+    ];
+}
+function checkLine(check, style) {
+    const line = `${check.what.padEnd(WHAT)} ${formatMeasured(check).padEnd(MEASURED)} ${formatTarget(check)}`;
+    return passes(check) ? style.good(`  ✓ ${line}`) : style.bad(`  ✗ ${line}`);
+}

@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+const STOP_MS = 10_000;
+const running = new Set();
+process.once('exit', () => {
+    for (const child of running)
+        child.kill('SIGKILL');
+});
+/** A server in a process of its own, which does not outlive this one. */
+export class ServerProcess {
+    #child;
+    #ended;
+    #errors = '';
+    constructor({ prefix, command, environment = {}, input }) {
+        const [file = '', ...args] = [...prefix, ...command];
+        const env = { PATH: process.env['PATH'] ?? '', ...environment };
+        this.#child = spawn(file, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+        running.add(this.#child);
+        this.#child.stderr?.on('data', (chunk) => (this.#errors += chunk.toString()));
+        this.#child.stdin?.on('error', () => undefined);
+        this.#child.stdin?.end(input);
+        this.#ended = new Promise((resolve) => {
+            this.#child.once('close', () => {
+                running.delete(this.#child);
+                resolve();
+            });
+            this.#child.once('error', (error) => {
+                this.#errors += error.message;
+                running.delete(this.#child);
+                resolve();
+            });
+        });
+    }
+    get pid() {
+        return this.#child.pid ?? 0;
+    }
+    /** The first line of its standard output. */
+    async firstLine() {
+        const { stdout } = this.#child;
+        if (stdout === null)
+            throw new Error('no standard output');
+        const line = new Promise((resolve) => createInterface({ input: stdout }).once('line', resolve));
+        return Promise.race([line, this.failure()]);
+    }
+    /** Rejects when it ends. */
+    async failure() {
+        await this.#ended;
+        throw new Error(`a server ended by itself: ${this.#errors}`);
+    }
+    async stop() {
+        this.#child.kill('SIGTERM');
+        const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
+        await this.#ended;
+        clearTimeout(timer);
+    }
+}

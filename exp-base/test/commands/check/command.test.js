@@ -1,0 +1,85 @@
+import { X509Certificate } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { freePort } from "../../kmip/pykmip.js";
+import { findCanaries } from "../../support/canaries.js";
+import { aesKey, PASSPHRASE } from "../../support/gateway.js";
+import { CLIENT_CN } from "../../support/pki.js";
+import { expectRefusal, run } from "../cli.js";
+import { accepts } from "../serving.js";
+import { fingerprint, FQDN, makeSite } from "./site.js";
+const kek = randomBytes(32);
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
+let site;
+let port;
+let config;
+beforeAll(async () => {
+    const keys = [aesKey('aes-1', kek), { name: 'rsa-1', jwk: rsa }];
+    site = await makeSite([], keys, { 'aes-1': {}, 'rsa-1': {} });
+    port = await freePort();
+    // Nothing is said of how fast a machine is that has other things to do as well.
+    config = await site.write({ listen: { port }, limits: { deadlineMs: 10_000 } });
+    await site.workspace.write('root.pem', site.pki.serverRoot.certificate);
+    const caCertificates = [new X509Certificate(site.pki.clientRoot.certificate).raw.toString('base64')];
+    await site.workspace.write('azure.json', JSON.stringify({ caCertificates, subjectCommonName: CLIENT_CN }));
+});
+afterAll(() => site.workspace.remove());
+const fromPem = (pem) => Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
+describe('a gateway that is well', () => {
+    const question = () => [
+        ...['--config', config, '--fqdn', FQDN, '--server-ca', site.workspace.path('root.pem')],
+        ...['--azure-certificate', site.workspace.path('azure.json')],
+    ];
+    it('is said to be, by status 0; nothing is changed, nothing stays open, and no secret is told', async () => {
+        const before = await fingerprint(site.workspace.directory);
+        const text = await run(['check', ...question()]);
+        const json = await run(['check', ...question(), '--format', 'json']);
+        expect([text.code, text.stderr, json.code, json.stderr]).toEqual([0, '', 0, '']);
+        expect(await fingerprint(site.workspace.directory)).toEqual(before);
+        expect(await accepts(port)).toBe(false);
+        const printed = JSON.parse(json.stdout);
+        expect(printed).toMatchObject({ format: 1, passed: true, counts: { problem: 0 } });
+        const said = (status) => printed.findings.filter((finding) => finding['status'] === status);
+        // Whether the clock is synchronised is known to systemd alone.
+        const known = ({ id }) => id !== 'clock.synchronised';
+        expect(said('warning').filter(known).map(({ id }) => id)).toEqual(['backend.kind']);
+        expect(said('not checked').filter(known)).toEqual([]);
+        expect(printed.findings[0]).toMatchObject({ id: 'configuration.valid', checked: expect.any(String) });
+        const lines = text.stdout.split('\n').filter((line) => /^ {2}\S/.test(line));
+        expect(lines).toHaveLength(printed.findings.length);
+        for (const line of lines)
+            expect(line).toMatch(/^ {2}[✓!✗-] [a-z]+\.[a-z-]+ +\S/);
+        expect(text.stdout).toMatch(/\n0 problems, \d+ warnings?, \d+ ok, \d+ not checked in \d+\.\d s\n$/);
+        const canaries = {
+            kek,
+            passphrase: Buffer.from(PASSPHRASE),
+            'server key': fromPem(site.pki.server.key),
+            'RSA d': Buffer.from(String(rsa.d), 'base64url'),
+            'RSA p': Buffer.from(String(rsa.p), 'base64url'),
+        };
+        expect(findCanaries(text.stdout + json.stdout, canaries)).toEqual([]);
+    }); // prettier-ignore
+});
+describe('the exit status', () => {
+    it('is 1 for problems, in the text and for programs', async () => {
+        const { workspace, pool } = site;
+        const broken = await site.write({ pools: [{ ...pool, keys: { 'aes-9': {} } }] }, 'broken.yaml');
+        const only = ['--only', 'key', '--only', 'backend.open'];
+        const ended = await run(['check', '--config', broken, ...only], { cwd: workspace.directory });
+        expect([ended.code, ended.stderr]).toEqual([1, '']);
+        expect(ended.stdout).toMatch(/✗ key\.found +contoso\/aes-9: not there: .* -> is aes-1 meant\?/);
+        expect(ended.stdout).toMatch(/\n1 problem, 1 warning, 1 ok, 0 not checked/);
+    });
+    it.each([
+        [['--config', 'nowhere.yaml'], /^ekm-gateway check: nowhere\.yaml cannot be read \(ENOENT\)$/],
+        [['--fqdn', FQDN], /required option '--config <file>'/],
+        [['--config', 'gateway.yaml', '--fqdn', 'https://ekm.example.com/'], /^ekm-gateway check: --fqdn must be a host/],
+        [['--config', 'gateway.yaml', '--only', 'key.colour'], /--only key\.colour: there is no such check/],
+        [['--config', 'gateway.yaml', '--server-ca', 'passphrase'], /passphrase is not a list of PEM certificates/],
+    ])('is 2 for %o', async (args, says) => {
+        const ended = await run(['check', ...args], { cwd: site.workspace.directory });
+        const [stderr = ''] = ended.stderr.split('\n');
+        expectRefusal({ ...ended, stderr }, says, 2);
+        expect(ended.stderr).not.toContain(PASSPHRASE);
+    });
+});

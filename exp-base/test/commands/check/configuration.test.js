@@ -1,0 +1,83 @@
+import { chmod, mkdir } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PASSPHRASE } from "../../support/gateway.js";
+import { checkFile, expectLine, makeSite } from "./site.js";
+let site;
+beforeAll(async () => {
+    site = await makeSite(['configuration', 'secrets', 'clients']);
+});
+afterAll(() => site.workspace.remove());
+describe('a configuration that is not valid', () => {
+    it('is told line by line, and what is right in it is checked all the same', async () => {
+        const file = await site.write({
+            listen: { port: 99_999 },
+            pools: [{ ...site.pool, backend: 'elsewhere' }, { name: 'second' }],
+        });
+        const checked = await checkFile(file);
+        const lines = checked.all('configuration.valid', 'problem');
+        expect(lines.length).toBeGreaterThan(2);
+        for (const { subject } of lines)
+            expect(subject).toMatch(/gateway\.yaml:\d+$/);
+        expectLine(checked, 'configuration.valid', 'problem', { found: /^listen\.port must be a whole number/ });
+        expectLine(checked, 'configuration.valid', 'problem', { found: /^pools\[0\]\.backend names no backend/ });
+        // The rest of it.
+        expectLine(checked, 'certificate.key-match', 'ok', { found: /belongs/ });
+        expectLine(checked, 'backend.open', 'ok', { found: /the passphrase opens it/, subject: 'store' });
+        expectLine(checked, 'listener.port', 'not checked', { found: /not valid/, advice: /^$/ });
+        expect(checked.ids('problem')).toEqual(['configuration.valid']);
+    });
+    it('is no YAML', async () => {
+        const checked = await checkFile(await site.workspace.write('broken.yaml', 'listen: [\n'));
+        expectLine(checked, 'configuration.valid', 'problem', { found: /is not valid YAML/ });
+        expectLine(checked, 'backend.open', 'not checked', { found: /not valid/, advice: /^$/ });
+    });
+    it('does not repeat a secret that stands where a reference belongs', async () => {
+        const store = { kind: 'software', directory: 'keys', passphrase: PASSPHRASE };
+        const checked = await site.check({ backends: { store } });
+        expectLine(checked, 'configuration.valid', 'problem', { found: /a secret never stands in this file itself/ });
+        expect(checked.text + checked.json).not.toContain(PASSPHRASE);
+    });
+});
+describe('who can get at the files', () => {
+    it.each([
+        ['passphrase', 0o644, 'secrets.permissions', 'warning', /backends\.store\.passphrase\.file is a secret .*mode 0644/, /^chmod 600 .*passphrase$/],
+        ['server.key', 0o640, 'secrets.permissions', 'warning', /listen\.tls\.key is a secret .*mode 0640/, /^chmod 600 .*server\.key$/],
+        ['client-root.pem', 0o666, 'configuration.writable', 'warning', /can change pools\.0\.clients\.0\.caCertificates\.0/, /^chmod go-w /],
+    ])('%s with mode %o', async (name, mode, id, status, found, command) => {
+        await chmod(site.workspace.path(name), mode);
+        const checked = await site.check();
+        await chmod(site.workspace.path(name), 0o600);
+        expectLine(checked, id, status, { found, command, subject: site.workspace.path(name) });
+        expect(checked.ids('problem')).toEqual([]);
+        expect((await site.check()).all(id).map(({ status }) => status)).toEqual(['ok']);
+    }); // prettier-ignore
+    it('the PIN’s file of a pkcs11: URI', async () => {
+        await site.workspace.write('pin', '1234', 0o644);
+        const token = `pkcs11:token=x?pin-source=file:${site.workspace.path('pin')}`;
+        const backends = { store: { kind: 'pkcs11', module: '/nowhere.so', token } };
+        expectLine(await site.check({ backends }), 'secrets.permissions', 'warning', { found: /token is a secret/ });
+    });
+});
+describe('settings that should not be found where it counts', () => {
+    it.each([
+        ['127.0.0.1', 'warning'],
+        ['0.0.0.0', 'problem'],
+    ])('clientAuth: disabled on %s', async (host, status) => {
+        const checked = await site.check({ listen: { host, clientAuth: 'disabled' } });
+        expectLine(checked, 'configuration.client-auth', status, { found: /whoever reaches the port/, advice: /required/ });
+        expectLine(checked, 'clients.names', 'not checked', { found: /disabled/, advice: /^$/ });
+    });
+    it('a software store', async () => {
+        expectLine(await site.check({}, { only: ['backend.kind'] }), 'backend.kind', 'warning', {
+            found: /software store/,
+            subject: 'store',
+        });
+    });
+});
+it('the log goes where nothing can be written', async () => {
+    await mkdir(site.workspace.path('there'), { recursive: true });
+    const checked = await site.check({ log: { destination: 'nowhere/gateway.log' } });
+    expectLine(checked, 'configuration.log', 'problem', { found: /nowhere\/gateway\.log \(ENOENT\)/, command: /^ls -ld/ });
+    const good = await site.check({ log: { destination: 'there/gateway.log' } });
+    expectLine(good, 'configuration.log', 'ok', { found: /can be written/ });
+});

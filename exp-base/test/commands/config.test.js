@@ -1,0 +1,117 @@
+import { closeSync, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { prepareWorkspace } from "../../src/commands/quickstart/workspace.js";
+import { makeWorkspace } from "../support/workspace.js";
+import { Cli, expectRefusal, run } from "./cli.js";
+import { validate } from "./json-schema.js";
+let workspace;
+let directory;
+beforeAll(async () => {
+    workspace = await makeWorkspace();
+    directory = join(workspace.directory, 'quickstart');
+    await prepareWorkspace(directory, 8443);
+});
+afterAll(() => workspace.remove());
+describe('config validate', () => {
+    it('says that a configuration is valid', async () => {
+        const file = join(directory, 'gateway.yaml');
+        expect(await run(['config', 'validate', '--config', file])).toEqual({
+            code: 0,
+            signal: null,
+            stdout: `${file} is valid (pools: 1, backends: 1)\n`,
+            stderr: '',
+        });
+    });
+    it('tells everything that is wrong, and quotes none of it', async () => {
+        const yaml = await readFile(join(directory, 'gateway.yaml'), 'utf8');
+        const passphrase = (await readFile(join(directory, 'passphrase'), 'utf8')).trim();
+        const broken = yaml.replace('passphrase: { file: passphrase }', `passphrase: ${passphrase}`).replace('port:', 'prot:');
+        const file = await workspace.write('quickstart/broken.yaml', broken);
+        const lineOf = (text) => broken.split('\n').findIndex((line) => line.includes(text)) + 1;
+        const { code, stdout, stderr } = await run(['config', 'validate', '--config', file]);
+        expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+        expect(stderr.trim().split('\n')).toEqual([
+            `ekm-gateway: ${file}:${lineOf('prot:')}: listen.prot is not a known setting; allowed here: host, port, tls, clientAuth, ticketKeys`,
+            `${file}:${lineOf('passphrase:')}: backends.store.passphrase must be either { env: NAME } or { file: PATH }; a secret never stands in this file itself`,
+        ]);
+        expect(stderr).not.toContain(passphrase);
+    }); // prettier-ignore
+    it('heeds the environment as serve does', async () => {
+        const args = ['config', 'validate', '--config', join(directory, 'gateway.yaml')];
+        const { code, stderr } = await run(args, { environment: { EKM_GATEWAY__POOLS__0__BACKEND: 'hsm' } });
+        expect([code, stderr]).toEqual([
+            1,
+            'ekm-gateway: EKM_GATEWAY__POOLS__0__BACKEND: pools[0].backend names no backend; there is: store\n',
+        ]);
+    });
+});
+describe('config schema', () => {
+    let schema;
+    beforeAll(async () => {
+        const { code, stdout, stderr } = await run(['config', 'schema']);
+        expect([code, stderr]).toEqual([0, '']);
+        schema = JSON.parse(stdout);
+    });
+    it('bears a reader that has seen enough', async () => {
+        const cli = new Cli(['config', 'schema'], { unread: true });
+        cli.process.stdout?.destroy();
+        expect(await cli.ended).toMatchObject({ code: 0, stderr: '' });
+    });
+    it('says that a full device does not take it', async () => {
+        const full = openSync('/dev/full', 'w');
+        const ended = await run(['config', 'schema'], { stdio: ['ignore', full, 'pipe'] });
+        closeSync(full);
+        expectRefusal(ended, /^ekm-gateway: standard output cannot be written to \(ENOSPC\)$/);
+    });
+    it('is a JSON Schema of the year 2020', () => {
+        expect(schema).toMatchObject({
+            $schema: 'https://json-schema.org/draft/2020-12/schema',
+            type: 'object',
+            required: ['listen', 'backends', 'pools'],
+            additionalProperties: false,
+        });
+    });
+    it('describes every setting in a sentence', () => {
+        const undescribed = (at, path) => Object.entries(at.properties ?? {}).flatMap(([name, setting]) => [
+            ...(/^.{8,}\.$/.test(setting.description ?? '') ? [] : [`${path}.${name}`]),
+            ...undescribed(setting, `${path}.${name}`),
+        ]);
+        const everywhere = (at) => {
+            const below = [at.items, at.additionalProperties, ...(at.anyOf ?? []), ...(at.oneOf ?? []), ...Object.values(at.properties ?? {})];
+            return [at, ...below.filter((part) => typeof part === 'object').flatMap(everywhere)];
+        };
+        expect(everywhere(schema).flatMap((part) => undescribed(part, ''))).toEqual([]);
+    }); // prettier-ignore
+    it('tells units, bounds and defaults', () => {
+        expect(schema.properties?.['limits']?.properties?.['deadlineMs']).toEqual({
+            type: 'integer',
+            minimum: 1,
+            maximum: 60_000,
+            default: 200,
+            description: expect.stringMatching(/^Milliseconds /),
+        });
+    });
+    const changes = [
+        ['an unknown setting', (yaml) => yaml.replace('  host:', '  hots:'), 'listen.hots'],
+        ['a wrong type', (yaml) => yaml.replace('port: 8443', 'port: "8443"'), 'listen.port'],
+        ['a number out of range', (yaml) => yaml.replace('port: 8443', 'port: 70000'), 'listen.port'],
+        ['a missing setting', (yaml) => yaml.replace('    backend: store\n', ''), 'pools.0.backend'],
+        ['none of a choice', (yaml) => yaml.replace('level: info', 'level: loud'), 'log.level'],
+        ['a bad prefix', (yaml) => yaml.replace('azureekm/quickstart', 'azureekm//quickstart'), 'pools.0.pathPrefix'],
+        ['a literal secret', (yaml) => yaml.replace('{ file: passphrase }', 'x'), 'backends.store'],
+        ['an unknown kind', (yaml) => yaml.replace('kind: software', 'kind: floppy'), 'backends.store'],
+        ['a key that is text', (yaml) => yaml.replace('aes-1: {}', 'aes-1: x'), 'pools.0.keys'],
+    ];
+    it('takes what the quickstart writes', async () => {
+        const yaml = parse(await readFile(join(directory, 'gateway.yaml'), 'utf8'));
+        expect(validate(schema, yaml)).toEqual([]);
+    });
+    it.each(changes)('refuses %s', async (_what, change, path) => {
+        const yaml = await readFile(join(directory, 'gateway.yaml'), 'utf8');
+        expect(change(yaml)).not.toBe(yaml);
+        expect(validate(schema, parse(change(yaml)))).toContain(path);
+    });
+});

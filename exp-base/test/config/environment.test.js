@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadBackends, loadConfig } from "../../src/config/load.js";
+import { CANARY, GOOD, makeSite, PASSPHRASE, problemsOf, softwareBackend } from "./site.js";
+let site;
+let file;
+beforeAll(async () => {
+    site = await makeSite();
+    const yaml = GOOD.replace('  store:\n', '  my-store:\n').replace('backend: store', 'backend: my-store');
+    file = await site.write(yaml.replace('keys: all', 'keys: { aes-1: {}, rsa-1: }'));
+});
+afterAll(() => site.workspace.remove());
+const PREFIX = 'EKM_GATEWAY__';
+describe('a variable sets', () => {
+    const rows = [
+        ['a number', { LISTEN__PORT: '9443' }, { listen: { port: 9443 } }],
+        ['a number with white space', { LISTEN__PORT: ' 9443 ' }, { listen: { port: 9443 } }],
+        ['text', { LISTEN__HOST: '::1' }, { listen: { host: '::1' } }],
+        ['text that looks like a number', { POOLS__0__NAME: '12' }, { pools: [{ name: '12' }] }],
+        ['a choice', { LISTEN__CLIENTAUTH: 'disabled' }, { listen: { clientAuth: 'disabled' } }],
+        ['what is empty', { POOLS__0__PATHPREFIX: '' }, { pools: [{ pathPrefix: '' }] }],
+        ['something in a list', { POOLS__0__PATHPREFIX: '/a/b/' }, { pools: [{ pathPrefix: 'a/b' }] }],
+        ['a name with -', { POOLS__0__KEYS__AES_1__REF: 'slot' }, { pools: [{ keys: { 'aes-1': { ref: 'slot' } } }] }],
+        ['something in a key that stands alone', { POOLS__0__KEYS__RSA_1__REF: 'slot' }, { pools: [{ keys: { 'rsa-1': { ref: 'slot' } } }] }],
+        ['one of several forms', { POOLS__0__KEYS: 'all' }, { pools: [{ keys: 'all' }] }],
+        ['a section that the file does not have', { LOG__LEVEL: 'debug', INFO__EKMVENDOR: 'v' }, { log: { level: 'debug' }, info: { ekmVendor: 'v' } }],
+        ['a section inside a list', { POOLS__0__INFO__PROXYNAME: 'p' }, { pools: [{ info: { proxyName: 'p' } }] }],
+        ['in lower case', { listen__port: '9443' }, { listen: { port: 9443 } }],
+        ['as it is spelled in the file', { 'LIMITS__keyCacheMs': '7' }, { limits: { keyCacheMs: 7, deadlineMs: 200 } }],
+    ]; // prettier-ignore
+    it.each(rows)('%s', (_what, variables, expected) => {
+        const environment = Object.fromEntries(Object.entries(variables).map(([name, value]) => [PREFIX + name, value]));
+        expect(loadConfig(file, environment)).toMatchObject(expected);
+    });
+    it.each([
+        ['its variable', { [`${PREFIX}BACKENDS__MY_STORE__PASSPHRASE__FILE`]: 'azure-text.json' }, `${CANARY}-not-json`],
+        ['a path for another path', { [`${PREFIX}BACKENDS__MY_STORE__PASSPHRASE__FILE`]: './passphrase' }, PASSPHRASE],
+    ])('where a secret is: %s', (_what, environment, expected) => {
+        const { passphrase } = softwareBackend(loadConfig(file, environment).backends, 'my-store');
+        expect(Buffer.from(passphrase.reveal()).toString()).toBe(expected);
+    });
+    it('also what the commands for keys read, whatever else it names', () => {
+        const backends = loadBackends(file, {
+            [`${PREFIX}BACKENDS__MY_STORE__DIRECTORY`]: 'elsewhere',
+            [`${PREFIX}LISTEN__PORT`]: '9443',
+        });
+        expect(softwareBackend(backends, 'my-store').directory).toBe(site.workspace.path('elsewhere'));
+    });
+    it('nothing, without its prefix', () => {
+        expect(loadConfig(file, { LISTEN__PORT: '9443', EKM_GATEWAY_LISTEN__PORT: '9443' }).listen.port).toBe(0);
+    });
+});
+describe('what is wrong is told with the name of the variable', () => {
+    const rows = [
+        ['text for a number', 'LISTEN__PORT', `${CANARY}`, 'listen.port', /whole number from 0 to 65535/],
+        ['nothing for a number', 'LISTEN__PORT', '', 'listen.port', /whole number from 0 to 65535/],
+        ['a number out of range', 'LIMITS__DEADLINEMS', '0', 'limits.deadlineMs', /whole number from 1 to 60000/],
+        ['none of a choice', 'LOG__LEVEL', CANARY, 'log.level', /one of: error, warn, info, debug/],
+        ['a file that is not there', 'LISTEN__TLS__KEY', 'gone.key', 'listen.tls.key', /cannot be read \(ENOENT\)/],
+        ['a backend that is not there', 'POOLS__0__BACKEND', 'hsm', 'pools[0].backend', /names no backend; there is: my-store/],
+        ['a bad prefix', 'POOLS__0__PATHPREFIX', 'a_b', 'pools[0].pathPrefix', /at most 64 characters/],
+    ]; // prettier-ignore
+    it.each(rows)('%s', (_what, name, value, path, says) => {
+        const source = PREFIX + name;
+        expect(problemsOf(file, { [source]: value })).toEqual([
+            { source, path, message: expect.stringMatching(says) },
+        ]);
+    });
+    it.each([
+        ['a setting that does not exist', 'LISTEN__PROT'],
+        ['a section', 'LISTEN'],
+        ['a list', 'POOLS'],
+        ['an item behind the end of a list', 'POOLS__1__NAME'],
+        ['an item with a name', 'POOLS__FIRST__NAME'],
+        ['a backend that does not exist', 'BACKENDS__HSM__DIRECTORY'],
+        ['a key that does not exist', 'POOLS__0__KEYS__AES_2__REF'],
+        ['a literal secret', 'BACKENDS__MY_STORE__PASSPHRASE'],
+        ['a step below a single value', 'LISTEN__PORT__X'],
+        ['one underscore where there are two', 'LISTEN_PORT'],
+        ['a property of every object', 'LISTEN__CONSTRUCTOR'],
+        ['nothing', ''],
+    ])('%s is not a setting', (_what, name) => {
+        const source = PREFIX + name;
+        expect(problemsOf(file, { [source]: CANARY })).toEqual([
+            { source, path: '', message: expect.stringMatching(/^names no setting that has a single value/) },
+        ]);
+    });
+    it('together with what is wrong in the file', async () => {
+        const broken = await site.workspace.write('broken.yaml', GOOD.replace('deadlineMs: 200', 'deadlineMs: 0'));
+        const environment = { [`${PREFIX}LISTEN__PORT`]: 'x', [`${PREFIX}NOTHING`]: 'x' };
+        expect(problemsOf(broken, environment).map(({ source, path }) => [source, path])).toEqual([
+            [`${PREFIX}NOTHING`, ''],
+            [`${PREFIX}LISTEN__PORT`, 'listen.port'],
+            [broken, 'limits.deadlineMs'],
+        ]);
+    });
+    it('a bad value in the file does not matter once it is replaced', async () => {
+        const broken = await site.workspace.write('broken.yaml', GOOD.replace('deadlineMs: 200', 'deadlineMs: 0'));
+        expect(problemsOf(broken, { [`${PREFIX}LIMITS__DEADLINEMS`]: '100' })).toEqual([]);
+    });
+    it('a section that is there, but empty, is filled', async () => {
+        const hollow = await site.workspace.write('hollow.yaml', GOOD.replace('limits:\n  deadlineMs: 200', 'limits:'));
+        expect(loadConfig(hollow, { [`${PREFIX}LIMITS__DEADLINEMS`]: '100' }).limits.deadlineMs).toBe(100);
+    });
+});

@@ -1,0 +1,3 @@
+import { describeWrongProxies } from "./wrong-proxies.js";
+import { mutations } from "./wrong-proxies/index.js";
+describeWrongProxies(mutations.cryptography);

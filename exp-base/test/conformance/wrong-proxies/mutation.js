@@ -1,0 +1,1 @@
+export const mutation = (name, change, caughtBy, options) => ({ name, change, caughtBy, ...(options && { options }) });

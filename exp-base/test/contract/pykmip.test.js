@@ -1,0 +1,34 @@
+import { afterAll, describe, vi } from 'vitest';
+import { open } from "../../adapters/kmip/index.js";
+import { KmipCluster } from "../../adapters/kmip/transport/cluster.js";
+import { startPyKmip } from "../kmip/pykmip.js";
+import { registerKey } from "../kmip/register.js";
+import { describeAdapter } from "./suite.js";
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
+const server = await startPyKmip();
+let starts = 0;
+describe.each(['1.2', '2.0'])('KMIP %s', (protocol) => {
+    afterAll(async () => {
+        if (protocol === '2.0')
+            await server.stop();
+    });
+    describeAdapter({
+        name: `a real PyKMIP server, spoken to in KMIP ${protocol}`,
+        // It refuses to use an RSA key.
+        algorithms: ['A256KW', 'A256KWP'],
+        // Some 3 ms a call, and RFC 3394 wants 3072 of them, one after another, for 4096 bytes.
+        longestDataKey: 128,
+        canDisable: true,
+        dates: [],
+        start: async (keys) => {
+            const prefix = `${protocol}-${(starts += 1)}-`;
+            const options = { ...server.options, protocol };
+            const cluster = new KmipCluster(options, () => undefined);
+            for (const key of keys)
+                await registerKey(cluster, prefix + key.name, key, 'leave inactive');
+            cluster.close();
+            const adapter = await open(options, () => undefined);
+            return { adapter, ref: (name) => (prefix + name), stop: () => adapter.close() };
+        },
+    });
+});

@@ -1,0 +1,441 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AdapterError, algorithmRow, rsaSizes, wrapAlgorithms, } from "../../adapters/contract/index.js";
+import { badCiphertexts } from "./bad-ciphertexts.js";
+import { contextOf } from "../support/context.js";
+import { aes256, kw, kwp, oaepUnwrap, oaepWrap } from "./reference.js";
+import { rsaKey } from "./rsa-keys.js";
+/** A context as the gateway would make it, with a deadline that no test reaches. */
+export const callContext = (signal = new AbortController().signal) => contextOf(signal, performance.now() + 60_000, 'contract-suite');
+/** The `AdapterError` that `call` rejects with; fails the test if it resolves or rejects with anything else. */
+export async function rejection(call, about = 'the call') {
+    const outcome = await call.then(() => 'a result', (error) => error);
+    if (outcome instanceof AdapterError)
+        return outcome;
+    throw new Error(`${about} settled with ${String(outcome)} and not with an AdapterError`);
+}
+/** The same for calls that run side by side. */
+const rejections = (calls) => Promise.all(calls.map((call) => rejection(call)));
+// Bytes are compared without vitest's diff: what differs may be key material, and a diff would print it.
+function expectSameBytes(actual, expected, about) {
+    expect(Buffer.compare(actual, expected), about).toBe(0);
+}
+const octAlgorithms = ['A256KW', 'A256KWP'];
+const rsaAlgorithms = ['RSA-OAEP', 'RSA-OAEP-256'];
+const oaepHash = { 'RSA-OAEP': 'sha1', 'RSA-OAEP-256': 'sha256' };
+const kek = randomBytes(32);
+const otherKek = randomBytes(32);
+const aesReference = { A256KW: kw, A256KWP: kwp };
+/** Every length from `first` to `last`. */
+const lengths = (first, last, step = 1) => Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, index) => first + index * step);
+/** Side by side: a backend may take a round trip for every step of RFC 3394, but it has several callers. */
+const allAtOnce = async (cases, check) => {
+    await Promise.all(cases.map(check));
+};
+const HOUR_MS = 3_600_000;
+const anHourAgo = new Date(Date.now() - HOUR_MS);
+const inAnHour = new Date(Date.now() + HOUR_MS);
+/**
+ * The definition of an adapter: everything that `adapters/contract` promises, asked of one backend. Every backend
+ * passes this one suite.
+ */
+export function describeAdapter(harness) {
+    const { longestDataKey = 4096 } = harness;
+    const upToLongest = (...all) => all.filter((length) => length <= longestDataKey);
+    const legalOctLengths = {
+        A256KW: upToLongest(...lengths(16, 72, 8), 512, longestDataKey),
+        A256KWP: upToLongest(...lengths(1, 72), 511, 512, longestDataKey),
+    };
+    describe(`the adapter contract, kept by ${harness.name}`, () => {
+        let started;
+        let adapter;
+        const jwks = new Map();
+        const ref = (name) => started.ref(name);
+        const wrap = (name, algorithm, plaintext) => adapter.wrap(ref(name), algorithm, plaintext, callContext());
+        const unwrap = (name, algorithm, wrapped) => adapter.unwrap(ref(name), algorithm, wrapped, callContext());
+        const jwkOf = (bits) => {
+            const jwk = jwks.get(bits);
+            if (jwk === undefined)
+                throw new Error(`no RSA key of ${bits} bits was made`);
+            return jwk;
+        };
+        beforeAll(async () => {
+            await Promise.all(rsaSizes.map(async (bits) => jwks.set(bits, await rsaKey(bits))));
+            started = await harness.start(keysFor(harness, jwkOf));
+            adapter = started.adapter;
+        }, 120_000);
+        afterAll(() => started.stop());
+        const supported = (algorithm) => harness.algorithms.includes(algorithm);
+        /** A key that can do `algorithm`. */
+        const keyFor = (algorithm) => (algorithmRow(algorithm).kty === 'oct' ? 'aes' : 'rsa-2048');
+        const rsaCases = rsaAlgorithms
+            .filter(supported)
+            .flatMap((algorithm) => rsaSizes.map((bits) => ({ algorithm, bits })));
+        it('names its product', () => {
+            expect(adapter.product.vendor).not.toBe('');
+            expect(adapter.product.name).not.toBe('');
+        });
+        describe('inspection', () => {
+            const inspection = () => {
+                if (adapter.inspection === undefined)
+                    throw new Error('this backend tells an operator nothing');
+                return adapter.inspection;
+            };
+            it('tells facts as scalars', async () => {
+                const { fields, servers = [] } = await inspection().facts(callContext());
+                const values = [fields, ...servers.map((server) => server.fields)].flatMap((facts) => Object.values(facts));
+                expect(values.map((value) => typeof value).filter((type) => !/string|number|boolean/.test(type))).toEqual([]);
+                expect(values.length).toBeGreaterThan(0);
+                expect(servers.filter(({ unusable }) => unusable !== undefined)).toEqual([]);
+            });
+            it.each(['aes', 'rsa-2048'])('tells for each algorithm of the key %s how it is done', async (name) => {
+                const { kty } = await adapter.describe(ref(name), callContext());
+                const ways = await inspection().ways(ref(name), callContext());
+                const algorithms = wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === kty);
+                expect(ways.map(({ algorithm, way }) => [algorithm, way !== undefined])).toEqual(algorithms.map((algorithm) => [algorithm, supported(algorithm)]));
+                for (const { way, rejected } of ways) {
+                    if (way === undefined)
+                        expect(rejected.length).toBeGreaterThan(0);
+                    for (const other of rejected)
+                        expect([other.way, other.reason]).not.toContain('');
+                }
+            });
+            it('knows nothing of a key that is not there', async () => {
+                expect((await rejection(inspection().ways(ref('nobody'), callContext()))).code).toBe('KEY_NOT_FOUND');
+            });
+        });
+        describe('describe', () => {
+            it('says oct and 256 of an AES key, and nothing else', async () => {
+                expect(await adapter.describe(ref('aes'), callContext())).toStrictEqual({ kty: 'oct', bits: 256 });
+            });
+            it.each(rsaSizes)('says type, size, n and e of an RSA key of %i bits, and nothing else', async (bits) => {
+                const description = await adapter.describe(ref(`rsa-${bits}`), callContext());
+                expect(Object.keys(description).sort()).toEqual(['bits', 'e', 'kty', 'n']);
+                if (description.kty !== 'RSA')
+                    throw new Error('not described as an RSA key');
+                expect(description.bits).toBe(bits);
+                expect(description.n).toHaveLength(bits / 8);
+                expect(description.e[0]).not.toBe(0);
+                expectSameBytes(description.n, Buffer.from(jwkOf(bits).n, 'base64url'), 'n');
+                expectSameBytes(description.e, Buffer.from(jwkOf(bits).e, 'base64url'), 'e');
+            });
+        });
+        describe.each(octAlgorithms.filter(supported))('%s', (algorithm) => {
+            it('wraps every legal length as an independent computation does, and unwraps it', async () => {
+                await allAtOnce(legalOctLengths[algorithm], async (length) => {
+                    const plaintext = randomBytes(length);
+                    const wrapped = await wrap('aes', algorithm, plaintext);
+                    expect(wrapped).toHaveLength(algorithmRow(algorithm).wrappedBytes(length, 256));
+                    expectSameBytes(wrapped, aesReference[algorithm](aes256(kek), plaintext), `${length} bytes wrapped`);
+                    expectSameBytes(await unwrap('aes', algorithm, wrapped), plaintext, `${length} bytes unwrapped`);
+                });
+            });
+            it('keeps zero bytes at both ends of the data', async () => {
+                const lengthsWithEnds = legalOctLengths[algorithm].filter((length) => length >= 8 && length <= 72);
+                await allAtOnce(lengthsWithEnds, async (length) => {
+                    const plaintext = Buffer.alloc(length);
+                    const wrapped = await wrap('aes', algorithm, plaintext);
+                    expectSameBytes(await unwrap('aes', algorithm, wrapped), plaintext, `${length} zero bytes`);
+                });
+            });
+            it('is deterministic', async () => {
+                const plaintext = randomBytes(32);
+                expectSameBytes(await wrap('aes', algorithm, plaintext), await wrap('aes', algorithm, plaintext), 'the same data wrapped twice');
+            });
+            it('depends on the key', async () => {
+                const plaintext = randomBytes(32);
+                const wrapped = await wrap('aes-other', algorithm, plaintext);
+                expectSameBytes(wrapped, aesReference[algorithm](aes256(otherKek), plaintext), 'wrapped under the other key');
+            });
+            it('refuses a wrapped 32-byte data key with any one bit flipped', async () => {
+                const wrapped = await wrap('aes', algorithm, randomBytes(32));
+                await allAtOnce(lengths(0, wrapped.length * 8 - 1), async (bit) => {
+                    const error = await rejection(unwrap('aes', algorithm, withBitFlipped(wrapped, bit)), `bit ${bit}`);
+                    expect(error.code, `bit ${bit}`).toBe('CIPHERTEXT_INVALID');
+                });
+            });
+        });
+        describe.each(rsaCases)('$algorithm with $bits bits', ({ algorithm, bits }) => {
+            const { max } = algorithmRow(algorithm).plaintext(bits);
+            const name = `rsa-${bits}`;
+            it('wraps the shortest and the longest data so that node:crypto can open it', async () => {
+                for (const length of [1, 32, max]) {
+                    const plaintext = randomBytes(length);
+                    const wrapped = await wrap(name, algorithm, plaintext);
+                    expect(wrapped).toHaveLength(bits / 8);
+                    expectSameBytes(oaepUnwrap(jwkOf(bits), oaepHash[algorithm], wrapped), plaintext, `${length} bytes`);
+                }
+            });
+            it('unwraps what node:crypto wrapped, the shortest and the longest', async () => {
+                for (const length of [1, 32, max]) {
+                    const plaintext = randomBytes(length);
+                    const wrapped = oaepWrap(jwkOf(bits), oaepHash[algorithm], plaintext);
+                    expectSameBytes(await unwrap(name, algorithm, wrapped), plaintext, `${length} bytes`);
+                }
+            });
+            it('keeps zero bytes at both ends of the data', async () => {
+                for (const length of [1, 32, max]) {
+                    const wrapped = await wrap(name, algorithm, Buffer.alloc(length));
+                    expectSameBytes(await unwrap(name, algorithm, wrapped), Buffer.alloc(length), `${length} zero bytes`);
+                }
+            });
+            it('gives another value each time', async () => {
+                const plaintext = randomBytes(32);
+                const first = await wrap(name, algorithm, plaintext);
+                expect(Buffer.compare(first, await wrap(name, algorithm, plaintext))).not.toBe(0);
+            });
+            it.each([0, max + 1, bits / 8])('refuses to wrap %i bytes', async (length) => {
+                expect((await rejection(wrap(name, algorithm, randomBytes(length)))).code).toBe('INPUT_INVALID');
+            });
+        });
+        describe('refusals', () => {
+            it.each([
+                { algorithm: 'A256KW', length: 0 },
+                { algorithm: 'A256KW', length: 1 },
+                { algorithm: 'A256KW', length: 8 },
+                { algorithm: 'A256KW', length: 15 },
+                { algorithm: 'A256KW', length: 17 },
+                { algorithm: 'A256KW', length: 31 },
+                { algorithm: 'A256KW', length: 33 },
+                { algorithm: 'A256KWP', length: 0 },
+            ])('$algorithm does not wrap $length bytes', async ({ algorithm, length }) => {
+                const expected = supported(algorithm) ? 'INPUT_INVALID' : 'ALGORITHM_UNSUPPORTED';
+                expect((await rejection(wrap('aes', algorithm, randomBytes(length)))).code).toBe(expected);
+            });
+            it.each([
+                ...octAlgorithms.map((algorithm) => ({ algorithm, key: 'rsa-2048' })),
+                ...rsaAlgorithms.map((algorithm) => ({ algorithm, key: 'aes' })),
+                ...wrapAlgorithms.filter((name) => !supported(name)).map((name) => ({ algorithm: name, key: keyFor(name) })),
+            ])('$algorithm is not for the key $key', async ({ algorithm, key }) => {
+                expect((await rejection(wrap(key, algorithm, randomBytes(32)))).code).toBe('ALGORITHM_UNSUPPORTED');
+                expect((await rejection(unwrap(key, algorithm, randomBytes(256)))).code).toBe('ALGORITHM_UNSUPPORTED');
+            });
+            // Names are case-sensitive, and a name that JavaScript objects have by themselves is no key either.
+            it.each(['absent', 'AES', 'aes-', 'constructor', 'toString'])('there is no key %s', async (name) => {
+                for (const { code } of await rejections(everyKeyCall(adapter, ref(name), callContext()))) {
+                    expect(code).toBe('KEY_NOT_FOUND');
+                }
+            });
+            it.each(unusableKeys(harness))('the key $name cannot be used, whatever is asked of it', async ({ name }) => {
+                const calls = everyKeyCall(adapter, ref(name), callContext(), keyAlgorithm(name, harness));
+                for (const { code } of await rejections(calls))
+                    expect(code).toBe('KEY_DISABLED');
+            });
+            it('a key within its dates works', async () => {
+                for (const algorithm of octAlgorithms.filter(supported)) {
+                    const plaintext = randomBytes(32);
+                    const wrapped = await wrap('aes-in-date', algorithm, plaintext);
+                    expectSameBytes(await unwrap('aes-in-date', algorithm, wrapped), plaintext, algorithm);
+                }
+            });
+        });
+        describe('unwrap has one opaque failure', () => {
+            const messages = new Set();
+            it.each(harness.algorithms)('%s: the same code and message, whatever the cause', async (algorithm) => {
+                const values = badCiphertexts(algorithm, {
+                    kek,
+                    otherKek,
+                    jwk: jwkOf(2048),
+                    otherJwk: await rsaKey(2048, 'other'),
+                });
+                await allAtOnce(values, async ({ cause, value }) => {
+                    const error = await rejection(unwrap(keyFor(algorithm), algorithm, value), cause);
+                    expect(error.code, cause).toBe('CIPHERTEXT_INVALID');
+                    expect(error.cause, cause).toBeUndefined();
+                    messages.add(error.message);
+                });
+                expect([...messages]).toHaveLength(1);
+            });
+            it.each(rsaAlgorithms.filter(supported))('%s: flipped bits all over the value', async (algorithm) => {
+                const wrapped = oaepWrap(jwkOf(2048), oaepHash[algorithm], randomBytes(32));
+                const bits = lengths(0, wrapped.length * 8 - 1, 37);
+                const codes = await Promise.all(bits.map(async (bit) => (await rejection(unwrap('rsa-2048', algorithm, withBitFlipped(wrapped, bit)))).code));
+                expect(new Set(codes)).toEqual(new Set(['CIPHERTEXT_INVALID']));
+            });
+        });
+        describe.each(harness.algorithms)('%s and its buffers', (algorithm) => {
+            const name = keyFor(algorithm);
+            it('leaves its arguments as they were, and keeps none of them', async () => {
+                const plaintext = randomBytes(32);
+                const before = Buffer.from(plaintext);
+                const wrapped = await wrap(name, algorithm, plaintext);
+                expectSameBytes(plaintext, before, 'the plaintext after wrap');
+                plaintext.fill(0);
+                const wrappedBefore = Buffer.from(wrapped);
+                const unwrapped = await unwrap(name, algorithm, wrapped);
+                expectSameBytes(wrapped, wrappedBefore, 'the wrapped value after unwrap');
+                wrapped.fill(0);
+                expectSameBytes(unwrapped, before, 'the result after the wrapped value was overwritten');
+            });
+            it('gives a result that can be zeroed without an effect on any other', async () => {
+                const plaintext = randomBytes(32);
+                const wrapped = await wrap(name, algorithm, plaintext);
+                const [first, second] = await Promise.all([unwrap(name, algorithm, wrapped), unwrap(name, algorithm, wrapped)]);
+                first.fill(0);
+                expectSameBytes(second, plaintext, 'a result of the same time');
+                expectSameBytes(await unwrap(name, algorithm, wrapped), plaintext, 'a later result');
+            });
+            it('takes a view into a larger buffer, and reads nothing around it', async () => {
+                const plaintext = randomBytes(32);
+                const wrapped = await wrap(name, algorithm, viewInNoise(plaintext));
+                expectSameBytes(await unwrap(name, algorithm, viewInNoise(wrapped)), plaintext, 'through views');
+            });
+        });
+        describe('concurrency', () => {
+            it('answers 64 mixed calls at once, each rightly', async () => {
+                const calls = Array.from({ length: 64 }, async (_, index) => {
+                    const algorithm = harness.algorithms[index % harness.algorithms.length] ?? 'A256KW';
+                    const name = keyFor(algorithm);
+                    if (index % 16 === 7) {
+                        expect((await rejection(unwrap(name, algorithm, randomBytes(40)))).code).toBe('CIPHERTEXT_INVALID');
+                    }
+                    else if (index % 16 === 11) {
+                        expect((await rejection(wrap('absent', algorithm, randomBytes(32)))).code).toBe('KEY_NOT_FOUND');
+                    }
+                    else if (index % 16 === 13) {
+                        expect((await adapter.describe(ref(name), callContext())).kty).toBe(algorithmRow(algorithm).kty);
+                    }
+                    else {
+                        const plaintext = createHash('sha256').update(`data key ${index}`).digest();
+                        const unwrapped = await unwrap(name, algorithm, await wrap(name, algorithm, plaintext));
+                        expectSameBytes(unwrapped, plaintext, `call ${index}`);
+                    }
+                });
+                await Promise.all(calls);
+            });
+            it.each(rsaAlgorithms.filter(supported))('%s with 4096 bits does not block the event loop', async (algorithm) => {
+                const plaintext = randomBytes(32);
+                const wrapped = oaepWrap(jwkOf(4096), oaepHash[algorithm], plaintext);
+                // A blocked loop stands still for all of the work, an open one for a small part of it. A machine that is busy
+                // with something else can spoil one round, but a blocking call spoils every round.
+                const shares = [];
+                for (let round = 0; round < 3; round += 1) {
+                    const { longestGap, elapsed, results } = await whileTicking(() => Promise.all(Array.from({ length: 20 }, () => unwrap('rsa-4096', algorithm, wrapped))));
+                    for (const result of results)
+                        expectSameBytes(result, plaintext, 'unwrapped in parallel');
+                    shares.push(longestGap / elapsed);
+                }
+                expect(Math.min(...shares)).toBeLessThan(0.6);
+            });
+        });
+        describe('signal', () => {
+            it('that has fired already: every call rejects with its reason', async () => {
+                const reason = new AdapterError('CANCELLED', 'the caller went away');
+                const context = callContext(AbortSignal.abort(reason));
+                const calls = [ref('aes'), ref('absent')].flatMap((key) => everyKeyCall(adapter, key, context));
+                for (const error of await rejections([...calls, adapter.probe(context)]))
+                    expect(error).toBe(reason);
+            });
+            it('that fires during a call: the call still settles, with its result or with the reason', async () => {
+                for (const algorithm of harness.algorithms) {
+                    const plaintext = randomBytes(32);
+                    const wrapped = await wrap(keyFor(algorithm), algorithm, plaintext);
+                    const reason = new AdapterError('DEADLINE_EXCEEDED', 'too late');
+                    const controller = new AbortController();
+                    const call = adapter.unwrap(ref(keyFor(algorithm)), algorithm, wrapped, callContext(controller.signal));
+                    controller.abort(reason);
+                    const outcome = await call.catch((error) => error);
+                    if (outcome instanceof Uint8Array)
+                        expectSameBytes(outcome, plaintext, algorithm);
+                    else
+                        expect(outcome).toBe(reason);
+                }
+            });
+        });
+        it('probe resolves while the backend can serve', async () => {
+            await expect(adapter.probe(callContext())).resolves.toBeUndefined();
+        });
+        describe('close', () => {
+            it('lets calls under way settle, can be called again, and turns every later call into CLOSED', async () => {
+                const own = await harness.start([{ name: 'aes', material: { kty: 'oct', k: kek } }]);
+                try {
+                    const underWay = everyKeyCall(own.adapter, own.ref('aes'), callContext(), harness.algorithms[0]);
+                    const settled = Promise.allSettled(underWay);
+                    await own.adapter.close();
+                    await own.adapter.close();
+                    for (const outcome of await settled) {
+                        if (outcome.status === 'rejected')
+                            expect(outcome.reason).toBeInstanceOf(AdapterError);
+                    }
+                    const refs = [own.ref('aes'), own.ref('absent')];
+                    const late = refs.flatMap((key) => everyKeyCall(own.adapter, key, callContext()));
+                    for (const { code } of await rejections([...late, own.adapter.probe(callContext())])) {
+                        expect(code).toBe('CLOSED');
+                    }
+                }
+                finally {
+                    await own.stop();
+                }
+            });
+        });
+    });
+}
+function keysFor(harness, jwkOf) {
+    const oct = { kty: 'oct', k: kek };
+    const rsa = (bits) => ({ kty: 'RSA', bits, jwk: jwkOf(bits) });
+    return [
+        { name: 'aes', material: oct },
+        { name: 'aes-other', material: { kty: 'oct', k: otherKek } },
+        ...rsaSizes.map((bits) => ({ name: `rsa-${bits}`, material: rsa(bits) })),
+        {
+            name: 'aes-in-date',
+            material: oct,
+            ...(harness.dates.includes('notBefore') && { notBefore: anHourAgo }),
+            ...(harness.dates.includes('expires') && { expires: inAnHour }),
+        },
+        ...unusableKeys(harness).map(({ name, kty, ...state }) => ({
+            name,
+            material: kty === 'oct' ? oct : rsa(2048),
+            ...state,
+        })),
+    ];
+}
+/** The keys that must answer `KEY_DISABLED`, of the kinds that this backend can hold. */
+function unusableKeys(harness) {
+    const states = {
+        ...(harness.canDisable && { disabled: { disabled: true } }),
+        ...(harness.dates.includes('notBefore') && { early: { notBefore: inAnHour } }),
+        ...(harness.dates.includes('expires') && { expired: { expires: anHourAgo } }),
+    };
+    return Object.entries(states).flatMap(([state, flags]) => ['oct', 'RSA'].map((kty) => ({ name: `${kty === 'oct' ? 'aes' : 'rsa'}-${state}`, kty, ...flags })));
+}
+/** An algorithm that the key `name` could do if it were usable. */
+const keyAlgorithm = (name, harness) => harness.algorithms.find((algorithm) => algorithmRow(algorithm).kty === (name.startsWith('aes') ? 'oct' : 'RSA'));
+/** Each call that names a key, started at once. */
+function everyKeyCall(adapter, key, context, algorithm = 'A256KW') {
+    return [
+        adapter.describe(key, context),
+        adapter.wrap(key, algorithm, randomBytes(32), context),
+        adapter.unwrap(key, algorithm, randomBytes(40), context),
+    ];
+}
+function withBitFlipped(bytes, bit) {
+    const flipped = Buffer.from(bytes);
+    flipped.writeUInt8(flipped.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+    return flipped;
+}
+function viewInNoise(bytes) {
+    const larger = new Uint8Array(randomBytes(bytes.length + 20));
+    larger.set(bytes, 7);
+    return larger.subarray(7, 7 + bytes.length);
+}
+/** Runs `work` beside a timer that wants to fire each millisecond, and measures for how long it could not. */
+async function whileTicking(work) {
+    const start = performance.now();
+    let last = start;
+    let longestGap = 0;
+    const tick = () => {
+        const now = performance.now();
+        longestGap = Math.max(longestGap, now - last);
+        last = now;
+    };
+    const timer = setInterval(tick, 1);
+    try {
+        const results = await work();
+        tick();
+        return { results, longestGap, elapsed: performance.now() - start };
+    }
+    finally {
+        clearInterval(timer);
+    }
+}

@@ -1,0 +1,48 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { aesKey, startTestGateway } from "../support/gateway.js";
+import { API, CONTEXT, makeAgent, send } from "../support/https.js";
+import { makePki } from "../support/pki.js";
+const HOUR_MS = 3_600_000;
+const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url');
+let pki;
+let fixture;
+let agent;
+beforeAll(async () => {
+    pki = await makePki();
+    fixture = await startTestGateway(pki, [aesKey('aes-1')], { limits: { deadlineMs: 500, keyCacheMs: 60_000 } });
+    agent = makeAgent(pki);
+});
+afterEach(() => vi.useRealTimers());
+afterAll(async () => {
+    agent.destroy();
+    await fixture.stop();
+});
+/** The wall clock alone: a monotonic one and timers go on as they were. */
+const setClock = (by) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + by });
+const wrap = () => send(fixture.port, pki, {
+    agent,
+    path: `/azureekm/contoso/aes-1/wrapkey?${API}`,
+    body: { request_context: CONTEXT, alg: 'A256KWP', value: VALUE },
+});
+describe('a clock that jumps', () => {
+    it.each([
+        ['forward', HOUR_MS],
+        ['back', -HOUR_MS],
+    ])('%s costs no request, and no time is measured by it', async (_where, by) => {
+        expect((await wrap()).status).toBe(200);
+        setClock(by);
+        for (let i = 0; i < 3; i += 1)
+            expect((await wrap()).status).toBe(200);
+        const record = (await fixture.logged('request')).at(-1);
+        expect(record?.['total_ms']).toBeGreaterThan(0);
+        expect(record?.['total_ms']).toBeLessThan(500);
+    });
+    it('beyond the end of the client’s certificate refuses it on an open connection, and takes it again when it is back', async () => {
+        expect((await wrap()).status).toBe(200);
+        setClock(100 * 365 * 24 * HOUR_MS);
+        expect((await wrap()).status).toBe(401);
+        expect((await fixture.logged('request')).at(-1)).toMatchObject({ detail: 'CERT_HAS_EXPIRED' });
+        vi.useRealTimers();
+        expect((await wrap()).status).toBe(200);
+    });
+});

@@ -1,0 +1,184 @@
+import { once } from 'node:events';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openBackend } from "../../src/backends.js";
+import { FaultyAdapter } from "../support/faulty-adapter.js";
+import { aesKey, startTestGateway } from "../support/gateway.js";
+import { API, CONTEXT, openSocket, send } from "../support/https.js";
+import { makePki } from "../support/pki.js";
+const DEADLINE_MS = 150;
+const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url');
+let adapter;
+let fixture;
+beforeAll(async () => {
+    const settings = { limits: { deadlineMs: DEADLINE_MS, keyCacheMs: 60_000 } };
+    fixture = await startTestGateway(await makePki(), [aesKey('aes-1')], settings, async (...backend) => {
+        adapter = new FaultyAdapter(await openBackend(...backend));
+        return adapter;
+    });
+});
+beforeEach(() => {
+    adapter.fault = {};
+    adapter.calls = [];
+    adapter.buffers.length = 0;
+});
+afterAll(() => fixture.stop());
+const call = (operation, members = {}) => send(fixture.port, fixture.pki, {
+    path: `/azureekm/contoso/aes-1/${operation}?${API}`,
+    body: { request_context: CONTEXT, ...members },
+});
+const wrap = () => call('wrapkey', { alg: 'A256KWP', value: VALUE });
+describe('a failing backend', () => {
+    const rows = [
+        ['KEY_NOT_FOUND', 404, 'KeyNotFound'],
+        ['KEY_DISABLED', 403, 'KeyDisabled'],
+        ['OPERATION_FORBIDDEN', 403, 'Forbidden'],
+        ['KEY_UNSUPPORTED', 403, 'Forbidden'],
+        ['ALGORITHM_UNSUPPORTED', 400, 'BadRequest'],
+        ['INPUT_INVALID', 400, 'BadRequest'],
+        ['CIPHERTEXT_INVALID', 400, 'BadRequest'],
+        ['BACKEND_BUSY', 429, 'Throttled'],
+        ['DEADLINE_EXCEEDED', 408, 'RequestTimeout'],
+        ['BACKEND_UNAVAILABLE', 502, 'BadGateway'],
+        ['CLOSED', 503, 'ServiceUnavailable'],
+    ];
+    it.each(rows)('%s is %i %s, and its own words stay inside', async (fail, status, code) => {
+        adapter.fault = { fail };
+        for (const reply of [await wrap(), await call('metadata')]) {
+            expect([reply.status, reply.json['code']]).toEqual([status, code]);
+            expect(reply.text).not.toContain('a fault of the test');
+        }
+        expect((await fixture.logged('request')).at(-1)).toMatchObject({ status, code, reason: fail });
+    });
+    it('that is busy says when to come back', async () => {
+        adapter.fault = { fail: 'BACKEND_BUSY', retryAfterSeconds: 7 };
+        expect((await wrap()).headers['retry-after']).toBe('7');
+        adapter.fault = { fail: 'BACKEND_BUSY' };
+        expect((await wrap()).headers['retry-after']).toBe('1');
+    });
+    it.each([
+        ['an error', new Error(`unexpected ${VALUE}`)],
+        ['text', `unexpected ${VALUE}`],
+        ['nothing', null],
+        ['an object with a response', { getResponse: () => new Response('leak') }],
+    ])('with a bug that throws %s is 500, and is told in the log without its message', async (_what, bug) => {
+        adapter.fault = { bug };
+        const reply = await wrap();
+        expect([reply.status, reply.json]).toEqual([
+            500,
+            { code: 'InternalServerError', message: 'an internal error occurred' },
+        ]);
+        expect(await fixture.logged('internal_error')).not.toHaveLength(0);
+        expect(await fixture.logText()).not.toContain(VALUE);
+    });
+});
+describe('the deadline', () => {
+    it('answers 408 when it passes, whatever the backend does, and zeroes what comes late', async () => {
+        await wrap();
+        adapter.buffers.length = 0;
+        adapter.fault = { delayMs: 400 };
+        const start = performance.now();
+        const reply = await wrap();
+        expect([reply.status, reply.json['code']]).toEqual([408, 'RequestTimeout']);
+        expect(performance.now() - start).toBeLessThan(380);
+        expect(adapter.lastSignal?.aborted).toBe(true);
+        await vi.waitFor(() => expect(adapter.buffers).toHaveLength(2));
+        await vi.waitFor(() => expect(adapter.buffers.every((bytes) => bytes.every((byte) => byte === 0))).toBe(true));
+    });
+    it('counts the body: one that does not come is 408, and the connection is closed', async () => {
+        const socket = await openSocket(fixture.port, fixture.pki);
+        socket.write(`POST /azureekm/contoso/info?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{`);
+        const start = performance.now();
+        const [chunk] = (await once(socket, 'data'));
+        expect(performance.now() - start).toBeGreaterThan(DEADLINE_MS - 20);
+        expect(chunk.toString()).toMatch(/^HTTP\/1\.1 408 [^]*connection: close/i);
+        await once(socket, 'close');
+    });
+});
+describe('buffers', () => {
+    it('that held a data key are zeroed when the reply is made', async () => {
+        const wrapped = (await wrap()).json['value'];
+        expect((await call('unwrapkey', { alg: 'A256KWP', value: wrapped })).json['value']).toBe(VALUE);
+        const [given, , unwrapped] = adapter.buffers;
+        expect([given?.length, unwrapped?.length]).toEqual([32, 32]);
+        for (const bytes of [given, unwrapped])
+            expect(bytes?.every((byte) => byte === 0)).toBe(true);
+    });
+});
+describe('a client that goes away', () => {
+    it('stops its call, and is told apart in the log', async () => {
+        adapter.fault = { delayMs: 100 };
+        const socket = await openSocket(fixture.port, fixture.pki);
+        const body = JSON.stringify({ request_context: CONTEXT, alg: 'A256KWP', value: VALUE });
+        socket.write(`POST /azureekm/contoso/aes-1/wrapkey?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+            `Content-Length: ${body.length}\r\n\r\n${body}`);
+        await vi.waitFor(() => expect(adapter.calls).toContain('wrap'));
+        socket.destroy();
+        await vi.waitFor(() => expect(adapter.lastSignal?.reason).toMatchObject({ code: 'CANCELLED' }));
+        await vi.waitFor(async () => {
+            expect((await fixture.logged('request')).at(-1)).toMatchObject({ status: 499, reason: 'CANCELLED' });
+        });
+    });
+});
+describe('requests one behind the other on a connection', () => {
+    const request = (body) => `POST /azureekm/contoso/aes-1/wrapkey?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${body.length}\r\n\r\n${body}`;
+    const body = JSON.stringify({ request_context: CONTEXT, alg: 'A256KWP', value: VALUE });
+    it('are answered in order, and what is not HTTP behind them spoils no answer', async () => {
+        const socket = await openSocket(fixture.port, fixture.pki);
+        let text = '';
+        socket.on('data', (chunk) => (text += chunk.toString()));
+        socket.write(`${request(body)}${request('{}')}`);
+        await vi.waitFor(() => expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400']));
+        adapter.fault = { delayMs: 50 };
+        text = '';
+        socket.write(`${request(body)}nonsense\r\n\r\n`);
+        await once(socket, 'close');
+        expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200']);
+    });
+    it('leave nothing under way when their connection dies', async () => {
+        adapter.fault = { delayMs: 50 };
+        const socket = await openSocket(fixture.port, fixture.pki);
+        socket.write(`${request(body)}${request(body)}`);
+        await vi.waitFor(() => expect(adapter.calls.filter((name) => name === 'wrap')).toHaveLength(2));
+        socket.destroy();
+        await vi.waitFor(() => expect(fixture.gateway.requestsUnderWay).toBe(0));
+    });
+});
+describe('key descriptions', () => {
+    it('are remembered for wrap and unwrap, and asked anew by metadata', async () => {
+        await call('metadata');
+        adapter.calls = [];
+        await wrap();
+        await wrap();
+        expect(adapter.calls).toEqual(['wrap', 'wrap']);
+        adapter.calls = [];
+        await call('metadata');
+        expect(adapter.calls).toEqual(['describe']);
+    });
+    it('are forgotten when the backend refuses the key', async () => {
+        adapter.fault = { fail: 'KEY_DISABLED' };
+        await call('metadata');
+        adapter.fault = {};
+        adapter.calls = [];
+        await wrap();
+        expect(adapter.calls).toEqual(['describe', 'wrap']);
+    });
+    it('decide on a wrong algorithm and a wrong length before any operation of the backend', async () => {
+        adapter.calls = [];
+        const replies = [
+            await call('wrapkey', { alg: 'A256KW', value: Buffer.alloc(20).toString('base64url') }),
+            await call('unwrapkey', { alg: 'RSA-OAEP', value: VALUE }),
+            await call('wrapkey', { alg: 'A256KW', value: `${VALUE}=` }),
+        ];
+        expect(replies.map(({ status }) => status)).toEqual([400, 400, 400]);
+        expect(adapter.calls).toEqual([]);
+    });
+    it('are not asked for by info', async () => {
+        adapter.calls = [];
+        const reply = await send(fixture.port, fixture.pki, {
+            path: `/azureekm/contoso/info?${API}`,
+            body: { request_context: CONTEXT },
+        });
+        expect([reply.status, adapter.calls]).toEqual([200, []]);
+    });
+});

@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { openBackend } from "../../src/backends.js";
+import { loadConfig } from "../../src/config/load.js";
+import { generate } from "../../adapters/software/key-material.js";
+import { FaultyAdapter } from "../support/faulty-adapter.js";
+import { aesKey, makeStore, startTestGateway } from "../support/gateway.js";
+import { API, CONTEXT, send } from "../support/https.js";
+import { CLIENT_CN, makePki } from "../support/pki.js";
+import { makeWorkspace } from "../support/workspace.js";
+const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url');
+const DOWN = { fail: 'BACKEND_UNAVAILABLE' };
+let pki;
+let other;
+let keys;
+let fixture;
+let first;
+let second;
+beforeAll(async () => {
+    pki = await makePki();
+    keys = [aesKey('aes-1'), { name: 'rsa-1', jwk: await generate({ kty: 'RSA', bits: 2048 }) }];
+});
+afterEach(async () => {
+    await fixture.stop();
+    await other.remove();
+});
+/** A gateway with a second store, which holds `standbyKeys`. */
+async function start(standbyKeys, atStart = {}) {
+    other = await makeWorkspace();
+    await makeStore(other.path('keys'), standbyKeys);
+    const software = { kind: 'software', passphrase: { file: 'passphrase' } };
+    const entry = { standby: { backend: 'second' } };
+    const settings = {
+        backend: { ...software, directory: 'keys' },
+        backends: { second: { ...software, directory: other.path('keys') } },
+        pools: [
+            {
+                name: 'contoso',
+                pathPrefix: 'contoso',
+                clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }],
+                backend: 'store',
+                keys: { 'aes-1': entry, 'rsa-1': entry },
+            },
+        ],
+    };
+    fixture = await startTestGateway(pki, keys, settings, async (backend, report) => {
+        const adapter = new FaultyAdapter(await openBackend(backend, report));
+        if (backend.kind === 'software' && backend.directory === other.path('keys'))
+            second = adapter;
+        else {
+            first = adapter;
+            adapter.fault = atStart;
+        }
+        return adapter;
+    });
+}
+const call = (operation, members, key = 'aes-1') => send(fixture.port, pki, {
+    path: `/contoso/${key}/${operation}?${API}`,
+    body: { request_context: CONTEXT, ...members },
+});
+const wrap = (key = 'aes-1', alg = 'A256KW') => call('wrapkey', { alg, value: VALUE }, key);
+const unwrap = (value, key = 'aes-1', alg = 'A256KW') => call('unwrapkey', { alg, value }, key);
+const lastRecord = async () => (await fixture.logged('request')).at(-1);
+async function reload(change) {
+    const config = parse(await readFile(fixture.workspace.path('gateway.yaml'), 'utf8'));
+    change(config);
+    const prepared = await fixture.gateway.prepare(loadConfig(await fixture.workspace.write('gateway.yaml', stringify(config)), {}));
+    prepared.commit();
+}
+/** Both keys of both backends have been looked at. */
+const proven = () => vi.waitFor(() => {
+    expect(second.calls.filter((name) => name === 'describe')).toHaveLength(2);
+    expect(second.calls).toContain('wrap');
+});
+describe('a standby that holds the same keys', () => {
+    it('serves while the first backend is down, and the audit record says so', async () => {
+        await start(keys);
+        await proven();
+        const before = await wrap();
+        expect(await lastRecord()).toMatchObject({ backend: 'store' });
+        expect(await lastRecord()).not.toHaveProperty('standby');
+        first.fault = DOWN;
+        const during = await wrap();
+        expect([during.status, during.json]).toEqual([200, before.json]);
+        expect(await lastRecord()).toMatchObject({ status: 200, backend: 'second', standby: true });
+        expect((await unwrap(before.json['value'])).json['value']).toBe(VALUE);
+        expect((await call('metadata', {})).status).toBe(200);
+        first.fault = {};
+        await wrap();
+        expect(await lastRecord()).toMatchObject({ backend: 'store' });
+    });
+    it('serves RSA keys too', async () => {
+        await start(keys);
+        await proven();
+        const { value } = (await wrap('rsa-1', 'RSA-OAEP-256')).json;
+        first.fault = DOWN;
+        expect((await unwrap(value, 'rsa-1', 'RSA-OAEP-256')).json['value']).toBe(VALUE);
+        expect((await call('metadata', {}, 'rsa-1')).status).toBe(200);
+    });
+    it('is not asked because of a refusal', async () => {
+        await start(keys);
+        await proven();
+        second.calls = [];
+        for (const fail of ['KEY_DISABLED', 'CIPHERTEXT_INVALID', 'OPERATION_FORBIDDEN', 'BACKEND_BUSY']) {
+            first.fault = { fail };
+            expect((await wrap()).status).not.toBe(200);
+        }
+        expect(second.calls).toEqual([]);
+    });
+    it('is known to do so after a reload, where its key is still the same', async () => {
+        await start(keys);
+        await proven();
+        first.fault = DOWN;
+        await reload((config) => (config.limits.deadlineMs = 3000));
+        expect((await wrap()).status).toBe(200);
+        await reload((config) => (config.pools[0].keys['aes-1'].standby.ref = 'another'));
+        expect((await wrap()).status).toBe(502);
+    });
+    it('that fails as well is 502', async () => {
+        await start(keys);
+        await proven();
+        first.fault = DOWN;
+        second.fault = DOWN;
+        expect((await wrap()).status).toBe(502);
+    });
+    it('that could not be proven yet unwraps, and wraps nothing', async () => {
+        await start(keys, DOWN);
+        await vi.waitFor(async () => expect(await fixture.logged('standby_unproven')).toHaveLength(2));
+        second.calls = [];
+        expect((await wrap()).status).toBe(502);
+        expect((await call('metadata', {})).status).toBe(502);
+        expect(second.calls).toEqual([]);
+        first.fault = {};
+        const { value } = await vi.waitFor(async () => {
+            const reply = await wrap();
+            expect(reply.status).toBe(200);
+            return reply.json;
+        }, 3000);
+        first.fault = DOWN;
+        expect((await unwrap(value)).json['value']).toBe(VALUE);
+    });
+});
+describe('a standby that holds other keys under the same names', () => {
+    it('is never used, and the log says so', async () => {
+        await start([aesKey('aes-1', randomBytes(32)), { name: 'rsa-1', jwk: await generate({ kty: 'RSA', bits: 2048 }) }]);
+        await vi.waitFor(async () => expect(await fixture.logged('standby_differs')).toMatchObject([
+            { level: 'error', pool: 'contoso', key: 'aes-1' },
+            { level: 'error', pool: 'contoso', key: 'rsa-1' },
+        ]));
+        const { value } = (await wrap()).json;
+        first.fault = DOWN;
+        second.calls = [];
+        for (const reply of [await wrap(), await unwrap(value), await wrap('rsa-1', 'RSA-OAEP')]) {
+            expect(reply.status).toBe(502);
+        }
+        expect(second.calls).toEqual([]);
+    });
+});

@@ -1,0 +1,65 @@
+import { constants, createPrivateKey, privateDecrypt, randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { oaepDecode, oaepWrap, rsaPublicKey } from "../../adapters/key-wrap/index.js";
+import { badCiphertexts } from "../contract/bad-ciphertexts.js";
+import { oaepUnwrap, oaepWrapByHand } from "../contract/reference.js";
+import { rsaKey } from "../contract/rsa-keys.js";
+const jwk = await rsaKey(2048);
+const otherJwk = await rsaKey(2048, 'other');
+const privateKey = createPrivateKey({ key: { ...jwk }, format: 'jwk' });
+const bytes = (text) => Buffer.from(text, 'base64url');
+const publicKey = rsaPublicKey(bytes(jwk.n), bytes(jwk.e));
+/** What an HSM gives for CKM_RSA_X_509, or nothing where it would refuse the number. */
+function raw(value) {
+    try {
+        return privateDecrypt({ key: privateKey, padding: constants.RSA_NO_PADDING }, value);
+    }
+    catch {
+        return undefined;
+    }
+}
+const unwrap = (value, hash) => {
+    const encoded = raw(value);
+    return encoded && oaepDecode(encoded, hash);
+};
+const cases = [
+    { hash: 'SHA-1', nodeHash: 'sha1', algorithm: 'RSA-OAEP', max: 214 },
+    { hash: 'SHA-256', nodeHash: 'sha256', algorithm: 'RSA-OAEP-256', max: 190 },
+];
+describe.each(cases)('OAEP with $hash', ({ hash, nodeHash, algorithm, max }) => {
+    it('every legal length comes back, wrapped here and by hand', () => {
+        for (let length = 1; length <= max; length++) {
+            const message = randomBytes(length);
+            const mine = oaepWrap(publicKey, hash, message);
+            expect(Buffer.compare(oaepUnwrap(jwk, nodeHash, mine), message), `${length} wrapped`).toBe(0);
+            const byHand = oaepWrapByHand(jwk, { hash: nodeHash, message });
+            expect(Buffer.compare(unwrap(byHand, hash) ?? Buffer.alloc(0), message), `${length} unwrapped`).toBe(0);
+        }
+    });
+    it('a message of zeros and ones is not taken for padding', () => {
+        for (const message of [Buffer.alloc(8), Buffer.alloc(8, 1), Buffer.from('0001000101', 'hex')]) {
+            expect(Buffer.from(unwrap(oaepWrap(publicKey, hash, message), hash) ?? []).equals(message)).toBe(true);
+        }
+    });
+    it('an empty message is refused', () => {
+        expect(unwrap(oaepWrap(publicKey, hash, Buffer.alloc(0)), hash)).toBeUndefined();
+    });
+    it('every bad ciphertext of the contract suite is refused', () => {
+        const kek = randomBytes(32);
+        const values = badCiphertexts(algorithm, { kek, otherKek: kek, jwk, otherJwk });
+        expect(values.length).toBeGreaterThan(5);
+        for (const { cause, value } of values) {
+            if (value.length === 256)
+                expect(unwrap(value, hash), cause).toBeUndefined();
+        }
+    });
+    it('the encoded message is zeroed, opened or not', () => {
+        for (const encoded of [raw(oaepWrap(publicKey, hash, randomBytes(32))), randomBytes(256)]) {
+            oaepDecode(encoded ?? Buffer.alloc(256, 1), hash);
+            expect(encoded?.every((byte) => byte === 0)).toBe(true);
+        }
+    });
+    it('what is too short to be an encoding is refused', () => {
+        expect(oaepDecode(Buffer.alloc(20), hash)).toBeUndefined();
+    });
+});

@@ -1,0 +1,376 @@
+var __addDisposableResource = (this && this.__addDisposableResource) || function (env, value, async) {
+    if (value !== null && value !== void 0) {
+        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
+        var dispose, inner;
+        if (async) {
+            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
+            dispose = value[Symbol.asyncDispose];
+        }
+        if (dispose === void 0) {
+            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
+            dispose = value[Symbol.dispose];
+            if (async) inner = dispose;
+        }
+        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
+        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
+        env.stack.push({ value: value, dispose: dispose, async: async });
+    }
+    else if (async) {
+        env.stack.push({ async: true });
+    }
+    return value;
+};
+var __disposeResources = (this && this.__disposeResources) || (function (SuppressedError) {
+    return function (env) {
+        function fail(e) {
+            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
+            env.hasError = true;
+        }
+        var r, s = 0;
+        function next() {
+            while (r = env.stack.pop()) {
+                try {
+                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
+                    if (r.dispose) {
+                        var result = r.dispose.call(r.value);
+                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
+                    }
+                    else s |= 1;
+                }
+                catch (e) {
+                    fail(e);
+                }
+            }
+            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
+            if (env.hasError) throw env.error;
+        }
+        return next();
+    };
+})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
+    var e = new Error(message);
+    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
+});
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { AdapterError, Secret } from "../../adapters/contract/index.js";
+import { open } from "../../adapters/kmip/index.js";
+import { operation } from "../../adapters/kmip/protocol/numbers.js";
+import { callContext, rejection } from "../contract/suite.js";
+import { secret } from "../software/fixtures.js";
+import { issue } from "../support/pki.js";
+import { kmipFixture, ref, within } from "./kmip-fixture.js";
+import { freePort } from "./pykmip.js";
+import { cosmianLike } from "./server/behaviour.js";
+import { KmipTestServer } from "./server/kmip-server.js";
+import { startTestServer } from "./test-server.js";
+const dek = randomBytes(32);
+const silent = () => undefined;
+describe('connections', () => {
+    it('are at most as many as configured, and are used again', async () => {
+        const env_1 = { stack: [], error: void 0, hasError: false };
+        try {
+            const fixture = __addDisposableResource(env_1, await kmipFixture({}, { connections: 3 }), true);
+            const { adapter, server } = fixture;
+            await adapter.wrap(ref('aes'), 'A256KW', dek, callContext());
+            const before = server.accepted;
+            for (let round = 0; round < 3; round++) {
+                await Promise.all(Array.from({ length: 40 }, () => adapter.wrap(ref('aes'), 'A256KW', dek, callContext())));
+            }
+            expect(server.connections).toBeLessThanOrEqual(3);
+            expect(server.accepted - before).toBeLessThanOrEqual(3);
+        }
+        catch (e_1) {
+            env_1.error = e_1;
+            env_1.hasError = true;
+        }
+        finally {
+            const result_1 = __disposeResources(env_1);
+            if (result_1)
+                await result_1;
+        }
+    });
+    it('that the server drops while they are idle are no caller’s business', async () => {
+        const env_2 = { stack: [], error: void 0, hasError: false };
+        try {
+            const fixture = __addDisposableResource(env_2, await kmipFixture({}, { connections: 4 }), true);
+            const { adapter, server } = fixture;
+            for (let round = 0; round < 20; round++) {
+                await Promise.all(Array.from({ length: 8 }, () => adapter.wrap(ref('aes'), 'A256KW', dek, within(2000))));
+                server.dropConnections();
+                // Also when the news has not come yet.
+                if (round % 2 === 0)
+                    await new Promise((resolve) => setTimeout(resolve, 5));
+            }
+        }
+        catch (e_2) {
+            env_2.error = e_2;
+            env_2.hasError = true;
+        }
+        finally {
+            const result_2 = __disposeResources(env_2);
+            if (result_2)
+                await result_2;
+        }
+    });
+    it('that the server closes after a while of silence are made anew', async () => {
+        const env_3 = { stack: [], error: void 0, hasError: false };
+        try {
+            const fixture = __addDisposableResource(env_3, await kmipFixture(), true);
+            const { adapter, server } = fixture;
+            server.idleMs = 50;
+            server.dropConnections();
+            for (let round = 0; round < 5; round++) {
+                await adapter.wrap(ref('aes'), 'A256KW', dek, within(2000));
+                await new Promise((resolve) => setTimeout(resolve, 45 + 5 * round));
+            }
+        }
+        catch (e_3) {
+            env_3.error = e_3;
+            env_3.hasError = true;
+        }
+        finally {
+            const result_3 = __disposeResources(env_3);
+            if (result_3)
+                await result_3;
+        }
+    });
+    it('a request that was written and then cancelled costs its connection and is not sent again', async () => {
+        const env_4 = { stack: [], error: void 0, hasError: false };
+        try {
+            const fixture = __addDisposableResource(env_4, await kmipFixture({}, { connections: 1 }), true);
+            const { adapter, server } = fixture;
+            await adapter.wrap(ref('aes'), 'A256KW', dek, callContext());
+            const [accepted, received] = [server.accepted, server.received.length];
+            server.fault = { kind: 'slow', operation: operation.Encrypt };
+            const controller = new AbortController();
+            const reason = new AdapterError('CANCELLED', 'the caller went away');
+            const call = adapter.wrap(ref('aes'), 'A256KW', dek, callContext(controller.signal));
+            await expect.poll(() => server.received.length).toBe(received + 1);
+            controller.abort(reason);
+            expect(await rejection(call)).toBe(reason);
+            server.fault = undefined;
+            // The late reply must not be taken for this one's.
+            const other = randomBytes(32);
+            const wrapped = await adapter.wrap(ref('aes'), 'A256KW', other, callContext());
+            expect(Buffer.compare(await adapter.unwrap(ref('aes'), 'A256KW', wrapped, callContext()), other)).toBe(0);
+            expect(server.received.slice(received).filter((code) => code === operation.Encrypt)).toHaveLength(2);
+            expect(server.accepted).toBe(accepted + 1);
+        }
+        catch (e_4) {
+            env_4.error = e_4;
+            env_4.hasError = true;
+        }
+        finally {
+            const result_4 = __disposeResources(env_4);
+            if (result_4)
+                await result_4;
+        }
+    });
+    it('a call that is cancelled while it waits for a connection sends nothing', async () => {
+        const env_5 = { stack: [], error: void 0, hasError: false };
+        try {
+            const fixture = __addDisposableResource(env_5, await kmipFixture({}, { connections: 1 }), true);
+            const { adapter, server } = fixture;
+            await adapter.wrap(ref('aes'), 'A256KW', dek, callContext());
+            server.fault = { kind: 'slow', operation: operation.Encrypt };
+            const received = server.received.length;
+            const first = adapter.wrap(ref('aes'), 'A256KW', dek, callContext());
+            const second = rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(10)));
+            expect((await second).code).toBe('DEADLINE_EXCEEDED');
+            await first;
+            expect(server.received.length - received).toBe(1);
+        }
+        catch (e_5) {
+            env_5.error = e_5;
+            env_5.hasError = true;
+        }
+        finally {
+            const result_5 = __disposeResources(env_5);
+            if (result_5)
+                await result_5;
+        }
+    });
+    it('come back by themselves after the server was away', async () => {
+        const env_6 = { stack: [], error: void 0, hasError: false };
+        try {
+            const fixture = __addDisposableResource(env_6, await kmipFixture(), true);
+            const { adapter, server, reports } = fixture;
+            await adapter.wrap(ref('aes'), 'A256KW', dek, callContext());
+            await server.stop();
+            expect((await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(2000)))).code).toBe('BACKEND_UNAVAILABLE');
+            // Nobody waits for a server that is known to be away.
+            const start = performance.now();
+            for (let call = 0; call < 50; call++) {
+                expect((await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(2000)))).code).toBe('BACKEND_UNAVAILABLE');
+            }
+            expect(performance.now() - start).toBeLessThan(500);
+            await server.start();
+            await expect
+                .poll(() => adapter.wrap(ref('aes'), 'A256KW', dek, within(2000)).then(() => 'well', String), { timeout: 10_000 })
+                .toBe('well');
+            expect(reports.all.map(({ event }) => event)).toEqual(expect.arrayContaining(['kmip_server_unreachable', 'kmip_server_back']));
+        }
+        catch (e_6) {
+            env_6.error = e_6;
+            env_6.hasError = true;
+        }
+        finally {
+            const result_6 = __disposeResources(env_6);
+            if (result_6)
+                await result_6;
+        }
+    });
+    it('do not go to a server whose certificate has changed to one of another CA', async () => {
+        const env_7 = { stack: [], error: void 0, hasError: false };
+        try {
+            const fixture = __addDisposableResource(env_7, await kmipFixture(), true);
+            const { adapter, server, pki } = fixture;
+            await adapter.probe(callContext());
+            const impostorCa = await issue({ commonName: 'another CA', usage: 'authority' });
+            const impostor = await issue({ commonName: 'localhost', usage: 'server', hosts: ['127.0.0.1'] }, impostorCa);
+            await server.stop();
+            await server.start(impostor);
+            expect((await rejection(adapter.probe(within(3000)))).code).toBe('BACKEND_UNAVAILABLE');
+            const received = server.received.length;
+            await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(3000)));
+            expect(server.received).toHaveLength(received);
+            await server.stop();
+            await server.start(await issue({ commonName: 'renewed', usage: 'server', hosts: ['127.0.0.1'] }, pki.serverCa));
+            await expect.poll(() => adapter.probe(within(2000)).then(() => 'well', String), { timeout: 15_000 }).toBe('well');
+        }
+        catch (e_7) {
+            env_7.error = e_7;
+            env_7.hasError = true;
+        }
+        finally {
+            const result_7 = __disposeResources(env_7);
+            if (result_7)
+                await result_7;
+        }
+    });
+});
+describe('several servers', () => {
+    it('the next one serves while the first is away, and the first again when it is back', async () => {
+        const env_8 = { stack: [], error: void 0, hasError: false };
+        try {
+            const first = __addDisposableResource(env_8, await kmipFixture(), true);
+            const port = await freePort();
+            const adapter = await open({ ...first.options, servers: [...first.options.servers, { host: '127.0.0.1', port }] }, silent);
+            await adapter.probe(callContext());
+            const replica = await startReplica(first, port);
+            await first.server.stop();
+            await expect.poll(() => adapter.probe(within(2000)).then(() => 'well', String), { timeout: 10_000 }).toBe('well');
+            expect(replica.received.length).toBeGreaterThan(0);
+            await first.server.start();
+            const before = first.server.received.length;
+            await expect
+                .poll(async () => {
+                await adapter.probe(within(2000)).catch(() => undefined);
+                return first.server.received.length - before;
+            }, { timeout: 10_000 })
+                .toBeGreaterThan(2);
+            await adapter.close();
+            await replica.stop();
+        }
+        catch (e_8) {
+            env_8.error = e_8;
+            env_8.hasError = true;
+        }
+        finally {
+            const result_8 = __disposeResources(env_8);
+            if (result_8)
+                await result_8;
+        }
+    });
+    it('one that hangs is left alone after three silent calls', async () => {
+        const env_9 = { stack: [], error: void 0, hasError: false };
+        try {
+            const first = __addDisposableResource(env_9, await kmipFixture(), true);
+            const port = await freePort();
+            const replica = await startReplica(first, port);
+            const adapter = await open({ ...first.options, servers: [...first.options.servers, { host: '127.0.0.1', port }] }, silent);
+            first.server.fault = { kind: 'hang' };
+            for (let call = 0; call < 3; call++) {
+                expect((await rejection(adapter.probe(within(100)))).code).toBe('DEADLINE_EXCEEDED');
+            }
+            await adapter.probe(within(1000));
+            expect(replica.received.length).toBeGreaterThan(0);
+            await adapter.close();
+            await replica.stop();
+        }
+        catch (e_9) {
+            env_9.error = e_9;
+            env_9.hasError = true;
+        }
+        finally {
+            const result_9 = __disposeResources(env_9);
+            if (result_9)
+                await result_9;
+        }
+    });
+});
+/** A second server with the certificates of the first. */
+async function startReplica({ pki }, port) {
+    const server = new KmipTestServer(cosmianLike, pki.server, pki.clientCa.certificate, port);
+    await server.start();
+    return server;
+}
+describe('opening', () => {
+    it('stops at a server certificate of another CA', async () => {
+        const { server, options } = await startTestServer();
+        const { certificate } = await issue({ commonName: 'another CA', usage: 'authority' });
+        const opened = open({ ...options, tls: { ...options.tls, ca: Buffer.from(certificate) } }, silent);
+        await expect(opened).rejects.toMatchObject({ name: 'OperatorError', code: 'KMIP_TLS_REFUSED' });
+        await server.stop();
+    });
+    it('stops at a server certificate of another name', async () => {
+        const { server, options, pki } = await startTestServer();
+        await server.stop();
+        await server.start(await issue({ commonName: 'x', usage: 'server', hosts: ['kms.example'] }, pki.serverCa));
+        await expect(open(options, silent)).rejects.toMatchObject({ code: 'KMIP_TLS_REFUSED' });
+        const named = await open({ ...options, tls: { ...options.tls, serverName: 'kms.example' } }, silent);
+        await named.probe(callContext());
+        await named.close();
+        await server.stop();
+    });
+    it.each([
+        { what: 'a key that is none', change: { key: new Secret(Buffer.from('no key')) } },
+        { what: 'ciphers that do not exist', change: { ciphers: 'NONE-SUCH' } },
+    ])('stops at $what', async ({ change }) => {
+        const { server, options } = await startTestServer();
+        const opened = open({ ...options, tls: { ...options.tls, ...change } }, silent);
+        await expect(opened).rejects.toMatchObject({ name: 'OperatorError', code: 'KMIP_TLS_INVALID' });
+        await server.stop();
+    });
+    it.each([{ servers: [] }, { connections: 0 }, { connections: 65 }, { connections: 1.5 }])('stops at %j', async (change) => {
+        const { server, options } = await startTestServer();
+        await expect(open({ ...options, ...change }, silent)).rejects.toMatchObject({ code: 'KMIP_OPTION_INVALID' });
+        await server.stop();
+    });
+    it('goes on where no server can be reached, and serves when one can', async () => {
+        const { server, options } = await startTestServer();
+        await server.stop();
+        const adapter = await open(options, silent);
+        expect((await rejection(adapter.probe(within(1000)))).code).toBe('BACKEND_UNAVAILABLE');
+        await server.start();
+        await expect.poll(() => adapter.probe(within(2000)).then(() => 'well', String), { timeout: 10_000 }).toBe('well');
+        await adapter.close();
+        await server.stop();
+    });
+    it('says user name and password in every request, and nowhere else', async () => {
+        const password = 'correct horse battery staple';
+        const fixture = await startTestServer({ credentials: { username: 'ekm', password } });
+        const lines = [];
+        const report = (...line) => lines.push(JSON.stringify(line));
+        const right = await open({ ...fixture.options, credentials: { username: 'ekm', password: secret(password) } }, report);
+        await right.probe(callContext());
+        expect((await rejection(right.describe(ref('absent'), callContext()))).code).toBe('KEY_NOT_FOUND');
+        await right.close();
+        const wrong = await open({ ...fixture.options, credentials: { username: 'ekm', password: secret('hunter2') } }, report);
+        const error = await rejection(wrong.probe(callContext()));
+        expect(error.code).toBe('BACKEND_UNAVAILABLE');
+        await wrong.close();
+        await fixture.server.stop();
+        expect(`${lines.join()} ${error.message}`).not.toMatch(/correct horse|hunter2/);
+    });
+});

@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { KmipCluster } from "../../adapters/kmip/transport/cluster.js";
+import { aes256, kw, kwp } from "../contract/reference.js";
+import { rsaKey } from "../contract/rsa-keys.js";
+import { startTestGateway } from "../support/gateway.js";
+import { API, CONTEXT, makeAgent, send } from "../support/https.js";
+import { startPyKmip } from "./pykmip.js";
+import { activateIfNeeded, registerAes, registerRsa } from "./register.js";
+const BASE = '/azureekm/contoso';
+const kek = randomBytes(32);
+const dek = randomBytes(32);
+const b64 = (bytes) => Buffer.from(bytes).toString('base64url');
+describe('a gateway on a real PyKMIP server, over HTTPS', { timeout: 60_000 }, () => {
+    let kmip;
+    let fixture;
+    let agent;
+    beforeAll(async () => {
+        kmip = await startPyKmip();
+        const cluster = new KmipCluster(kmip.options, () => undefined);
+        await activateIfNeeded(cluster, await registerAes(cluster, kek, { name: 'aes-1' }));
+        await registerAes(cluster, kek, { name: 'not-active' });
+        const { privateKeyId } = await registerRsa(cluster, await rsaKey(2048), { name: 'rsa-1' });
+        await activateIfNeeded(cluster, privateKeyId);
+        cluster.close();
+        const { ca, certificate, key } = kmip.options.tls;
+        fixture = await startTestGateway(kmip.pki, [], {
+            // As Azure has it.
+            limits: { deadlineMs: 200 },
+            backend: {
+                kind: 'kmip',
+                servers: [`127.0.0.1:${kmip.port}`],
+                tls: { ca: 'kmip-ca.pem', certificate: 'kmip-client.pem', key: 'kmip-client.key' },
+                connections: 4,
+            },
+            files: {
+                'kmip-ca.pem': Buffer.from(ca).toString(),
+                'kmip-client.pem': Buffer.from(certificate).toString(),
+                'kmip-client.key': Buffer.from(key.reveal()).toString(),
+            },
+        });
+        agent = makeAgent(kmip.pki);
+    }, 120_000);
+    afterAll(async () => {
+        agent.destroy();
+        await fixture.stop();
+        await kmip.stop();
+    });
+    const post = (operation, members = {}) => send(fixture.port, kmip.pki, {
+        agent,
+        path: `${BASE}/${operation}?${API}`,
+        body: { request_context: CONTEXT, ...members },
+    });
+    const crypt = (operation, alg, value, key = 'aes-1') => post(`${key}/${operation}`, { alg, value: b64(value) });
+    it('names the key manager in info', async () => {
+        const { json } = await post('info');
+        expect(json).toMatchObject({ ekm_vendor: 'PyKMIP 0.10.0 Software Server', ekm_product: 'KMIP key manager' });
+    });
+    it('describes its keys', async () => {
+        const described = (key) => vi.waitFor(async () => {
+            const reply = await post(`${key}/metadata`);
+            expect(reply.status).toBe(200);
+            return reply;
+        }, 20_000);
+        const aes = await described('aes-1');
+        expect(aes.json).toMatchObject({ key_type: 'oct', key_size: 256 });
+        const rsa = await described('rsa-1');
+        expect(rsa.json).toMatchObject({ key_type: 'RSA', key_size: 2048, n: (await rsaKey(2048)).n });
+    });
+    it('wraps and unwraps in Azure’s time, once the key has been looked at', async () => {
+        for (const [alg, reference] of [
+            ['A256KW', kw],
+            ['A256KWP', kwp],
+        ]) {
+            // The first call has the key checked, which may take longer than Azure waits; Azure calls again.
+            await expect.poll(async () => (await crypt('wrapkey', alg, dek)).status, { timeout: 20_000 }).toBe(200);
+            // 24 round trips one after another, on a machine that may be busy: not each call is in time.
+            const wrapped = reference(aes256(kek), dek);
+            const value = async (operation, bytes) => (await crypt(operation, alg, bytes)).json['value'];
+            await expect.poll(() => value('wrapkey', dek), { timeout: 20_000 }).toBe(b64(wrapped));
+            await expect.poll(() => value('unwrapkey', wrapped), { timeout: 20_000 }).toBe(b64(dek));
+        }
+    });
+    it.each([
+        {
+            what: 'a value that does not unwrap',
+            call: () => crypt('unwrapkey', 'A256KW', randomBytes(40)),
+            status: 400,
+            code: 'BadRequest',
+        },
+        {
+            what: 'a key that is not active',
+            call: () => crypt('wrapkey', 'A256KW', dek, 'not-active'),
+            status: 403,
+            code: 'KeyDisabled',
+        },
+        {
+            what: 'a key that is not there',
+            call: () => crypt('wrapkey', 'A256KW', dek, 'absent'),
+            status: 404,
+            code: 'KeyNotFound',
+        },
+    ])('answers $status for $what', async ({ call, status, code }) => {
+        // A machine that is busy enough has no answer in time.
+        await expect.poll(call, { timeout: 20_000 }).toMatchObject({ status, json: { code } });
+    });
+    it('says nothing secret in its log', async () => {
+        const log = await fixture.logText();
+        for (const secret of [kek, dek]) {
+            for (const encoding of ['hex', 'base64', 'base64url', 'latin1']) {
+                expect(log.includes(Buffer.from(secret).toString(encoding))).toBe(false);
+            }
+        }
+        expect(log).toContain('kmip_way');
+    });
+    it('answers 502 while the server is away, and serves when it is back', async () => {
+        await kmip.kill();
+        await expect.poll(async () => (await crypt('wrapkey', 'A256KW', dek)).status, { timeout: 10_000 }).toBe(502);
+        await kmip.restart();
+        await expect.poll(async () => (await crypt('wrapkey', 'A256KW', dek)).status, { timeout: 30_000 }).toBe(200);
+    });
+});

@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { open } from "../../adapters/kmip/index.js";
+import { crypt, ecb } from "../../adapters/kmip/protocol/crypt.js";
+import { KmipCluster } from "../../adapters/kmip/transport/cluster.js";
+import { median } from "../bench/statistics.js";
+import { aes256, kw } from "../contract/reference.js";
+import { callContext } from "../contract/suite.js";
+import { nistVectors, rfcVectors } from "../vectors/vectors.js";
+import { ref, within } from "./kmip-fixture.js";
+import { startPyKmip } from "./pykmip.js";
+import { activateIfNeeded, registerAes } from "./register.js";
+/** RFC 3394 section 2.2.1: six rounds over the four semiblocks of 32 bytes, each with the result of the one before. */
+const BLOCKS = 24;
+describe('a real PyKMIP server', { timeout: 180_000 }, () => {
+    let server;
+    let adapter;
+    let cluster;
+    const register = async (name, key) => {
+        const id = await registerAes(cluster, key, { name });
+        await activateIfNeeded(cluster, id);
+        return id;
+    };
+    beforeAll(async () => {
+        server = await startPyKmip();
+        cluster = new KmipCluster(server.options, () => undefined);
+        adapter = await open(server.options, () => undefined);
+    }, 90_000);
+    afterAll(async () => {
+        cluster.close();
+        await adapter.close();
+        await server.stop();
+    });
+    it('names itself', () => {
+        expect(adapter.product.vendor).toBe('PyKMIP 0.10.0 Software Server');
+    });
+    it('gives what the documents give: RFC 3394 with keys of 256 bits', async () => {
+        for (const { mode, cases } of rfcVectors) {
+            for (const { section, key, plaintext, wrapped } of cases.filter((each) => each.key.length === 32)) {
+                const algorithm = mode === 'wrap' ? 'A256KW' : 'A256KWP';
+                await register(`rfc-${section}`, key);
+                const name = ref(`rfc-${section}`);
+                expect(Buffer.compare(await adapter.wrap(name, algorithm, plaintext, callContext()), wrapped), section).toBe(0);
+                expect(Buffer.compare(await adapter.unwrap(name, algorithm, wrapped, callContext()), plaintext), section).toBe(0);
+            }
+        }
+    });
+    it.each(nistVectors.filter(({ cipher }) => cipher === 'aes-256'))('gives what $files give', async ({ mode, wrap, unwrap }) => {
+        const algorithm = mode === 'wrap' ? 'A256KW' : 'A256KWP';
+        const lengths = [...new Set(wrap.map(({ bits }) => bits))].filter((bits) => bits <= 512);
+        for (const bits of lengths) {
+            const good = wrap.find((each) => each.bits === bits);
+            const bad = unwrap.find((each) => each.bits === bits && each.plaintext === null);
+            if (good === undefined || bad === undefined)
+                throw new Error(`no vectors of ${bits} bits`);
+            const names = [`${mode}-${bits}-good`, `${mode}-${bits}-bad`];
+            await register(names[0], good.key);
+            await register(names[1], bad.key);
+            expect(Buffer.compare(await adapter.wrap(ref(names[0]), algorithm, good.plaintext, callContext()), good.wrapped)).toBe(0);
+            await expect(adapter.unwrap(ref(names[1]), algorithm, bad.wrapped, callContext())).rejects.toMatchObject({
+                code: 'CIPHERTEXT_INVALID',
+            });
+        }
+    });
+    it('wraps a data key of 32 bytes in the time of the 24 blocks that it takes', async () => {
+        const kek = randomBytes(32);
+        const id = await register('blocks', kek);
+        // Of a block, and of the one that guards it.
+        const encrypt = crypt('encrypt', id, ecb('PKCS5'), randomBytes(32));
+        await adapter.wrap(ref('blocks'), 'A256KW', randomBytes(32), callContext());
+        const wraps = [];
+        const blocks = [];
+        for (let round = 0; round < 7; round++) {
+            const dek = randomBytes(32);
+            const start = performance.now();
+            const wrapped = await adapter.wrap(ref('blocks'), 'A256KW', dek, callContext());
+            const between = performance.now();
+            for (let n = 0; n < BLOCKS; n++)
+                await cluster.call(encrypt, AbortSignal.timeout(30_000));
+            wraps.push(between - start);
+            blocks.push(performance.now() - between);
+            expect(Buffer.compare(wrapped, kw(aes256(kek), dek))).toBe(0);
+        }
+        expect(median(wraps)).toBeLessThan(1.5 * median(blocks));
+    });
+    it('is found again after it was killed and started anew', async () => {
+        const kek = randomBytes(32);
+        await register('restart', kek);
+        const dek = randomBytes(32);
+        await adapter.wrap(ref('restart'), 'A256KW', dek, callContext());
+        await server.restart();
+        await expect
+            .poll(() => adapter.wrap(ref('restart'), 'A256KW', dek, within(5000)).then((w) => w.length, String), {
+            timeout: 30_000,
+        })
+            .toBe(40);
+    });
+});

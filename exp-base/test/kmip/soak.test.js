@@ -1,0 +1,160 @@
+var __addDisposableResource = (this && this.__addDisposableResource) || function (env, value, async) {
+    if (value !== null && value !== void 0) {
+        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
+        var dispose, inner;
+        if (async) {
+            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
+            dispose = value[Symbol.asyncDispose];
+        }
+        if (dispose === void 0) {
+            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
+            dispose = value[Symbol.dispose];
+            if (async) inner = dispose;
+        }
+        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
+        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
+        env.stack.push({ value: value, dispose: dispose, async: async });
+    }
+    else if (async) {
+        env.stack.push({ async: true });
+    }
+    return value;
+};
+var __disposeResources = (this && this.__disposeResources) || (function (SuppressedError) {
+    return function (env) {
+        function fail(e) {
+            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
+            env.hasError = true;
+        }
+        var r, s = 0;
+        function next() {
+            while (r = env.stack.pop()) {
+                try {
+                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
+                    if (r.dispose) {
+                        var result = r.dispose.call(r.value);
+                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
+                    }
+                    else s |= 1;
+                }
+                catch (e) {
+                    fail(e);
+                }
+            }
+            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
+            if (env.hasError) throw env.error;
+        }
+        return next();
+    };
+})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
+    var e = new Error(message);
+    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
+});
+import { randomBytes, randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { AdapterError } from "../../adapters/contract/index.js";
+import { aes256, kw, kwp, oaepWrap } from "../contract/reference.js";
+import { rsaKey } from "../contract/rsa-keys.js";
+import { kmipFixture, ref, within } from "./kmip-fixture.js";
+import { faultKinds } from "./server/faults.js";
+const SOAK_MS = Number(process.env['EKM_SOAK_MS'] ?? 2500);
+/** Whatever the length of the run: a heap that fills up and is collected, and no more. */
+const MAX_GROWTH_MIB = 96;
+const CALLERS = 16;
+const CONNECTIONS = 6;
+const reference = { A256KW: kw, A256KWP: kwp };
+/** What a fault of the server may look like to a caller. A bad ciphertext it may never look like: none is sent here. */
+const allowed = ['BACKEND_UNAVAILABLE', 'DEADLINE_EXCEEDED', 'BACKEND_BUSY'];
+it.each(['right', 'none'])('random faults with key wrap modes %s: every answer is right or a typed error, and all is well afterwards', { timeout: 2 * SOAK_MS + 60_000 }, async (keyWrap) => {
+    const env_1 = { stack: [], error: void 0, hasError: false };
+    try {
+        const fixture = __addDisposableResource(env_1, await kmipFixture({ keyWrap }, { connections: CONNECTIONS }), true);
+        const { adapter, server, kek } = fixture;
+        const rsaDek = randomBytes(32);
+        const rsaWrapped = oaepWrap(await rsaKey(2048), 'sha256', rsaDek);
+        for (const algorithm of ['A256KW', 'A256KWP'])
+            await adapter.wrap(ref('aes'), algorithm, rsaDek, within(5000));
+        await adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', rsaWrapped, within(5000));
+        const rssBefore = process.memoryUsage().rss;
+        let running = true;
+        let right = 0;
+        const failures = new Map();
+        const once = async () => {
+            const algorithm = randomInt(2) === 0 ? 'A256KW' : 'A256KWP';
+            const dek = randomBytes(8 * randomInt(2, 6));
+            const wrapped = reference[algorithm](aes256(kek), dek);
+            const context = within(200);
+            switch (randomInt(4)) {
+                case 0:
+                    return Buffer.compare(await adapter.wrap(ref('aes'), algorithm, dek, context), wrapped) === 0;
+                case 1:
+                    return Buffer.compare(await adapter.unwrap(ref('aes'), algorithm, wrapped, context), dek) === 0;
+                case 2:
+                    return Buffer.compare(await adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', rsaWrapped, context), rsaDek) === 0;
+                default:
+                    return (await adapter.describe(ref('rsa'), context)).kty === 'RSA';
+            }
+        };
+        const caller = async () => {
+            while (running) {
+                try {
+                    expect(await once()).toBe(true);
+                    right += 1;
+                }
+                catch (error) {
+                    if (!(error instanceof AdapterError) || !allowed.includes(error.code))
+                        throw error;
+                    failures.set(error.code, (failures.get(error.code) ?? 0) + 1);
+                    await sleep(5);
+                }
+                expect(server.connections).toBeLessThanOrEqual(CONNECTIONS + 1);
+            }
+        };
+        const callers = Promise.all(Array.from({ length: CALLERS }, caller));
+        callers.catch(() => (running = false));
+        const end = performance.now() + SOAK_MS;
+        while (running && performance.now() < end) {
+            const kind = faultKinds[randomInt(faultKinds.length)];
+            // Well half of the time, so that there is something to come back to.
+            server.fault = kind === undefined || randomInt(2) === 0 ? undefined : { kind };
+            if (randomInt(20) === 0)
+                server.dropConnections();
+            if (randomInt(60) === 0) {
+                await server.stop();
+                await sleep(50);
+                await server.start();
+            }
+            await sleep(randomInt(5, 60));
+        }
+        server.fault = undefined;
+        running = false;
+        await callers;
+        expect(right).toBeGreaterThan(0);
+        // A server that was sick a moment ago is asked again only after a probe, and what was being checked then is checked anew.
+        const well = async () => {
+            for (let call = 0; call < 20; call++)
+                if (!(await once()))
+                    return false;
+            return true;
+        };
+        await expect.poll(() => well().catch(() => false), { timeout: 20_000 }).toBe(true);
+        for (let call = 0; call < 50; call++)
+            expect(await once()).toBe(true);
+        // No connection is left behind, and what the load took is given back.
+        expect(server.connections).toBeLessThanOrEqual(CONNECTIONS);
+        const grownMiB = (process.memoryUsage().rss - rssBefore) / 2 ** 20;
+        expect(grownMiB).toBeLessThan(MAX_GROWTH_MIB);
+        const errors = JSON.stringify(Object.fromEntries(failures));
+        process.stdout.write(`soak, key wrap ${keyWrap}: ${right} right, errors ${errors}, ${grownMiB.toFixed(0)} MiB grown\n`);
+    }
+    catch (e_1) {
+        env_1.error = e_1;
+        env_1.hasError = true;
+    }
+    finally {
+        const result_1 = __disposeResources(env_1);
+        if (result_1)
+            await result_1;
+    }
+});

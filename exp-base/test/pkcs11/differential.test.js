@@ -1,0 +1,102 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { algorithmRow, rsaSizes } from "../../adapters/contract/index.js";
+import { open } from "../../adapters/pkcs11/index.js";
+import { usableKey } from "../../adapters/software/usable-key.js";
+import { rsaKey } from "../contract/rsa-keys.js";
+import { nistVectors, rfcVectors } from "../vectors/vectors.js";
+import { context, ref } from "./support/harness.js";
+import { softHsm } from "./support/softhsm.js";
+import { onToken } from "./support/token-objects.js";
+const hsm = softHsm();
+const kek = randomBytes(32);
+const software = new Map();
+let adapter;
+const ROUNDS = 2000;
+const IN_FLIGHT = 16;
+/** Documents' cases with a 256-bit key: the key's name on the token, and the wanted bytes. */
+const vectors = [
+    ...rfcVectors.flatMap(({ mode, cases }) => cases.map((each) => ({ mode, ...each }))),
+    ...nistVectors
+        .filter(({ cipher }) => cipher === 'aes-256')
+        .flatMap(({ mode, wrap }) => wrap.filter((_, index) => index % 3 === 0).map((each) => ({ mode, ...each }))),
+]
+    .filter(({ key }) => key.length === 32)
+    .map((each, index) => ({ ...each, name: `vector-${index}` }));
+beforeAll(async () => {
+    hsm.initToken('ekm');
+    const stored = { enabled: true, created: new Date() };
+    software.set('aes', await usableKey({ ...stored, name: 'aes', jwk: { kty: 'oct', k: kek.toString('base64url') } }));
+    const jwks = new Map();
+    for (const bits of rsaSizes) {
+        const jwk = await rsaKey(bits);
+        jwks.set(bits, jwk);
+        software.set(`rsa-${bits}`, await usableKey({ ...stored, name: `rsa-${bits}`, jwk }));
+    }
+    onToken('ekm', (objects) => {
+        objects.aes('aes', {}, kek);
+        for (const [bits, jwk] of jwks)
+            objects.rsa(`rsa-${bits}`, {}, { ...jwk });
+        for (const { name, key } of vectors)
+            objects.aes(name, {}, key);
+    });
+    adapter = await open(hsm.options('ekm'), () => undefined);
+}, 60_000);
+afterAll(async () => {
+    await adapter.close();
+    hsm.remove();
+});
+const softwareKey = (name) => {
+    const key = software.get(name);
+    if (key === undefined)
+        throw new Error(`no key ${name}`);
+    return key;
+};
+/** Runs `work` for every value, some at a time, as the gateway would. */
+async function forEach(values, work) {
+    const rest = [...values];
+    const loop = async () => {
+        for (let value = rest.pop(); value !== undefined; value = rest.pop())
+            await work(value);
+    };
+    await Promise.all(Array.from({ length: IN_FLIGHT }, loop));
+}
+const same = (a, b, about) => expect(Buffer.compare(a, b), about).toBe(0);
+describe('the token and the software store with the same key', { timeout: 120_000 }, () => {
+    it.each([
+        { algorithm: 'A256KWP', length: () => randomInt(1, 513) },
+        { algorithm: 'A256KW', length: () => 8 * randomInt(2, 65) },
+    ])('$algorithm: 2,000 random data keys, there and back', async ({ algorithm, length }) => {
+        const deks = Array.from({ length: ROUNDS }, () => randomBytes(length()));
+        await forEach(deks, async (dek) => {
+            const about = `${dek.length} bytes`;
+            const onTheToken = await adapter.wrap(ref('aes'), algorithm, dek, context());
+            same(onTheToken, await softwareKey('aes').wrap(algorithm, dek), about);
+            same(await softwareKey('aes').unwrap(algorithm, onTheToken), dek, about);
+            same(await adapter.unwrap(ref('aes'), algorithm, onTheToken, context()), dek, about);
+        });
+    });
+    it.each(['RSA-OAEP', 'RSA-OAEP-256'].flatMap((algorithm) => rsaSizes.map((bits) => ({ algorithm, bits }))))('$algorithm with $bits bits: every legal length', async ({ algorithm, bits }) => {
+        const { max } = algorithmRow(algorithm).plaintext(bits);
+        const name = `rsa-${bits}`;
+        // The large keys are slow and their lengths many: every length in one direction, some in the other.
+        const lengths = Array.from({ length: max }, (_, index) => index + 1);
+        await forEach(lengths, async (length) => {
+            const dek = randomBytes(length);
+            const inSoftware = await softwareKey(name).wrap(algorithm, dek);
+            same(await adapter.unwrap(ref(name), algorithm, inSoftware, context()), dek, `${length} bytes unwrapped`);
+            if (length % 16 !== 0 && length !== max)
+                return;
+            const wrapped = await adapter.wrap(ref(name), algorithm, dek, context());
+            same(await softwareKey(name).unwrap(algorithm, wrapped), dek, `${length} bytes wrapped`);
+        });
+    });
+    it('the values of the RFCs and of NIST come out of the token', async () => {
+        expect(vectors.length).toBeGreaterThan(20);
+        await forEach(vectors, async ({ name, mode, plaintext, wrapped }) => {
+            const algorithm = mode === 'wrap' ? 'A256KW' : 'A256KWP';
+            same(await adapter.wrap(ref(name), algorithm, plaintext, context()), wrapped, name);
+            same(await adapter.unwrap(ref(name), algorithm, wrapped, context()), plaintext, name);
+        });
+    });
+});

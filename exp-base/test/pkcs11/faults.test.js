@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AdapterError } from "../../adapters/contract/index.js";
+import { ckrRow } from "../../adapters/pkcs11/ckr-table.js";
+import { open } from "../../adapters/pkcs11/index.js";
+import { aes256, kw, kwp } from "../contract/reference.js";
+import { faultModule } from "./support/fault-module.js";
+import { context, recorder, ref, until } from "./support/harness.js";
+import { softHsm } from "./support/softhsm.js";
+import { onToken } from "./support/token-objects.js";
+const hsm = softHsm();
+const kek = randomBytes(32);
+const recorded = recorder();
+let faults;
+let adapter;
+beforeAll(async () => {
+    faults = faultModule(hsm);
+    hsm.initToken('ekm');
+    onToken('ekm', (objects) => {
+        objects.aes('aes', {}, kek);
+        objects.rsa('rsa');
+    });
+    adapter = await open(hsm.options('ekm', { module: faults.path, sessions: 2 }), recorded.report);
+    for (const key of ['aes', 'rsa'])
+        await adapter.qualify(ref(key), context());
+});
+beforeEach(async () => {
+    faults.script();
+    await until('all serve', () => adapter.hosts.length === 2);
+    recorded.reported.length = 0;
+});
+afterAll(async () => {
+    await adapter.close();
+    hsm.remove();
+});
+const dek = randomBytes(32);
+const wrapped = {
+    A256KW: kw(aes256(kek), dek),
+    A256KWP: kwp(aes256(kek), dek),
+};
+/** The first function of the module that each operation calls after its key is found. */
+const operations = [
+    { name: 'wrap A256KW', at: 'C_WrapKey', run: () => adapter.wrap(ref('aes'), 'A256KW', dek, context()) },
+    { name: 'unwrap A256KW', at: 'C_UnwrapKey', run: () => unwrap('A256KW') },
+    { name: 'wrap A256KWP', at: 'C_EncryptUpdate', run: () => adapter.wrap(ref('aes'), 'A256KWP', dek, context()) },
+    { name: 'unwrap A256KWP', at: 'C_DecryptUpdate', run: () => unwrap('A256KWP') },
+    { name: 'unwrap RSA-OAEP', at: 'C_Decrypt', run: () => unwrapRsa('RSA-OAEP') },
+    { name: 'unwrap RSA-OAEP-256', at: 'C_Decrypt', run: () => unwrapRsa('RSA-OAEP-256') },
+];
+const unwrap = (algorithm) => adapter.unwrap(ref('aes'), algorithm, wrapped[algorithm] ?? new Uint8Array(), context());
+async function unwrapRsa(algorithm) {
+    return adapter.unwrap(ref('rsa'), algorithm, await adapter.wrap(ref('rsa'), algorithm, dek, context()), context());
+}
+/** A code of each kind that the table knows, and one that it does not. */
+const codes = [
+    0x05, 0x06, 0x07, 0x20, 0x21, 0x02, 0x30, 0x31, 0x32, 0x40, 0x41, 0x60, 0x62, 0x68, 0x6a, 0x70, 0x82, 0x90,
+];
+const moreCodes = [0x91, 0xb0, 0xb1, 0xb3, 0xe0, 0x101, 0x110, 0x112, 0x190, 0x200, 0x80000042];
+const cases = operations.flatMap((operation) => [...codes, ...moreCodes].map((ckr) => ({ ...operation, ckr, hex: `0x${ckr.toString(16)}` })));
+describe('one answer of the token other than CKR_OK', () => {
+    it.each(cases)('$name answered $hex once', async ({ name, at, run, ckr, hex }) => {
+        faults.script(`${at} rv ${hex} once`);
+        const outcome = await run().then(() => 'result', (error) => (error instanceof AdapterError ? error.code : String(error)));
+        const row = ckrRow(ckr);
+        const expected = name.startsWith('unwrap') ? (row.unwrapError ?? row.error) : row.error;
+        // The call is tried again, which the caller does not notice: on a fresh session, or where the failure may have passed.
+        const again = row.session === 'reopen' || (row.session === 'ask' && !name.startsWith('unwrap'));
+        expect(outcome).toBe(again ? 'result' : expected);
+        const lost = recorded.of('hsm_host_lost').length;
+        expect(lost, 'hosts lost').toBe(row.session === 'restart' ? 1 : 0);
+        expect(recorded.of('hsm_session_reopened'), 'sessions renewed').toHaveLength(row.session === 'reopen' ? 1 : 0);
+        expect(await run()).toBeInstanceOf(Uint8Array);
+    });
+});
+describe('a failure that would speak of the ciphertext', () => {
+    it.each(['0x5', '0x6'])('is the token’s own when the token answers nothing else either (%s)', async (rv) => {
+        faults.script(`C_UnwrapKey rv ${rv}`, 'C_GetTokenInfo rv 0x30');
+        await expect(unwrap('A256KW')).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', detail: Number(rv) });
+        faults.script();
+        await until('service is back', () => unwrap('A256KW').then(Boolean, () => false));
+    });
+});
+describe('a slow token', () => {
+    it('keeps nobody waiting who has another session to go to', async () => {
+        faults.script('C_WrapKey delay 150 once');
+        const calls = Array.from({ length: 13 }, async () => {
+            const start = performance.now();
+            await adapter.wrap(ref('aes'), 'A256KW', dek, context());
+            return performance.now() - start;
+        });
+        const times = await Promise.all(calls);
+        expect(times.filter((ms) => ms > 120)).toHaveLength(1);
+        expect(recorded.of('hsm_host_lost')).toEqual([]);
+    });
+    it('does not block the event loop', async () => {
+        faults.script('C_WrapKey delay 100');
+        const call = adapter.wrap(ref('aes'), 'A256KW', dek, context());
+        let ticks = 0;
+        const timer = setInterval(() => ticks++, 5);
+        await call;
+        clearInterval(timer);
+        expect(ticks).toBeGreaterThan(8);
+    });
+});

@@ -1,0 +1,120 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Secret } from "../../adapters/contract/index.js";
+import { open } from "../../adapters/pkcs11/index.js";
+import { context, ref, until } from "./support/harness.js";
+import { MODULE, softHsm } from "./support/softhsm.js";
+import { onToken } from "./support/token-objects.js";
+const hsm = softHsm();
+beforeAll(() => {
+    hsm.initToken('ekm');
+    hsm.initToken('other');
+    onToken('ekm', (objects) => objects.aes('aes'));
+});
+afterAll(() => hsm.remove());
+const refusal = async (more) => {
+    const outcome = await open(hsm.options('ekm', { sessions: 1, ...more }), () => undefined).then(async (adapter) => adapter.close(), (error) => error);
+    expect(outcome).toMatchObject({ name: 'OperatorError' });
+    return outcome;
+};
+/** SoftHSM's file with another processor in its ELF header. */
+function foreignModule() {
+    const path = join(hsm.directory, 'foreign.so');
+    const bytes = readFileSync(MODULE);
+    bytes.writeUInt16LE(process.arch === 'x64' ? 183 : 62, 18);
+    writeFileSync(path, bytes);
+    return path;
+}
+describe('open says what is missing', () => {
+    it('pkcs11js', async () => {
+        const options = process.env['NODE_OPTIONS'];
+        const blocker = fileURLToPath(new URL('support/without-pkcs11js.mjs', import.meta.url));
+        process.env['NODE_OPTIONS'] = `${options} --import ${blocker}`;
+        try {
+            const { code, message } = await refusal({});
+            expect(code).toBe('PKCS11JS_MISSING');
+            expect(message).toContain('npm install pkcs11js');
+        }
+        finally {
+            process.env['NODE_OPTIONS'] = options;
+        }
+    });
+    it.each([
+        { what: 'no file', module: () => '/usr/lib/no-such-module.so', code: 'MODULE_MISSING', says: 'install' },
+        { what: 'a directory', module: () => '/usr/lib', code: 'MODULE_UNUSABLE', says: 'shared library' },
+        {
+            what: 'no library',
+            module: () => fileURLToPath(import.meta.url),
+            code: 'MODULE_UNUSABLE',
+            says: 'shared library',
+        },
+        { what: 'another processor', module: foreignModule, code: 'MODULE_ARCHITECTURE', says: process.arch },
+        {
+            what: 'a library without PKCS#11',
+            module: () => fileURLToPath(new URL('../../node_modules/pkcs11js/build/Release/pkcs11.node', import.meta.url)),
+            code: 'MODULE_UNUSABLE',
+            says: 'cannot be loaded',
+        },
+    ])('the module: $what', async ({ module, code, says }) => {
+        const error = await refusal({ module: module() });
+        expect(error.code).toBe(code);
+        expect(error.message).toContain(says);
+    });
+    it('the token, and which there are', async () => {
+        const { code, message } = await refusal({ token: { label: 'absent' } });
+        expect(code).toBe('TOKEN_NOT_FOUND');
+        expect(message).toContain('"ekm"');
+        expect(message).toContain('"other"');
+    });
+    it('the right PIN, without repeating the wrong one', async () => {
+        const { code, message } = await refusal({ pin: new Secret(Buffer.from('8675309')) });
+        expect(code).toBe('LOGIN_REFUSED');
+        expect(message).toContain('CKR_PIN_INCORRECT');
+        expect(message).not.toContain('8675309');
+    });
+    it.each([
+        { sessions: 0 },
+        { sessions: 65 },
+        { sessions: 1.5 },
+        { token: {} },
+        { token: { slot: 'first' } },
+        { callTimeoutMs: 10 },
+    ])('an option that cannot be meant: %j', async (more) => {
+        expect((await refusal(more)).code).toBe('PKCS11_OPTION_INVALID');
+    });
+});
+describe('a token is found', () => {
+    it('by serial and by slot, in decimal, hexadecimal or as a bigint', async () => {
+        const adapter = await open(hsm.options('ekm', { sessions: 1 }), () => undefined);
+        const { serial, slot } = adapter.token;
+        await adapter.close();
+        for (const token of [{ serial }, { slot }, { slot: `${slot}` }, { slot: `0x${slot.toString(16)}`, label: 'ekm' }]) {
+            const found = await open(hsm.options('ekm', { token, sessions: 1 }), () => undefined);
+            expect(found.token.label).toBe('ekm');
+            await found.close();
+        }
+        expect((await refusal({ token: { slot, label: 'other' } })).code).toBe('TOKEN_NOT_FOUND');
+    });
+    it('and two of one label are an error that names them', async () => {
+        const other = await open(hsm.options('other', { sessions: 1 }), () => undefined);
+        const { serial } = other.token;
+        await other.close();
+        hsm.initSecond('other');
+        const { code, message } = await refusal({ token: { label: 'other' } });
+        expect(code).toBe('TOKEN_AMBIGUOUS');
+        expect(message).toContain(serial);
+    });
+});
+describe('the number of hosts', () => {
+    it('is the number of sessions', async () => {
+        const adapter = await open(hsm.options('ekm', { sessions: 3 }), () => undefined);
+        await until('three hosts serve', () => adapter.hosts.length === 3);
+        expect((await adapter.describe(ref('aes'), context())).kty).toBe('oct');
+        const hosts = [...adapter.hosts];
+        await adapter.close();
+        for (const pid of hosts)
+            expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+    });
+});

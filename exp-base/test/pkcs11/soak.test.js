@@ -1,0 +1,150 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { AdapterError } from "../../adapters/contract/index.js";
+import { open } from "../../adapters/pkcs11/index.js";
+import { faultModule } from "./support/fault-module.js";
+import { context, contextUntil, ref, sleep, until } from "./support/harness.js";
+import { softHsm } from "./support/softhsm.js";
+import { onToken } from "./support/token-objects.js";
+/** EKM_SOAK_SECONDS makes it longer. */
+const SECONDS = Number(process.env['EKM_SOAK_SECONDS'] ?? 5);
+const SESSIONS = 3;
+const hsm = softHsm();
+let faults;
+let adapter;
+beforeAll(async () => {
+    faults = faultModule(hsm);
+    hsm.initToken('ekm');
+    onToken('ekm', (objects) => {
+        objects.aes('aes');
+        objects.rsa('rsa');
+    });
+    adapter = await open(hsm.options('ekm', { module: faults.path, sessions: SESSIONS, callTimeoutMs: 500 }), () => undefined);
+    for (const key of ['aes', 'rsa'])
+        await adapter.qualify(ref(key), context());
+});
+afterAll(async () => {
+    faults.script();
+    await adapter.close();
+    hsm.remove();
+});
+/** Whatever the length of the run: a heap that fills up and is collected, and no more. */
+const MAX_GROWTH_MIB = 96;
+/** Children of this process that run the host program, as the system lists them. */
+const hostProcesses = () => readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+    try {
+        const parent = / \S \d+ /.exec(readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/, ''))?.[0];
+        return (parent?.trim().split(' ')[1] === String(process.pid) &&
+            readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('host/main'));
+    }
+    catch {
+        // It ended in between.
+        return false;
+    }
+}).length;
+const pick = (values) => values[randomInt(values.length)] ?? values[0];
+const functions = [
+    'C_WrapKey',
+    'C_UnwrapKey',
+    'C_CreateObject',
+    'C_EncryptUpdate',
+    'C_Decrypt',
+    'C_FindObjects',
+];
+const answers = [
+    '0x5',
+    '0x6',
+    '0x30',
+    '0x31',
+    '0x32',
+    '0x60',
+    '0x82',
+    '0x90',
+    '0xb0',
+    '0xb3',
+    '0xe0',
+    '0x101',
+    '0x190',
+];
+const misfortunes = [
+    () => faults.script(`${pick(functions)} rv ${pick(answers)} once`),
+    () => faults.script(`${pick(functions)} rv ${pick(answers)} once`, `${pick(functions)} rv ${pick(answers)} once`),
+    () => faults.script(`${pick(functions)} crash 0 once`),
+    () => faults.script(`${pick(functions)} hang 0 once`),
+    () => faults.script(`${pick(functions)} delay 120 once`),
+    () => {
+        const [pid] = adapter.hosts;
+        if (pid !== undefined)
+            process.kill(pid, 'SIGKILL');
+    },
+];
+const cases = [
+    ['aes', 'A256KW'],
+    ['aes', 'A256KWP'],
+    ['rsa', 'RSA-OAEP'],
+    ['rsa', 'RSA-OAEP-256'],
+];
+const documented = new Set([
+    'DEADLINE_EXCEEDED',
+    'BACKEND_UNAVAILABLE',
+    'BACKEND_BUSY',
+    // A token that says GENERAL_ERROR of a good ciphertext, and is well, is believed.
+    'CIPHERTEXT_INVALID',
+]);
+it('survives a misfortune a second under mixed load', { timeout: (SECONDS + 60) * 1000 }, async () => {
+    const seen = new Map();
+    let good = 0;
+    let stopped = false;
+    const once = async () => {
+        const [key, algorithm] = pick(cases);
+        const dek = randomBytes(32);
+        const deadline = () => contextUntil(200, new AdapterError('DEADLINE_EXCEEDED', 'too late'));
+        const start = performance.now();
+        try {
+            const wrapped = await adapter.wrap(ref(key), algorithm, dek, deadline());
+            const result = await adapter.unwrap(ref(key), algorithm, wrapped, deadline());
+            expect(Buffer.compare(result, dek), 'the data key comes back').toBe(0);
+            good++;
+        }
+        catch (error) {
+            if (!(error instanceof AdapterError))
+                throw error;
+            expect(documented).toContain(error.code);
+            seen.set(error.code, (seen.get(error.code) ?? 0) + 1);
+            await sleep(5);
+        }
+        // Two calls, a deadline each, and what a busy machine adds.
+        expect(performance.now() - start).toBeLessThan(1500);
+    };
+    const loop = async () => {
+        while (!stopped)
+            await once();
+    };
+    await sleep(1000);
+    const rssBefore = process.memoryUsage().rss;
+    const loops = Promise.all(Array.from({ length: 8 }, loop));
+    for (let second = 0; second < SECONDS; second++) {
+        pick(misfortunes)();
+        await Promise.race([sleep(1000), loops]);
+    }
+    faults.script();
+    await sleep(1000);
+    stopped = true;
+    await loops;
+    expect(good).toBeGreaterThan(SECONDS * 20);
+    // A busy machine takes seconds for each; a session that is lost for good never comes back.
+    await until('every session is back', () => adapter.hosts.length === SESSIONS, 30_000);
+    // A host is a session; none is left behind, and what the load took is given back.
+    expect(hostProcesses()).toBe(SESSIONS);
+    const grownMiB = (process.memoryUsage().rss - rssBefore) / 2 ** 20;
+    expect(grownMiB).toBeLessThan(MAX_GROWTH_MIB);
+    for (const [key, algorithm] of cases) {
+        const wrapped = await adapter.wrap(ref(key), algorithm, randomBytes(32), context());
+        expect(await adapter.unwrap(ref(key), algorithm, wrapped, context())).toHaveLength(32);
+    }
+    const errors = JSON.stringify(Object.fromEntries(seen));
+    process.stdout.write(`soak: ${good} good pairs, errors ${errors}, ${grownMiB.toFixed(0)} MiB grown\n`);
+});

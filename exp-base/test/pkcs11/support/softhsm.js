@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process';
+import { accessSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Secret } from "../../../adapters/contract/index.js";
+export const MODULE = '/usr/lib/softhsm/libsofthsm2.so';
+export const PIN = '648219';
+const SO_PIN = '975310';
+/** Children of the adapter run its sources; see the file named here. */
+const loader = fileURLToPath(new URL('typescript-children.mjs', import.meta.url));
+/** SoftHSM must be there: a suite that skips would pass where nothing was tested. */
+export function softHsm() {
+    try {
+        accessSync(MODULE);
+        execFileSync('softhsm2-util', ['--version'], { stdio: 'ignore' });
+    }
+    catch {
+        throw new Error('SoftHSM is missing: run apt-get update && apt-get install -y softhsm2');
+    }
+    const directory = mkdtempSync(join(tmpdir(), 'ekm-softhsm-'));
+    const conf = join(directory, 'softhsm2.conf');
+    mkdirSync(join(directory, 'tokens'));
+    mkdirSync(join(directory, 'nothing'));
+    const configure = (tokens) => writeFileSync(conf, `directories.tokendir = ${join(directory, tokens)}\nobjectstore.backend = file\nlog.level = ERROR\n`);
+    configure('tokens');
+    process.env['SOFTHSM2_CONF'] = conf;
+    process.env['NODE_OPTIONS'] = `--import ${loader}`;
+    return {
+        directory,
+        initToken: (label, pin = PIN) => {
+            const select = hasToken(label) ? ['--token', label] : ['--free'];
+            util(['--init-token', ...select, '--label', label, '--pin', pin, '--so-pin', SO_PIN]);
+        },
+        initSecond: (label) => {
+            util(['--init-token', '--free', '--label', label, '--pin', PIN, '--so-pin', SO_PIN]);
+        },
+        hideTokens: (hidden) => configure(hidden ? 'nothing' : 'tokens'),
+        options: (label, more = {}) => ({
+            module: MODULE,
+            token: { label },
+            pin: new Secret(Buffer.from(PIN)),
+            sessions: 2,
+            ...more,
+        }),
+        remove: () => rmSync(directory, { recursive: true, force: true }),
+    };
+}
+const util = (options) => execFileSync('softhsm2-util', options, { stdio: 'pipe' }).toString();
+const hasToken = (label) => new RegExp(`^ +Label: +${label} *$`, 'm').test(util(['--show-slots']));

@@ -1,0 +1,132 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readlinkSync } from 'node:fs';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Cli, until } from "../commands/cli.js";
+import { accepts, BASE, takePort } from "../commands/serving.js";
+import { aesKey, writeGatewayFiles } from "../support/gateway.js";
+import { API, makeAgent, send } from "../support/https.js";
+import { makePki } from "../support/pki.js";
+let pki;
+const left = [];
+beforeAll(async () => {
+    pki = await makePki();
+});
+afterAll(async () => {
+    for (const release of left)
+        await release();
+});
+/** Makes each audit record about a kilobyte long, so that some hundred of them fill any pipe. */
+const LONG = 'L'.repeat(300);
+const REQUESTS = 300;
+/** A log that blocks holds a request for ever; a busy machine holds one for a second. */
+const NOT_BLOCKED_MS = 8000;
+async function serve(destination, prepare = async () => ({})) {
+    const { port, release } = await takePort();
+    await release();
+    const { workspace, file } = await writeGatewayFiles(pki, [aesKey('aes-1')], {
+        listen: { port },
+        log: { destination, level: 'debug' },
+    });
+    const { stdout = 'ignore' } = await prepare(workspace);
+    const cli = new Cli(['serve', '--config', file], { stdio: ['ignore', stdout, 'pipe'], unread: true });
+    left.push(async () => {
+        cli.kill();
+        await cli.ended;
+        await workspace.remove();
+    });
+    await until('the port', () => {
+        if (!cli.running)
+            throw new Error(`ended: ${cli.stderr}`);
+        return accepts(port);
+    });
+    return { cli, port, workspace };
+}
+/** Sends many requests, eight at a time; each must succeed, and none may wait for the log. */
+async function load(port) {
+    const agent = makeAgent(pki);
+    const body = { request_context: { request_id: LONG, correlation_id: LONG, pool_name: LONG } };
+    let slowest = 0;
+    let sent = 0;
+    const client = async () => {
+        while (sent < REQUESTS) {
+            sent += 1;
+            const start = performance.now();
+            expect((await send(port, pki, { path: `${BASE}/aes-1/metadata?${API}`, body, agent })).status).toBe(200);
+            slowest = Math.max(slowest, performance.now() - start);
+        }
+    };
+    await Promise.all(Array.from({ length: 8 }, client));
+    expect(slowest).toBeLessThan(NOT_BLOCKED_MS);
+    agent.destroy();
+}
+async function endsCleanly(cli) {
+    const start = performance.now();
+    cli.kill('SIGTERM');
+    expect(await cli.ended).toMatchObject({ code: 0, signal: null, stderr: '' });
+    expect(performance.now() - start).toBeLessThan(4000);
+}
+describe.concurrent('requests do not notice a log that', () => {
+    it('is a pipe to a process that does not read', async () => {
+        const { cli, port } = await serve('stdout', async () => ({ stdout: 'pipe' }));
+        await load(port);
+        await endsCleanly(cli);
+    });
+    it('is a named pipe on standard output that nobody reads', async () => {
+        const { cli, port } = await serve('stdout', async (workspace) => {
+            execFileSync('mkfifo', ['-m', '600', workspace.path('pipe')]);
+            return { stdout: openSync(workspace.path('pipe'), 'r+') };
+        });
+        await load(port);
+        await endsCleanly(cli);
+    });
+    it('is a named pipe that nobody has opened', async () => {
+        const { cli, port } = await serve('pipe', async (workspace) => {
+            execFileSync('mkfifo', ['-m', '600', workspace.path('pipe')]);
+            return {};
+        });
+        await load(port);
+        await endsCleanly(cli);
+    });
+    it.each([
+        ['its standard output', 'stdout'],
+        ['a file of its own', '/dev/full'],
+    ])('is on a full device: %s', async (_what, destination) => {
+        const full = openSync('/dev/full', 'a');
+        const { cli, port } = await serve(destination, async () => ({ stdout: full }));
+        closeSync(full);
+        await load(port);
+        await endsCleanly(cli);
+    });
+    it('has no reader any more, and no connection gets its descriptor', async () => {
+        const { cli, port } = await serve('stdout', async () => ({ stdout: 'pipe' }));
+        const descriptor = `/proc/${cli.process.pid}/fd/1`;
+        const before = existsSync(descriptor) && readlinkSync(descriptor);
+        cli.process.stdout?.destroy();
+        await load(port);
+        // Long enough for a failed destination to be tried again.
+        const since = performance.now();
+        await until('a second or two', async () => {
+            await accepts(port);
+            return performance.now() - since > 1500;
+        });
+        await load(port);
+        expect(existsSync(descriptor) && readlinkSync(descriptor)).toBe(before);
+        await endsCleanly(cli);
+    });
+    it('loses its directory, and go on to where it comes back', async () => {
+        const { cli, port, workspace } = await serve('logs/gateway.log', async (workspace) => {
+            await mkdir(workspace.path('logs'));
+            return {};
+        });
+        await rm(workspace.path('logs'), { recursive: true });
+        await load(port);
+        await mkdir(workspace.path('logs.new'));
+        await rename(workspace.path('logs.new'), workspace.path('logs'));
+        await until('a record', async () => {
+            await load(port);
+            return (await readFile(workspace.path('logs/gateway.log'), 'utf8').catch(() => '')).includes('"event":"request"');
+        });
+        await endsCleanly(cli);
+    });
+});

@@ -1,0 +1,199 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, open, readFile, rename, rm, symlink, unlink } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeBug, openLog } from "../../src/telemetry/log.js";
+import { until } from "../commands/cli.js";
+import { makeWorkspace } from "../support/workspace.js";
+let workspace;
+let log;
+beforeEach(async () => {
+    workspace = await makeWorkspace();
+});
+afterEach(async () => {
+    await log?.close();
+    log = undefined;
+    await workspace.remove();
+});
+const parse = (text) => text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
+const read = async (path) => parse(await readFile(path, 'utf8').catch(() => ''));
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+/** What is logged is written by then. */
+const gathered = () => new Promise((resolve) => setTimeout(resolve, 20));
+describe('the log', () => {
+    it.each([
+        ['debug', ['error', 'warn', 'info', 'debug', 'request']],
+        ['info', ['error', 'warn', 'info', 'request']],
+        ['warn', ['error', 'warn', 'request']],
+        ['error', ['error', 'request']],
+    ])('at level %s has %j: the audit trail whatever the level', async (level, expected) => {
+        const destination = workspace.path('log');
+        log = await openLog({ level, destination });
+        for (const name of ['error', 'warn', 'info', 'debug'])
+            log[name](name);
+        log.always('request', { status: 200 });
+        await log.close();
+        expect((await read(destination)).map(({ event }) => event)).toEqual(expected);
+    });
+    it('is one JSON object a line, with the time in UTC', async () => {
+        const destination = workspace.path('log');
+        log = await openLog({ level: 'info', destination });
+        log.always('request', { key: 'a\nb"\u2028', status: 200, absent: undefined });
+        await log.close();
+        const text = await readFile(destination, 'utf8');
+        expect(text.endsWith('\n')).toBe(true);
+        expect(parse(text)).toEqual([
+            {
+                level: 'info',
+                time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+                event: 'request',
+                key: 'a\nb"\u2028',
+                status: 200,
+            },
+        ]);
+    });
+    it('appends to what is there, and lets nobody else write', async () => {
+        const destination = await workspace.write('log', '{"event":"earlier"}\n');
+        log = await openLog({ level: 'info', destination });
+        log.info('later');
+        await log.close();
+        expect((await read(destination)).map(({ event }) => event)).toEqual(['earlier', 'later']);
+        const fresh = workspace.path('fresh');
+        log = await openLog({ level: 'info', destination: fresh });
+        const handle = await open(fresh);
+        expect((await handle.stat()).mode & 0o027).toBe(0);
+        await handle.close();
+    });
+    it.each([
+        ['a directory that is not there', 'gone/log', 'ENOENT'],
+        ['a directory', '.', 'EISDIR'],
+    ])('refuses %s in words for an operator', async (_what, name, code) => {
+        const destination = workspace.path(name);
+        await expect(openLog({ level: 'info', destination })).rejects.toMatchObject({
+            name: 'OperatorError',
+            message: `the log cannot be written to ${destination} (${code})`,
+        });
+    });
+});
+describe('a destination that', () => {
+    it('nobody reads takes what it can; what is lost is counted, and told once somebody reads', async () => {
+        const destination = workspace.path('pipe');
+        execFileSync('mkfifo', ['-m', '600', destination]);
+        log = await openLog({ level: 'info', destination });
+        const text = 'x'.repeat(1000);
+        const wanted = 12_000;
+        let slowest = 0;
+        for (let n = 0; n < wanted; n += 1) {
+            const start = performance.now();
+            log.info('line', { n, text });
+            slowest = Math.max(slowest, performance.now() - start);
+            if (n % 100 === 0)
+                await turn();
+        }
+        expect(slowest).toBeLessThan(250);
+        const reader = await open(destination);
+        let received = '';
+        const stream = reader.createReadStream({ encoding: 'utf8' });
+        stream.on('data', (chunk) => (received += String(chunk)));
+        const writing = log;
+        await until('every loss to be told', () => {
+            if (writing.dropped > 0)
+                writing.info('after');
+            return writing.dropped === 0;
+        });
+        log.info('end');
+        await until('the end', () => received.includes('"event":"end"'));
+        await log.close();
+        stream.destroy();
+        const lines = parse(received);
+        const lost = lines.filter(({ event }) => event === 'log_lines_dropped').reduce((sum, line) => sum + (line.lines ?? 0), 0);
+        const numbers = lines.flatMap(({ n }) => n ?? []);
+        expect(lost).toBeGreaterThan(1000);
+        expect(numbers).toEqual([...numbers.keys()]);
+        expect(numbers.length + lost).toBe(wanted);
+    }); // prettier-ignore
+    it('is full loses lines, is tried again, and tells how many once it has room', async () => {
+        const destination = workspace.path('log');
+        await symlink('/dev/full', destination);
+        log = await openLog({ level: 'info', destination });
+        for (let n = 0; n < 3; n += 1) {
+            log.info('lost', { n });
+            // One loss at a time: the stream fails once, and what comes meanwhile is kept.
+            await gathered();
+        }
+        await new Promise((resolve) => setTimeout(resolve, 1200));
+        await unlink(destination);
+        const writing = log;
+        await until('a line', async () => {
+            writing.info('again');
+            return (await read(destination)).some(({ event }) => event === 'log_lines_dropped');
+        });
+        await log.close();
+        const lines = await read(destination);
+        const lost = lines.filter(({ event }) => event === 'log_lines_dropped').reduce((sum, line) => sum + (line.lines ?? 0), 0);
+        expect(lost + lines.filter(({ event }) => event === 'lost').length).toBeGreaterThanOrEqual(3);
+        expect(lost).toBeGreaterThanOrEqual(1);
+    }); // prettier-ignore
+    it('was moved away is made anew, and no line is lost', async () => {
+        const destination = workspace.path('log');
+        log = await openLog({ level: 'info', destination });
+        const writing = log;
+        let n = 0;
+        const write = () => writing.info('line', { n: (n += 1) });
+        write();
+        await until('the first line', async () => (await read(destination)).length === 1);
+        await rename(destination, workspace.path('log.1'));
+        await until('a new file', async () => {
+            write();
+            return (await read(destination)).length > 0;
+        });
+        await log.close();
+        const numbers = [...(await read(workspace.path('log.1'))), ...(await read(destination))].map((line) => line.n);
+        expect(numbers).toEqual([...Array(n).keys()].map((index) => index + 1));
+    });
+    it('was removed with its directory is made anew as soon as the directory is there', async () => {
+        await mkdir(workspace.path('logs'));
+        const destination = workspace.path('logs/log');
+        log = await openLog({ level: 'info', destination });
+        await rm(workspace.path('logs'), { recursive: true });
+        await new Promise((resolve) => setTimeout(resolve, 1200));
+        log.info('kept');
+        await gathered();
+        await mkdir(workspace.path('logs'));
+        await until('the line', async () => (await read(destination)).some(({ event }) => event === 'kept'));
+    });
+});
+describe('describeBug', () => {
+    const canary = 'canary-77ab';
+    const bugs = [
+        ['an error', () => new Error(canary)],
+        ['an error whose message looks like a stack', () => new Error(`x\n    at ${canary} (file:1:1)\n    at ${canary}`)],
+        ['an error with a cause', () => new Error('x', { cause: new Error(canary) })],
+        ['an error whose message was changed', () => Object.assign(new Error(canary), { message: 'another' })],
+        ['an error with further members', () => Object.assign(new Error('x'), { value: canary, code: 5 })],
+        ['what JSON.parse throws', () => thrownBy(() => JSON.parse(`{"value":"${canary}`))],
+        ['a string', () => canary],
+        ['an object', () => ({ [canary]: canary })],
+        ['nothing', () => undefined],
+    ];
+    it.each(bugs)('tells of %s what cannot hold a secret', (_what, make) => {
+        expect(JSON.stringify(describeBug(make()))).not.toContain(canary);
+    });
+    it('tells where it happened, and the code that Node.js gave it', () => {
+        const error = thrownBy(() => new URL(canary));
+        expect(describeBug(error)).toMatchObject({ error: 'TypeError', error_code: 'ERR_INVALID_URL' });
+        expect(describeBug(error)['stack']).toMatch(/^at .* \| at .*log\.test\.ts:\d+:\d+/);
+        expect(describeBug(new Error())['stack']).toMatch(/^at /);
+    });
+});
+function thrownBy(act) {
+    try {
+        act();
+    }
+    catch (error) {
+        return error;
+    }
+    throw new Error('nothing was thrown');
+}

@@ -1,0 +1,113 @@
+import { once } from 'node:events';
+import { connect as connectTcp, createServer } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Gate, networkOf } from "../../src/tls/gate.js";
+const HELLO = Buffer.from([22, 3, 1, 0, 2, 1, 0]);
+const LIMITS = { maxConnections: 100, maxUnverifiedConnections: 100, handshakeMs: 2000 };
+const closers = [];
+afterEach(() => {
+    for (const close of closers.splice(0))
+        close();
+});
+/** A port with a gate, behind which nothing is done. */
+async function makeGate(limits = {}) {
+    const begun = [];
+    const shed = [];
+    const gate = new Gate({ ...LIMITS, ...limits }, (socket) => void begun.push(socket), (reason) => void shed.push(reason));
+    const server = createServer((socket) => gate.admit(socket));
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    closers.push(() => {
+        gate.close();
+        for (const socket of begun)
+            socket.destroy();
+        server.close();
+    });
+    const open = async (localAddress = '127.0.0.1') => {
+        const socket = connectTcp({ port, host: '127.0.0.1', localAddress });
+        socket.on('error', () => undefined);
+        socket.resume();
+        closers.push(() => socket.destroy());
+        await once(socket, 'connect');
+        return socket;
+    };
+    return { gate, begun, shed, open };
+} // prettier-ignore
+const isOpen = (socket) => !socket.destroyed;
+describe('the gate', () => {
+    it('lets nobody through before a whole hello is there, and loses none of it', async () => {
+        const { begun, open } = await makeGate();
+        const client = await open();
+        for (const byte of HELLO.subarray(0, -1)) {
+            client.write(Buffer.from([byte]));
+            await setTimeout(5);
+        }
+        expect(begun).toHaveLength(0);
+        client.write(HELLO.subarray(-1));
+        await setTimeout(30);
+        expect(begun[0]?.read()).toEqual(HELLO);
+    });
+    it('lets through at once what will never be a hello, for TLS to refuse', async () => {
+        const { begun, open } = await makeGate();
+        (await open()).write('GET /');
+        await setTimeout(30);
+        expect(begun).toHaveLength(1);
+    });
+    it('serves the addresses in turn, however many connections one of them has', async () => {
+        const { begun, open } = await makeGate();
+        const many = await Promise.all(Array.from({ length: 20 }, () => open('127.0.0.2')));
+        const one = await open('127.0.0.3');
+        await setTimeout(50);
+        // All in one turn of this event loop, which is the gate's too.
+        for (const socket of [...many, one])
+            socket.write(HELLO);
+        await setTimeout(100);
+        expect(begun).toHaveLength(21);
+        expect(begun.findIndex(({ remoteAddress }) => remoteAddress === '127.0.0.3')).toBeLessThan(18);
+    });
+    it('closes who says nothing in time, and who does not end its handshake', async () => {
+        const { gate, shed, open } = await makeGate({ handshakeMs: 300 });
+        const [silent, halfway] = [await open(), await open()];
+        halfway.write(HELLO);
+        await Promise.all([once(silent, 'close'), once(halfway, 'close')]);
+        expect(shed.toSorted()).toEqual(['handshake_timeout', 'silent']);
+        expect(gate.connections).toEqual({ verified: 0, unverified: 0 });
+    });
+    it('gives up the oldest silent stranger of the address that has most', async () => {
+        const { shed, open } = await makeGate({ maxUnverifiedConnections: 4 });
+        const modest = await open('127.0.0.3');
+        const greedy = [await open('127.0.0.2'), await open('127.0.0.2'), await open('127.0.0.2')];
+        greedy[0]?.write(HELLO);
+        await setTimeout(50);
+        const newcomer = await open('127.0.0.4');
+        await setTimeout(50);
+        expect(shed).toEqual(['too_many_unverified']);
+        expect(greedy.map(isOpen)).toEqual([true, false, true]);
+        expect([modest, newcomer].map(isOpen)).toEqual([true, true]);
+    });
+    it('never gives up a verified client for a stranger', async () => {
+        const { gate, begun, shed, open } = await makeGate({ maxConnections: 2 });
+        const clients = [await open(), await open()];
+        for (const client of clients)
+            client.write(HELLO);
+        await setTimeout(50);
+        for (const socket of begun)
+            gate.handshakeDone(socket.resume(), true);
+        const stranger = await open();
+        await once(stranger, 'close');
+        expect([shed, gate.connections]).toEqual([['too_many'], { verified: 2, unverified: 0 }]);
+        expect(clients.map(isOpen)).toEqual([true, true]);
+        clients[0]?.destroy();
+        await setTimeout(50);
+        expect(gate.connections).toEqual({ verified: 1, unverified: 0 });
+    });
+    it('counts an IPv6 network as one', () => {
+        expect(networkOf('2001:db8:1:2:3:4:5:6')).toBe('2001:db8:1:2');
+        expect(networkOf('2001:db8::1')).toBe('2001:db8:0:0');
+        expect(networkOf('::1')).toBe('0:0:0:0');
+        expect(networkOf('::ffff:192.0.2.1')).toBe('::ffff:192.0.2.1');
+        expect(networkOf('192.0.2.1')).toBe('192.0.2.1');
+    });
+});

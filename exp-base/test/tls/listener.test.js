@@ -1,0 +1,148 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
+import { connect } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Credentials } from "../../src/config/credentials.js";
+import { openLog } from "../../src/telemetry/log.js";
+import { CHAIN_FORGOTTEN, CHAIN_HIDDEN } from "../../src/tls/client.js";
+import { Listener } from "../../src/tls/listener.js";
+import { Trust } from "../../src/tls/trust.js";
+import { aesKey, startTestGateway } from "../support/gateway.js";
+import { API, CONTEXT, openSocket, tlsOptions } from "../support/https.js";
+import { issue, makeClientBehindIntermediate, makePki, sentChainsAreVisible, } from "../support/pki.js";
+let pki;
+let fixture;
+beforeAll(async () => {
+    pki = await makePki();
+    fixture = await startTestGateway(pki, [aesKey('aes-1')]);
+});
+afterAll(() => fixture.stop());
+const payload = JSON.stringify({ request_context: CONTEXT });
+async function info(socket) {
+    socket.write(`POST /azureekm/contoso/info?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${payload.length}\r\n\r\n${payload}`);
+    const [chunk] = (await once(socket, 'data'));
+    return chunk.toString();
+}
+describe('the handshake', () => {
+    it.each(['TLS_AES_256_GCM_SHA384', 'TLS_AES_128_GCM_SHA256'])('takes TLS 1.3 with %s', async (ciphers) => {
+        const socket = await openSocket(fixture.port, pki, { ciphers });
+        expect([socket.getProtocol(), socket.getCipher().name]).toEqual(['TLSv1.3', ciphers]);
+        expect(await info(socket)).toMatch(/^HTTP\/1\.1 200 /);
+        socket.destroy();
+    });
+    const refused = [
+        ['TLS 1.2', { maxVersion: 'TLSv1.2' }, 'ERR_SSL_UNSUPPORTED_PROTOCOL'],
+        ['the third suite of TLS 1.3', { ciphers: 'TLS_CHACHA20_POLY1305_SHA256' }, 'ERR_SSL_NO_SHARED_CIPHER'],
+        ['HTTP/2 alone', { ALPNProtocols: ['h2'] }, 'ERR_SSL_NO_APPLICATION_PROTOCOL'],
+    ];
+    it.each(refused)('does not take %s, and says so once in the log', async (_what, options, reason) => {
+        const before = (await fixture.logged('tls_handshake_failed')).length;
+        await expect(openSocket(fixture.port, pki, options)).rejects.toThrow();
+        const failures = (await fixture.logged('tls_handshake_failed')).slice(before);
+        expect(failures).toEqual([expect.objectContaining({ reason, remote_address: '127.0.0.1' })]);
+    });
+    it('offers HTTP/1.1 by ALPN', async () => {
+        const socket = await openSocket(fixture.port, pki, { ALPNProtocols: ['h2', 'http/1.1'] });
+        expect(socket.alpnProtocol).toBe('http/1.1');
+        socket.destroy();
+    });
+});
+describe('an idle connection', () => {
+    it('outlives the heartbeat that Node.js would cut off', async () => {
+        const socket = await openSocket(fixture.port, pki);
+        expect(await info(socket)).toMatch(/^HTTP\/1\.1 200 /);
+        await setTimeout(7000);
+        expect(await info(socket)).toMatch(/^HTTP\/1\.1 200 /);
+        expect(fixture.gateway.port).toBe(socket.remotePort);
+        socket.destroy();
+    });
+});
+describe('listeners that share their ticket keys', () => {
+    const closers = [];
+    let log;
+    afterEach(async () => {
+        for (const close of closers.splice(0))
+            await close();
+    });
+    async function start(ticketKeys, ...rootSets) {
+        log = await openLog({ level: 'error', destination: fixture.workspace.path('listener.log') });
+        const fixed = { host: '127.0.0.1', port: 0, clientAuth: 'required', log };
+        const listener = new Listener(fixed, {
+            credentials: new Credentials({ cert: Buffer.from(pki.server.certificate), key: Buffer.from(pki.server.key) }),
+            trust: new Trust(rootSets.map((roots) => ({ roots, intermediates: [] }))),
+            idleConnectionMs: 1000,
+            headerMs: 1000,
+            handshakeMs: 1000,
+            maxConnections: 100,
+            maxUnverifiedConnections: 100,
+            ticketKeys,
+        });
+        const port = await listener.listen();
+        closers.push(async () => {
+            listener.stopAccepting();
+            listener.closeConnections();
+            await log.close();
+        });
+        const clients = [];
+        listener.server.on('secureConnection', (socket) => {
+            clients.push(listener.clientOf(socket));
+            socket.write('hello');
+        });
+        return { port, clients };
+    }
+    async function visit(port, identity, session) {
+        const socket = connect({ host: 'localhost', port, ...tlsOptions(pki, identity), ...(session && { session }) });
+        const ticket = once(socket, 'session');
+        await once(socket, 'data');
+        // A server that has just changed its ticket keys may send no ticket.
+        const [offered] = await Promise.race([ticket, setTimeout(200, [undefined])]);
+        const resumed = socket.isSessionReused();
+        socket.destroy();
+        return { resumed, session: offered };
+    }
+    it('recover by a full handshake where a resumed chain is not known, without a loop', async () => {
+        const keys = randomBytes(48);
+        const root = new X509Certificate(pki.clientCa.certificate);
+        const other = new X509Certificate((await issue({ commonName: 'another root', usage: 'authority' })).certificate);
+        const client = await makeClientBehindIntermediate(pki.clientCa);
+        const visible = await sentChainsAreVisible();
+        const first = await start(keys, [root], [other]);
+        const second = await start(keys, [root], [other]);
+        const { session } = await visit(first.port, client);
+        expect(await visit(second.port, client, session)).toMatchObject({ resumed: true });
+        expect(second.clients.at(-1)?.refusal).toBe(CHAIN_FORGOTTEN);
+        const third = await visit(second.port, client, session);
+        expect(third.resumed).toBe(false);
+        expect(second.clients.at(-1)?.refusal).toBe(visible ? undefined : CHAIN_HIDDEN);
+        if (!visible)
+            return;
+        expect(second.clients.at(-1)?.verified?.roots).toEqual(new Set([root.fingerprint256]));
+        await visit(second.port, client, third.session);
+        expect(second.clients.at(-1)).toMatchObject({ audit: { tls_resumed: true }, verified: {} });
+    });
+    it('need no chain where every pool trusts the same roots', async () => {
+        const keys = randomBytes(48);
+        const root = new X509Certificate(pki.clientCa.certificate);
+        const client = await makeClientBehindIntermediate(pki.clientCa);
+        const first = await start(keys, [root], [root]);
+        const second = await start(keys, [root]);
+        const { session } = await visit(first.port, client);
+        expect(await visit(second.port, client, session)).toMatchObject({ resumed: true });
+        for (const { clients } of [first, second])
+            expect(clients.at(-1)?.verified).toBeDefined();
+    });
+    it('do not resume a session that began under other roots', async () => {
+        const keys = randomBytes(48);
+        const root = new X509Certificate(pki.clientCa.certificate);
+        const other = new X509Certificate((await issue({ commonName: 'another root', usage: 'authority' })).certificate);
+        const before = await start(keys, [root, other]);
+        const after = await start(keys, [other]);
+        const { session } = await visit(before.port, pki.client);
+        expect(session).toBeInstanceOf(Buffer);
+        expect(before.clients.at(-1)?.verified).toBeDefined();
+        expect(await visit(after.port, pki.client, session)).toMatchObject({ resumed: false });
+        expect(after.clients.at(-1)?.refusal).toBe('UNABLE_TO_VERIFY_LEAF_SIGNATURE');
+    });
+});

@@ -1,0 +1,368 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { connect as connectTcp, createServer } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+import { connect } from 'node:tls';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { openBackend } from "../../src/backends.js";
+import { loadConfig } from "../../src/config/load.js";
+import { FaultyAdapter } from "../support/faulty-adapter.js";
+import { aesKey, makeStore, startTestGateway } from "../support/gateway.js";
+import { API, CONTEXT, tlsOptions } from "../support/https.js";
+import { CLIENT_CN, issue, makeClient, makeClientBehindIntermediate, makePki, sentChainsAreVisible, } from "../support/pki.js";
+let pki;
+let otherRoot;
+let chainsVisible;
+let fixture;
+const sockets = [];
+/** Every adapter that the gateway opened, and whether it is closed. */
+let adapters = [];
+beforeAll(async () => {
+    pki = await makePki();
+    otherRoot = await issue({ commonName: 'another client root', usage: 'authority' });
+    chainsVisible = await sentChainsAreVisible();
+});
+afterEach(async () => {
+    for (const socket of sockets.splice(0))
+        socket.destroy();
+    await fixture.stop();
+});
+async function start(settings = {}) {
+    adapters = [];
+    fixture = await startTestGateway(pki, [aesKey('aes-1')], { ...settings, files: { 'other-root.pem': otherRoot.certificate, ...settings.files } }, async (backend, report) => {
+        const adapter = new FaultyAdapter(await openBackend(backend, report));
+        const entry = { adapter, closed: false };
+        const close = adapter.close.bind(adapter);
+        adapter.close = () => {
+            entry.closed = true;
+            return close();
+        };
+        adapters.push(entry);
+        return adapter;
+    });
+}
+const prepare = async (change) => {
+    const yaml = parse(await read());
+    change(yaml);
+    return fixture.gateway.prepare(loadConfig(await fixture.workspace.write('gateway.yaml', stringify(yaml)), {}));
+};
+const read = () => readFile(fixture.workspace.path('gateway.yaml'), 'utf8');
+async function reload(change = () => undefined) {
+    const prepared = await prepare(change);
+    prepared.commit();
+    return prepared.changed;
+}
+const onlyPool = ({ pools }) => {
+    const [pool] = pools;
+    const [client] = pool?.clients ?? [];
+    if (pool === undefined || client === undefined)
+        throw new Error('the fixture has one pool with one client');
+    return { pool, client };
+};
+async function open(identity = pki.client, session) {
+    const socket = connect({ host: 'localhost', port: fixture.port, ...tlsOptions(pki, identity), ...(session && { session }) });
+    sockets.push(socket);
+    let offered;
+    socket.on('session', (ticket) => (offered = ticket));
+    socket.on('error', () => undefined);
+    await once(socket, 'secureConnect');
+    return {
+        socket,
+        ticket: async () => {
+            for (let waited = 0; offered === undefined && waited < 500; waited += 20)
+                await setTimeout(20);
+            return offered;
+        },
+    };
+} // prettier-ignore
+/** One request on a connection that is open: its status, or `closed`. */
+async function ask({ socket }, path = '/azureekm/contoso/info', extra = {}) {
+    const payload = JSON.stringify({ request_context: CONTEXT, ...extra });
+    return new Promise((resolve) => {
+        const onClose = () => resolve('closed');
+        if (socket.destroyed)
+            return onClose();
+        socket.once('close', onClose);
+        socket.once('data', (chunk) => {
+            socket.off('close', onClose);
+            resolve(Number(chunk.toString().slice(9, 12)));
+        });
+        socket.write(`POST ${path}?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+            `Content-Length: ${payload.length}\r\n\r\n${payload}`);
+    });
+}
+const wrap = { alg: 'A256KW', value: Buffer.alloc(32, 1).toString('base64url') };
+describe('a renewed server certificate', () => {
+    it('is shown to new connections, and cuts no other', async () => {
+        await start();
+        const before = await open();
+        expect(await ask(before)).toBe(200);
+        const renewed = await issue({ commonName: 'localhost', usage: 'server', hosts: ['localhost'] }, pki.serverCa);
+        await fixture.workspace.write('server.pem', renewed.certificate);
+        await fixture.workspace.write('server.key', renewed.key);
+        expect(await reload()).toEqual(['listen.tls']);
+        expect(await ask(before)).toBe(200);
+        const after = await open();
+        expect(await ask(after)).toBe(200);
+        const shown = [before, after].map(({ socket }) => socket.getPeerCertificate().fingerprint256);
+        expect(shown).toEqual([pki.server, renewed].map(({ certificate }) => new X509Certificate(certificate).fingerprint256));
+    });
+    it('resumes the sessions of before', async () => {
+        await start();
+        const session = await (await open()).ticket();
+        const renewed = await issue({ commonName: 'localhost', usage: 'server', hosts: ['localhost'] }, pki.serverCa);
+        await fixture.workspace.write('server.pem', renewed.certificate);
+        await fixture.workspace.write('server.key', renewed.key);
+        await reload();
+        const after = await open(pki.client, session);
+        expect(after.socket.isSessionReused()).toBe(true);
+        expect(await ask(after)).toBe(200);
+    });
+    it('that is wrong changes nothing', async () => {
+        await start();
+        await fixture.workspace.write('server.pem', otherRoot.certificate);
+        await expect(reload()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+        expect((await open()).socket.authorized).toBe(true);
+    });
+});
+describe('a common name that is taken away', () => {
+    it('is refused at once, on an open connection and on a resumed session', async () => {
+        await start();
+        const connection = await open();
+        const session = await connection.ticket();
+        expect(await ask(connection)).toBe(200);
+        expect(await reload((yaml) => { onlyPool(yaml).client.subjectCommonNames = ['fabrikam']; })).toEqual(['pools.contoso']);
+        expect(await ask(connection)).toBe(401);
+        const resumed = await open(pki.client, session);
+        expect(resumed.socket.isSessionReused()).toBe(true);
+        expect(await ask(resumed)).toBe(401);
+        expect((await fixture.logged('request')).at(-1)).toMatchObject({ reason: 'CLIENT_NOT_ALLOWED', tls_resumed: true });
+        await reload((yaml) => { onlyPool(yaml).client.subjectCommonNames = [CLIENT_CN]; });
+        expect(await ask(await open(pki.client, session))).toBe(200);
+    }); // prettier-ignore
+});
+describe('a root', () => {
+    const both = ['client-ca.pem', 'other-root.pem'];
+    const pools = (caCertificates) => [
+        {
+            name: 'contoso',
+            pathPrefix: 'azureekm/contoso',
+            clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates }],
+            backend: 'store',
+            keys: 'all',
+        },
+    ];
+    it('that is taken away is refused: an idle connection ends, and a session is not resumed', async () => {
+        await start({ pools: pools(both) });
+        const [mine, others] = [await open(), await open(await makeClient(otherRoot))];
+        const session = await mine.ticket();
+        expect([await ask(mine), await ask(others)]).toEqual([200, 200]);
+        await reload((yaml) => { onlyPool(yaml).client.caCertificates = ['other-root.pem']; });
+        expect([await ask(mine), await ask(others)]).toEqual(['closed', 200]);
+        const again = await open(pki.client, session);
+        expect(again.socket.isSessionReused()).toBe(false);
+        expect(await ask(again)).toBe(401);
+    }); // prettier-ignore
+    it('that is taken away lets a request under way end, and refuses the next one', async () => {
+        await start({ pools: pools(both) });
+        const connection = await open();
+        expect(await ask(connection)).toBe(200);
+        const [{ adapter } = { adapter: undefined }] = adapters;
+        if (adapter)
+            adapter.fault = { delayMs: 300 };
+        const slow = ask(connection, '/azureekm/contoso/aes-1/wrapkey', wrap);
+        while (fixture.gateway.requestsUnderWay === 0)
+            await setTimeout(5);
+        await reload((yaml) => { onlyPool(yaml).client.caCertificates = ['other-root.pem']; });
+        expect(await slow).toBe(200);
+        expect(await ask(connection)).toBe(401);
+        expect((await fixture.logged('request')).at(-1)).toMatchObject({ detail: 'TRUST_CHANGED' });
+    }); // prettier-ignore
+    it('that is added costs nobody a connection, and lets its clients in', async () => {
+        await start();
+        const behind = await makeClientBehindIntermediate(pki.clientCa);
+        const [mine, resumable] = [await open(), await open(behind)];
+        const resumed = await open(behind, await resumable.ticket());
+        expect(resumed.socket.isSessionReused()).toBe(true);
+        expect(await ask(await open(await makeClient(otherRoot)))).toBe(401);
+        await reload((yaml) => { onlyPool(yaml).client.caCertificates = both; });
+        expect(await ask(await open(await makeClient(otherRoot)))).toBe(200);
+        expect([await ask(mine), await ask(resumable), await ask(resumed)]).toEqual([200, 200, 200]);
+    }); // prettier-ignore
+    it("that another pool gets does not make its clients this pool's", async () => {
+        await start();
+        const behind = await makeClientBehindIntermediate(pki.clientCa);
+        const [mine, hidden] = [await open(), await open(behind)];
+        await reload((yaml) => {
+            const { pool } = onlyPool(yaml);
+            const clients = [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['other-root.pem'] }];
+            yaml.pools.push({ ...pool, name: 'fabrikam', pathPrefix: 'f', clients });
+        });
+        expect([await ask(mine), await ask(mine, '/f/info')]).toEqual([200, 401]);
+        // What Node.js hid at the handshake cannot be traced now: a handshake has to show it.
+        expect(await ask(hidden)).toBe(chainsVisible ? 200 : 'closed');
+        expect(await ask(await open(await makeClient(otherRoot)))).toBe(401);
+        expect(await ask(await open(await makeClient(otherRoot)), '/f/info')).toBe(200);
+    });
+    it('that one of two pools loses is refused there and not here', async () => {
+        await start({ pools: [...pools(both), { ...pools(['client-ca.pem'])[0], name: 'f', pathPrefix: 'f' }] });
+        const connection = await open(await makeClient(otherRoot));
+        expect([await ask(connection), await ask(await open(await makeClient(otherRoot)), '/f/info')]).toEqual([200, 401]);
+        await reload(({ pools }) => {
+            for (const { name, clients } of pools)
+                for (const client of clients)
+                    client.caCertificates = name === 'f' ? both : ['client-ca.pem'];
+        });
+        expect(await ask(connection, '/f/info')).toBe(200);
+        expect(await ask(connection)).toBe(401);
+    }); // prettier-ignore
+});
+describe('backends', () => {
+    it('stay open while their settings are the same, whatever else changes', async () => {
+        await start();
+        expect(await reload(({ limits }) => { limits['maxBodyBytes'] = 1024; limits['deadlineMs'] = 1999; })).toEqual(['limits.deadlineMs', 'limits.maxBodyBytes']);
+        expect(adapters.map(({ closed }) => closed)).toEqual([false]);
+        const connection = await open();
+        expect(await ask(connection, '/azureekm/contoso/aes-1/wrapkey', wrap)).toBe(200);
+        expect(await ask(connection, '/azureekm/contoso/info', { padding: 'x'.repeat(1024) })).toBe(413);
+    }); // prettier-ignore
+    it('whose settings change are replaced, when the requests under way are done', async () => {
+        await start();
+        await makeStore(fixture.workspace.path('keys-2'), [aesKey('aes-2')]);
+        const connection = await open();
+        const [old] = adapters;
+        if (old)
+            old.adapter.fault = { delayMs: 300 };
+        const slow = ask(connection, '/azureekm/contoso/aes-1/wrapkey', wrap);
+        while (fixture.gateway.requestsUnderWay === 0)
+            await setTimeout(5);
+        expect(await reload(({ backends }) => { if (backends['store'])
+            backends['store']['directory'] = 'keys-2'; })).toEqual(['backends.store']);
+        expect(await ask(await open(), '/azureekm/contoso/aes-1/wrapkey', wrap)).toBe(404);
+        expect(await ask(await open(), '/azureekm/contoso/aes-2/wrapkey', wrap)).toBe(200);
+        expect(old?.closed).toBe(false);
+        expect(await slow).toBe(200);
+        await setTimeout(50);
+        expect(adapters.map(({ closed }) => closed)).toEqual([true, false]);
+    }); // prettier-ignore
+    it('are opened anew for a secret that changed', async () => {
+        await start();
+        await fixture.workspace.write('passphrase', 'wrong');
+        await expect(reload()).rejects.toMatchObject({ name: 'OperatorError' });
+        expect(await ask(await open(), '/azureekm/contoso/aes-1/wrapkey', wrap)).toBe(200);
+        expect(adapters).toHaveLength(1);
+    });
+    it('that were opened for nothing are closed', async () => {
+        await start();
+        await makeStore(fixture.workspace.path('keys-2'), []);
+        const prepared = await prepare(({ backends }) => {
+            backends['second'] = { kind: 'software', directory: 'keys-2', passphrase: { file: 'passphrase' } };
+        });
+        expect(adapters).toHaveLength(2);
+        await prepared.abort();
+        expect(adapters.map(({ closed }) => closed)).toEqual([false, true]);
+        await expect(prepare(({ backends }) => {
+            backends['second'] = { kind: 'software', directory: 'keys-2', passphrase: { file: 'passphrase' } };
+            backends['third'] = { kind: 'software', directory: 'nowhere', passphrase: { file: 'passphrase' } };
+        })).rejects.toMatchObject({ name: 'OperatorError' });
+        expect(adapters.map(({ closed }) => closed)).toEqual([false, true, true]);
+    }); // prettier-ignore
+});
+describe('what takes a restart', () => {
+    const rows = [
+        ['listen.port', ({ listen }) => (listen['port'] = 9443)],
+        ['listen.host', ({ listen }) => (listen['host'] = 'localhost')],
+        ['listen.clientAuth', ({ listen }) => (listen['clientAuth'] = 'disabled')],
+        ['workers', (yaml) => (yaml.workers = 2)],
+        ['log.destination', ({ log }) => (log['destination'] = 'stderr')],
+        ['log.level', ({ log }) => (log['level'] = 'error')],
+    ];
+    it('is refused by name, with everything else that is new', async () => {
+        await start();
+        const original = await read();
+        for (const [name, change] of rows) {
+            await fixture.workspace.write('gateway.yaml', original);
+            const refused = reload((yaml) => {
+                change(yaml);
+                onlyPool(yaml).client.subjectCommonNames = ['fabrikam'];
+            });
+            await expect(refused).rejects.toMatchObject({
+                code: 'RESTART_NEEDED',
+                message: expect.stringMatching(new RegExp(`^${name} cannot change .*restart`)),
+            });
+        }
+        expect(await ask(await open())).toBe(200);
+    });
+});
+describe('ticket keys from a file', () => {
+    it('resume sessions on another gateway, and are read again at a reload', async () => {
+        const keys = randomBytes(48);
+        const settings = {
+            listen: { port: 0, tls: { certificate: 'server.pem', key: 'server.key' }, ticketKeys: { file: 'tickets' } },
+            files: { tickets: keys.toString('base64') + '\n' },
+        };
+        await start(settings);
+        const first = fixture;
+        const session = await (await open()).ticket();
+        await start({ ...settings, files: { tickets: keys.toString('hex') } });
+        const resumed = await open(pki.client, session);
+        expect(resumed.socket.isSessionReused()).toBe(true);
+        expect(await ask(resumed)).toBe(200);
+        await fixture.workspace.write('tickets', randomBytes(48));
+        expect(await reload()).toEqual(['listen.ticketKeys']);
+        expect((await open(pki.client, session)).socket.isSessionReused()).toBe(false);
+        await first.stop();
+    });
+    it('are refused if they are not 48 bytes', async () => {
+        await start();
+        for (const wrong of [randomBytes(47), randomBytes(32).toString('base64'), '']) {
+            await fixture.workspace.write('tickets', wrong);
+            const refused = reload(({ listen }) => (listen['ticketKeys'] = { file: 'tickets' }));
+            await expect(refused).rejects.toThrow(/listen\.ticketKeys\.file names a file that does not hold 48 bytes/);
+        }
+    });
+});
+it('a handshake that began before a root was taken away ends with a client that is refused', async () => {
+    await start();
+    const held = await holdHandshake(fixture.port);
+    const opening = connect({ host: 'localhost', port: held.port, ...tlsOptions(pki) });
+    sockets.push(opening);
+    const done = once(opening, 'secureConnect');
+    await held.helloPassed;
+    await reload((yaml) => {
+        onlyPool(yaml).client.caCertificates = ['other-root.pem'];
+    });
+    held.release();
+    await done;
+    expect(await ask({ socket: opening, ticket: () => Promise.resolve(undefined) })).toBe(401);
+    expect((await fixture.logged('request')).at(-1)).toMatchObject({ detail: 'TRUST_CHANGED' });
+    held.close();
+});
+/** A way to the gateway that lets a client's first bytes pass, and what follows them only when it is told to. */
+async function holdHandshake(port) {
+    let release = () => undefined;
+    let helloPassed = () => undefined;
+    const passed = new Promise((resolve) => (helloPassed = resolve));
+    const server = createServer((client) => {
+        const gateway = connectTcp(port, '127.0.0.1');
+        for (const socket of [client, gateway])
+            socket.on('error', () => undefined);
+        gateway.pipe(client);
+        client.once('data', (hello) => {
+            client.pause();
+            gateway.write(hello);
+            gateway.once('readable', helloPassed);
+            release = () => void client.pipe(gateway);
+        });
+    });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    return {
+        port: typeof address === 'object' && address !== null ? address.port : 0,
+        helloPassed: passed,
+        release: () => release(),
+        close: () => server.close(),
+    };
+}

@@ -1,0 +1,330 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { Agent } from 'node:https';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { connect } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { Cli, expectRefusal, run, until } from "../commands/cli.js";
+import { BASE, openRequest, startServing } from "../commands/serving.js";
+import { aesKey, makeStore, writeGatewayFiles } from "../support/gateway.js";
+import { API, CONTEXT, send, tlsOptions } from "../support/https.js";
+import { CLIENT_CN, issue, makeClient, makeClientBehindIntermediate, makePki, sentChainsAreVisible, } from "../support/pki.js";
+let pki;
+const left = [];
+beforeAll(async () => {
+    pki = await makePki();
+});
+afterAll(async () => {
+    for (const resource of left)
+        await resource.remove();
+});
+async function serving(settings = {}, options = {}) {
+    const started = await startServing(pki, [aesKey('aes-1')], { workers: 2, ...settings }, options);
+    left.push(started);
+    return started;
+}
+/** The processes that a process started, and that still run. */
+const childrenOf = (pid) => readdirSync(`/proc/${pid}/task`).flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').split(' ').filter((text) => text !== '').map(Number)); // prettier-ignore
+const isRunning = (pid) => {
+    try {
+        // A process that nobody has waited for yet is a zombie, and runs no more.
+        return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    }
+    catch {
+        return false;
+    }
+};
+const info = { path: `${BASE}/info?${API}`, body: { request_context: CONTEXT } };
+const wrap = {
+    path: `${BASE}/aes-1/wrapkey?${API}`,
+    body: { request_context: CONTEXT, alg: 'A256KW', value: 'A'.repeat(43) },
+};
+async function change({ workspace }, edit) {
+    const yaml = parse(await readFile(workspace.path('gateway.yaml'), 'utf8'));
+    edit(yaml);
+    await writeFile(workspace.path('gateway.yaml'), stringify(yaml));
+}
+/** Requests one after the other on some keep-alive connections, until it is stopped. */
+function load(port, connections) {
+    const failures = [];
+    let replies = 0;
+    let stopped = false;
+    const clients = Array.from({ length: connections }, async () => {
+        const agent = new Agent({ ...tlsOptions(pki), keepAlive: true, maxSockets: 1 });
+        while (!stopped) {
+            await send(port, pki, { ...wrap, agent }).then(({ status }) => (status === 200 ? (replies += 1) : failures.push(status)), (error) => failures.push(error));
+        }
+        agent.destroy();
+    });
+    return {
+        failures,
+        get replies() {
+            return replies;
+        },
+        stop: async () => {
+            stopped = true;
+            await Promise.all(clients);
+        },
+    };
+}
+/** One request on a connection of its own. */
+async function visit(port, identity = pki.client, session) {
+    const socket = connect({ host: 'localhost', port, ...tlsOptions(pki, identity), ...(session && { session }) });
+    let ticket;
+    socket.on('session', (offered) => (ticket = offered));
+    const payload = JSON.stringify({ request_context: CONTEXT });
+    const reply = await new Promise((resolve, reject) => {
+        socket.once('data', (chunk) => resolve(chunk.toString()));
+        socket.once('error', reject);
+        const head = `POST ${BASE}/info?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`;
+        socket.write(`${head}Content-Length: ${payload.length}\r\n\r\n${payload}`);
+    });
+    const resumed = socket.isSessionReused();
+    socket.destroy();
+    return { status: Number(reply.slice(9, 12)), resumed, ticket, certificate: '' };
+}
+const shown = (port) => new Promise((resolve, reject) => {
+    const socket = connect({ host: 'localhost', port, ...tlsOptions(pki) }, () => {
+        resolve(socket.getPeerCertificate().fingerprint256);
+        socket.destroy();
+    });
+    socket.once('error', reject);
+});
+describe.concurrent('workers', () => {
+    it('share the port, say once that they listen, and resume sessions of each other', async () => {
+        const { cli, port, logged } = await serving();
+        expect(childrenOf(cli.process.pid)).toHaveLength(2);
+        const first = await visit(port);
+        expect(first).toMatchObject({ status: 200, resumed: false });
+        for (let visits = 0; visits < 6; visits += 1) {
+            expect(await visit(port, pki.client, first.ticket)).toMatchObject({ status: 200, resumed: true });
+        }
+        expect(logged('listening')).toMatchObject([{ workers: 2, port }]);
+        cli.kill('SIGTERM');
+        expect(await cli.ended).toMatchObject({ code: 0, stderr: '' });
+        expect(logged('stopped')).toMatchObject([{ requests_cut_off: 0 }]);
+        // Whole lines, whoever wrote them.
+        expect(logged('request')).toHaveLength(7);
+        for (const line of cli.stdout.trim().split('\n'))
+            expect(JSON.parse(line)).toHaveProperty('event');
+    });
+    it('learn issuing CAs from each other, so that a session resumes where its chain was never seen', async () => {
+        const other = await issue({ commonName: 'another root', usage: 'authority' });
+        const pool = { backend: 'store', keys: 'all' };
+        const clients = (ca) => [{ subjectCommonNames: [CLIENT_CN], caCertificates: [ca] }];
+        const { port, cli } = await serving({
+            pools: [
+                { ...pool, name: 'contoso', pathPrefix: BASE, clients: clients('client-ca.pem') },
+                { ...pool, name: 'other', clients: clients('other.pem') },
+            ],
+            files: { 'other.pem': other.certificate },
+        });
+        const client = await makeClientBehindIntermediate(pki.clientCa);
+        const first = await visit(port, client);
+        const expected = (await sentChainsAreVisible()) ? 200 : 401;
+        expect(first.status).toBe(expected);
+        await setTimeout(200);
+        for (let visits = 0; visits < 4; visits += 1) {
+            expect((await visit(port, client, first.ticket)).status).toBe(expected);
+        }
+        cli.kill('SIGTERM');
+        expect(await cli.ended).toMatchObject({ code: 0 });
+    });
+    it('are replaced when they die, and the others serve on', async () => {
+        const { cli, port, logs, logsTimes } = await serving();
+        const requests = load(port, 6);
+        await until('some replies', () => requests.replies > 50);
+        const [victim = 0, survivor = 0] = childrenOf(cli.process.pid);
+        process.kill(victim, 'SIGKILL');
+        expect(await logs('worker_lost')).toMatchObject({ level: 'error', pid: victim, signal: 'SIGKILL' });
+        const { replies } = requests;
+        await logsTimes('worker_replaced', 1);
+        expect(requests.replies).toBeGreaterThan(replies);
+        await until('replies by all', () => requests.replies > replies + 100);
+        await requests.stop();
+        // Only what was under way on the victim is lost: at most a request on each of its connections.
+        expect(requests.failures.length).toBeLessThanOrEqual(6);
+        expect(requests.failures).not.toContain(expect.any(Number));
+        const now = childrenOf(cli.process.pid);
+        expect(now).toHaveLength(2);
+        expect(now).toContain(survivor);
+        cli.kill('SIGTERM');
+        expect(await cli.ended).toMatchObject({ code: 0, stderr: '' });
+    });
+    it('lose no request to reloads, of which there are many', async () => {
+        const served = await serving();
+        const { cli, port, logsTimes, logged } = served;
+        const requests = load(port, 6);
+        await until('some replies', () => requests.replies > 50);
+        const before = await shown(port);
+        const renewed = await issue({ commonName: 'localhost', usage: 'server', hosts: ['localhost'] }, pki.serverCa);
+        await served.workspace.write('server.pem', renewed.certificate);
+        await served.workspace.write('server.key', renewed.key);
+        for (let count = 1; count <= 8; count += 1) {
+            await change(served, (yaml) => Object.assign(yaml['limits'] ?? {}, { maxBodyBytes: 2000 + count }));
+            cli.kill('SIGHUP');
+            await logsTimes('reloaded', count);
+        }
+        const shownNow = await Promise.all(Array.from({ length: 4 }, () => shown(port)));
+        expect(new Set(shownNow).size).toBe(1);
+        expect(shownNow).not.toContain(before);
+        await requests.stop();
+        expect(requests.failures).toEqual([]);
+        expect(logged('reloaded')[0]).toMatchObject({ cause: 'SIGHUP', changed: 'listen.tls, limits.maxBodyBytes' });
+        cli.kill('SIGTERM');
+        expect(await cli.ended).toMatchObject({ code: 0, stderr: '' });
+    });
+    it('are one gateway on the admin port: counts add up, and it is not ready while they drain', async () => {
+        const { cli, port, logs } = await serving({ admin: { port: 0 }, limits: { drainMs: 2000 } });
+        const { host, port: admin } = await logs('admin_listening');
+        expect(host).toBe('127.0.0.1');
+        const ask = (path) => fetch(`http://127.0.0.1:${Number(admin)}/${path}`);
+        for (let visits = 0; visits < 6; visits += 1)
+            expect((await visit(port)).status).toBe(200);
+        const page = await (await ask('metrics')).text();
+        expect(page).toMatch(/^ekm_request_duration_seconds_count\{[^}]*operation="info"[^}]*\} 6$/m);
+        expect(page).toMatch(/^ekm_tls_handshakes_total\{result="full",reason=""\} 6$/m);
+        expect(page).toMatch(/^ekm_certificate_days_left\{role="server",[^}]*\} [1-9]/m);
+        expect(page).toMatch(/^ekm_backend_up\{backend="store"\} 1$/m);
+        const ready = await ask('readyz');
+        expect([ready.status, await ready.json()]).toMatchObject([200, { ready: true, backends: [{ name: 'store' }] }]);
+        const { finish } = await openRequest(port, pki);
+        cli.kill('SIGTERM');
+        await logs('draining');
+        expect((await ask('readyz')).status).toBe(503);
+        finish();
+        expect((await cli.ended).code).toBe(0);
+    });
+    it('reload all or none', async () => {
+        const program = fileURLToPath(new URL('faulty-primary.mjs', import.meta.url));
+        const served = await serving({}, { program });
+        const { cli, port, logsTimes, workspace } = served;
+        const useStore = (directory) => change(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory }));
+        const statuses = async () => {
+            const replies = await Promise.all(Array.from({ length: 6 }, () => send(port, pki, wrap)));
+            return [...new Set(replies.map(({ status }) => status))];
+        };
+        for (const name of ['keys-2', 'keys-3', 'keys-4'])
+            await makeStore(workspace.path(name), []);
+        await useStore('keys-2');
+        cli.kill('SIGHUP');
+        const [fault] = await logsTimes('reload_failed', 1);
+        expect(fault).toMatchObject({ level: 'error', reason: 'TEST_FAULT', message: 'the second worker fails' });
+        expect(await statuses()).toEqual([200]);
+        await useStore('keys-3');
+        cli.kill('SIGHUP');
+        expect((await logsTimes('reload_failed', 2))[1]).toMatchObject({ reason: 'WORKER_LOST' });
+        expect(await statuses()).toEqual([200]);
+        await useStore('keys-4');
+        // The worker that hangs in its last reload can do no more.
+        const [, hung = 0] = childrenOf(cli.process.pid);
+        process.kill(hung, 'SIGKILL');
+        await logsTimes('worker_replaced', 1);
+        cli.kill('SIGHUP');
+        await logsTimes('reloaded', 1);
+        expect(await statuses()).toEqual([404]);
+        cli.kill('SIGTERM');
+        expect(await cli.ended).toMatchObject({ code: 0 });
+    }); // prettier-ignore
+    it('that are started anew serve by the state of the others, whatever is on the disk', async () => {
+        const served = await serving();
+        const { cli, port, logsTimes, workspace } = served;
+        await workspace.write('server.pem', 'damaged');
+        const [victim = 0] = childrenOf(cli.process.pid);
+        process.kill(victim, 'SIGKILL');
+        await logsTimes('worker_replaced', 1);
+        for (let visits = 0; visits < 4; visits += 1)
+            expect((await visit(port)).status).toBe(200);
+        expect((await logsTimes('reload_failed', 1))[0]).toMatchObject({ cause: 'file', reason: 'CONFIG_INVALID' });
+    });
+    it('end what is under way when the whole group is interrupted', async () => {
+        const { cli, port, logs } = await serving({ limits: { deadlineMs: 30_000, drainMs: 30_000 } }, { detached: true });
+        const open = await openRequest(port, pki);
+        process.kill(-(cli.process.pid ?? 0), 'SIGINT');
+        expect(await logs('draining')).toMatchObject({ workers: 2 });
+        await setTimeout(300);
+        expect(cli.running).toBe(true);
+        open.finish();
+        expect(await open.closed).toContain('HTTP/1.1 200 OK');
+        expect(await cli.ended).toMatchObject({ code: 0, signal: null, stderr: '' });
+    });
+    it('end by themselves when the primary is killed, after what is under way', async () => {
+        const { cli, port } = await serving({ limits: { deadlineMs: 30_000, drainMs: 30_000 } });
+        const open = await openRequest(port, pki);
+        const workers = childrenOf(cli.process.pid);
+        cli.kill('SIGKILL');
+        await until('the idle worker has ended', () => workers.filter(isRunning).length === 1);
+        open.finish();
+        expect(await open.closed).toContain('HTTP/1.1 200 OK');
+        await until('both have ended', () => workers.filter(isRunning).length === 0);
+    });
+    it('that cannot start end the gateway, with one message', async () => {
+        const { workspace, file } = await writeGatewayFiles(pki, [aesKey('aes-1')], { workers: 4 });
+        left.push(workspace);
+        await workspace.write('passphrase', 'wrong');
+        expectRefusal(await run(['serve', '--config', file]), /^ekm-gateway: the passphrase does not open .*store\.json$/);
+    });
+    it('all append whole lines to one file', async () => {
+        const { workspace, file } = await writeGatewayFiles(pki, [aesKey('aes-1')], { workers: 2, log: { level: 'info' } });
+        left.push(workspace);
+        const cli = new Cli(['serve', '--config', file]);
+        const read = () => readFile(workspace.path('gateway.log'), 'utf8').catch(() => '');
+        const port = Number(await until('listening', async () => /"event":"listening".*"port":(\d+)/.exec(await read())?.[1]));
+        const requests = load(port, 6);
+        await until('many replies', () => requests.replies > 600);
+        await requests.stop();
+        cli.kill('SIGTERM');
+        expect(await cli.ended).toMatchObject({ code: 0, stdout: '', stderr: '' });
+        const lines = (await read()).trim().split('\n').map((line) => JSON.parse(line));
+        expect(lines.filter(({ event }) => event === 'request')).toHaveLength(requests.replies);
+    }); // prettier-ignore
+});
+describe.concurrent('one process', () => {
+    it('reloads at SIGHUP and when a file changes, and keeps what it has when that is wrong', async () => {
+        const served = await serving({ workers: 1 });
+        const { cli, port, logsTimes, workspace } = served;
+        expect(childrenOf(cli.process.pid)).toEqual([]);
+        const agent = new Agent({ ...tlsOptions(pki), keepAlive: true, maxSockets: 1 });
+        const status = async () => (await send(port, pki, { ...info, agent })).status;
+        expect(await status()).toBe(200);
+        await workspace.write('server.key', pki.client.key);
+        expect((await logsTimes('reload_failed', 1))[0]).toMatchObject({
+            level: 'error',
+            cause: 'file',
+            message: expect.stringMatching(/gateway\.yaml:4: listen\.tls .*the key does not belong/),
+        });
+        expect(await status()).toBe(200);
+        const renewed = await issue({ commonName: 'localhost', usage: 'server', hosts: ['localhost'] }, pki.serverCa);
+        await workspace.write('server.pem', renewed.certificate);
+        await workspace.write('server.key', renewed.key);
+        expect((await logsTimes('reloaded', 1))[0]).toMatchObject({ cause: 'file', changed: 'listen.tls' });
+        await change(served, (yaml) => Object.assign(yaml, { pools: [] }));
+        cli.kill('SIGHUP');
+        await logsTimes('reload_failed', 2);
+        expect(await status()).toBe(200);
+        const clients = [{ subjectCommonNames: ['fabrikam'], caCertificates: ['client-ca.pem'] }];
+        const pool = { name: 'contoso', pathPrefix: BASE, clients, backend: 'store', keys: 'all' };
+        await change(served, (yaml) => Object.assign(yaml, { pools: [pool], reload: { watch: false } }));
+        cli.kill('SIGHUP');
+        await logsTimes('reloaded', 2);
+        expect(await status()).toBe(401);
+        agent.destroy();
+        cli.kill('SIGTERM');
+        expect(await cli.ended).toMatchObject({ code: 0, stderr: '' });
+    });
+    it('loses no request to a storm of SIGHUPs', async () => {
+        const { cli, port, logged } = await serving({ workers: 1 });
+        const requests = load(port, 6);
+        await until('some replies', () => requests.replies > 50);
+        for (let count = 0; count < 50; count += 1) {
+            cli.kill('SIGHUP');
+            await setTimeout(10);
+        }
+        await until('reloads', () => logged('reloaded').length > 3);
+        await requests.stop();
+        expect(requests.failures).toEqual([]);
+        expect((await visit(port, await makeClient(pki.clientCa))).status).toBe(200);
+    });
+});
