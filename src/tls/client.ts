@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto'
-import type { DetailedPeerCertificate, PeerCertificate, TLSSocket } from 'node:tls'
+import type { X509Certificate } from 'node:crypto'
+import type { TLSSocket } from 'node:tls'
 import type { VerifiedClient } from '../ekm/allow-list.ts'
 import { cut, type AuditedClient } from '../telemetry/audit.ts'
 import type { Trust } from './trust.ts'
@@ -39,56 +39,70 @@ interface Chain {
   readonly sent: readonly X509Certificate[]
 }
 
-/** To parse a chain takes a good part of what a handshake costs, and most connections are of a few clients. */
+/** Whom a certificate names. */
+interface Named {
+  readonly commonName: string | undefined
+  readonly audit: Pick<AuditedClient, 'client_cn' | 'client_cert_sha256'>
+}
+
+interface Seen extends Named {
+  readonly chain: Chain
+  readonly expires: number
+}
+
+/** To read what a certificate says takes a good part of what a handshake costs, and most connections are of a few clients. */
 export class SeenChains {
   /** By the leaf's fingerprint; the oldest first. */
-  readonly #chains = new Map<string, Chain>()
+  readonly #chains = new Map<string, Seen>()
 
-  find(fingerprint: string): Chain | undefined {
-    return this.#chains.get(fingerprint)
+  find(leaf: X509Certificate): Seen | undefined {
+    return this.#chains.get(leaf.fingerprint256)
   }
 
-  /** @param resumed whether only the leaf is left to look at */
-  read(socket: TLSSocket, fingerprint: string, resumed: boolean): Chain {
-    // getPeerX509Certificate() would empty the chain that this one walks.
-    const peer = socket.getPeerCertificate(true)
-    const chain = { leaf: new X509Certificate(peer.raw), sent: resumed ? [] : chainAbove(peer) }
-    if (resumed) return chain
+  /** @param keep whether the chain is whole, and not just the leaf that a resumed session is left with */
+  read(leaf: X509Certificate, named: Named, keep: boolean): Seen {
+    const read = { ...named, chain: { leaf, sent: issuersOf(leaf) }, expires: Date.parse(leaf.validTo) }
+    if (!keep) return read
     const [oldest] = this.#chains.keys()
     if (this.#chains.size === MAX_SEEN && oldest !== undefined) this.#chains.delete(oldest)
-    this.#chains.set(fingerprint, chain)
-    return chain
+    this.#chains.set(leaf.fingerprint256, read)
+    return read
   }
 }
 
 const MAX_SEEN = 256
 
-/** Must be called before anything else asks the socket for its peer's certificate. */
-export function identifyClient(socket: TLSSocket, trust: Trust, seen: SeenChains): Identified {
-  const resumed = socket.isSessionReused()
-  const connection = { remote_address: socket.remoteAddress ?? 'gone', tls_resumed: resumed }
-  const peer = socket.getPeerCertificate(false)
-  if (!('raw' in peer)) return { client: { audit: connection, refusal: 'NO_CERTIFICATE' } }
+/**
+ * Must be called before anything else asks the socket for its peer's certificate: Node.js shows what came with it once.
+ *
+ * @param address of the client
+ */
+export function identifyClient(
+  socket: TLSSocket,
+  address: string | undefined,
+  trust: Trust,
+  seen: SeenChains,
+): Identified {
+  const connection = connectionOf(socket, address)
+  const leaf = socket.getPeerX509Certificate()
+  if (leaf === undefined) return { client: { audit: connection, refusal: 'NO_CERTIFICATE' } }
 
-  const commonName = oneCommonName(peer)
-  const audit = {
-    ...connection,
-    ...(commonName !== undefined && { client_cn: cut(commonName) }),
-    client_cert_sha256: peer.fingerprint256.replaceAll(':', '').toLowerCase(),
-  }
+  const resumed = connection.tls_resumed
+  const known = seen.find(leaf)
+  const named = known ?? nameOf(leaf)
+  const audit = { ...connection, ...named.audit }
   if (!socket.authorized) return { client: { audit, refusal: String(socket.authorizationError) } }
-  const known = seen.find(peer.fingerprint256)
-  let chain = known ?? seen.read(socket, peer.fingerprint256, resumed)
-  let roots = trust.rootsOf(chain.leaf, chain.sent)
+  let found = known ?? seen.read(leaf, named, !resumed)
+  let roots = trust.rootsOf(found.chain.leaf, found.chain.sent)
   if (roots.size === 0 && known !== undefined && !resumed) {
     // It may have come by another issuing CA this time.
-    chain = seen.read(socket, peer.fingerprint256, resumed)
-    roots = trust.rootsOf(chain.leaf, chain.sent)
+    found = seen.read(leaf, named, true)
+    roots = trust.rootsOf(found.chain.leaf, found.chain.sent)
   }
   if (roots.size === 0) return { client: { audit, refusal: resumed ? CHAIN_FORGOTTEN : CHAIN_HIDDEN } }
   return {
-    client: { audit, verified: { commonName, roots }, expires: Date.parse(chain.leaf.validTo) },
-    proof: { ...chain, traced: trust.traces },
+    client: { audit, verified: { commonName: named.commonName, roots }, expires: found.expires },
+    proof: { ...found.chain, traced: trust.traces },
   }
 }
 
@@ -114,22 +128,32 @@ export function identifyAgain(
 }
 
 /** A client where none has to show a certificate: `clientAuth: disabled`. */
-export const anonymousClient = (socket: TLSSocket): Client => ({
-  audit: { remote_address: socket.remoteAddress ?? 'gone', tls_resumed: socket.isSessionReused() },
+export const anonymousClient = (socket: TLSSocket, address: string | undefined): Client => ({
+  audit: connectionOf(socket, address),
 })
 
-function oneCommonName(peer: PeerCertificate): string | undefined {
-  const name: unknown = peer.subject?.CN
-  return typeof name === 'string' ? name : undefined
+const connectionOf = (socket: TLSSocket, address = 'gone') => ({
+  remote_address: address,
+  tls_resumed: socket.isSessionReused(),
+})
+
+/** A certificate with several common names has none. */
+function nameOf(leaf: X509Certificate): Named {
+  const name: unknown = leaf.toLegacyObject().subject?.CN
+  const commonName = typeof name === 'string' ? name : undefined
+  return {
+    commonName,
+    audit: {
+      ...(commonName !== undefined && { client_cn: cut(commonName) }),
+      client_cert_sha256: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
+    },
+  }
 }
 
-/** The certificates above the leaf; the root, which names itself as its issuer, comes last. */
-function chainAbove(peer: DetailedPeerCertificate): X509Certificate[] {
-  const chain: X509Certificate[] = []
-  let below = peer
-  for (let above = peer.issuerCertificate; above && above !== below; above = above.issuerCertificate) {
-    chain.push(new X509Certificate(above.raw))
-    below = above
-  }
-  return chain
+/** The certificates above the leaf, as far as Node.js shows them. */
+function issuersOf(leaf: X509Certificate): X509Certificate[] {
+  const issuers: X509Certificate[] = []
+  for (let issuer = leaf.issuerCertificate; issuer !== undefined; issuer = issuer.issuerCertificate)
+    issuers.push(issuer)
+  return issuers
 }

@@ -166,11 +166,11 @@ export class Listener {
     const { clientAuth, events } = this.#options
     const { trust } = this.#settings
     const raw = connectionBelow(socket)
-    const verifiedUnder = this.#handshakes.get(raw)?.trust ?? trust
+    const { trust: verifiedUnder = trust, address } = this.#handshakes.get(raw) ?? {}
     let identified: Identified =
       clientAuth === 'required'
-        ? identifyClient(socket, verifiedUnder, this.#seen)
-        : { client: anonymousClient(socket) }
+        ? identifyClient(socket, address, verifiedUnder, this.#seen)
+        : { client: anonymousClient(socket, address) }
     if (verifiedUnder !== trust) identified = identifyAgain(identified, trust)
     const { client } = identified
     if (client.refusal === CHAIN_FORGOTTEN) this.#replaceTicketKeys()

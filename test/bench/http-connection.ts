@@ -94,6 +94,12 @@ export class HttpConnection {
     this.#onLost = handler
   }
 
+  /** Says that there is no more to come, and waits until the server has closed the connection. */
+  end(): Promise<void> {
+    this.#onLost = undefined
+    return new Promise((resolve) => this.#socket.once('close', () => resolve()).end())
+  }
+
   close(): void {
     this.#onLost = undefined
     this.#socket.destroy()
