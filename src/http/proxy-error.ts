@@ -65,7 +65,7 @@ const refusals = {
     message: 'the request did not arrive in time',
     headers: close,
   },
-  BODY_TOO_LARGE: { status: 413, code: 'PayloadTooLarge', message: 'the request body is too large', headers: close },
+  BODY_TOO_LARGE: { status: 413, code: 'PayloadTooLarge', message: 'the request body is too large' },
   CONTENT_TYPE: {
     status: 415,
     code: 'UnsupportedMediaType',

@@ -5,6 +5,9 @@ import type { Call } from '../ekm/call.ts'
 import { RequestInvalid } from '../ekm/request-invalid.ts'
 import { refuse } from './proxy-error.ts'
 
+/** A body that is too large is read on so far and so long before it is refused. */
+const LINGER = { bytes: 1024 * 1024, ms: 100 } as const
+
 /** Reads and parses a JSON object, of at most `maxBytes`, before the call's deadline. */
 export async function readJsonObject(
   incoming: IncomingMessage,
@@ -14,8 +17,10 @@ export async function readJsonObject(
 ): Promise<object> {
   const { 'content-type': type = '', 'content-encoding': encoding, expect } = incoming.headers
   if (!/^application\/json[\t ]*(?:;|$)/i.test(type) || encoding !== undefined) throw refuse('CONTENT_TYPE')
-  if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
-  if (expect !== undefined) outgoing.writeContinue()
+  if (expect !== undefined) {
+    if (declaredBytes(incoming) > maxBytes) throw tooLarge(maxBytes)
+    outgoing.writeContinue()
+  }
   const bytes = await call.run(collect(incoming, maxBytes), (late) => late.fill(0))
   try {
     return parseObject(bytes)
@@ -24,6 +29,8 @@ export async function readJsonObject(
     bytes.fill(0)
   }
 }
+
+const declaredBytes = ({ headers }: IncomingMessage): number => Number(headers['content-length'] ?? 0)
 
 const malformed = Symbol('malformed body')
 
@@ -44,12 +51,26 @@ function collect(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
       reject(error)
     }
     let length = 0
+    let lingering: NodeJS.Timeout | undefined
+    const refuseSize = () => {
+      clearTimeout(lingering)
+      fail(tooLarge(maxBytes))
+    }
+    // A client that still writes when its connection is closed may never see the reply.
+    const linger = () => {
+      wipe()
+      chunks.length = 0
+      lingering ??= setTimeout(refuseSize, LINGER.ms)
+    }
+    if (declaredBytes(incoming) > maxBytes) linger()
     incoming.on('data', (chunk: Buffer) => {
       length += chunk.length
       chunks.push(chunk)
-      if (length > maxBytes) fail(tooLarge(maxBytes))
+      if (length > maxBytes) linger()
+      if (length > maxBytes + LINGER.bytes) refuseSize()
     })
     incoming.once('end', () => {
+      if (lingering !== undefined) return refuseSize()
       const [first] = chunks
       if (chunks.length === 1 && first !== undefined) return resolve(first)
       resolve(Buffer.concat(chunks))

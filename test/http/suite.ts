@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TestKey } from '../contract/harness.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { API, CONTEXT, exchangeRaw, makeAgent, send, type Reply, type Wanted } from '../support/https.ts'
+import { API, CONTEXT, exchangeRaw, makeAgent, openSocket, send, type Reply, type Wanted } from '../support/https.ts'
 import { makePki } from '../support/pki.ts'
 import type { BackendHarness, ProvidedBackend } from './harness.ts'
 
@@ -258,6 +258,22 @@ export function describeApi(harness: BackendHarness): void {
       expect([reply.status, reply.headers['allow'], reply.text]).toEqual([405, 'POST', ''])
     })
 
+    it('a body of half a megabyte is refused so that its sender learns of it, and the connection goes on', async () => {
+      const socket = await openSocket(fixture.port, fixture.pki)
+      const replies: string[] = []
+      socket.on('data', (chunk: Buffer) => replies.push(...(chunk.toString().match(/HTTP\/1\.1 \d+/g) ?? [])))
+      const post = (body: string) =>
+        socket.write(
+          `POST ${BASE}/info?${API} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n` +
+            `Content-Length: ${body.length}\r\n\r\n${body}`,
+        )
+      post('x'.repeat(512 * 1024))
+      await expect.poll(() => replies, { timeout: 10_000 }).toEqual(['HTTP/1.1 413'])
+      post(JSON.stringify(good))
+      await expect.poll(() => replies, { timeout: 10_000 }).toEqual(['HTTP/1.1 413', 'HTTP/1.1 200'])
+      socket.destroy()
+    })
+
     const head = `POST ${BASE}/info?${API} HTTP/1.1\r\n`
     const body = JSON.stringify({ request_context: CONTEXT })
     const rest = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
@@ -271,7 +287,7 @@ export function describeApi(harness: BackendHarness): void {
     ['two ways to tell the length', `${head}Host: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400, 'BadRequest'],
     ['a bad chunk', `${head}Host: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`, 400, 'BadRequest'],
     ['CONNECT', 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n', 405, 'MethodNotAllowed'],
-    ['a body that is too large, in chunks', `${head}Host: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n11000\r\n${'x'.repeat(0x11000)}\r\n0\r\n\r\n`, 413, 'PayloadTooLarge'],
+    ['a body that is too large, in chunks', `${head}Host: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n11000\r\n${'x'.repeat(0x11000)}\r\n0\r\n\r\n`, 413, 'PayloadTooLarge'],
   ] // prettier-ignore
 
     it.each(rawRows)('%s', async (_what, bytes, status, code) => {
