@@ -40,7 +40,7 @@ export class KmipServer {
   readonly #credentials: KmipCredentials | undefined
   readonly #fixedVersion: KmipVersion | undefined
   readonly #pool: Pool
-  #negotiated: Promise<Negotiated> | undefined
+  #negotiated: Negotiated | Promise<Negotiated> | undefined
   #nextId = 1
 
   constructor(server: KmipServerOptions, options: KmipOptions) {
@@ -60,17 +60,22 @@ export class KmipServer {
    * reason, or with an AdapterError; a server that says no is an outcome.
    */
   async call(operations: readonly KmipOperation<unknown>[], signal: AbortSignal): Promise<Outcome<unknown>[]> {
-    const { version } = await abortable(this.negotiate(), signal)
+    const negotiated = abortable(this.negotiate(), signal)
+    // To wait for what is known already costs as much as a key wrap.
+    const { version } = negotiated instanceof Promise ? await negotiated : negotiated
     return this.#send(operations, version, signal)
   }
 
   /** Agrees on a version and asks what the server can do, once; after {@link forget} anew. */
-  negotiate(): Promise<Negotiated> {
-    this.#negotiated ??= this.#negotiate().catch((error: unknown) => {
-      this.#negotiated = undefined
-      throw error
-    })
-    return this.#negotiated
+  negotiate(): Negotiated | Promise<Negotiated> {
+    if (this.#negotiated !== undefined) return this.#negotiated
+    const asked = this.#negotiate()
+    this.#negotiated = asked
+    const settle = (negotiated?: Negotiated) => {
+      if (this.#negotiated === asked) this.#negotiated = negotiated
+    }
+    asked.then(settle, () => settle())
+    return asked
   }
 
   /** What was agreed is not believed any more: the server may have been replaced by another version. */
