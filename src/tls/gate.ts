@@ -12,6 +12,8 @@ const MAX_RECORD_BYTES = 16_384
  */
 const UNDER_WAY = { least: 2, most: 128, step: 0.25 } as const
 const LONG_TURN_MS = 8
+/** So many more may be under way of addresses that have none: a flood from one keeps nobody else waiting for its end. */
+const NEWCOMERS = 4
 /** A client that has not answered by then is far away, or never will: others need not wait for it. */
 const ANSWER_MS = 200
 
@@ -46,6 +48,8 @@ interface Stranger {
 /** The strangers of one address. */
 class Source {
   readonly strangers = new Set<Stranger>()
+  /** Its handshakes among those that the gate has under way. */
+  underWay = 0
 
   /** The oldest in a stage. */
   first(stage: Stranger['stage']): Stranger | undefined {
@@ -156,7 +160,7 @@ export class Gate {
 
   #beginLater(asked = performance.now()): void {
     if (this.#turn !== undefined || this.#queue.size === 0) return
-    if (this.#countUnderWay(asked) >= this.#mayBeUnderWay) {
+    if (this.#nextSource(asked) === undefined) {
       this.#patience ??= setTimeout(() => {
         this.#patience = undefined
         this.#beginLater()
@@ -180,7 +184,7 @@ export class Gate {
   }
 
   #beginNext(now: number): void {
-    for (const source of this.#queue) {
+    for (let source = this.#nextSource(now); source !== undefined; source = this.#nextSource(now)) {
       this.#queue.delete(source)
       const stranger = source.first('waiting')
       if (stranger === undefined) continue
@@ -189,20 +193,31 @@ export class Gate {
       if (source.first('waiting') !== undefined) this.#queue.add(source)
       if (stranger.socket.destroyed) continue
       this.#underWay.add(stranger)
+      source.underWay += 1
       return this.#begin(stranger.socket)
     }
   }
 
-  #countUnderWay(now: number): number {
+  /** Whose handshake may begin now, if anybody's. */
+  #nextSource(now: number): Source | undefined {
     for (const stranger of this.#underWay) {
       if (now - stranger.begun < ANSWER_MS) break
-      this.#underWay.delete(stranger)
+      this.#release(stranger)
     }
-    return this.#underWay.size
+    const tooMany = this.#underWay.size - this.#mayBeUnderWay
+    if (tooMany >= NEWCOMERS) return undefined
+    for (const source of this.#queue) if (tooMany < 0 || source.underWay === 0) return source
+    return undefined
   }
 
   #noLongerUnderWay(stranger: Stranger): void {
-    if (this.#underWay.delete(stranger)) this.#beginLater()
+    if (this.#release(stranger)) this.#beginLater()
+  }
+
+  #release(stranger: Stranger): boolean {
+    const wasUnderWay = this.#underWay.delete(stranger)
+    if (wasUnderWay) stranger.source.underWay -= 1
+    return wasUnderWay
   }
 
   /** The stranger that can best be given up: of the address that has most, the oldest of the first stage there is. */
