@@ -1,7 +1,7 @@
 import { X509Certificate, randomBytes, randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { HttpConnection, makeTarget, type Target } from '../bench/http-connection.ts'
+import { HttpConnection, type Target } from '../bench/http-connection.ts'
 import { childrenOf, handlesOf, residentMiB, treeOf } from '../bench/process-tree.ts'
 import { assertRight, isRight, makeCall, makePair, type Call } from '../bench/request.ts'
 import { openConnections } from '../bench/load.ts'
@@ -14,7 +14,7 @@ import { onToken } from '../pkcs11/support/token-objects.ts'
 import { aesKey } from '../support/gateway.ts'
 import { openSocket } from '../support/https.ts'
 import { CLIENT_CN, issue, makePki, type Pki } from '../support/pki.ts'
-import { SteadyStream } from '../support/steady-stream.ts'
+import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
 const SOAK_MS = Number(process.env['EKM_SOAK_MS'] ?? 8000)
 /** Of each of the two backends. */
@@ -69,8 +69,7 @@ beforeAll(async () => {
     },
     { environment: { SOFTHSM2_CONF: `${hsm.directory}/softhsm2.conf` } },
   )
-  const { certificate: cert, key } = pki.client
-  target = makeTarget(served.port, { ca: pki.serverCa.certificate, cert, key })
+  target = targetOf(served.port, pki)
 }, 60_000)
 
 afterAll(async () => {

@@ -1,5 +1,10 @@
-import type { HttpConnection } from '../bench/http-connection.ts'
+import { makeTarget, type HttpConnection, type Target } from '../bench/http-connection.ts'
 import { isRight, type Call } from '../bench/request.ts'
+import type { Pki } from './pki.ts'
+
+/** A gateway on this machine, as its client sees it. */
+export const targetOf = (port: number, { client, serverCa }: Pki): Target =>
+  makeTarget(port, { ca: serverCa.certificate, cert: client.certificate, key: client.key })
 
 /** A request that had another answer than its one right one, on the clock of `performance.now()`. */
 export interface Failure {

@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parse, stringify } from 'yaml'
+import { isRunning } from '../bench/process-tree.ts'
 import { Cli, expectRefusal, run, until, type StartOptions } from '../commands/cli.ts'
-import { BASE, openRequest, startServing, type Serving } from '../commands/serving.ts'
+import { BASE, changeConfig, openRequest, startServing, type Serving } from '../commands/serving.ts'
 import { aesKey, makeStore, writeGatewayFiles, type Settings } from '../support/gateway.ts'
 import { API, CONTEXT, send, tlsOptions } from '../support/https.ts'
 import {
@@ -43,25 +43,10 @@ const childrenOf = (pid: number | undefined): number[] =>
     readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').split(' ').filter((text) => text !== '').map(Number),
   ) // prettier-ignore
 
-const isRunning = (pid: number): boolean => {
-  try {
-    // A process that nobody has waited for yet is a zombie, and runs no more.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))
-  } catch {
-    return false
-  }
-}
-
 const info = { path: `${BASE}/info?${API}`, body: { request_context: CONTEXT } }
 const wrap = {
   path: `${BASE}/aes-1/wrapkey?${API}`,
   body: { request_context: CONTEXT, alg: 'A256KW', value: 'A'.repeat(43) },
-}
-
-async function change({ workspace }: Serving, edit: (yaml: Record<string, Record<string, unknown>>) => void) {
-  const yaml = parse(await readFile(workspace.path('gateway.yaml'), 'utf8')) as Record<string, Record<string, unknown>>
-  edit(yaml)
-  await writeFile(workspace.path('gateway.yaml'), stringify(yaml))
 }
 
 /** Requests one after the other on some keep-alive connections, until it is stopped. */
@@ -190,7 +175,7 @@ describe.concurrent('workers', () => {
     await served.workspace.write('server.pem', renewed.certificate)
     await served.workspace.write('server.key', renewed.key)
     for (let count = 1; count <= 8; count += 1) {
-      await change(served, (yaml) => Object.assign(yaml['limits'] ?? {}, { maxBodyBytes: 2000 + count }))
+      await changeConfig(served, (yaml) => Object.assign(yaml['limits'] ?? {}, { maxBodyBytes: 2000 + count }))
       cli.kill('SIGHUP')
       await logsTimes('reloaded', count)
     }
@@ -229,7 +214,7 @@ describe.concurrent('workers', () => {
     const program = fileURLToPath(new URL('faulty-primary.mjs', import.meta.url))
     const served = await serving({}, { program })
     const { cli, port, logsTimes, workspace } = served
-    const useStore = (directory: string) => change(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory }))
+    const useStore = (directory: string) => changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory }))
     const statuses = async () => {
       const replies = await Promise.all(Array.from({ length: 6 }, () => send(port, pki, wrap)))
       return [...new Set(replies.map(({ status }) => status))]
@@ -334,13 +319,13 @@ describe.concurrent('one process', () => {
     await workspace.write('server.key', renewed.key)
     expect((await logsTimes('reloaded', 1))[0]).toMatchObject({ cause: 'file', changed: 'listen.tls' })
 
-    await change(served, (yaml) => Object.assign(yaml, { pools: [] }))
+    await changeConfig(served, (yaml) => Object.assign(yaml, { pools: [] }))
     cli.kill('SIGHUP')
     await logsTimes('reload_failed', 2)
     expect(await status()).toBe(200)
     const clients = [{ subjectCommonNames: ['fabrikam'], caCertificates: ['client-ca.pem'] }]
     const pool = { name: 'contoso', pathPrefix: BASE, clients, backend: 'store', keys: 'all' }
-    await change(served, (yaml) => Object.assign(yaml, { pools: [pool], reload: { watch: false } }))
+    await changeConfig(served, (yaml) => Object.assign(yaml, { pools: [pool], reload: { watch: false } }))
     cli.kill('SIGHUP')
     await logsTimes('reloaded', 2)
     expect(await status()).toBe(401)
