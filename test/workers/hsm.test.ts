@@ -188,6 +188,22 @@ it('a worker whose PIN is refused is not started again before a reload', { timeo
   await gateway.end()
 })
 
+it('a wrong PIN is tried once, however long the HSM takes to refuse it', { timeout: 90_000 }, async () => {
+  await using gateway = await Gateway.start(1, 1, true)
+  const { logged, workspace } = gateway.served
+  await gateway.has(1)
+  // Meanwhile whoever watches the files looks at them three times.
+  module.script('C_Login delay 6500')
+  module.logins()
+  await workspace.write('pin', '000000')
+  expect(await gateway.reload('reload_failed')).toMatchObject({ cause: 'SIGHUP', reason: 'LOGIN_REFUSED' })
+  await sleep(1500)
+  module.script()
+  expect(module.logins()).toBe(1)
+  expect(logged('reload_failed')).toHaveLength(1)
+  await gateway.end()
+})
+
 it.each([1, 2])(
   'a reload loses no request and leaves no session behind, with %i process(es) that serve',
   { timeout: 120_000 },
