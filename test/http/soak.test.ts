@@ -106,6 +106,7 @@ async function ask(pool: keyof typeof asked, call: Call) {
   }
 }
 
+/** A call of which only the status matters: keys that the gateway made are nobody else's to know. */
 const wrapUnder = (key: string): Call => {
   const value = randomBytes(32)
   return makeCall({ pathPrefix: 'changing', key, operation: 'wrapkey', alg: 'A256KW', value, result: value })
