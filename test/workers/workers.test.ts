@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { setTimeout } from 'node:timers/promises'
@@ -240,6 +240,25 @@ describe.concurrent('workers', () => {
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0 })
   }) // prettier-ignore
+
+  it('that begin to serve during a reload serve by it afterwards', async () => {
+    const program = fileURLToPath(new URL('faulty-primary.mjs', import.meta.url))
+    const served = await serving({}, { program, environment: { PREPARE_MS: '30000' } })
+    const { cli, port, logsTimes, workspace } = served
+    await makeStore(workspace.path('keys-5'), [])
+    await changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory: 'keys-5' }))
+    cli.kill('SIGHUP')
+    await until('the reload is under way', () => existsSync(workspace.path('keys-5.waiting')))
+    const [, victim = 0] = childrenOf(cli.process.pid)
+    process.kill(victim, 'SIGKILL')
+    await logsTimes('worker_replaced', 1)
+    await workspace.write('keys-5.go', '')
+    await logsTimes('reloaded', 1)
+    const replies = await Promise.all(Array.from({ length: 6 }, () => send(port, pki, wrap)))
+    expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 6 }, () => 404))
+    cli.kill('SIGTERM')
+    expect(await cli.ended).toMatchObject({ code: 0 })
+  })
 
   it('that are started anew serve by the state of the others, whatever is on the disk', async () => {
     const served = await serving()
