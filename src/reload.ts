@@ -69,10 +69,9 @@ export class Reloader {
   }
 
   async #once(cause: ReloadCause): Promise<void> {
-    const { file, environment, log, apply } = this.#options
-    const recorder = new FileRecorder()
+    const { log, apply } = this.#options
     try {
-      const config = loadConfig(file, environment, recorder.read)
+      const { config, recorder } = this.#read()
       const changed = await apply(config, recorder.contents)
       this.#config = config
       log.info('reloaded', { cause, changed: changed.join(', ') })
@@ -80,8 +79,17 @@ export class Reloader {
       const problem =
         error instanceof OperatorError ? { reason: error.code, message: error.message } : describeBug(error)
       log.error('reload_failed', { cause, ...problem })
+    }
+  }
+
+  #read(): LoadedConfig {
+    const { file, environment } = this.#options
+    const recorder = new FileRecorder()
+    try {
+      return { config: loadConfig(file, environment, recorder.read), recorder }
     } finally {
-      // Also of a configuration that was wrong: what mends it is a change of its files.
+      // Also of a configuration that was wrong: what mends it is a change of its files. And before it is applied: while an
+      // HSM takes its time to refuse a PIN, that PIN must not be found to be new once more.
       this.#watch.follow(recorder)
     }
   }

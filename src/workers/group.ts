@@ -110,6 +110,9 @@ export class WorkerGroup {
     }
     this.#contents = contents
     await Promise.all(alive.map((worker) => this.#commit(worker, contents)))
+    // Those that began to serve meanwhile were not asked. One that fails is killed; its successor starts with what holds now.
+    const late = [...this.#serving.keys()].filter((worker) => !workers.includes(worker))
+    await Promise.allSettled(late.map(({ index }) => this.#bringUpToDate(index)))
     for (const index of this.#givenUp) void this.#startAgain(index)
     this.#givenUp.clear()
     return first.value

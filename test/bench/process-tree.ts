@@ -28,6 +28,10 @@ export const childrenOf = (pid: number): number[] =>
 /** `pid`, its children, theirs, and so on. */
 export const treeOf = (pid: number): number[] => [pid, ...childrenOf(pid).flatMap(treeOf)]
 
+/** A process that has ended and that nobody has waited for yet, a zombie, runs no more. */
+export const isRunning = (pid: number): boolean =>
+  read(() => !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')), false)
+
 /** Seconds that the threads of `pids` have spent on a core so far. */
 export function cpuSeconds(pids: readonly number[]): number {
   let nanoseconds = 0

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { parse, stringify } from 'yaml'
 import { writeGatewayFiles, type Settings, type TestKey } from '../support/gateway.ts'
 import { API, CONTEXT, openSocket } from '../support/https.ts'
 import type { Pki } from '../support/pki.ts'
@@ -63,6 +65,15 @@ export async function startServing(
       await workspace.remove()
     },
   }
+}
+
+export type Sections = Record<string, Record<string, unknown>>
+
+/** Writes the configuration anew; it is for the caller to have it read. */
+export async function changeConfig({ workspace, file }: Serving, edit: (yaml: Sections) => void): Promise<void> {
+  const yaml = parse(await readFile(file, 'utf8')) as Sections
+  edit(yaml)
+  await workspace.write('gateway.yaml', stringify(yaml))
 }
 
 /** A request whose head has been read, and whose body has not been sent. */

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { startService } from '../../dist/src/service.js'
 
 const exec = fileURLToPath(new URL('faulty-worker.mjs', import.meta.url))
-const service = await startService(process.argv[2], process.env, { exec, prepareMs: 1000 })
+const prepareMs = Number(process.env['PREPARE_MS'] ?? 1000)
+const service = await startService(process.argv[2], process.env, { exec, prepareMs })
 process.on('SIGHUP', () => void service.reload('SIGHUP'))
 process.on('SIGTERM', () => void service.drain().then(() => process.exit(0)))

@@ -1,13 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parse, stringify } from 'yaml'
+import { isRunning } from '../bench/process-tree.ts'
 import { Cli, expectRefusal, run, until, type StartOptions } from '../commands/cli.ts'
-import { BASE, openRequest, startServing, type Serving } from '../commands/serving.ts'
+import { BASE, changeConfig, openRequest, startServing, type Serving } from '../commands/serving.ts'
 import { aesKey, makeStore, writeGatewayFiles, type Settings } from '../support/gateway.ts'
 import { API, CONTEXT, send, tlsOptions } from '../support/https.ts'
 import {
@@ -43,25 +43,10 @@ const childrenOf = (pid: number | undefined): number[] =>
     readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').split(' ').filter((text) => text !== '').map(Number),
   ) // prettier-ignore
 
-const isRunning = (pid: number): boolean => {
-  try {
-    // A process that nobody has waited for yet is a zombie, and runs no more.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))
-  } catch {
-    return false
-  }
-}
-
 const info = { path: `${BASE}/info?${API}`, body: { request_context: CONTEXT } }
 const wrap = {
   path: `${BASE}/aes-1/wrapkey?${API}`,
   body: { request_context: CONTEXT, alg: 'A256KW', value: 'A'.repeat(43) },
-}
-
-async function change({ workspace }: Serving, edit: (yaml: Record<string, Record<string, unknown>>) => void) {
-  const yaml = parse(await readFile(workspace.path('gateway.yaml'), 'utf8')) as Record<string, Record<string, unknown>>
-  edit(yaml)
-  await writeFile(workspace.path('gateway.yaml'), stringify(yaml))
 }
 
 /** Requests one after the other on some keep-alive connections, until it is stopped. */
@@ -190,7 +175,7 @@ describe.concurrent('workers', () => {
     await served.workspace.write('server.pem', renewed.certificate)
     await served.workspace.write('server.key', renewed.key)
     for (let count = 1; count <= 8; count += 1) {
-      await change(served, (yaml) => Object.assign(yaml['limits'] ?? {}, { maxBodyBytes: 2000 + count }))
+      await changeConfig(served, (yaml) => Object.assign(yaml['limits'] ?? {}, { maxBodyBytes: 2000 + count }))
       cli.kill('SIGHUP')
       await logsTimes('reloaded', count)
     }
@@ -229,7 +214,7 @@ describe.concurrent('workers', () => {
     const program = fileURLToPath(new URL('faulty-primary.mjs', import.meta.url))
     const served = await serving({}, { program })
     const { cli, port, logsTimes, workspace } = served
-    const useStore = (directory: string) => change(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory }))
+    const useStore = (directory: string) => changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory }))
     const statuses = async () => {
       const replies = await Promise.all(Array.from({ length: 6 }, () => send(port, pki, wrap)))
       return [...new Set(replies.map(({ status }) => status))]
@@ -255,6 +240,25 @@ describe.concurrent('workers', () => {
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0 })
   }) // prettier-ignore
+
+  it('that begin to serve during a reload serve by it afterwards', async () => {
+    const program = fileURLToPath(new URL('faulty-primary.mjs', import.meta.url))
+    const served = await serving({}, { program, environment: { PREPARE_MS: '30000' } })
+    const { cli, port, logsTimes, workspace } = served
+    await makeStore(workspace.path('keys-5'), [])
+    await changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory: 'keys-5' }))
+    cli.kill('SIGHUP')
+    await until('the reload is under way', () => existsSync(workspace.path('keys-5.waiting')))
+    const [, victim = 0] = childrenOf(cli.process.pid)
+    process.kill(victim, 'SIGKILL')
+    await logsTimes('worker_replaced', 1)
+    await workspace.write('keys-5.go', '')
+    await logsTimes('reloaded', 1)
+    const replies = await Promise.all(Array.from({ length: 6 }, () => send(port, pki, wrap)))
+    expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 6 }, () => 404))
+    cli.kill('SIGTERM')
+    expect(await cli.ended).toMatchObject({ code: 0 })
+  })
 
   it('that are started anew serve by the state of the others, whatever is on the disk', async () => {
     const served = await serving()
@@ -334,13 +338,13 @@ describe.concurrent('one process', () => {
     await workspace.write('server.key', renewed.key)
     expect((await logsTimes('reloaded', 1))[0]).toMatchObject({ cause: 'file', changed: 'listen.tls' })
 
-    await change(served, (yaml) => Object.assign(yaml, { pools: [] }))
+    await changeConfig(served, (yaml) => Object.assign(yaml, { pools: [] }))
     cli.kill('SIGHUP')
     await logsTimes('reload_failed', 2)
     expect(await status()).toBe(200)
     const clients = [{ subjectCommonNames: ['fabrikam'], caCertificates: ['client-ca.pem'] }]
     const pool = { name: 'contoso', pathPrefix: BASE, clients, backend: 'store', keys: 'all' }
-    await change(served, (yaml) => Object.assign(yaml, { pools: [pool], reload: { watch: false } }))
+    await changeConfig(served, (yaml) => Object.assign(yaml, { pools: [pool], reload: { watch: false } }))
     cli.kill('SIGHUP')
     await logsTimes('reloaded', 2)
     expect(await status()).toBe(401)

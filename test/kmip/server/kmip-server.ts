@@ -93,6 +93,14 @@ export class KmipTestServer {
     return this.#sockets.size
   }
 
+  /** The open connections: the client's port, and the SHA-256 fingerprint of its certificate. */
+  get peers(): { readonly port: number | undefined; readonly fingerprint: string }[] {
+    return [...this.#sockets].map((socket) => ({
+      port: socket.remotePort,
+      fingerprint: socket.getPeerCertificate().fingerprint256,
+    }))
+  }
+
   #serve(socket: TLSSocket): void {
     // A handshake that ends after stop() would keep the server from closing.
     if (this.#server === undefined) {

@@ -13,6 +13,8 @@ export interface TokenObjects {
   rsa(label: string, more?: Attributes, jwk?: JsonWebKey): void
   destroy(label: string): void
   setLabel(label: string, to: string): void
+  /** Who is logged in already stays so. */
+  setPin(from: string, to: string): void
   /** Attributes of the object of this class, for what a test wants to see with its own eyes. */
   read(label: string, keyClass: number, type: number): Buffer
 }
@@ -104,6 +106,7 @@ function objectsOf(module: PKCS11, session: Handle): TokenObjects {
         module.C_SetAttributeValue(session, object, [{ type: CKA.LABEL, value: to }])
       }
     },
+    setPin: (from, to) => module.C_SetPIN(session, from, to),
     read: (label, keyClass, type) => {
       const [object] = find({ LABEL: label, CLASS: keyClass })
       if (object === undefined) throw new Error(`no object ${label}`)

@@ -1,0 +1,132 @@
+import { randomBytes, X509Certificate } from 'node:crypto'
+import { expect, it } from 'vitest'
+import { HttpConnection } from '../bench/http-connection.ts'
+import { openConnections } from '../bench/load.ts'
+import { isRight, makePair, type Call } from '../bench/request.ts'
+import { changeConfig, startServing } from '../commands/serving.ts'
+import { aes256, kw } from '../contract/reference.ts'
+import { CLIENT_CN, issue } from '../support/pki.ts'
+import { SteadyStream, targetOf } from '../support/steady-stream.ts'
+import { activateIfNeeded, registerAes } from './register.ts'
+import { startTestServer } from './test-server.ts'
+
+const PATIENCE = { timeout: 30_000, interval: 50 }
+/** Longer than a busy machine takes for anything here: a 408 would be a call that was lost. */
+const DEADLINE_MS = 10_000
+const CONNECTIONS = 4
+const FEWER_CONNECTIONS = 2
+
+const fingerprintOf = (certificate: string | Uint8Array) => new X509Certificate(certificate).fingerprint256
+
+it.each([1, 2])(
+  'a reload loses no request and leaves no connection behind, with %i process(es) that serve',
+  { timeout: 120_000 },
+  async (workers) => {
+    const kmip = await startTestServer()
+    const { server, pki, options } = kmip
+    const kek = randomBytes(32)
+    const dek = randomBytes(32)
+    const administrator = kmip.cluster()
+    for (const name of ['aes', 'later']) {
+      await activateIfNeeded(administrator, await registerAes(administrator, kek, { name }))
+    }
+    administrator.close()
+    const callsOf = (key: string) => makePair({ pathPrefix: 'contoso', key, alg: 'A256KW' }, dek, kw(aes256(kek), dek))
+    const { ca, certificate, key } = options.tls
+    const served = await startServing(pki, [], {
+      workers,
+      limits: { deadlineMs: DEADLINE_MS },
+      // What is read when is for the test to say.
+      top: { reload: { watch: false } },
+      backend: {
+        kind: 'kmip',
+        servers: [`127.0.0.1:${server.port}`],
+        tls: { ca: 'kmip-ca.pem', certificate: 'kmip.pem', key: 'kmip.key' },
+        connections: CONNECTIONS,
+      },
+      files: {
+        'kmip-ca.pem': Buffer.from(ca).toString(),
+        'kmip.pem': Buffer.from(certificate).toString(),
+        'kmip.key': Buffer.from(key.reveal()).toString(),
+      },
+      pools: [
+        {
+          name: 'contoso',
+          pathPrefix: 'contoso',
+          clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }],
+          backend: 'store',
+          keys: { aes: {} },
+        },
+      ],
+    })
+    try {
+      const { cli, logged, port, workspace } = served
+      const target = targetOf(port, pki)
+      const right = async (call: Call) => {
+        const connection = await HttpConnection.open(target)
+        try {
+          return isRight(call, await connection.exchange(call.request))
+        } finally {
+          connection.close()
+        }
+      }
+      const reload = async (event: 'reloaded' | 'reload_failed' = 'reloaded') => {
+        const before = logged(event).length
+        cli.kill('SIGHUP')
+        await expect.poll(() => logged(event).length, PATIENCE).toBeGreaterThan(before)
+        return logged(event)[before]
+      }
+      const onlyFrom = (identity: string | Uint8Array) =>
+        expect
+          .poll(() => new Set(server.peers.map(({ fingerprint }) => fingerprint)), PATIENCE)
+          .toEqual(new Set([fingerprintOf(identity)]))
+
+      const calls = callsOf('aes')
+      // Both workers have to look at the key first.
+      for (const call of [...calls, ...calls]) await expect.poll(() => right(call), PATIENCE).toBe(true)
+      const connections = await openConnections(target, 4)
+      const stream = new SteadyStream(connections, calls, 60)
+      await onlyFrom(certificate)
+
+      // What does not concern the backend leaves its connections alone.
+      const [added] = callsOf('later')
+      expect(await right(added)).toBe(false)
+      await changeConfig(served, ({ limits, pools }) => {
+        Object.assign(limits ?? {}, { maxBodyBytes: 2048 })
+        Object.assign(pools?.[0] ?? {}, { keys: { aes: {}, later: {} } })
+      })
+      const before = server.peers
+      expect(await reload()).toMatchObject({ changed: 'limits.maxBodyBytes, pools.contoso' })
+      await expect.poll(() => right(added), PATIENCE).toBe(true)
+      expect(server.peers).toEqual(expect.arrayContaining(before))
+
+      const renewed = await issue({ commonName: 'ekm-gateway', usage: 'client' }, pki.clientCa)
+      await workspace.write('kmip.pem', renewed.certificate)
+      expect(await reload('reload_failed')).toMatchObject({ reason: 'KMIP_TLS_INVALID' })
+      await onlyFrom(certificate)
+      await workspace.write('kmip.key', renewed.key)
+      expect(await reload()).toMatchObject({ changed: 'backends.store' })
+      await onlyFrom(renewed.certificate)
+      expect(server.connections).toBeLessThanOrEqual(CONNECTIONS)
+
+      await changeConfig(served, ({ backends }) =>
+        Object.assign(backends?.['store'] ?? {}, { connections: FEWER_CONNECTIONS }),
+      )
+      expect(await reload()).toMatchObject({ changed: 'backends.store' })
+      const answered = stream.right
+      await expect.poll(() => stream.right, PATIENCE).toBeGreaterThan(answered + 20)
+      await expect.poll(() => server.connections, PATIENCE).toBeLessThanOrEqual(FEWER_CONNECTIONS)
+
+      await stream.stop()
+      expect(stream.failures).toEqual([])
+      expect(stream.right).toBe(stream.sent)
+      for (const connection of connections) connection.close()
+      cli.kill('SIGTERM')
+      expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
+      await expect.poll(() => server.connections, PATIENCE).toBe(0)
+    } finally {
+      await served.remove()
+      await server.stop()
+    }
+  },
+)

@@ -1,0 +1,81 @@
+import { makeTarget, type HttpConnection, type Target } from '../bench/http-connection.ts'
+import { isRight, type Call } from '../bench/request.ts'
+import type { Pki } from './pki.ts'
+
+/** A gateway on this machine, as its client sees it. */
+export const targetOf = (port: number, { client, serverCa }: Pki): Target =>
+  makeTarget(port, { ca: serverCa.certificate, cert: client.certificate, key: client.key })
+
+/** A request that had another answer than its one right one, on the clock of `performance.now()`. */
+export interface Failure {
+  readonly sent: number
+  readonly ended: number
+  /** The status and the body, or why there is no answer. */
+  readonly what: string
+}
+
+const TICK_MS = 5
+
+/**
+ * Requests in turn, each due at its time whether or not those before it are answered, over connections in turn that are
+ * kept alive. A connection that is lost is a failure and not replaced.
+ */
+export class SteadyStream {
+  readonly failures: Failure[] = []
+  right = 0
+  sent = 0
+  readonly #calls: readonly Call[]
+  readonly #rate: number
+  readonly #start = performance.now()
+  readonly #timer: NodeJS.Timeout
+  #free: HttpConnection[]
+  readonly #underWay = new Set<Promise<void>>()
+
+  constructor(connections: readonly HttpConnection[], calls: readonly Call[], ratePerSecond: number) {
+    this.#free = [...connections]
+    for (const connection of connections) this.#watch(connection)
+    this.#calls = calls
+    this.#rate = ratePerSecond
+    this.#timer = setInterval(() => this.#sendDue(), TICK_MS)
+  }
+
+  /** Resolves when everything that was sent has its answer. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await Promise.all(this.#underWay)
+  }
+
+  #sendDue(): void {
+    while (this.#start + (this.sent * 1000) / this.#rate <= performance.now()) {
+      const call = this.#calls[this.sent % this.#calls.length]
+      const connection = this.#free.shift()
+      if (call === undefined || connection === undefined) return
+      this.sent += 1
+      const exchange = this.#exchange(connection, call).finally(() => this.#underWay.delete(exchange))
+      this.#underWay.add(exchange)
+    }
+  }
+
+  /** Over a connection on which nothing is asked. */
+  #watch(connection: HttpConnection): void {
+    connection.onLost(({ message }) => {
+      const now = performance.now()
+      this.failures.push({ sent: now, ended: now, what: `${message}, while nothing was asked` })
+      this.#free = this.#free.filter((other) => other !== connection)
+    })
+  }
+
+  async #exchange(connection: HttpConnection, call: Call): Promise<void> {
+    const sent = performance.now()
+    const fail = (what: string) => this.failures.push({ sent, ended: performance.now(), what })
+    try {
+      const reply = await connection.exchange(call.request)
+      if (isRight(call, reply)) this.right += 1
+      else fail(`${reply.status} ${reply.body}`)
+      this.#watch(connection)
+      this.#free.push(connection)
+    } catch (error) {
+      fail(error instanceof Error ? error.message : String(error))
+    }
+  }
+}
