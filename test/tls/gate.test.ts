@@ -72,6 +72,7 @@ describe('the gate', () => {
     expect(begun.findIndex(({ remoteAddress }) => remoteAddress === '127.0.0.3')).toBeLessThan(18)
   })
 
+  // Where turns of the event loop are long, as in a process that is new, fewer may be under way.
   it('keeps a few places for addresses that have no handshake under way', { retry: 5 }, async () => {
     const { begun, open } = await makeGate({ maxConnections: 300, maxUnverifiedConnections: 300 })
     // As many as may be under way; after 200 ms they are not waited for any more.
