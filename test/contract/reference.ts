@@ -8,6 +8,7 @@ import {
   privateDecrypt,
   publicEncrypt,
   randomBytes,
+  type KeyObject,
 } from 'node:crypto'
 import type { RsaPrivateJwk } from './harness.ts'
 
@@ -114,7 +115,18 @@ export function oaepWrapByHand(jwk: RsaPrivateJwk, parts: OaepParts): Buffer {
   return rsaRaw(jwk, Buffer.concat([Buffer.of(firstByte), maskedSeed, maskedBlock]))
 }
 
-const publicKeyOf = (jwk: RsaPrivateJwk) => createPublicKey({ key: { kty: 'RSA', n: jwk.n, e: jwk.e }, format: 'jwk' })
+/** To read a key takes longer than to use it. */
+const remembered = (read: (jwk: RsaPrivateJwk) => KeyObject) => {
+  const known = new WeakMap<RsaPrivateJwk, KeyObject>()
+  return (jwk: RsaPrivateJwk): KeyObject => {
+    const key = known.get(jwk) ?? read(jwk)
+    known.set(jwk, key)
+    return key
+  }
+}
+
+const publicKeyOf = remembered(({ n, e }) => createPublicKey({ key: { kty: 'RSA', n, e }, format: 'jwk' }))
+const privateKeyOf = remembered((jwk) => createPrivateKey({ key: { ...jwk }, format: 'jwk' }))
 
 function rsaRaw(jwk: RsaPrivateJwk, block: Uint8Array): Buffer {
   return publicEncrypt({ key: publicKeyOf(jwk), padding: constants.RSA_NO_PADDING }, block)
@@ -126,4 +138,4 @@ export const oaepWrap = (jwk: RsaPrivateJwk, hash: OaepHash, plaintext: Uint8Arr
   publicEncrypt({ key: publicKeyOf(jwk), ...oaep(hash) }, plaintext)
 
 export const oaepUnwrap = (jwk: RsaPrivateJwk, hash: OaepHash, wrapped: Uint8Array): Buffer =>
-  privateDecrypt({ key: createPrivateKey({ key: { ...jwk }, format: 'jwk' }), ...oaep(hash) }, wrapped)
+  privateDecrypt({ key: privateKeyOf(jwk), ...oaep(hash) }, wrapped)

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createPrivateKey, subtle } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createPrivateKey, subtle, type webcrypto } from 'node:crypto'
 import {
   algorithm,
   blockCipherMode,
@@ -105,9 +105,24 @@ function finished(
   }
 }
 
+const decryptionKeys = new WeakMap<StoredObject, Map<string, Promise<webcrypto.CryptoKey>>>()
+
+/** To read a private key takes as long as to use it. */
+function decryptionKey(object: StoredObject, hash: string): Promise<webcrypto.CryptoKey> {
+  const keys = decryptionKeys.get(object) ?? new Map<string, Promise<webcrypto.CryptoKey>>()
+  decryptionKeys.set(object, keys)
+  const known = keys.get(hash)
+  if (known !== undefined) return known
+  const type = object.format === keyFormat.PKCS1 ? 'pkcs1' : 'pkcs8'
+  const jwk = createPrivateKey({ key: Buffer.from(object.material), format: 'der', type }).export({ format: 'jwk' })
+  const key = subtle.importKey('jwk', jwk, { name: 'RSA-OAEP', hash }, false, ['decrypt'])
+  keys.set(hash, key)
+  return key
+}
+
 /** WebCrypto, because it works off the event loop, which the client under test shares. */
 async function oaepDecrypt(
-  { material, format }: StoredObject,
+  object: StoredObject,
   parameter: Parameter,
   data: Uint8Array,
   behaviour: Behaviour,
@@ -117,10 +132,8 @@ async function oaepDecrypt(
   if (!behaviour.oaep || parameter(tag.PaddingMethod) !== paddingMethod.OAEP) {
     throw new Refused(behaviour.reasons.unsupported)
   }
-  const type = format === keyFormat.PKCS1 ? 'pkcs1' : 'pkcs8'
-  const jwk = createPrivateKey({ key: Buffer.from(material), format: 'der', type }).export({ format: 'jwk' })
   const hash = hashNumber === hashingAlgorithm['SHA-1'] ? 'SHA-1' : 'SHA-256'
-  const key = await subtle.importKey('jwk', jwk, { name: 'RSA-OAEP', hash }, false, ['decrypt'])
+  const key = await decryptionKey(object, hash)
   try {
     // WebCrypto has one hash for both; a server that differs in MGF1 opens nothing that this client made.
     if (mgfHash !== 'same' && mgfHash !== hashNumber) throw new Error('another mask')

@@ -1,2 +1,0 @@
-export * from "./aes-key-wrap.js";
-export * from "./oaep.js";

@@ -1,9 +1,0 @@
-const entities = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-};
-/** Text in XML or HTML, in an element or in a quoted attribute; without characters that XML 1.0 does not have. */
-export const escapeMarkup = (text) => text.replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '�').replace(/[&<>"']/g, (character) => entities[character] ?? ''); // prettier-ignore

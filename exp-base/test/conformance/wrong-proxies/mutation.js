@@ -1,1 +1,0 @@
-export const mutation = (name, change, caughtBy, options) => ({ name, change, caughtBy, ...(options && { options }) });
