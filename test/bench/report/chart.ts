@@ -2,8 +2,8 @@ import { escapeMarkup } from '../../../src/commands/conformance/reporters/markup
 import { passes, type Check } from '../figure.ts'
 import { formatMeasured, formatTarget, type Run } from './results.ts'
 
-const WIDTH = 1000
-const LEFT = 430
+const WIDTH = 1080
+const LEFT = 510
 const RIGHT = 190
 const TOP = 56
 const BAR = 12
@@ -36,6 +36,7 @@ export function chartOf(runs: readonly Run[]): string {
     for (const { share, text, colour, kept } of bars) {
       const length = Math.max(1.5, x(share) - LEFT)
       parts.push(`<rect x="${LEFT}" y="${y}" width="${at(length)}" height="${BAR - 2}" fill="${kept ? colour : FAILED}"/>`)
+      parts.push(`<rect x="${LEFT}" y="${y}" width="5" height="${BAR - 2}" fill="${colour}"/>`)
       parts.push(`<text class="value" x="${at(Math.max(LEFT + length, x(1)) + 6)}" y="${y + 9}">${escapeMarkup(text)}</text>`)
       y += BAR
     }
@@ -43,7 +44,7 @@ export function chartOf(runs: readonly Run[]): string {
   }
   parts.push(`<line x1="${at(x(1))}" y1="${TOP - 10}" x2="${at(x(1))}" y2="${y}" stroke="#111827" stroke-width="1.5"/>`)
   parts.push(`<text x="${at(x(1))}" y="${TOP - 16}" text-anchor="middle">target</text>`)
-  parts.push(`<text class="dim" x="${LEFT}" y="${y + 14}">share of what the target allows; shorter is better; red misses it</text>`)
+  parts.push(`<text class="dim" x="${LEFT}" y="${y + 14}">share of what the target allows; shorter is better; what is red misses it</text>`)
   const style = 'text{font:12px system-ui,sans-serif;fill:#111827}.dim{fill:#6b7280;font-size:10px}.value{font-size:10px}'
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" ` +
