@@ -6,9 +6,9 @@ import { openBackend } from '../../src/backends.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { generate } from '../../adapters/software/key-material.ts'
 import { FaultyAdapter, type Fault } from '../support/faulty-adapter.ts'
-import { aesKey, makeStore, startTestGateway, type TestGateway, type TestKey } from '../support/gateway.ts'
+import { aesKey, contosoPool, makeStore, startTestGateway, type TestGateway, type TestKey } from '../support/gateway.ts'
 import { API, CONTEXT, send } from '../support/https.ts'
-import { CLIENT_CN, makePki, type Pki } from '../support/pki.ts'
+import { makePki, type Pki } from '../support/pki.ts'
 import { makeWorkspace, type Workspace } from '../support/workspace.ts'
 
 const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url')
@@ -39,15 +39,7 @@ async function start(standbyKeys: readonly TestKey[], atStart: Fault = {}): Prom
   const settings = {
     backend: { ...software, directory: 'keys' },
     backends: { second: { ...software, directory: other.path('keys') } },
-    pools: [
-      {
-        name: 'contoso',
-        pathPrefix: 'contoso',
-        clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }],
-        backend: 'store',
-        keys: { 'aes-1': entry, 'rsa-1': entry },
-      },
-    ],
+    pools: [contosoPool('contoso', { 'aes-1': entry, 'rsa-1': entry })],
   }
   fixture = await startTestGateway(pki, keys, settings, async (backend, report) => {
     const adapter = new FaultyAdapter(await openBackend(backend, report))

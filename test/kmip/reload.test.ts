@@ -5,7 +5,8 @@ import { openConnections } from '../bench/load.ts'
 import { isRight, makePair, type Call } from '../bench/request.ts'
 import { changeConfig, startServing } from '../commands/serving.ts'
 import { aes256, kw } from '../contract/reference.ts'
-import { CLIENT_CN, issue } from '../support/pki.ts'
+import { contosoPool } from '../support/gateway.ts'
+import { issue } from '../support/pki.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 import { activateIfNeeded, registerAes } from './register.ts'
 import { startTestServer } from './test-server.ts'
@@ -49,15 +50,7 @@ it.each([1, 2])(
         'kmip.pem': Buffer.from(certificate).toString(),
         'kmip.key': Buffer.from(key.reveal()).toString(),
       },
-      pools: [
-        {
-          name: 'contoso',
-          pathPrefix: 'contoso',
-          clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }],
-          backend: 'store',
-          keys: { aes: {} },
-        },
-      ],
+      pools: [contosoPool('contoso', { aes: {} })],
     })
     try {
       const { cli, logged, port, workspace } = served

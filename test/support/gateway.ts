@@ -58,6 +58,15 @@ export async function makeStore(directory: string, keys: readonly TestKey[]): Pr
   for (const key of keys) await store.add({ enabled: true, created: new Date(), ...key })
 }
 
+/** A pool of the backend `store`, for the client that every test has. */
+export const contosoPool = (pathPrefix: string, keys: 'all' | Readonly<Record<string, object>>) => ({
+  name: 'contoso',
+  pathPrefix,
+  clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }],
+  backend: 'store',
+  keys,
+})
+
 /** Writes certificates, a store with `keys` and a configuration file, without starting anything. */
 export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], settings: Settings = {}) {
   const workspace = await makeWorkspace()
@@ -79,15 +88,7 @@ export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], sett
       ...settings.backends,
       store: settings.backend ?? { kind: 'software', directory: 'keys', passphrase: { file: 'passphrase' } },
     },
-    pools: settings.pools ?? [
-      {
-        name: 'contoso',
-        pathPrefix: 'azureekm/contoso',
-        clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }],
-        backend: 'store',
-        keys: 'all',
-      },
-    ],
+    pools: settings.pools ?? [contosoPool('azureekm/contoso', 'all')],
   }
   const file = await workspace.write('gateway.yaml', stringify(config))
   return { workspace, file }

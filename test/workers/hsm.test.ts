@@ -10,7 +10,8 @@ import { aes256, kw } from '../contract/reference.ts'
 import { faultModule, type FaultModule } from '../pkcs11/support/fault-module.ts'
 import { PIN, softHsm, type SoftHsm } from '../pkcs11/support/softhsm.ts'
 import { onToken } from '../pkcs11/support/token-objects.ts'
-import { CLIENT_CN, makePki, type Pki } from '../support/pki.ts'
+import { contosoPool } from '../support/gateway.ts'
+import { makePki, type Pki } from '../support/pki.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
 const OTHER_PIN = '550273'
@@ -64,15 +65,7 @@ class Gateway implements AsyncDisposable {
         admin: { port: 0 },
         files: { pin: PIN },
         backend: { kind: 'pkcs11', module: module.path, token: { label: 'ekm' }, pin: { file: 'pin' }, sessions },
-        pools: [
-          {
-            name: 'contoso',
-            pathPrefix: 'contoso',
-            clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }],
-            backend: 'store',
-            keys: { aes: {} },
-          },
-        ],
+        pools: [contosoPool('contoso', { aes: {} })],
       },
       { environment },
     )
