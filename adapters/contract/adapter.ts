@@ -1,4 +1,5 @@
 import type { KeyDescription, WrapAlgorithm } from './algorithms.ts'
+import type { CallSignal } from './call-signal.ts'
 import type { KeyInspection } from './inspection.ts'
 import type { KeyValidity } from './key-validity.ts'
 
@@ -7,14 +8,8 @@ export type KeyRef = string & { readonly __keyRef: unique symbol }
 
 /** What every call carries. */
 export interface CallContext {
-  /**
-   * Fires at the deadline, when the caller has gone, or at shutdown; `reason` is the `AdapterError` that says which. It is
-   * made when it is first asked for, and costs more than all of a key wrap: {@link CallContext.throwIfStopped} looks
-   * without making it.
-   */
-  readonly signal: AbortSignal
-  /** Throws the signal's reason if it has fired. */
-  throwIfStopped(): void
+  /** Fires at the deadline, when the caller has gone, or at shutdown; `reason` is the `AdapterError` that says which. */
+  readonly signal: CallSignal
   /** The same deadline on `performance.now()`'s clock, in milliseconds, for work that cannot be aborted. */
   readonly deadline: number
   /** Azure's `correlation_id`, for backends that can log it; at most 256 characters, not trusted. */

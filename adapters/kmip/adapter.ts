@@ -14,6 +14,7 @@ import {
   type ServerFacts,
   type WayFound,
   type WrapAlgorithm,
+  type CallSignal,
 } from '../contract/index.ts'
 import { invalidCiphertext, meaningOf, refusalError, ResultWrong, type Use } from './errors.ts'
 import { KeyRing } from './keys/key-ring.ts'
@@ -145,7 +146,7 @@ export class KmipAdapter implements KeyAdapter {
 
   #assertOpen(context: CallContext): void {
     this.#cluster.assertOpen()
-    context.throwIfStopped()
+    context.signal.throwIfAborted()
   }
 
   async #find(ref: KeyRef, use: Use, context: CallContext): Promise<KmipKey> {
@@ -180,7 +181,7 @@ export class KmipAdapter implements KeyAdapter {
     key: KmipKey,
     algorithm: WrapAlgorithm,
     use: 'wrap' | 'unwrap',
-    signal: AbortSignal,
+    signal: CallSignal,
   ): Promise<AdapterError> {
     const meaning = meaningOf(refusal, use)
     if (meaning === 'CIPHERTEXT_INVALID') return invalidCiphertext()

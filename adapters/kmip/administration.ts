@@ -9,6 +9,7 @@ import {
   type KeySpec,
   type KeySummary,
   type KeyValidity,
+  type CallSignal,
 } from '../contract/index.ts'
 import { checkOptions, type KmipOptions } from './options.ts'
 import { attribute, type ObjectAttributes } from './protocol/attributes.ts'
@@ -60,7 +61,7 @@ export class KmipAdministration implements KeyAdministration {
     })
   }
 
-  async #connected<T>(work: (cluster: KmipCluster, signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #connected<T>(work: (cluster: KmipCluster, signal: CallSignal) => Promise<T>): Promise<T> {
     const cluster = new KmipCluster(this.#options, () => undefined)
     try {
       await cluster.negotiate()
@@ -89,7 +90,7 @@ function assertSpec(name: string, { kty, bits }: KeySpec, validity: KeyValidity)
 }
 
 /** Servers allow a name twice; the gateway could not tell such keys apart. */
-async function assertUnused(cluster: KmipCluster, name: string, signal: AbortSignal): Promise<void> {
+async function assertUnused(cluster: KmipCluster, name: string, signal: CallSignal): Promise<void> {
   const taken = await cluster.call(locate([attribute.name(name)], { maximum: 1 }), signal)
   if (taken.length > 0) throw new OperatorError('KEY_EXISTS', `the key manager has an object named ${name} already`)
 }
@@ -107,7 +108,7 @@ async function createAes(
   name: string,
   bits: number,
   validity: KeyValidity,
-  signal: AbortSignal,
+  signal: CallSignal,
 ): Promise<Made> {
   const attributes = [
     attribute.algorithm(algorithm.AES),
@@ -125,7 +126,7 @@ async function createRsa(
   name: string,
   bits: number,
   validity: KeyValidity,
-  signal: AbortSignal,
+  signal: CallSignal,
 ): Promise<Made> {
   const { privateKeyId, publicKeyId } = await cluster.call(
     createKeyPair({
@@ -147,7 +148,7 @@ async function activateWhenDue(
   id: string,
   validity: KeyValidity,
   made: Made,
-  signal: AbortSignal,
+  signal: CallSignal,
 ): Promise<void> {
   const asked = ['State', 'ActivationDate', 'DeactivationDate'] as const
   const { state: current, activationDate, deactivationDate } = await cluster.call(getAttributes(id, asked), signal)
@@ -162,7 +163,7 @@ async function activateWhenDue(
 const isKept = (wanted: Date | undefined, kept: Date | undefined) =>
   wanted === undefined || (kept !== undefined && Math.abs(kept.getTime() - wanted.getTime()) < 1000)
 
-async function locateAll(cluster: KmipCluster, type: number, signal: AbortSignal): Promise<readonly string[]> {
+async function locateAll(cluster: KmipCluster, type: number, signal: CallSignal): Promise<readonly string[]> {
   const ids: string[] = []
   for (;;) {
     const page = { maximum: PAGE, ...(ids.length > 0 && { offset: ids.length }) }

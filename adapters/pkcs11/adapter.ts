@@ -167,7 +167,7 @@ export class Pkcs11Adapter implements KeyAdapter {
 
   #assertOpen(context: CallContext): void {
     if (this.#closed) throw new AdapterError('CLOSED', 'the adapter is closed')
-    context.throwIfStopped()
+    context.signal.throwIfAborted()
   }
 
   async #usable(ref: KeyRef, algorithm: WrapAlgorithm, direction: Direction, context: CallContext): Promise<KnownKey> {

@@ -94,7 +94,7 @@ export class SoftwareAdapter implements KeyAdapter {
 
   #assertOpen(context: CallContext): void {
     if (this.#closed) throw new AdapterError('CLOSED', 'the key store is closed')
-    context.throwIfStopped()
+    context.signal.throwIfAborted()
   }
 
   #usable(ref: KeyRef, context: CallContext): UsableKey {

@@ -1,5 +1,6 @@
 import type { AdapterError, CallContext } from '../../adapters/contract/index.ts'
 import { Deadlines } from './deadlines.ts'
+import { StopSignal } from './stop-signal.ts'
 
 /**
  * One request's time: its deadline, and the reasons to stop before it. Adapters see it as their {@link CallContext}.
@@ -15,8 +16,7 @@ export class Call implements CallContext {
   /** Milliseconds spent waiting for the backend; `undefined` until it is asked. */
   backendMs: number | undefined
   readonly #deadlines: Deadlines
-  #controller: AbortController | undefined
-  #stopped: AdapterError | undefined
+  readonly signal = new StopSignal()
   #onStop: ((reason: AdapterError) => void) | undefined
 
   /** @param budget milliseconds from now to the deadline, or what many calls have in common that are given the same */
@@ -26,23 +26,10 @@ export class Call implements CallContext {
     this.#deadlines.add(this)
   }
 
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#stopped) this.#controller.abort(this.#stopped)
-    }
-    return this.#controller.signal
-  }
-
-  throwIfStopped(): void {
-    if (this.#stopped) throw this.#stopped
-  }
-
   /** Stops what runs on behalf of this call. Only the first reason counts. */
   stop(reason: AdapterError): void {
-    if (this.#stopped) return
-    this.#stopped = reason
-    this.#controller?.abort(reason)
+    if (this.signal.aborted) return
+    this.signal.fire(reason)
     this.#onStop?.(reason)
   }
 
@@ -59,11 +46,11 @@ export class Call implements CallContext {
   run<T>(work: Promise<T>, discard?: (late: T) => void, onSettled?: () => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#onStop = reject
-      if (this.#stopped) reject(this.#stopped)
+      if (this.signal.reason) reject(this.signal.reason)
       work.then(
         (value) => {
           onSettled?.()
-          if (this.#stopped) discard?.(value)
+          if (this.signal.aborted) discard?.(value)
           else resolve(value)
           this.#onStop = undefined
         },

@@ -98,7 +98,7 @@ describe.concurrent('the software store in a process of its own', () => {
       const { open } = await load('software/index')
       const { writeHeapSnapshot } = await import('node:v8')
       const adapter = await open(options, () => undefined)
-      const context = { throwIfStopped() {}, deadline: Infinity, correlationId: 'marker-in-the-heap' }
+      const context = { signal: new AbortController().signal, deadline: Infinity, correlationId: 'marker-in-the-heap' }
       for (const [key, algorithm] of [['aes', 'A256KW'], ['rsa', 'RSA-OAEP-256']]) {
         const wrapped = await adapter.wrap(key, algorithm, new Uint8Array(32), context)
         await adapter.unwrap(key, algorithm, wrapped, context)

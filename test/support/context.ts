@@ -5,5 +5,4 @@ export const contextOf = (signal: AbortSignal, deadline: number, correlationId: 
   signal,
   deadline,
   correlationId,
-  throwIfStopped: () => signal.throwIfAborted(),
 })

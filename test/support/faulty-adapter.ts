@@ -2,6 +2,7 @@ import {
   AdapterError,
   type AdapterErrorCode,
   type CallContext,
+  type CallSignal,
   type KeyAdapter,
   type KeyRef,
   type WrapAlgorithm,
@@ -23,7 +24,7 @@ export class FaultyAdapter implements KeyAdapter {
   calls: string[] = []
   /** What the operations gave or were given, to see whether it is zeroed. */
   readonly buffers: Uint8Array[] = []
-  lastSignal: AbortSignal | undefined
+  lastSignal: CallSignal | undefined
   readonly #real: KeyAdapter
 
   constructor(real: KeyAdapter) {

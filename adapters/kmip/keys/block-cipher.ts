@@ -1,3 +1,4 @@
+import type { CallSignal } from '../../contract/index.ts'
 import { randomBytes } from 'node:crypto'
 import type { BlockFunction } from '../../key-wrap/index.ts'
 import { ResultWrong } from '../errors.ts'
@@ -20,8 +21,8 @@ export type BlockPadding = 'None' | 'PKCS5'
 /** AES in ECB mode under a key that stays on the server. */
 export interface ServerBlockCipher {
   readonly padding: BlockPadding
-  encrypt(signal: AbortSignal): BlockFunction
-  decrypt(signal: AbortSignal): BlockFunction
+  encrypt(signal: CallSignal): BlockFunction
+  decrypt(signal: CallSignal): BlockFunction
 }
 
 interface Constants {
@@ -43,7 +44,7 @@ export async function qualifyBlockCipher(
   cluster: KmipCluster,
   id: string,
   padding: BlockPadding,
-  signal: AbortSignal,
+  signal: CallSignal,
 ): Promise<ServerBlockCipher> {
   const call = (direction: 'encrypt' | 'decrypt', ...parts: readonly Uint8Array[]) =>
     cluster.call(crypt(direction, id, ecb(padding), Buffer.concat(parts)), signal)
@@ -70,7 +71,7 @@ export async function qualifyBlockCipher(
 export async function qualifyDecryption(
   cluster: KmipCluster,
   id: string,
-  signal: AbortSignal,
+  signal: CallSignal,
 ): Promise<ServerBlockCipher> {
   const call = (...parts: readonly Uint8Array[]) =>
     cluster.call(crypt('decrypt', id, ecb('None'), Buffer.concat(parts)), signal)
@@ -84,7 +85,7 @@ export async function qualifyDecryption(
 function blockCipher(cluster: KmipCluster, id: string, padding: BlockPadding, constants: Constants): ServerBlockCipher {
   const { encryptedGuard, decryptedGuard, encryptedPadding } = constants
   const tail = padding === 'None' ? new Uint8Array(0) : encryptedPadding
-  const request = async (direction: 'encrypt' | 'decrypt', blocks: Uint8Array, signal: AbortSignal) => {
+  const request = async (direction: 'encrypt' | 'decrypt', blocks: Uint8Array, signal: CallSignal) => {
     const data = Buffer.concat([GUARD, blocks, ...(direction === 'decrypt' ? [tail] : [])])
     try {
       const operation = crypt(direction, id, ecb(padding), data)

@@ -1,14 +1,14 @@
-import { abortable } from '../../contract/index.ts'
+import { abortable, type CallSignal } from '../../contract/index.ts'
 
 interface Waiting {
   readonly blocks: Uint8Array
-  readonly signal: AbortSignal
+  readonly signal: CallSignal
   readonly resolve: (result: Uint8Array) => void
   readonly reject: (error: unknown) => void
 }
 
 /** Takes whole blocks and gives as many. */
-type BlockCall = (blocks: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>
+type BlockCall = (blocks: Uint8Array, signal: CallSignal) => Promise<Uint8Array>
 
 /** A request that takes longer than this does not hold up those who come after it. */
 const STUCK_MS = 30
@@ -77,7 +77,7 @@ async function send(call: BlockCall, batch: readonly Waiting[]): Promise<void> {
 }
 
 /** Fires when the last of `signals` has fired, with its reason. */
-function whenAllGone(signals: readonly AbortSignal[]) {
+function whenAllGone(signals: readonly CallSignal[]) {
   const controller = new AbortController()
   let waiting = signals.length
   const listeners = signals.map((signal) => {

@@ -1,11 +1,12 @@
+import type { CallSignal } from '../../contract/index.ts'
 import { unwrapAll, wrapAll, type BlockFunction, type KeyWrapMode } from '../../key-wrap/index.ts'
 import { invalidCiphertext, refusalError } from '../errors.ts'
 import type { Way } from './way.ts'
 
 /** One direction of AES for a caller's signal. */
 export interface BlockCipher {
-  encrypt(signal: AbortSignal): BlockFunction
-  decrypt(signal: AbortSignal): BlockFunction
+  encrypt(signal: CallSignal): BlockFunction
+  decrypt(signal: CallSignal): BlockFunction
 }
 
 /** RFC 3394 or RFC 5649 made here out of single AES blocks. The integrity check is made here too, before anything is released. */

@@ -1,5 +1,12 @@
 import { createCipheriv, createDecipheriv, createPrivateKey, subtle } from 'node:crypto'
-import { abortable, AdapterError, algorithmRow, type KeyDescription, type WrapAlgorithm } from '../../contract/index.ts'
+import {
+  abortable,
+  AdapterError,
+  algorithmRow,
+  type KeyDescription,
+  type WrapAlgorithm,
+  type CallSignal,
+} from '../../contract/index.ts'
 import { oaepWrap, rsaPublicKey } from '../../key-wrap/index.ts'
 import { invalidCiphertext, refusalError } from '../errors.ts'
 import { keyFormat, objectType } from '../protocol/numbers.ts'
@@ -17,16 +24,16 @@ type Key = Awaited<ReturnType<typeof subtle.importKey>>
 
 /** Something that is fetched when it is needed, held for a bounded time, and then let go of. */
 class Held<T> {
-  readonly #fetch: (signal: AbortSignal) => Promise<T>
+  readonly #fetch: (signal: CallSignal) => Promise<T>
   readonly #release: (value: T) => void
   #value: Promise<T> | undefined
 
-  constructor(fetch: (signal: AbortSignal) => Promise<T>, release: (value: T) => void) {
+  constructor(fetch: (signal: CallSignal) => Promise<T>, release: (value: T) => void) {
     this.#fetch = fetch
     this.#release = release
   }
 
-  get(signal: AbortSignal): Promise<T> {
+  get(signal: CallSignal): Promise<T> {
     this.#value ??= this.#hold()
     return abortable(this.#value, signal)
   }
@@ -64,7 +71,7 @@ export function exportedKeyWrap(cluster: KmipCluster, id: string, algorithm: 'A2
   })
 }
 
-async function fetchAesKey(cluster: KmipCluster, id: string, signal: AbortSignal): Promise<Uint8Array> {
+async function fetchAesKey(cluster: KmipCluster, id: string, signal: CallSignal): Promise<Uint8Array> {
   const { format, material } = await cluster.call(get(id, objectType.SymmetricKey), signal)
   if (format === keyFormat.Raw && material instanceof Uint8Array && material.length === 32) return material
   if (material instanceof Uint8Array) material.fill(0)
@@ -108,7 +115,7 @@ async function fetchPrivateKey(
   cluster: KmipCluster,
   id: string,
   hash: 'SHA-1' | 'SHA-256',
-  signal: AbortSignal,
+  signal: CallSignal,
 ): Promise<Key> {
   const { format, material } = await cluster.call(get(id, objectType.PrivateKey), signal)
   const type = format === keyFormat.PKCS1 ? 'pkcs1' : format === keyFormat.PKCS8 ? 'pkcs8' : undefined

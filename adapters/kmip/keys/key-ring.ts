@@ -1,4 +1,4 @@
-import { abortable, AdapterError, rsaSizes, type KeyDescription } from '../../contract/index.ts'
+import { abortable, AdapterError, rsaSizes, type KeyDescription, type CallSignal } from '../../contract/index.ts'
 import { meaningOf, refusalError } from '../errors.ts'
 import { parseKeyRef, type KeySelector } from '../key-ref.ts'
 import type { AttributeName, ObjectAttributes } from '../protocol/attributes.ts'
@@ -51,7 +51,7 @@ export class KeyRing {
   }
 
   /** The key as it was at most {@link FRESH_MS} ago. Callers who want the same at the same time cause one trip. */
-  async find(ref: string, signal: AbortSignal): Promise<KmipKey> {
+  async find(ref: string, signal: CallSignal): Promise<KmipKey> {
     const known = this.#keys.get(ref)
     if (known !== undefined && performance.now() < known.until) return known.value
     const loading = this.#loading.get(ref) ?? this.#load(ref)
@@ -59,7 +59,7 @@ export class KeyRing {
   }
 
   /** The key as it is now, for when the server's answer did not fit to what was believed. */
-  async refresh(ref: string, signal: AbortSignal): Promise<KmipKey> {
+  async refresh(ref: string, signal: CallSignal): Promise<KmipKey> {
     this.#keys.delete(ref)
     return this.find(ref, signal)
   }
@@ -84,7 +84,7 @@ export class KeyRing {
     return loading
   }
 
-  async #read(ref: string, signal: AbortSignal): Promise<KmipKey> {
+  async #read(ref: string, signal: CallSignal): Promise<KmipKey> {
     const selector = parseKeyRef(ref)
     const id = await this.#idOf(ref, selector, signal)
     const attributes = await this.#cluster.call(getAttributes(id, asked), signal)
@@ -95,7 +95,7 @@ export class KeyRing {
     return { id, attributes, description: await this.#describe(attributes, selector, signal) }
   }
 
-  async #idOf(ref: string, { key }: KeySelector, signal: AbortSignal): Promise<string> {
+  async #idOf(ref: string, { key }: KeySelector, signal: CallSignal): Promise<string> {
     if ('id' in key) return key.id
     const known = this.#ids.get(ref)
     if (known !== undefined && performance.now() < known.until) return known.value
@@ -105,7 +105,7 @@ export class KeyRing {
     return value
   }
 
-  async #describe(attributes: ObjectAttributes, selector: KeySelector, signal: AbortSignal): Promise<KeyDescription> {
+  async #describe(attributes: ObjectAttributes, selector: KeySelector, signal: CallSignal): Promise<KeyDescription> {
     const { objectType: type, algorithm: kind, bits } = attributes
     if (type === objectType.SymmetricKey && kind === algorithm.AES && bits === 256) return { kty: 'oct', bits: 256 }
     const size = rsaSizes.find((candidate) => candidate === bits)
@@ -118,7 +118,7 @@ export class KeyRing {
   }
 
   /** By link; else as configured; else under the name of the private key. */
-  async #publicKey(attributes: ObjectAttributes, selector: KeySelector, signal: AbortSignal): Promise<RsaPublicKey> {
+  async #publicKey(attributes: ObjectAttributes, selector: KeySelector, signal: CallSignal): Promise<RsaPublicKey> {
     const [name] = 'name' in selector.key ? [selector.key.name] : attributes.names
     const guess = selector.publicKey ?? (name === undefined ? undefined : { name })
     if (attributes.publicKeyId === undefined && guess === undefined) throw noPublicKey()

@@ -1,4 +1,4 @@
-import { AdapterError } from '../../contract/index.ts'
+import { AdapterError, type CallSignal } from '../../contract/index.ts'
 import type { ObjectSelector } from '../key-ref.ts'
 import { attribute } from '../protocol/attributes.ts'
 import { objectType } from '../protocol/numbers.ts'
@@ -7,7 +7,7 @@ import type { KmipCluster } from '../transport/cluster.ts'
 import { valueOf } from '../transport/server.ts'
 
 /** The one key-encryption key of that name. Asks for two of each type, because a name may be taken twice. */
-export async function locateKey(cluster: KmipCluster, name: string, signal: AbortSignal): Promise<string> {
+export async function locateKey(cluster: KmipCluster, name: string, signal: CallSignal): Promise<string> {
   const found = await cluster.batch(
     [
       locate([attribute.name(name), attribute.objectType(objectType.SymmetricKey)], { maximum: 2 }),
@@ -22,7 +22,7 @@ export async function locateKey(cluster: KmipCluster, name: string, signal: Abor
 export async function locatePublicKey(
   cluster: KmipCluster,
   selector: ObjectSelector,
-  signal: AbortSignal,
+  signal: CallSignal,
 ): Promise<string> {
   if ('id' in selector) return selector.id
   const { name } = selector

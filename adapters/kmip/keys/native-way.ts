@@ -1,4 +1,10 @@
-import { algorithmRow, lengthFits, type KeyDescription, type WrapAlgorithm } from '../../contract/index.ts'
+import {
+  algorithmRow,
+  lengthFits,
+  type KeyDescription,
+  type WrapAlgorithm,
+  type CallSignal,
+} from '../../contract/index.ts'
 import { oaepWrap, rsaPublicKey, type KeyWrapMode, type OaepHash } from '../../key-wrap/index.ts'
 import { invalidCiphertext, refusalError, ResultWrong } from '../errors.ts'
 import { crypt, keyWrap, oaep } from '../protocol/crypt.ts'
@@ -45,7 +51,7 @@ export function nativeKeyWrap(
     assertLength(plaintext, lengthFits(row.unwrapped(ciphertext.length, AES_BITS), plaintext.length))
     return plaintext
   }
-  const unwrap = async (ciphertext: Uint8Array, signal: AbortSignal) => {
+  const unwrap = async (ciphertext: Uint8Array, signal: CallSignal) => {
     // RFC 3394 has at least three semiblocks, RFC 5649 two.
     if (ciphertext.length % 8 !== 0 || ciphertext.length < (algorithm === 'A256KW' ? 24 : 16)) throw invalidCiphertext()
     if (looksLikeList(ciphertext)) return composed.unwrap(ciphertext, signal)
@@ -108,7 +114,7 @@ async function decryptBesideAnswer(
   ciphertext: Uint8Array,
   answer: KnownAnswer | undefined,
   refusal: KmipRefusal,
-  signal: AbortSignal,
+  signal: CallSignal,
 ): Promise<Uint8Array> {
   if (answer === undefined) throw refusalError(refusal, 'BACKEND_UNAVAILABLE')
   const [known, again] = await cluster.batch([decrypt(answer.wrapped), decrypt(ciphertext)], signal)

@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto'
-import { AdapterError } from '../../contract/index.ts'
+import { AdapterError, type CallSignal } from '../../contract/index.ts'
 import { child } from '../../ttlv-codec/src/index.ts'
 import { keyFormat, objectType, tag } from '../protocol/numbers.ts'
 import { getAttributes, get, type KeyObject } from '../protocol/objects.ts'
@@ -15,7 +15,7 @@ export interface RsaPublicKey {
  * The public key with that identifier. That it *is* a public key is asked before it is fetched: a wrong identifier in the
  * configuration must not bring a private key here.
  */
-export async function fetchPublicKey(cluster: KmipCluster, id: string, signal: AbortSignal): Promise<RsaPublicKey> {
+export async function fetchPublicKey(cluster: KmipCluster, id: string, signal: CallSignal): Promise<RsaPublicKey> {
   const attributes = await cluster.call(getAttributes(id, ['ObjectType']), signal)
   if (attributes.objectType !== objectType.PublicKey) throw unsupported('what should be the public key is none')
   return readPublicKey(await cluster.call(get(id, objectType.PublicKey), signal))

@@ -1,5 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { AdapterError, algorithmRow, type RejectedWay, type Report, type WrapAlgorithm } from '../../contract/index.ts'
+import {
+  AdapterError,
+  algorithmRow,
+  type RejectedWay,
+  type Report,
+  type WrapAlgorithm,
+  type CallSignal,
+} from '../../contract/index.ts'
 import { unwrapAll, wrapAll } from '../../key-wrap/index.ts'
 import { meaningOf, ResultWrong } from '../errors.ts'
 import { usageMask } from '../protocol/numbers.ts'
@@ -19,7 +26,7 @@ export interface QualificationContext {
   readonly blockCipher: () => Promise<Found<ServerBlockCipher>>
   readonly exportAllowed: boolean
   readonly report: Report
-  readonly signal: AbortSignal
+  readonly signal: CallSignal
 }
 
 /** What was found, if anything was, and what was tried before it. */
@@ -75,7 +82,7 @@ export async function qualify(
 export const findBlockCipher = (
   cluster: KmipCluster,
   key: KmipKey,
-  signal: AbortSignal,
+  signal: CallSignal,
 ): Promise<Found<ServerBlockCipher>> =>
   firstThatWorks(
     mayEncrypt(key)
@@ -142,7 +149,7 @@ async function knownAnswers(
   algorithm: 'A256KW' | 'A256KWP',
   lengths: readonly number[],
   cipher: ServerBlockCipher,
-  signal: AbortSignal,
+  signal: CallSignal,
 ): Promise<readonly KnownAnswer[]> {
   const plaintexts = lengths.map((bytes) => randomBytes(bytes))
   const wrapped = await wrapAll(keyWrapMode[algorithm], plaintexts, cipher.encrypt(signal))
@@ -173,7 +180,7 @@ async function checkedNative(
 }
 
 /** A mode that gives something for a value with a flipped bit checks no integrity. */
-async function refusesDamage(way: Way, { wrapped }: KnownAnswer, signal: AbortSignal): Promise<boolean> {
+async function refusesDamage(way: Way, { wrapped }: KnownAnswer, signal: CallSignal): Promise<boolean> {
   const damaged = Uint8Array.from(wrapped, (byte, index) => (index === wrapped.length - 1 ? byte ^ 1 : byte))
   try {
     const result = await way.unwrap(damaged, signal)

@@ -5,6 +5,7 @@ import {
   type Report,
   type WayFound,
   type WrapAlgorithm,
+  type CallSignal,
 } from '../../contract/index.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
 import type { KmipCluster } from '../transport/cluster.ts'
@@ -33,7 +34,7 @@ export class WayRing {
   }
 
   /** Qualification goes on when the caller who caused it cannot wait: the next one finds it done. */
-  find(key: KmipKey, algorithm: WrapAlgorithm, signal: AbortSignal): Promise<Way> {
+  find(key: KmipKey, algorithm: WrapAlgorithm, signal: CallSignal): Promise<Way> {
     return abortable(this.prepare(key, algorithm), signal)
   }
 
@@ -51,7 +52,7 @@ export class WayRing {
   }
 
   /** The way and what was tried before it. Rejects as {@link find} does, but not for want of a way. */
-  async explain(key: KmipKey, algorithm: WrapAlgorithm, signal: AbortSignal): Promise<WayFound> {
+  async explain(key: KmipKey, algorithm: WrapAlgorithm, signal: CallSignal): Promise<WayFound> {
     const way = await this.find(key, algorithm, signal).catch((error: unknown) => {
       if (isUnsupported(error)) return undefined
       throw error
@@ -70,7 +71,7 @@ export class WayRing {
     this.#ciphers.delete(nameOf(key))
   }
 
-  #blockCipher(key: KmipKey, signal: AbortSignal): Promise<Found<ServerBlockCipher>> {
+  #blockCipher(key: KmipKey, signal: CallSignal): Promise<Found<ServerBlockCipher>> {
     const known = this.#ciphers.get(nameOf(key))
     if (known !== undefined) return known
     const cipher = findBlockCipher(this.#cluster, key, signal)

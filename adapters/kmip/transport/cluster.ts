@@ -1,4 +1,4 @@
-import { AdapterError, type Report } from '../../contract/index.ts'
+import { AdapterError, type Report, type CallSignal } from '../../contract/index.ts'
 import type { KmipOptions } from '../options.ts'
 import type { KmipOperation, Outcome } from '../protocol/operation.ts'
 import { KmipServer, ServerUnreachable, valueOf, type Negotiated } from './server.ts'
@@ -41,7 +41,7 @@ export class KmipCluster {
    * Asks one operation. Rejects with {@link KmipRefusal} if the server says no, otherwise with the signal's reason or an
    * AdapterError.
    */
-  async call<Result>(operation: KmipOperation<Result>, signal: AbortSignal): Promise<Result> {
+  async call<Result>(operation: KmipOperation<Result>, signal: CallSignal): Promise<Result> {
     const [outcome] = await this.batch([operation], signal)
     return valueOf(outcome)
   }
@@ -49,7 +49,7 @@ export class KmipCluster {
   /** Asks several operations in one message. A refusal of one is its outcome and concerns no other. */
   async batch<const Operations extends readonly KmipOperation<unknown>[]>(
     operations: Operations,
-    signal: AbortSignal,
+    signal: CallSignal,
   ): Promise<Results<Operations>> {
     signal.throwIfAborted()
     for (const member of this.#members) {
@@ -110,7 +110,7 @@ export class KmipCluster {
   }
 
   /** `undefined` if nothing could be sent. */
-  async #ask(member: Member, operations: readonly KmipOperation<unknown>[], signal: AbortSignal) {
+  async #ask(member: Member, operations: readonly KmipOperation<unknown>[], signal: CallSignal) {
     try {
       const outcomes = await member.server.call(operations, signal)
       member.failures = 0

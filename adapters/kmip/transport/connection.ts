@@ -1,3 +1,4 @@
+import type { CallSignal } from '../../contract/index.ts'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { FrameReader, TtlvError } from '../../ttlv-codec/src/index.ts'
 
@@ -105,7 +106,7 @@ export class Connection {
    * Rejects with the signal's reason, a TtlvError or {@link ConnectionLost}, and then the connection has ended: a reply
    * that comes too late would be taken for the next one's.
    */
-  exchange(request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+  exchange(request: Uint8Array, signal: CallSignal): Promise<Uint8Array> {
     return new Promise<Uint8Array>((resolve, reject) => {
       const settle = (done: () => void) => {
         signal.removeEventListener('abort', onAbort)

@@ -1,4 +1,4 @@
-import { AdapterError } from '../../contract/index.ts'
+import { AdapterError, type CallSignal } from '../../contract/index.ts'
 import type { Connection } from './connection.ts'
 
 export interface PoolOptions {
@@ -50,7 +50,7 @@ export class Pool {
    * Lends a connection to `work`. Rejects with the signal's reason while waiting for one, with the error of opening one if
    * there is none at all, and with `CLOSED`.
    */
-  async use<T>(signal: AbortSignal, work: (connection: Connection) => Promise<T>): Promise<T> {
+  async use<T>(signal: CallSignal, work: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.#acquire(signal)
     this.#worked.set(connection, performance.now())
     try {
@@ -67,14 +67,14 @@ export class Pool {
     for (const connection of [...this.#connections]) connection.close()
   }
 
-  #acquire(signal: AbortSignal): Promise<Connection> {
+  #acquire(signal: CallSignal): Promise<Connection> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
         reject(closed())
         return
       }
       if (signal.aborted) {
-        reject(signal.reason as unknown)
+        reject(signal.reason)
         return
       }
       const idle = this.#takeIdle()
@@ -96,7 +96,7 @@ export class Pool {
           reject(error)
         },
       }
-      const onAbort = () => waiter.reject(signal.reason as unknown)
+      const onAbort = () => waiter.reject(signal.reason)
       signal.addEventListener('abort', onAbort, { once: true })
       this.#waiters.add(waiter)
       this.#openForWaiters()

@@ -1,4 +1,4 @@
-import { abortable, AdapterError } from '../../contract/index.ts'
+import { abortable, AdapterError, type CallSignal } from '../../contract/index.ts'
 import { TtlvError } from '../../ttlv-codec/src/index.ts'
 import { connectionsOf, type KmipOptions, type KmipServerOptions } from '../options.ts'
 import { discoverVersions, query, type ServerCapabilities } from '../protocol/discovery.ts'
@@ -59,7 +59,7 @@ export class KmipServer {
    * Sends the operations as one batch. Rejects with {@link ServerUnreachable} if nothing could be sent, with the signal's
    * reason, or with an AdapterError; a server that says no is an outcome.
    */
-  async call(operations: readonly KmipOperation<unknown>[], signal: AbortSignal): Promise<Outcome<unknown>[]> {
+  async call(operations: readonly KmipOperation<unknown>[], signal: CallSignal): Promise<Outcome<unknown>[]> {
     const negotiated = abortable(this.negotiate(), signal)
     // To wait for what is known already costs as much as a key wrap.
     const { version } = negotiated instanceof Promise ? await negotiated : negotiated
@@ -106,7 +106,7 @@ export class KmipServer {
   }
 
   /** A server may refuse a header of a version that it does not know, so the question goes out in several. */
-  async #agree(signal: AbortSignal): Promise<KmipVersion> {
+  async #agree(signal: CallSignal): Promise<KmipVersion> {
     const offered = this.#fixedVersion === undefined ? kmipVersions : [this.#fixedVersion]
     let silence: AdapterError | undefined
     for (const header of oldestFirst) {
@@ -128,7 +128,7 @@ export class KmipServer {
   async #send(
     operations: readonly KmipOperation<unknown>[],
     version: KmipVersion,
-    signal: AbortSignal,
+    signal: CallSignal,
   ): Promise<Outcome<unknown>[]> {
     const repeatable = operations.every((operation) => operation.repeatable)
     for (let attempt = 1; ; attempt++) {
@@ -157,7 +157,7 @@ export class KmipServer {
     connection: Connection,
     operations: readonly KmipOperation<unknown>[],
     version: KmipVersion,
-    signal: AbortSignal,
+    signal: CallSignal,
   ): Promise<Outcome<unknown>[]> {
     const firstId = this.#nextId
     this.#nextId += operations.length

@@ -1,4 +1,4 @@
-import { AdapterError, type KeyRef, type Report, type WrapAlgorithm } from '../../contract/index.ts'
+import { AdapterError, type KeyRef, type Report, type WrapAlgorithm, type CallSignal } from '../../contract/index.ts'
 import { encodeCrypt } from '../crypt-message.ts'
 import { Ask } from '../frames.ts'
 import { decodeMessage, type KeyFacts } from '../host-protocol.ts'
@@ -105,7 +105,7 @@ export class KeyRing {
   }
 
   /** Wraps or unwraps on the token. The result is the caller's to zero. */
-  crypt(selector: string, way: Way, direction: Direction, data: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+  crypt(selector: string, way: Way, direction: Direction, data: Uint8Array, signal?: CallSignal): Promise<Uint8Array> {
     return this.#pool.call(Ask.crypt, encodeCrypt({ way, direction, selector, data }), {
       ...(signal && { signal }),
       unwrapping: direction === 'unwrap',

@@ -1,6 +1,7 @@
+import type { CallSignal } from '../../contract/index.ts'
 export interface CallOptions {
   /** Ends the wait, not the call. */
-  readonly signal?: AbortSignal
+  readonly signal?: CallSignal
   /** A ciphertext is being unwrapped, so that some errors speak of it. */
   readonly unwrapping?: boolean
   /** How much of a host's pipeline it takes; 1 by default. */
@@ -17,7 +18,7 @@ export class Job {
   /** It has been tried on a session or host that was lost with it. */
   retried = false
   #settle: { resolve: (value: Uint8Array) => void; reject: (error: unknown) => void } | undefined
-  readonly #signal: AbortSignal | undefined
+  readonly #signal: CallSignal | undefined
   readonly #aborted: () => void
 
   /** `payload` becomes the job's own and is zeroed when it is over. */
