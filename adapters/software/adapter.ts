@@ -65,7 +65,7 @@ export class SoftwareAdapter implements KeyAdapter {
   }
 
   async wrap(ref: KeyRef, algorithm: WrapAlgorithm, plaintext: Uint8Array, context: CallContext): Promise<Uint8Array> {
-    return this.#usable(ref, context).wrap(algorithm, plaintext)
+    return await this.#usable(ref, context).wrap(algorithm, plaintext)
   }
 
   async unwrap(
@@ -74,7 +74,7 @@ export class SoftwareAdapter implements KeyAdapter {
     ciphertext: Uint8Array,
     context: CallContext,
   ): Promise<Uint8Array> {
-    return this.#usable(ref, context).unwrap(algorithm, ciphertext)
+    return await this.#usable(ref, context).unwrap(algorithm, ciphertext)
   }
 
   async probe(context: CallContext): Promise<void> {

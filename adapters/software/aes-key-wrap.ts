@@ -13,8 +13,8 @@ const cipherName = (key: KeyObject, mode: AesKeyWrapMode) => `id-aes${(key.symme
 
 /** Wraps `plaintext` under an AES key of 16, 24 or 32 bytes. */
 export function aesWrap(key: KeyObject, mode: AesKeyWrapMode, plaintext: Uint8Array): Uint8Array {
-  const cipher = createCipheriv(cipherName(key, mode), key, initialValue[mode])
-  return Buffer.concat([cipher.update(plaintext), cipher.final()])
+  // All comes at once: there is nothing left for final() to bring.
+  return createCipheriv(cipherName(key, mode), key, initialValue[mode]).update(plaintext)
 }
 
 /** Unwraps; `undefined` for a wrong length, padding, integrity value or key. */
