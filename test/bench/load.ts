@@ -113,7 +113,8 @@ export async function openLoop({ connections, calls, rate }: Stream, seconds: nu
   const sendDue = () => {
     const now = performance.now()
     while (sent < total && dueAt(sent) <= now) {
-      const connection = free.pop()
+      // In turn: one that rests for minutes is closed by the gateway.
+      const connection = free.shift()
       if (connection === undefined) return
       const call = calls[sent % calls.length]
       if (call === undefined) throw new RangeError('no calls')
