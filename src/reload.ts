@@ -12,8 +12,7 @@ export interface LoadedConfig {
 }
 
 /** Throws what {@link loadConfig} throws. */
-export function readConfig(file: string, environment: Environment): LoadedConfig {
-  const recorder = new FileRecorder()
+export function readConfig(file: string, environment: Environment, recorder = new FileRecorder()): LoadedConfig {
   return { config: loadConfig(file, environment, recorder.read), recorder }
 }
 
@@ -86,7 +85,7 @@ export class Reloader {
     const { file, environment } = this.#options
     const recorder = new FileRecorder()
     try {
-      return { config: loadConfig(file, environment, recorder.read), recorder }
+      return readConfig(file, environment, recorder)
     } finally {
       // Also of a configuration that was wrong: what mends it is a change of its files. And before it is applied: while an
       // HSM takes its time to refuse a PIN, that PIN must not be found to be new once more.

@@ -1,6 +1,6 @@
 /**
  * Tells once that a call is to stop: the part of the platform's AbortSignal that adapters need, so that an AbortSignal is
- * one too. It is not an AbortSignal by itself because to make one, and to listen to it, costs more than a key wrap. For an
+ * one too. It is not an AbortSignal by itself because to make one, and to listen to it, costs as much as a key wrap. For an
  * API that takes nothing else, make one: `signal.addEventListener('abort', () => controller.abort(signal.reason))`.
  */
 export interface CallSignal {

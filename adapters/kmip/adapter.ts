@@ -6,6 +6,7 @@ import {
   OperatorError,
   wrapAlgorithms,
   type CallContext,
+  type CallSignal,
   type KeyAdapter,
   type KeyDescription,
   type KeyInspection,
@@ -14,7 +15,6 @@ import {
   type ServerFacts,
   type WayFound,
   type WrapAlgorithm,
-  type CallSignal,
 } from '../contract/index.ts'
 import { invalidCiphertext, meaningOf, refusalError, ResultWrong, type Use } from './errors.ts'
 import { KeyRing } from './keys/key-ring.ts'

@@ -5,11 +5,11 @@ import {
   OperatorError,
   AdapterError,
   rsaSizes,
+  type CallSignal,
   type KeyAdministration,
   type KeySpec,
   type KeySummary,
   type KeyValidity,
-  type CallSignal,
 } from '../contract/index.ts'
 import { checkOptions, type KmipOptions } from './options.ts'
 import { attribute, type ObjectAttributes } from './protocol/attributes.ts'

@@ -35,8 +35,7 @@ export interface PoolOptions {
 
 /**
  * The keys that one Azure Managed HSM may use, and what it may do with them. The operations reject with
- * {@link RequestInvalid} or an {@link AdapterError}. (`return await`, since a promise that an async function returns without
- * it takes three turns of the microtask queue instead of one.)
+ * {@link RequestInvalid} or an {@link AdapterError}.
  */
 export class Pool {
   readonly name: string
@@ -64,6 +63,7 @@ export class Pool {
 
   /** The result is the caller's; `plaintext` stays the caller's to zero. */
   async wrap(keyName: string, algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
+    // `return` without `await` would take three turns of the microtask queue instead of one.
     return await this.#resolve(keyName).use(call, 'wrap', async (place) => {
       const { bits } = suited(place.recall() ?? (await place.describe(call)), algorithm)
       const rule = algorithmRow(algorithm).plaintext(bits)

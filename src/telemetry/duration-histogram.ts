@@ -14,7 +14,7 @@ type Tree = Map<LabelValue, Tree | Series>
 
 /**
  * How long something took, by labels. It is what prom-client's histogram is at a scrape; but that one makes a text of all
- * labels for each observation, and two observations cost a request more than its key wrap.
+ * labels for each observation, and two observations cost a request half as much as its key wrap.
  */
 export class DurationHistogram {
   readonly #name: string

@@ -60,11 +60,10 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
   const unsilenced = logger.child({}, { level: 'info' })
   const children = new Map<string, WeakMap<LogFields, Logger>>()
   const unsilencedFor = (event: string, common: LogFields) => {
-    const known = children.get(event)?.get(common)
-    if (known !== undefined) return known
-    const child = unsilenced.child({ event, ...common })
-    const siblings = children.get(event) ?? new WeakMap<LogFields, Logger>()
-    children.set(event, siblings.set(common, child))
+    let siblings = children.get(event)
+    if (siblings === undefined) children.set(event, (siblings = new WeakMap()))
+    let child = siblings.get(common)
+    if (child === undefined) siblings.set(common, (child = unsilenced.child({ event, ...common })))
     return child
   }
   return {

@@ -18,6 +18,16 @@ export interface Reply {
 
 type OnReply = (reply: Reply) => void
 
+/** One request on a connection of its own. */
+export async function askOnce(target: Target, request: Buffer): Promise<Reply> {
+  const connection = await HttpConnection.open(target)
+  try {
+    return await connection.exchange(request)
+  } finally {
+    connection.close()
+  }
+}
+
 export interface ConnectOptions {
   /** What {@link HttpConnection.session} of an earlier connection was. */
   readonly session?: Buffer | undefined

@@ -9,7 +9,7 @@ import { MODULE, PIN, softHsm, type SoftHsm } from '../pkcs11/support/softhsm.ts
 import { aesKey, writeGatewayFiles } from '../support/gateway.ts'
 import { CLIENT_CN, issue, makePki, type Identity, type Pki } from '../support/pki.ts'
 import { NotAvailable } from './figure.ts'
-import { HttpConnection, makeTarget, type Target } from './http-connection.ts'
+import { askOnce, makeTarget, type Target } from './http-connection.ts'
 import { moveBesideGenerator, type Cores } from './machine.ts'
 import { childrenOf } from './process-tree.ts'
 import type { BareServerInput } from './programs/bare-server.ts'
@@ -225,9 +225,7 @@ async function listeningPort(log: string): Promise<number> {
 export async function untilRight({ target }: Server, call: Call): Promise<void> {
   let last = 'nothing'
   for (const deadline = performance.now() + READY_MS; performance.now() < deadline;) {
-    const connection = await HttpConnection.open(target)
-    const reply = await connection.exchange(call.request)
-    connection.close()
+    const reply = await askOnce(target, call.request)
     if (isRight(call, reply)) return
     last = `${reply.status} ${reply.body}`
     await new Promise((resolve) => setTimeout(resolve, 100))

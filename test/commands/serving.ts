@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { parse, stringify } from 'yaml'
-import { writeGatewayFiles, type Settings, type TestKey } from '../support/gateway.ts'
+import { editConfig, writeGatewayFiles, type Settings, type TestKey } from '../support/gateway.ts'
 import { API, CONTEXT, openSocket } from '../support/https.ts'
 import type { Pki } from '../support/pki.ts'
 import type { Workspace } from '../support/workspace.ts'
@@ -69,12 +67,8 @@ export async function startServing(
 
 export type Sections = Record<string, Record<string, unknown>>
 
-/** Writes the configuration anew; it is for the caller to have it read. */
-export async function changeConfig({ workspace, file }: Serving, edit: (yaml: Sections) => void): Promise<void> {
-  const yaml = parse(await readFile(file, 'utf8')) as Sections
-  edit(yaml)
-  await workspace.write('gateway.yaml', stringify(yaml))
-}
+export const changeConfig = ({ workspace }: Serving, edit: (yaml: Sections) => void): Promise<string> =>
+  editConfig(workspace, edit)
 
 /** A request whose head has been read, and whose body has not been sent. */
 export async function openRequest(port: number, pki: Pki) {

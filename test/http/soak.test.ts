@@ -1,7 +1,7 @@
 import { X509Certificate, randomBytes, randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { HttpConnection, type Target } from '../bench/http-connection.ts'
+import { askOnce, type Target } from '../bench/http-connection.ts'
 import { childrenOf, handlesOf, residentMiB, treeOf } from '../bench/process-tree.ts'
 import { assertRight, isRight, makeCall, makePair, type Call } from '../bench/request.ts'
 import { openConnections } from '../bench/load.ts'
@@ -98,12 +98,7 @@ const asked = { software: 0, hsm: 0, changing: 0 }
 /** One request on a connection of its own. */
 async function ask(pool: keyof typeof asked, call: Call) {
   asked[pool] += 1
-  const connection = await HttpConnection.open(target)
-  try {
-    return await connection.exchange(call.request)
-  } finally {
-    connection.close()
-  }
+  return askOnce(target, call.request)
 }
 
 /** A call of which only the status matters: keys that the gateway made are nobody else's to know. */

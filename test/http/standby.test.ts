@@ -1,12 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { parse, stringify } from 'yaml'
 import { openBackend } from '../../src/backends.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { generate } from '../../adapters/software/key-material.ts'
 import { FaultyAdapter, type Fault } from '../support/faulty-adapter.ts'
-import { aesKey, contosoPool, makeStore, startTestGateway, type TestGateway, type TestKey } from '../support/gateway.ts'
+import {
+  aesKey,
+  contosoPool,
+  editConfig,
+  makeStore,
+  startTestGateway,
+  type TestGateway,
+  type TestKey,
+} from '../support/gateway.ts'
 import { API, CONTEXT, send } from '../support/https.ts'
 import { makePki, type Pki } from '../support/pki.ts'
 import { makeWorkspace, type Workspace } from '../support/workspace.ts'
@@ -66,11 +72,8 @@ interface Written {
 }
 
 async function reload(change: (config: Written) => void): Promise<void> {
-  const config = parse(await readFile(fixture.workspace.path('gateway.yaml'), 'utf8')) as Written
-  change(config)
-  const prepared = await fixture.gateway.prepare(
-    loadConfig(await fixture.workspace.write('gateway.yaml', stringify(config)), {}),
-  )
+  const file = await editConfig(fixture.workspace, change)
+  const prepared = await fixture.gateway.prepare(loadConfig(file, {}))
   prepared.commit()
 }
 

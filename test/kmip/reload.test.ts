@@ -1,6 +1,6 @@
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { HttpConnection } from '../bench/http-connection.ts'
+import { askOnce } from '../bench/http-connection.ts'
 import { openConnections } from '../bench/load.ts'
 import { isRight, makePair, type Call } from '../bench/request.ts'
 import { changeConfig, startServing } from '../commands/serving.ts'
@@ -55,14 +55,7 @@ it.each([1, 2])(
     try {
       const { cli, logged, port, workspace } = served
       const target = targetOf(port, pki)
-      const right = async (call: Call) => {
-        const connection = await HttpConnection.open(target)
-        try {
-          return isRight(call, await connection.exchange(call.request))
-        } finally {
-          connection.close()
-        }
-      }
+      const right = async (call: Call) => isRight(call, await askOnce(target, call.request))
       const reload = async (event: 'reloaded' | 'reload_failed' = 'reloaded') => {
         const before = logged(event).length
         cli.kill('SIGHUP')

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { Secret } from '../../adapters/contract/index.ts'
 import { KeyStore } from '../../adapters/software/store.ts'
 import type { StoredKey } from '../../adapters/software/stored-key.ts'
@@ -56,6 +56,13 @@ export async function makeStore(directory: string, keys: readonly TestKey[]): Pr
   const passphrase = new Secret(Buffer.from(PASSPHRASE))
   const store = await KeyStore.openOrCreate({ directory, passphrase }, { N: 2 ** 14, r: 8, p: 1 })
   for (const key of keys) await store.add({ enabled: true, created: new Date(), ...key })
+}
+
+/** Writes the configuration anew, and gives its path; it is for the caller to have it read. */
+export async function editConfig<Yaml>(workspace: Workspace, edit: (yaml: Yaml) => void): Promise<string> {
+  const yaml = parse(await readFile(workspace.path('gateway.yaml'), 'utf8')) as Yaml
+  edit(yaml)
+  return workspace.write('gateway.yaml', stringify(yaml))
 }
 
 /** A pool of the backend `store`, for the client that every test has. */

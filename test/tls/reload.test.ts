@@ -5,11 +5,10 @@ import { connect as connectTcp, createServer } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { parse, stringify } from 'yaml'
 import { openBackend } from '../../src/backends.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
-import { aesKey, makeStore, startTestGateway, type Settings, type TestGateway } from '../support/gateway.ts'
+import { aesKey, editConfig, makeStore, startTestGateway, type Settings, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, tlsOptions } from '../support/https.ts'
 import {
   CLIENT_CN,
@@ -71,11 +70,8 @@ interface Yaml {
   pools: { name: string; pathPrefix: string; backend: string; clients: { subjectCommonNames: string[]; caCertificates: string[] }[] }[]
 } // prettier-ignore
 
-const prepare = async (change: (yaml: Yaml) => void) => {
-  const yaml = parse(await read()) as Yaml
-  change(yaml)
-  return fixture.gateway.prepare(loadConfig(await fixture.workspace.write('gateway.yaml', stringify(yaml)), {}))
-}
+const prepare = async (change: (yaml: Yaml) => void) =>
+  fixture.gateway.prepare(loadConfig(await editConfig(fixture.workspace, change), {}))
 
 const read = () => readFile(fixture.workspace.path('gateway.yaml'), 'utf8')
 

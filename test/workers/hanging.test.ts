@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { HttpConnection } from '../bench/http-connection.ts'
+import { askOnce } from '../bench/http-connection.ts'
 import { openConnections } from '../bench/load.ts'
 import { childrenOf, isRunning } from '../bench/process-tree.ts'
 import { isRight, makePair, type Call } from '../bench/request.ts'
@@ -34,9 +34,7 @@ it('a worker that hangs is found out and replaced, and the other serves on', { t
     const rightBefore = stream.right
     let visits = 0
     const visit = async (call: Call) => {
-      const connection = await HttpConnection.open(target)
-      if (isRight(call, await connection.exchange(call.request))) visits += 1
-      connection.close()
+      if (isRight(call, await askOnce(target, call.request))) visits += 1
     }
     const visiting = Promise.allSettled([...calls, ...calls].map(visit))
     // One is handed to the worker that hangs, which has no other until it takes that.

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { HttpConnection } from '../bench/http-connection.ts'
+import { askOnce } from '../bench/http-connection.ts'
 import { openConnections } from '../bench/load.ts'
 import { childrenOf, isRunning } from '../bench/process-tree.ts'
 import { isRight, makePair, type Call } from '../bench/request.ts'
@@ -96,12 +96,7 @@ class Gateway implements AsyncDisposable {
   }
 
   async isRight(call: Call | undefined): Promise<boolean> {
-    const connection = await HttpConnection.open(targetOf(this.served.port, pki))
-    try {
-      return call !== undefined && isRight(call, await connection.exchange(call.request))
-    } finally {
-      connection.close()
-    }
+    return call !== undefined && isRight(call, await askOnce(targetOf(this.served.port, pki), call.request))
   }
 
   /** The record of the reload that SIGHUP makes. */

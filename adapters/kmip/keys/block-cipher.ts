@@ -1,5 +1,5 @@
-import type { CallSignal } from '../../contract/index.ts'
 import { randomBytes } from 'node:crypto'
+import type { CallSignal } from '../../contract/index.ts'
 import type { BlockFunction } from '../../key-wrap/index.ts'
 import { ResultWrong } from '../errors.ts'
 import { crypt, ecb } from '../protocol/crypt.ts'

@@ -3,9 +3,9 @@ import {
   abortable,
   AdapterError,
   algorithmRow,
+  type CallSignal,
   type KeyDescription,
   type WrapAlgorithm,
-  type CallSignal,
 } from '../../contract/index.ts'
 import { oaepWrap, rsaPublicKey } from '../../key-wrap/index.ts'
 import { invalidCiphertext, refusalError } from '../errors.ts'

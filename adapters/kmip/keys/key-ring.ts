@@ -1,4 +1,4 @@
-import { abortable, AdapterError, rsaSizes, type KeyDescription, type CallSignal } from '../../contract/index.ts'
+import { abortable, AdapterError, rsaSizes, type CallSignal, type KeyDescription } from '../../contract/index.ts'
 import { meaningOf, refusalError } from '../errors.ts'
 import { parseKeyRef, type KeySelector } from '../key-ref.ts'
 import type { AttributeName, ObjectAttributes } from '../protocol/attributes.ts'

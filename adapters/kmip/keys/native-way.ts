@@ -1,9 +1,9 @@
 import {
   algorithmRow,
   lengthFits,
+  type CallSignal,
   type KeyDescription,
   type WrapAlgorithm,
-  type CallSignal,
 } from '../../contract/index.ts'
 import { oaepWrap, rsaPublicKey, type KeyWrapMode, type OaepHash } from '../../key-wrap/index.ts'
 import { invalidCiphertext, refusalError, ResultWrong } from '../errors.ts'

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import {
   AdapterError,
   algorithmRow,
+  type CallSignal,
   type RejectedWay,
   type Report,
   type WrapAlgorithm,
-  type CallSignal,
 } from '../../contract/index.ts'
 import { unwrapAll, wrapAll } from '../../key-wrap/index.ts'
 import { meaningOf, ResultWrong } from '../errors.ts'

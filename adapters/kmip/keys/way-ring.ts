@@ -1,11 +1,11 @@
 import {
   abortable,
   AdapterError,
+  type CallSignal,
   type RejectedWay,
   type Report,
   type WayFound,
   type WrapAlgorithm,
-  type CallSignal,
 } from '../../contract/index.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
 import type { KmipCluster } from '../transport/cluster.ts'

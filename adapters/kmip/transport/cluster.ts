@@ -1,4 +1,4 @@
-import { AdapterError, type Report, type CallSignal } from '../../contract/index.ts'
+import { AdapterError, type CallSignal, type Report } from '../../contract/index.ts'
 import type { KmipOptions } from '../options.ts'
 import type { KmipOperation, Outcome } from '../protocol/operation.ts'
 import { KmipServer, ServerUnreachable, valueOf, type Negotiated } from './server.ts'

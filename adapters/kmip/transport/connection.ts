@@ -1,5 +1,5 @@
-import type { CallSignal } from '../../contract/index.ts'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import type { CallSignal } from '../../contract/index.ts'
 import { FrameReader, TtlvError } from '../../ttlv-codec/src/index.ts'
 
 /** The connection could not be made: nothing was sent. `code` is Node's or OpenSSL's. */

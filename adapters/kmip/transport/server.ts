@@ -60,13 +60,11 @@ export class KmipServer {
    * reason, or with an AdapterError; a server that says no is an outcome.
    */
   async call(operations: readonly KmipOperation<unknown>[], signal: CallSignal): Promise<Outcome<unknown>[]> {
-    const negotiated = abortable(this.negotiate(), signal)
-    // To wait for what is known already costs as much as a key wrap.
-    const { version } = negotiated instanceof Promise ? await negotiated : negotiated
+    const { version } = await abortable(this.negotiate(), signal)
     return this.#send(operations, version, signal)
   }
 
-  /** Agrees on a version and asks what the server can do, once; after {@link forget} anew. */
+  /** Agrees on a version and asks what the server can do, once; after {@link forget} anew. What is known is given at once. */
   negotiate(): Negotiated | Promise<Negotiated> {
     if (this.#negotiated !== undefined) return this.#negotiated
     const asked = this.#negotiate()

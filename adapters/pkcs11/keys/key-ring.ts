@@ -1,4 +1,4 @@
-import { AdapterError, type KeyRef, type Report, type WrapAlgorithm, type CallSignal } from '../../contract/index.ts'
+import { AdapterError, type CallSignal, type KeyRef, type Report, type WrapAlgorithm } from '../../contract/index.ts'
 import { encodeCrypt } from '../crypt-message.ts'
 import { Ask } from '../frames.ts'
 import { decodeMessage, type KeyFacts } from '../host-protocol.ts'
