@@ -69,16 +69,19 @@ export class LogSink {
     this.#flush()
     this.#closed = true
     clearTimeout(this.#tending)
-    const stream = this.#target?.stream
-    if (stream === undefined) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, patienceMs)
-      stream.end(() => {
+    if (this.#target === undefined) return
+    const { stream, path } = this.#target
+    const isWritten = await new Promise<boolean>((resolve) => {
+      const timer = setTimeout(() => resolve(false), patienceMs)
+      const done = () => {
         clearTimeout(timer)
-        resolve()
-      })
+        resolve(true)
+      }
+      // Others may have a standard stream too: if it is a socket, as systemd's is, to end it would end it for them.
+      if (path === undefined) stream.write('', done)
+      else stream.end(done)
     })
-    stream.destroy()
+    if (path !== undefined || !isWritten) stream.destroy()
   }
 
   #flush(): void {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, rename, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -7,7 +9,8 @@ import { aesKey, PASSPHRASE, writeGatewayFiles, type Settings } from '../support
 import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
 import { makePki, type Pki } from '../support/pki.ts'
 import { makeWorkspace } from '../support/workspace.ts'
-import { Cli, expectRefusal, run, until } from './cli.ts'
+import { childrenOf } from '../bench/process-tree.ts'
+import { Cli, CLI, expectRefusal, run, until } from './cli.ts'
 import { accepts, BASE, listeningPort, openRequest, startServing, takePort, type Serving } from './serving.ts'
 
 let pki: Pki
@@ -79,6 +82,19 @@ describe.concurrent('serve', () => {
     expect(performance.now() - start).toBeLessThan(2000)
     expect(await logs('stopped')).toMatchObject({ requests_cut_off: 0 })
     agent.destroy()
+  })
+
+  it('leaves its standard output to those that have it too', async () => {
+    const { workspace, file } = await writeGatewayFiles(pki, [aesKey('aes-1')], { log: { destination: 'stdout' } })
+    // Node.js makes it a socket, as systemd does.
+    const shell = spawn('sh', ['-c', '"$0" "$1" serve --config "$2"; echo afterwards', process.execPath, CLI, file])
+    let output = ''
+    shell.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    await until('it listens', () => output.includes('"event":"listening"'))
+    for (const pid of childrenOf(shell.pid ?? 0)) process.kill(pid, 'SIGTERM')
+    await once(shell, 'close')
+    expect(output).toMatch(/"event":"stopped".*\nafterwards\n$/)
+    await workspace.remove()
   })
 
   it('waits no longer than it may', async () => {
