@@ -38,6 +38,11 @@ export interface TokenFacts {
   readonly mechanisms: readonly number[]
 }
 
+export interface MemoryFacts {
+  /** Resident memory of the host that is not V8's heap. */
+  readonly nativeBytes: number
+}
+
 /** The token holds a date and cannot show it. */
 export const UNREADABLE_DATE = 'unreadable'
 

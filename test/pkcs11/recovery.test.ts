@@ -305,6 +305,53 @@ describe('a key that is not found', () => {
   })
 })
 
+describe('a host whose module does not give memory back', () => {
+  /** The hosts are asked every five seconds, and first for what is nothing to them yet. */
+  const ASKED_MS = 5500
+  const leak = 'C_WrapKey leak 0x1000000 once'
+
+  it('is replaced when it has grown, and there are never fewer', async () => {
+    await running(2, async ({ adapter, recorded }) => {
+      const before = adapter.hosts
+      const traffic = load(adapter, 8, 5000)
+      await sleep(ASKED_MS)
+      faults.script(leak)
+      let fewest = 2
+      await until(
+        'the host is replaced',
+        () => {
+          fewest = Math.min(fewest, adapter.hosts.length)
+          return adapter.hosts.length === 2 && adapter.hosts.some((pid) => !before.includes(pid))
+        },
+        ASKED_MS + RECOVERY_MS,
+      )
+      const { good, wrong, errors } = await traffic.stop()
+      const [outgrown, ...others] = recorded.of('hsm_host_outgrown')
+      expect({ fewest, wrong, errors, others }).toEqual({ fewest: 2, wrong: 0, errors: [], others: [] })
+      expect(good).toBeGreaterThan(500)
+      expect(outgrown?.fields['grownMiB']).toBeGreaterThanOrEqual(16)
+      expect(before.filter((pid) => !adapter.hosts.includes(pid))).toEqual([outgrown?.fields['pid']])
+      expect(recorded.of('hsm_host_lost')).toEqual([])
+    })
+  })
+
+  it('serves on where the token has no room for another, and it is asked once', async () => {
+    await running(1, async ({ adapter, recorded }) => {
+      const before = adapter.hosts
+      await sleep(ASKED_MS)
+      faults.script(leak)
+      await wrap(adapter)
+      faults.logins()
+      faults.script('C_Login rv 0x31')
+      await until('it has grown', () => recorded.of('hsm_host_outgrown').length > 0, ASKED_MS)
+      await sleep(RECOVERY_MS)
+      expect(faults.logins()).toBe(1)
+      expect(await works(adapter)).toBe(true)
+      expect(adapter.hosts).toEqual(before)
+    })
+  })
+})
+
 describe('the PIN', () => {
   const wrongPin = { reason: expect.stringContaining('CKR_PIN_INCORRECT') as unknown }
 

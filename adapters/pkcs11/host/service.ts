@@ -6,6 +6,7 @@ import {
   encodeMessage,
   encodeRefusal,
   type CreateMessage,
+  type MemoryFacts,
   type OpenMessage,
   type ReopenMessage,
 } from '../host-protocol.ts'
@@ -77,6 +78,8 @@ export class Service {
     }
     const { token, keys } = this.#opened()
     switch (kind) {
+      case Ask.memory:
+        return encodeMessage(nativeMemory())
       case Ask.reopen:
         keys.forget()
         token.reopen(decodeMessage<ReopenMessage>(payload).pin)
@@ -127,6 +130,12 @@ export class Service {
 }
 
 const EMPTY = new Uint8Array()
+
+/** What is resident but not V8's heap, which grows and shrinks as it likes: mostly the module's. */
+function nativeMemory(): MemoryFacts {
+  const { rss, heapTotal } = process.memoryUsage()
+  return { nativeBytes: rss - heapTotal }
+}
 
 /** The steps of key wraps under one key are independent of each other and go to the token together. */
 const shareCalls = (a: CryptMessage | undefined, b: CryptMessage): boolean =>

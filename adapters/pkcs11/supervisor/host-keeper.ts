@@ -6,11 +6,16 @@ import { TokenError } from '../token-error.ts'
 import { Host } from './host.ts'
 import type { Job } from './job.ts'
 import { hostEnvironment } from './host-process.ts'
+import { MemoryWatch } from './memory-watch.ts'
 
 /** C_Initialize and C_Login of a network HSM may take seconds. */
 const OPEN_TIMEOUT_MS = 15_000
 /** Between attempts to open the token, doubling. The upper end bounds how long a token that is back goes unnoticed. */
 const RETRY_MS = { min: 100, max: 1000 }
+
+/** How often the hosts are asked how much memory they have. */
+const WEIGH_MS = 5000
+const MIB = 1024 * 1024
 
 /** SoftHSM 2.6.1 shows no token, or fails with CKR_GENERAL_ERROR, to a process that starts while another logs in. */
 const FIRST_ATTEMPTS = 5
@@ -54,11 +59,15 @@ export class HostKeeper {
   #generation = 0
   #retry: NodeJS.Timeout | undefined
   #closed = false
+  readonly #memory = new MemoryWatch()
+  readonly #weighing: NodeJS.Timeout
 
   constructor(settings: HostSettings, events: PoolEvents, report: Report) {
     this.#settings = settings
     this.#events = events
     this.#report = report
+    this.#weighing = setInterval(() => void this.#replaceOutgrown(), WEIGH_MS)
+    this.#weighing.unref()
   }
 
   /** The token as it was last opened. */
@@ -103,24 +112,30 @@ export class HostKeeper {
 
   /** Puts a new host in the place of each, without a gap: it sees the token as it is now. */
   renew(): void {
-    for (const host of this.hosts) if (host.state === 'ready') host.outdated = true
+    for (const host of this.hosts) if (host.state === 'ready') host.outdated = 'token'
     this.keepUp()
   }
 
-  /** Lets go of outdated hosts that are idle, once there is a new one. */
+  /** Lets go of outdated hosts that are idle, once there are others in their place. */
   retire(): void {
-    if (!this.hasSuccessors) return
+    const successors = this.successors
     for (const host of this.hosts) {
-      if (!host.outdated || host.load > 0) continue
+      if (host.load > 0 || !this.isRelieved(host, successors)) continue
       this.hosts.delete(host)
       void host.kill()
     }
   }
 
-  /** Whether calls need not be given to outdated hosts any more. */
-  get hasSuccessors(): boolean {
-    for (const { outdated, state } of this.hosts) if (!outdated && state === 'ready') return true
-    return false
+  /** How many hosts serve that are not outdated. */
+  get successors(): number {
+    let count = 0
+    for (const { outdated, state } of this.hosts) if (outdated === undefined && state === 'ready') count += 1
+    return count
+  }
+
+  /** Whether calls need not be given to `host` any more. */
+  isRelieved({ outdated }: Host, successors: number): boolean {
+    return outdated !== undefined && successors >= (outdated === 'token' ? 1 : this.#size)
   }
 
   grow(size: number): void {
@@ -148,6 +163,7 @@ export class HostKeeper {
     void host.kill()
     this.#failures = failed || host.readyAt === 0 || young ? this.#failures + 1 : 0
     this.#lastFailure = why
+    if (host.readyAt === 0) this.#keepOutgrown()
     this.#events.lost(host, why)
     this.keepUp()
   }
@@ -168,7 +184,7 @@ export class HostKeeper {
     let current = 0
     for (const { state, outdated } of this.hosts) {
       if (state === 'opening') return
-      if (!outdated) current += 1
+      if (outdated === undefined) current += 1
     }
     if (current >= this.#size) return
     const delay = this.#failures === 0 ? 0 : Math.min(RETRY_MS.max, RETRY_MS.min * 2 ** (this.#failures - 1))
@@ -184,10 +200,29 @@ export class HostKeeper {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
+    clearInterval(this.#weighing)
     const hosts = [...this.hosts]
     this.hosts.clear()
     for (const host of hosts) host.abandon(new AdapterError('CLOSED', 'the adapter is closed'))
     await Promise.all(hosts.map((host) => host.kill()))
+  }
+
+  /** One at a time, so that only one session more than is wanted is open. */
+  async #replaceOutgrown(): Promise<void> {
+    for (const host of this.hosts) {
+      for (const { state, outdated } of this.hosts) if (state === 'opening' || outdated !== undefined) return
+      if (host.state !== 'ready') continue
+      const growth = await this.#memory.outgrown(host)
+      if (growth === undefined || host.state !== 'ready') continue
+      this.#report('info', 'hsm_host_outgrown', { pid: host.pid, grownMiB: Math.round(growth / MIB) })
+      host.outdated = 'memory'
+      this.keepUp()
+    }
+  }
+
+  /** A token that gives no further session gets no second request for one: those that have grown serve on. */
+  #keepOutgrown(): void {
+    for (const host of this.hosts) if (host.outdated === 'memory') host.outdated = undefined
   }
 
   #newHost(): Host {

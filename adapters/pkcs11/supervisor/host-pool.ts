@@ -212,9 +212,9 @@ export class HostPool implements PoolEvents {
 
   #leastBusy(): Host | undefined {
     let best: Host | undefined
-    const { hasSuccessors } = this.#keeper
+    const { successors } = this.#keeper
     for (const host of this.#keeper.hosts) {
-      if (hasSuccessors && host.outdated) continue
+      if (this.#keeper.isRelieved(host, successors)) continue
       if (host.state !== 'ready' || host.stalled || host.load >= PIPELINE) continue
       if (best === undefined || host.load < best.load) best = host
     }

@@ -1,5 +1,12 @@
 import { Answer, Ask } from '../frames.ts'
-import { decodeMessage, decodeRefusal, encodeMessage, type OpenMessage, type TokenFacts } from '../host-protocol.ts'
+import {
+  decodeMessage,
+  decodeRefusal,
+  encodeMessage,
+  type MemoryFacts,
+  type OpenMessage,
+  type TokenFacts,
+} from '../host-protocol.ts'
 import { ckrName } from '../ckr-table.ts'
 import { TokenError } from '../token-error.ts'
 import { HostProcess } from './host-process.ts'
@@ -20,8 +27,11 @@ export class Host {
   /** Its oldest call lasts so long that nothing else is given to it. */
   stalled = false
   readyAt = 0
-  /** Another is to take its place; until that is ready, it serves on. */
-  outdated = false
+  /**
+   * Another is to take its place, and until then it serves on: until any other is ready, where the module may not see the
+   * token as it is now; until there are as many others as are wanted, where the module has taken too much memory.
+   */
+  outdated: 'token' | 'memory' | undefined
   /** Calls that failed with the session and are tried once more on its successor. */
   waiting: Job[] = []
   readonly #process: HostProcess
@@ -93,6 +103,11 @@ export class Host {
 
   async probe(): Promise<void> {
     await this.#own(Ask.probe, new Uint8Array())
+  }
+
+  /** How much memory it has that is not V8's heap. */
+  async nativeBytes(): Promise<number> {
+    return decodeMessage<MemoryFacts>(await this.#own(Ask.memory, new Uint8Array())).nativeBytes
   }
 
   kill(): Promise<void> {

@@ -4,9 +4,10 @@
  *
  *   FAULT_TARGET   the module to forward to
  *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. Actions: "rv" answers with the
- *                  argument, "delay" waits so many milliseconds first, "hang" never returns, "crash" is a SIGSEGV. A
- *                  fourth word limits a line to the process's calls from that number on, counted from 1, and a fifth to
- *                  those up to that number. "once" in place of both takes effect in one call of all processes.
+ *                  argument, "delay" waits so many milliseconds first, "hang" never returns, "crash" is a SIGSEGV,
+ *                  "leak" keeps so many bytes for good. A fourth word limits a line to the process's calls from that
+ *                  number on, counted from 1, and a fifth to those up to that number. "once" in place of both takes
+ *                  effect in one call of all processes.
  *   FAULT_LOG      every C_Login is noted here, one line each
  */
 #define _GNU_SOURCE
@@ -46,6 +47,8 @@ static const char *names[FUNCTIONS] = {
 static struct list *real;
 static struct list ours;
 static unsigned long calls[FUNCTIONS];
+/* Keeps the compiler from leaving out what nobody reads. */
+static char *volatile leaks;
 
 static void sleep_ms(long ms) {
   struct timespec time = {ms / 1000, (ms % 1000) * 1000000L};
@@ -88,6 +91,11 @@ static int fault(int index, word *rv) {
     if (strcmp(action, "hang") == 0)
       for (;;) sleep_ms(1000);
     if (strcmp(action, "crash") == 0) raise(SIGSEGV);
+    if (strcmp(action, "leak") == 0) {
+      char *leaked = malloc(argument);
+      if (leaked) memset(leaked, 1, argument);
+      leaks = leaked;
+    }
     if (strcmp(action, "rv") == 0) {
       *rv = argument;
       answered = 1;
