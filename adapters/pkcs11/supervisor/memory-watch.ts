@@ -2,8 +2,8 @@ import type { Host } from './host.ts'
 
 const MIB = 1024 * 1024
 
-/** What a library needs to warm up is less; SoftHSM 2.6.1 keeps 270 bytes of each call for good. */
-const GROWTH_BYTES = { first: 8 * MIB, last: 128 * MIB }
+/** To warm up, a host needs 6 MiB; SoftHSM 2.6.1 keeps 270 bytes of each call for good. */
+const GROWTH_BYTES = { first: 16 * MIB, last: 256 * MIB }
 /** A host that has grown by so much within this time may be one that fills a cache, and not one that leaks. */
 const SOON_MS = 60_000
 
