@@ -172,6 +172,26 @@ describe('a call that hangs', () => {
   })
 })
 
+describe('a token that is slow', () => {
+  it('is not asked twice for what waits behind a slow call', async () => {
+    await running(2, async ({ adapter }) => {
+      faults.script('C_WrapKey log 0', 'C_WrapKey delay 40')
+      const traffic = load(adapter, 12, 5000)
+      // The hosts' pace is to be learnt first.
+      await sleep(1000)
+      faults.logged('C_WrapKey')
+      const before = traffic.outcome.good
+      await sleep(2000)
+      const asked = faults.logged('C_WrapKey')
+      const good = traffic.outcome.good - before
+      const { errors, wrong } = await traffic.stop()
+      expect({ errors, wrong }).toEqual({ errors: [], wrong: 0 })
+      expect(good).toBeGreaterThan(20)
+      expect(asked).toBeLessThan(good + 2 * 12)
+    })
+  })
+})
+
 describe('the token', () => {
   it('that goes away and returns is used again within 2 s of its return', async () => {
     await running(2, async ({ adapter }) => {

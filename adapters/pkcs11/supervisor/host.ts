@@ -12,6 +12,9 @@ import { TokenError } from '../token-error.ts'
 import { HostProcess } from './host-process.ts'
 import { Job } from './job.ts'
 
+/** How much one call's duration weighs in the average. */
+const WEIGHT = 0.2
+
 export interface HostEvents {
   /** A call was answered by a `CK_RV` other than CKR_OK. */
   failed(job: Job, ckr: number): void
@@ -37,6 +40,7 @@ export class Host {
   readonly #process: HostProcess
   readonly #jobs = new Map<number, Job>()
   #load = 0
+  #pace = 0
   #headSince = performance.now()
 
   constructor(environment: NodeJS.ProcessEnv, events: HostEvents) {
@@ -58,6 +62,11 @@ export class Host {
     return this.#load
   }
 
+  /** How long a call has taken of late, in milliseconds. */
+  get pace(): number {
+    return this.#pace
+  }
+
   /** For how long its oldest call has lasted, in milliseconds. */
   headAge(now: number): number {
     return this.#jobs.size === 0 ? 0 : now - this.#headSince
@@ -69,10 +78,15 @@ export class Host {
     this.#load += job.weight
   }
 
-  /** Takes back the calls behind the oldest. Their answers, should they still come, are dropped. */
+  /**
+   * Takes back the calls behind the oldest, each once in its life: the host does them nevertheless, and where all are slow
+   * that would only add to what they have to do. Their answers, should they still come, are dropped.
+   */
   recall(): Job[] {
-    const [, ...behind] = [...this.#jobs].filter(([, job]) => !(job instanceof OwnJob))
+    const [, ...others] = [...this.#jobs].filter(([, job]) => !(job instanceof OwnJob))
+    const behind = others.filter(([, job]) => !job.recalled)
     for (const [id, job] of behind) {
+      job.recalled = true
       this.#jobs.delete(id)
       this.#load -= job.weight
     }
@@ -128,7 +142,9 @@ export class Host {
     const job = this.#jobs.get(id)
     this.#jobs.delete(id)
     this.#load -= job?.weight ?? 0
-    this.#headSince = performance.now()
+    const now = performance.now()
+    if (job !== undefined && !(job instanceof OwnJob)) this.#pace += WEIGHT * (now - this.#headSince - this.#pace)
+    this.#headSince = now
     this.stalled = false
     if (job === undefined) payload.fill(0)
     else if (answer === Answer.result) job.resolve(payload)

@@ -17,6 +17,8 @@ export class Job {
   readonly promise: Promise<Uint8Array>
   /** It has been tried on a session or host that was lost with it. */
   retried = false
+  /** It was taken back from a host that was busy with another. */
+  recalled = false
   #settle: { resolve: (value: Uint8Array) => void; reject: (error: unknown) => void } | undefined
   readonly #signal: CallSignal | undefined
   readonly #aborted: () => void

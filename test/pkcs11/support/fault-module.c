@@ -5,10 +5,10 @@
  *   FAULT_TARGET   the module to forward to
  *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. Actions: "rv" answers with the
  *                  argument, "delay" waits so many milliseconds first, "hang" never returns, "crash" is a SIGSEGV,
- *                  "leak" keeps so many bytes for good. A fourth word limits a line to the process's calls from that
+ *                  "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG. A fourth word limits a line to the process's calls from that
  *                  number on, counted from 1, and a fifth to those up to that number. "once" in place of both takes
  *                  effect in one call of all processes.
- *   FAULT_LOG      every C_Login is noted here, one line each
+ *   FAULT_LOG      every C_Login is noted here too, one line each
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -77,6 +77,14 @@ static int applies(const char *line, int index, char action[16], word *argument)
   return calls[index] >= strtoul(from, NULL, 10) && calls[index] <= strtoul(to, NULL, 10);
 }
 
+static void log_call(int index) {
+  const char *path = getenv("FAULT_LOG");
+  int file = path ? open(path, O_CREAT | O_APPEND | O_WRONLY, 0600) : -1;
+  if (file < 0) return;
+  dprintf(file, "%s\n", names[index]);
+  close(file);
+}
+
 /* 1 if the call is to answer with *rv instead of being forwarded. */
 static int fault(int index, word *rv) {
   const char *script = getenv("FAULT_SCRIPT");
@@ -96,6 +104,7 @@ static int fault(int index, word *rv) {
       if (leaked) memset(leaked, 1, argument);
       leaks = leaked;
     }
+    if (strcmp(action, "log") == 0) log_call(index);
     if (strcmp(action, "rv") == 0) {
       *rv = argument;
       answered = 1;
@@ -105,18 +114,9 @@ static int fault(int index, word *rv) {
   return answered;
 }
 
-static void log_call(int index) {
-  const char *path = getenv("FAULT_LOG");
-  if (!path || strcmp(names[index], "C_Login") != 0) return;
-  int file = open(path, O_CREAT | O_APPEND | O_WRONLY, 0600);
-  if (file < 0) return;
-  dprintf(file, "%s\n", names[index]);
-  close(file);
-}
-
 static word forward(int index, word a, word b, word c, word d, word e, word f, word g, word h) {
   word rv;
-  log_call(index);
+  if (strcmp(names[index], "C_Login") == 0) log_call(index);
   if (fault(index, &rv)) return rv;
   return real->functions[index](a, b, c, d, e, f, g, h);
 }

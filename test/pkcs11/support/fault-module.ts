@@ -10,8 +10,10 @@ export interface FaultModule {
   readonly path: string
   /** What happens from now on, in every process: lines of `FUNCTION ACTION ARGUMENT`; see fault-module.c. */
   script(...lines: string[]): void
-  /** How often any process has called C_Login since the last call of this. */
+  /** How often any process has called C_Login since something was last counted. */
   logins(): number
+  /** The same of a function that the script has logged. */
+  logged(name: string): number
 }
 
 /** Compiles the fault-injecting module for this run; the adapter's hosts find their instructions in the environment. */
@@ -36,13 +38,10 @@ export function faultModule(hsm: SoftHsm): FaultModule {
   }
   script()
   writeFileSync(logPath, '')
-  return {
-    path,
-    script,
-    logins: () => {
-      const count = readFileSync(logPath, 'utf8').split('\n').length - 1
-      writeFileSync(logPath, '')
-      return count
-    },
+  const logged = (name: string) => {
+    const names = readFileSync(logPath, 'utf8').split('\n')
+    writeFileSync(logPath, '')
+    return names.filter((one) => one === name).length
   }
+  return { path, script, logged, logins: () => logged('C_Login') }
 }
