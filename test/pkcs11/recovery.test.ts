@@ -177,7 +177,7 @@ describe('a token that is slow', () => {
     await running(2, async ({ adapter }) => {
       faults.script('C_WrapKey log 0', 'C_WrapKey delay 40')
       const traffic = load(adapter, 12, 5000)
-      // The hosts' pace is to be learnt first.
+      // That all calls are slow is to be learnt first.
       await sleep(1000)
       faults.logged('C_WrapKey')
       const before = traffic.outcome.good
@@ -187,7 +187,7 @@ describe('a token that is slow', () => {
       const { errors, wrong } = await traffic.stop()
       expect({ errors, wrong }).toEqual({ errors: [], wrong: 0 })
       expect(good).toBeGreaterThan(20)
-      expect(asked).toBeLessThan(good + 2 * 12)
+      expect(asked).toBeLessThan(1.3 * good + 2 * 12)
     })
   })
 })

@@ -13,10 +13,10 @@ import { Job, type CallOptions } from './job.ts'
  */
 const PIPELINE = 8
 /**
- * A call that lasts longer than this, and than several as its host does them of late, gives the calls behind it back, so
+ * A call that lasts longer than this, and than twice the slowest of its host of late, gives the calls behind it back, so
  * that none waits for one that is slow or hangs.
  */
-const STALL = { ms: 30, paces: 3 }
+const STALL = { ms: 30, times: 2 }
 const WATCH_MS = 5
 const MAX_QUEUE = 4096
 const PROBES = 3
@@ -234,7 +234,7 @@ export class HostPool implements PoolEvents {
         begun?.reject(new TokenError('BACKEND_UNAVAILABLE', why, 'module'))
         this.#queue.unshift(...others)
         this.#keeper.lost(host, why)
-      } else if (age > Math.max(STALL.ms, STALL.paces * host.pace) && !host.stalled) {
+      } else if (age > Math.max(STALL.ms, STALL.times * host.slowest) && !host.stalled) {
         host.stalled = true
         this.#queue.unshift(...host.recall())
         this.idle()

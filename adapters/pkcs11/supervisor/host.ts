@@ -12,8 +12,8 @@ import { TokenError } from '../token-error.ts'
 import { HostProcess } from './host-process.ts'
 import { Job } from './job.ts'
 
-/** How much one call's duration weighs in the average. */
-const WEIGHT = 0.2
+/** With each call, the slowest one before it counts for so much less. */
+const FADING = 0.95
 
 export interface HostEvents {
   /** A call was answered by a `CK_RV` other than CKR_OK. */
@@ -40,7 +40,7 @@ export class Host {
   readonly #process: HostProcess
   readonly #jobs = new Map<number, Job>()
   #load = 0
-  #pace = 0
+  #slowest = 0
   #headSince = performance.now()
 
   constructor(environment: NodeJS.ProcessEnv, events: HostEvents) {
@@ -62,9 +62,9 @@ export class Host {
     return this.#load
   }
 
-  /** How long a call has taken of late, in milliseconds. */
-  get pace(): number {
-    return this.#pace
+  /** How long its slow calls have taken of late, in milliseconds. */
+  get slowest(): number {
+    return this.#slowest
   }
 
   /** For how long its oldest call has lasted, in milliseconds. */
@@ -143,7 +143,7 @@ export class Host {
     this.#jobs.delete(id)
     this.#load -= job?.weight ?? 0
     const now = performance.now()
-    if (job !== undefined && !(job instanceof OwnJob)) this.#pace += WEIGHT * (now - this.#headSince - this.#pace)
+    if (!(job instanceof OwnJob)) this.#slowest = Math.max(FADING * this.#slowest, now - this.#headSince)
     this.#headSince = now
     this.stalled = false
     if (job === undefined) payload.fill(0)
