@@ -1,5 +1,6 @@
 import type { Figure } from '../figure.ts'
 import { builds } from './builds.ts'
+import { floods } from './floods.ts'
 import { handshakes } from './handshakes.ts'
 import { kmipLatency } from './kmip-latency.ts'
 import { rate } from './rate.ts'
@@ -18,6 +19,7 @@ export const figures: readonly Figure[] = [
   kmipLatency,
   rate,
   handshakes,
+  floods,
   rsa,
   workers,
   soak,
