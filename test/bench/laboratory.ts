@@ -21,6 +21,7 @@ const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
 const program = (name: string) => fileURLToPath(new URL(`programs/${name}.js`, import.meta.url))
 const TOKEN = 'bench'
 const READY_MS = 20_000
+const HOSTS_MS = 50
 
 /** Where each backend's pool is served, and the names of the keys in every backend that has them. */
 export const prefixes = { software: 'azureekm/contoso', hsm: 'azureekm/hsm', kmip: 'azureekm/kmip' } as const
@@ -34,6 +35,8 @@ export interface Server extends AsyncDisposable {
 
 export interface GatewayParts {
   readonly hsm?: SoftHsm
+  /** The HSM's hosts, which stand in for a device of its own, leave the gateway's core to the gateway. */
+  readonly hostsAway?: true
   readonly kmip?: KmipServer
   /** The setting of that name, and with it the freedom to use all cores. */
   readonly workers?: number
@@ -94,7 +97,9 @@ export class Laboratory {
       command: [this.#node, cli, 'serve', '--config', file],
       environment: parts.hsm ? { SOFTHSM2_CONF: `${parts.hsm.directory}/softhsm2.conf` } : {},
     })
+    const moving = parts.hostsAway && this.#keepHostsAway(process.pid)
     const stop = async () => {
+      clearInterval(moving)
       await process.stop()
       await workspace.remove()
     }
@@ -158,9 +163,14 @@ export class Laboratory {
     return { port, keyId, serverCa: input.serverCa, client, [Symbol.asyncDispose]: () => server.stop() }
   }
 
-  /** The hosts of the HSM, which stand in for a device of its own, leave the gateway's core to the gateway. */
-  moveHostsAway({ pid }: Server): void {
-    moveBesideGenerator(childrenOf(pid), this.cores)
+  /** Also those that replace others. Ends with what is returned. */
+  #keepHostsAway(pid: number): NodeJS.Timeout {
+    const moved = new Set<number>()
+    return setInterval(() => {
+      const started = childrenOf(pid).filter((child) => !moved.has(child))
+      for (const child of started) moved.add(child)
+      moveBesideGenerator(started, this.cores)
+    }, HOSTS_MS)
   }
 
   #target(port: number): Target {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 
@@ -66,8 +66,10 @@ export function takeCores(): Cores {
   }
 }
 
-/** Moves processes that run to the load generator's core. */
+/** Moves processes that run to the load generator's core, without waiting for it; one that has ended is no matter. */
 export function moveBesideGenerator(pids: readonly number[], cores: Cores): void {
   if (cores.server.length === 0) return
-  for (const pid of pids) output('taskset', '--all-tasks', '--pid', '--cpu-list', '1', String(pid))
+  for (const pid of pids) {
+    execFile('taskset', ['--all-tasks', '--pid', '--cpu-list', '1', String(pid)], () => undefined)
+  }
 }

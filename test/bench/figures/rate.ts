@@ -18,7 +18,7 @@ export const rate: Figure = {
     const { dataKey } = laboratory
     const hsm = await laboratory.softHsm()
     try {
-      await using gateway = await laboratory.gateway({ hsm })
+      await using gateway = await laboratory.gateway({ hsm, hostsAway: true })
       const wrapped = wrapOnToken(hsm.token, keyNames.aes, dataKey)
       const pair = (pathPrefix: string, alg: string, value: Uint8Array) =>
         makePair({ pathPrefix, key: keyNames.aes, alg }, dataKey, value)
@@ -27,7 +27,6 @@ export const rate: Figure = {
       )
       const onToken = pair(prefixes.hsm, 'A256KW', wrapped)
       for (const call of [...onStore, ...onToken]) await untilRight(gateway, call)
-      laboratory.moveHostsAway(gateway)
       const store = await hold(bench, 'software store', gateway, onStore)
       const token1 = await hold(bench, 'SoftHSM', gateway, onToken)
       const all = [store, token1]

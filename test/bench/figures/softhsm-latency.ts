@@ -21,7 +21,7 @@ export const softhsmLatency: Figure = {
     const { dataKey } = laboratory
     const hsm = await laboratory.softHsm()
     try {
-      await using gateway = await laboratory.gateway({ hsm })
+      await using gateway = await laboratory.gateway({ hsm, hostsAway: true })
       await using bare = await laboratory.bareServer('https')
       const token = new DirectToken(hsm.token, keyNames.aes)
       const wrapped = token.wrap(dataKey)
@@ -30,7 +30,6 @@ export const softhsmLatency: Figure = {
       const [bareCall] = makePair({ pathPrefix: prefixes.software, key: keyNames.aes, alg: 'A256KWP' }, dataKey, kwp)
       for (const call of calls) await untilRight(gateway, call)
       await untilRight(bare, bareCall)
-      laboratory.moveHostsAway(gateway)
       const toGateway = await HttpConnection.open(gateway.target)
       const toBare = await HttpConnection.open(bare.target)
 

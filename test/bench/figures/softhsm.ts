@@ -16,7 +16,7 @@ export const softhsm: Figure = {
     const { laboratory } = bench
     const hsm = await laboratory.softHsm()
     try {
-      await using gateway = await laboratory.gateway({ hsm })
+      await using gateway = await laboratory.gateway({ hsm, hostsAway: true })
       const wrapped = wrapOnToken(hsm.token, keyNames.aes, laboratory.dataKey)
       const { dataKey } = laboratory
       const onStore = makePair(
@@ -26,7 +26,6 @@ export const softhsm: Figure = {
       )
       const onToken = makePair({ pathPrefix: prefixes.hsm, key: keyNames.aes, alg }, dataKey, wrapped)
       for (const call of [...onStore, ...onToken]) await untilRight(gateway, call)
-      laboratory.moveHostsAway(gateway)
       const results = await throughputs(bench, [
         { name: SOFTWARE, server: gateway, calls: onStore },
         { name: HSM, server: gateway, calls: onToken },
