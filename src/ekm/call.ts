@@ -1,5 +1,6 @@
 import type { AdapterError, CallContext } from '../../adapters/contract/index.ts'
-import { Deadlines } from './deadlines.ts'
+import { Deadlines, type Timed } from './deadlines.ts'
+import type { Place } from './line.ts'
 import { StopSignal } from './stop-signal.ts'
 
 /**
@@ -16,6 +17,7 @@ export class Call implements CallContext {
   /** Milliseconds spent waiting for the backend; `undefined` until it is asked. */
   backendMs: number | undefined
   readonly #deadlines: Deadlines
+  readonly #place: Place<Timed>
   readonly signal = new StopSignal()
   #onStop: ((reason: AdapterError) => void) | undefined
 
@@ -23,7 +25,7 @@ export class Call implements CallContext {
   constructor(budget: number | Deadlines) {
     this.#deadlines = typeof budget === 'number' ? new Deadlines(budget) : budget
     this.deadline = performance.now() + this.#deadlines.budgetMs
-    this.#deadlines.add(this)
+    this.#place = this.#deadlines.add(this)
   }
 
   /** Stops what runs on behalf of this call. Only the first reason counts. */
@@ -34,7 +36,7 @@ export class Call implements CallContext {
   }
 
   end(): void {
-    this.#deadlines.remove(this)
+    this.#deadlines.remove(this.#place)
   }
 
   /**

@@ -1,5 +1,6 @@
 import { AdapterError } from '../../adapters/contract/index.ts'
 import type { Call } from './call.ts'
+import { Line } from './line.ts'
 
 /** How much a backend is given. */
 export interface CapacityLimits {
@@ -27,7 +28,7 @@ export class Lane {
   readonly concurrency: number
   running = 0
   /** In the order in which they came. */
-  readonly waiting = new Set<Waiting>()
+  readonly waiting = new Line<Waiting>()
 
   constructor(concurrency = Infinity) {
     this.concurrency = concurrency
@@ -42,7 +43,7 @@ export class Capacity {
   readonly #limits: CapacityLimits
   readonly #onRejection: (rejection: Rejection) => void
   /** Those in which somebody waits; the first has the next turn. */
-  readonly #lanes = new Set<Lane>()
+  readonly #lanes: Lane[] = []
   #running = 0
   #waiting = 0
   /** What a call lately took on average. */
@@ -85,20 +86,20 @@ export class Capacity {
   async #wait(lane: Lane, call: Call): Promise<void> {
     const { promise, resolve, reject } = withResolvers<void>()
     const waiting: Waiting = { call, begin: resolve, refuse: reject }
-    lane.waiting.add(waiting)
-    this.#lanes.add(lane)
+    const place = lane.waiting.join(waiting)
+    if (lane.waiting.size === 1) this.#lanes.push(lane)
     this.#waiting += 1
     try {
       await call.run(promise, () => this.#end(lane))
     } finally {
       // Only a call that was stopped is still in the line.
-      if (lane.waiting.delete(waiting)) this.#forget(lane)
+      if (lane.waiting.leave(place)) this.#forget(lane)
     }
   }
 
   #forget(lane: Lane): void {
     this.#waiting -= 1
-    if (lane.waiting.size === 0) this.#lanes.delete(lane)
+    if (lane.waiting.size === 0) this.#lanes.splice(this.#lanes.indexOf(lane), 1)
   }
 
   #hasRoom(lane: Lane): boolean {
@@ -113,18 +114,21 @@ export class Capacity {
   #end(lane: Lane): void {
     this.#running -= 1
     lane.running -= 1
-    for (const next of this.#lanes) {
-      if (this.#running >= this.#limits.concurrency) return
+    for (let full = 0; this.#running < this.#limits.concurrency;) {
+      const next = this.#lanes[full]
+      if (next === undefined) return
       if (this.#hasRoom(next)) this.#serve(next)
+      else full += 1
     }
   }
 
   /** Gives one place to the first of a lane that can still be answered in time, and the lane's turn to the next. */
   #serve(lane: Lane): void {
-    this.#lanes.delete(lane)
-    this.#lanes.add(lane)
-    for (const waiting of lane.waiting) {
-      lane.waiting.delete(waiting)
+    this.#lanes.splice(this.#lanes.indexOf(lane), 1)
+    this.#lanes.push(lane)
+    for (let place = lane.waiting.first; place !== undefined; place = lane.waiting.first) {
+      const waiting = place.value
+      lane.waiting.leave(place)
       this.#forget(lane)
       if (performance.now() + this.#callMs <= waiting.call.deadline) {
         this.#begin(lane)

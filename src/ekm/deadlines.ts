@@ -1,6 +1,7 @@
 import { AdapterError } from '../../adapters/contract/index.ts'
+import { Line, type Place } from './line.ts'
 
-interface Timed {
+export interface Timed {
   /** On `performance.now()`'s clock. */
   readonly deadline: number
   stop(reason: AdapterError): void
@@ -12,23 +13,24 @@ interface Timed {
  */
 export class Deadlines {
   readonly budgetMs: number
-  readonly #calls = new Set<Timed>()
+  readonly #calls = new Line<Timed>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(budgetMs: number) {
     this.budgetMs = budgetMs
   }
 
-  /** `call` must be the one that ends last. */
-  add(call: Timed): void {
-    this.#calls.add(call)
+  /** `call` must be the one that ends last. Gives what {@link Deadlines.remove} takes. */
+  add(call: Timed): Place<Timed> {
+    const place = this.#calls.join(call)
     if (this.#timer === undefined) this.#wait(this.budgetMs)
     else if (this.#calls.size === 1) this.#timer.ref()
+    return place
   }
 
-  remove(call: Timed): void {
+  remove(place: Place<Timed>): void {
     // The timer stays for the calls to come; nothing has to wait for it.
-    if (this.#calls.delete(call) && this.#calls.size === 0) this.#timer?.unref()
+    if (this.#calls.leave(place) && this.#calls.size === 0) this.#timer?.unref()
   }
 
   #wait(ms: number): void {
@@ -38,9 +40,10 @@ export class Deadlines {
   #stopLate(): void {
     this.#timer = undefined
     const now = performance.now()
-    for (const call of this.#calls) {
+    for (let place = this.#calls.first; place !== undefined; place = this.#calls.first) {
+      const call = place.value
       if (call.deadline > now) return this.#wait(Math.ceil(call.deadline - now))
-      this.#calls.delete(call)
+      this.#calls.leave(place)
       call.stop(new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed'))
     }
   }

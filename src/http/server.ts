@@ -6,6 +6,7 @@ import type { Hono } from 'hono'
 import { systemCode } from '../../adapters/contract/index.ts'
 import { writeAudit, type Telemetry } from '../telemetry/audit.ts'
 import type { Deadlines } from '../ekm/deadlines.ts'
+import { Line, type Place } from '../ekm/line.ts'
 import type { Listener } from '../tls/listener.ts'
 import type { Admission } from './admission.ts'
 import type { AppEnv } from './app.ts'
@@ -102,44 +103,60 @@ function parserRefusal(code: string): ProxyError {
   return refuse('MALFORMED', { detail: code })
 }
 
+interface Connection {
+  /** The request that is being answered. */
+  current: Place<ServerResponse> | undefined
+}
+
 class RequestCount implements Requests {
-  readonly #current = new Map<object, ServerResponse>()
-  readonly #watched = new WeakSet<object>()
+  readonly #underWay = new Line<ServerResponse>()
+  readonly #connections = new WeakMap<object, Connection>()
   #onNone: (() => void) | undefined
 
   get underWay(): number {
-    return this.#current.size
+    return this.#underWay.size
   }
 
   /** HTTP/1.1 answers in order: a connection has one request that is being answered, and others may wait behind it. */
   begin(socket: Socket, outgoing: ServerResponse): void {
-    this.#current.set(socket, outgoing)
+    const connection = this.#connectionOf(socket)
+    if (connection.current !== undefined) this.#underWay.leave(connection.current)
+    const place = this.#underWay.join(outgoing)
+    connection.current = place
     outgoing.once('close', () => {
-      if (this.#current.get(socket) === outgoing) this.#end(socket)
+      if (connection.current === place) this.#end(connection)
     })
-    if (this.#watched.has(socket)) return
-    this.#watched.add(socket)
-    // A reply that still waits behind another when its connection dies is never told so.
-    socket.once('close', () => this.#end(socket))
   }
 
-  #end(socket: object): void {
-    this.#current.delete(socket)
-    if (this.#current.size === 0) this.#onNone?.()
+  #connectionOf(socket: Socket): Connection {
+    const known = this.#connections.get(socket)
+    if (known !== undefined) return known
+    const connection: Connection = { current: undefined }
+    this.#connections.set(socket, connection)
+    // A reply that still waits behind another when its connection dies is never told so.
+    socket.once('close', () => this.#end(connection))
+    return connection
+  }
+
+  #end(connection: Connection): void {
+    if (connection.current === undefined) return
+    this.#underWay.leave(connection.current)
+    connection.current = undefined
+    if (this.#underWay.size === 0) this.#onNone?.()
   }
 
   currentOf(socket: object): ServerResponse | undefined {
-    return this.#current.get(socket)
+    return this.#connections.get(socket)?.current?.value
   }
 
   isServing(socket: object): boolean {
-    return this.#current.has(socket)
+    return this.currentOf(socket) !== undefined
   }
 
   async passed(patienceMs: number): Promise<void> {
-    const current = [...this.#current.values()].map(
-      (outgoing) => new Promise<void>((resolve) => void outgoing.once('close', resolve)),
-    )
+    const current = this.#underWay
+      .values()
+      .map((outgoing) => new Promise<void>((resolve) => void outgoing.once('close', resolve)))
     if (current.length === 0) return
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)))
@@ -148,7 +165,7 @@ class RequestCount implements Requests {
   }
 
   async settled(patienceMs: number): Promise<number> {
-    if (this.#current.size === 0) return 0
+    if (this.underWay === 0) return 0
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, patienceMs)
       this.#onNone = () => {
@@ -156,6 +173,6 @@ class RequestCount implements Requests {
         resolve()
       }
     })
-    return this.#current.size
+    return this.underWay
   }
 }

@@ -38,7 +38,8 @@ export class Host {
   /** Calls that failed with the session and are tried once more on its successor. */
   waiting: Job[] = []
   readonly #process: HostProcess
-  readonly #jobs = new Map<number, Job>()
+  /** A handful, oldest first. Of a Map, V8 would keep all that was ever in it until a full collection. */
+  #jobs: { readonly id: number; readonly job: Job }[] = []
   #load = 0
   #slowest = 0
   #headSince = performance.now()
@@ -69,12 +70,12 @@ export class Host {
 
   /** For how long its oldest call has lasted, in milliseconds. */
   headAge(now: number): number {
-    return this.#jobs.size === 0 ? 0 : now - this.#headSince
+    return this.#jobs.length === 0 ? 0 : now - this.#headSince
   }
 
   give(job: Job): void {
-    if (this.#jobs.size === 0) this.#headSince = performance.now()
-    this.#jobs.set(this.#process.send(job.kind, job.payload), job)
+    if (this.#jobs.length === 0) this.#headSince = performance.now()
+    this.#jobs.push({ id: this.#process.send(job.kind, job.payload), job })
     this.#load += job.weight
   }
 
@@ -83,21 +84,21 @@ export class Host {
    * that would only add to what they have to do. Their answers, should they still come, are dropped.
    */
   recall(): Job[] {
-    const [, ...others] = [...this.#jobs].filter(([, job]) => !(job instanceof OwnJob))
-    const behind = others.filter(([, job]) => !job.recalled)
-    for (const [id, job] of behind) {
+    const [, ...others] = this.#jobs.filter(({ job }) => !(job instanceof OwnJob))
+    const behind = others.map(({ job }) => job).filter((job) => !job.recalled)
+    for (const job of behind) {
       job.recalled = true
-      this.#jobs.delete(id)
       this.#load -= job.weight
     }
-    return behind.map(([, job]) => job)
+    this.#jobs = this.#jobs.filter(({ job }) => !behind.includes(job))
+    return behind
   }
 
   /** Takes back every call, oldest first, those that wait for a new session included. */
   abandon(error: unknown): { readonly begun: Job | undefined; readonly others: Job[] } {
-    const jobs = [...this.#jobs.values()]
+    const jobs = this.#jobs.map(({ job }) => job)
     const calls = jobs.filter((job) => !(job instanceof OwnJob))
-    this.#jobs.clear()
+    this.#jobs = []
     this.#load = 0
     for (const job of jobs) if (job instanceof OwnJob) job.reject(error)
     const begun = calls.find((job) => job === jobs[0])
@@ -139,8 +140,8 @@ export class Host {
   }
 
   #replied(id: number, answer: number, payload: Uint8Array, events: HostEvents): void {
-    const job = this.#jobs.get(id)
-    this.#jobs.delete(id)
+    const index = this.#jobs.findIndex((one) => one.id === id)
+    const job = index === -1 ? undefined : this.#jobs.splice(index, 1)[0]?.job
     this.#load -= job?.weight ?? 0
     const now = performance.now()
     if (!(job instanceof OwnJob)) this.#slowest = Math.max(FADING * this.#slowest, now - this.#headSince)
