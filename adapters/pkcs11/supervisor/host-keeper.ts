@@ -15,7 +15,6 @@ const RETRY_MS = { min: 100, max: 1000 }
 
 /** How often the hosts are asked how much memory they have. */
 const WEIGH_MS = 5000
-const MIB = 1024 * 1024
 
 /** SoftHSM 2.6.1 shows no token, or fails with CKR_GENERAL_ERROR, to a process that starts while another logs in. */
 const FIRST_ATTEMPTS = 5
@@ -212,9 +211,9 @@ export class HostKeeper {
     for (const host of this.hosts) {
       for (const { state, outdated } of this.hosts) if (state === 'opening' || outdated !== undefined) return
       if (host.state !== 'ready') continue
-      const growth = await this.#memory.outgrown(host)
-      if (growth === undefined || host.state !== 'ready') continue
-      this.#report('info', 'hsm_host_outgrown', { pid: host.pid, grownMiB: Math.round(growth / MIB) })
+      const grownMiB = await this.#memory.outgrown(host)
+      if (grownMiB === undefined || host.state !== 'ready') continue
+      this.#report('info', 'hsm_host_outgrown', { pid: host.pid, grownMiB })
       host.outdated = 'memory'
       this.keepUp()
     }

@@ -18,7 +18,7 @@ export class MemoryWatch {
   #bound = GROWTH_BYTES.first
 
   /**
-   * By how many bytes `host` has grown since it was first asked, or last found to be outgrown, if that is too much; then
+   * By how many MiB `host` has grown since it was first asked, or last found to be outgrown, if that is too much; then
    * the next may grow by twice as much where this one was quick. `undefined` also for a host that is lost while asked.
    */
   async outgrown(host: Host): Promise<number | undefined> {
@@ -34,6 +34,6 @@ export class MemoryWatch {
     if (growth < this.#bound) return undefined
     this.#first.set(host, { bytes, at: now })
     if (now - first.at < SOON_MS) this.#bound = Math.min(GROWTH_BYTES.last, 2 * this.#bound)
-    return growth
+    return Math.round(growth / MIB)
   }
 }
