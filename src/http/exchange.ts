@@ -28,7 +28,7 @@ export class Exchange {
     this.client = client
     this.#telemetry = telemetry
     this.#incoming = incoming
-    outgoing.once('close', () => {
+    outgoing.on('close', () => {
       if (!outgoing.writableFinished) this.call.stop(new AdapterError('CANCELLED', 'the client went away'))
     })
   }

@@ -69,15 +69,16 @@ function collect(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
       if (length > maxBytes) linger()
       if (length > maxBytes + LINGER.bytes) refuseSize()
     })
-    incoming.once('end', () => {
+    // Each of these comes at most once, and `once` would cost more.
+    incoming.on('end', () => {
       if (lingering !== undefined) return refuseSize()
       const [first] = chunks
       if (chunks.length === 1 && first !== undefined) return resolve(first)
       resolve(Buffer.concat(chunks))
       wipe()
     })
-    incoming.once(malformed, () => fail(refuse('MALFORMED')))
-    incoming.once('error', () => fail(new AdapterError('CANCELLED', 'the request ended before its body did')))
+    incoming.on(malformed, () => fail(refuse('MALFORMED')))
+    incoming.on('error', () => fail(new AdapterError('CANCELLED', 'the request ended before its body did')))
   })
 }
 

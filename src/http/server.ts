@@ -123,7 +123,7 @@ class RequestCount implements Requests {
     if (connection.current !== undefined) this.#underWay.leave(connection.current)
     const place = this.#underWay.join(outgoing)
     connection.current = place
-    outgoing.once('close', () => {
+    outgoing.on('close', () => {
       if (connection.current === place) this.#end(connection)
     })
   }
