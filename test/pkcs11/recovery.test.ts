@@ -349,7 +349,7 @@ describe('a host whose module does not give memory back', () => {
       const [outgrown, ...others] = recorded.of('hsm_host_outgrown')
       expect({ fewest, wrong, errors, others }).toEqual({ fewest: 2, wrong: 0, errors: [], others: [] })
       expect(good).toBeGreaterThan(500)
-      expect(outgrown?.fields['grownMiB']).toBeGreaterThanOrEqual(32)
+      expect(outgrown?.fields['grownMiB']).toBeGreaterThanOrEqual(16)
       expect(before.filter((pid) => !adapter.hosts.includes(pid))).toEqual([outgrown?.fields['pid']])
       expect(recorded.of('hsm_host_lost')).toEqual([])
     })

@@ -47,11 +47,12 @@ it.each([
   ['silence', 2000],
 ] as const)('a flood of %s, %i a second, costs an authenticated client little', async (way, rate) => {
   const costs: number[] = []
+  let niceness = 10
   // On a busy machine everything is slow now and then: an attack that works is slow every time.
   while (costs.length < TRIES && !costs.some((cost) => cost < BOUND_MS)) {
     const quiet = await measure()
     // From another address, and with what is left of the processor: an attacker has a machine of his own.
-    const args = ['-n', '10', process.execPath, program('attacker.mjs'), way, String(serving.port), String(rate), '127.0.0.2']
+    const args = ['-n', String(niceness), process.execPath, program('attacker.mjs'), way, String(serving.port), String(rate), '127.0.0.2']
     const attacker = spawn('nice', args)
     await setTimeout(500)
     const cost = (await measure()) - quiet
@@ -59,6 +60,7 @@ it.each([
     const [opened] = (await once(attacker.stdout, 'data')) as [Buffer]
     // An attacker that the machine left no time was none, and shows nothing.
     if (Number(opened.toString()) > 100) costs.push(cost)
+    else niceness = Math.max(0, niceness - 5)
   }
   expect(Math.min(...costs)).toBeLessThan(BOUND_MS)
 }, 90_000) // prettier-ignore

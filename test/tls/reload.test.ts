@@ -277,7 +277,7 @@ describe('backends', () => {
     await makeStore(fixture.workspace.path('keys-2'), [aesKey('aes-2')])
     const connection = await open()
     const [old] = adapters
-    if (old) old.adapter.fault = { delayMs: 300 }
+    if (old) old.adapter.fault = { delayMs: 700 }
     const slow = ask(connection, '/azureekm/contoso/aes-1/wrapkey', wrap)
     while (fixture.gateway.requestsUnderWay === 0) await setTimeout(5)
     expect(await reload(({ backends }) => { if (backends['store']) backends['store']['directory'] = 'keys-2' })).toEqual(['backends.store'])
@@ -285,8 +285,7 @@ describe('backends', () => {
     expect(await ask(await open(), '/azureekm/contoso/aes-2/wrapkey', wrap)).toBe(200)
     expect(old?.closed).toBe(false)
     expect(await slow).toBe(200)
-    await setTimeout(50)
-    expect(adapters.map(({ closed }) => closed)).toEqual([true, false])
+    await expect.poll(() => adapters.map(({ closed }) => closed)).toEqual([true, false])
   }) // prettier-ignore
 
   it('are opened anew for a secret that changed', async () => {
