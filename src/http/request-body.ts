@@ -69,7 +69,7 @@ function collect(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
       if (length > maxBytes) linger()
       if (length > maxBytes + LINGER.bytes) refuseSize()
     })
-    // Each of these comes at most once, and `once` would cost more.
+    // Only the first of these counts, and `once` would cost more.
     incoming.on('end', () => {
       if (lingering !== undefined) return refuseSize()
       const [first] = chunks

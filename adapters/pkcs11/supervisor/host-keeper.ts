@@ -117,24 +117,21 @@ export class HostKeeper {
 
   /** Lets go of outdated hosts that are idle, once there are others in their place. */
   retire(): void {
-    const successors = this.successors
     for (const host of this.hosts) {
-      if (host.load > 0 || !this.isRelieved(host, successors)) continue
+      if (host.load > 0 || !this.isRelieved(host)) continue
       this.hosts.delete(host)
       void host.kill()
     }
   }
 
-  /** How many hosts serve that are not outdated. */
-  get successors(): number {
-    let count = 0
-    for (const { outdated, state } of this.hosts) if (outdated === undefined && state === 'ready') count += 1
-    return count
+  /** Whether calls need not be given to `host` any more. */
+  isRelieved({ outdated }: Host): boolean {
+    return outdated !== undefined && this.#successors() >= (outdated === 'token' ? 1 : this.#size)
   }
 
-  /** Whether calls need not be given to `host` any more. */
-  isRelieved({ outdated }: Host, successors: number): boolean {
-    return outdated !== undefined && successors >= (outdated === 'token' ? 1 : this.#size)
+  /** How many hosts serve that are not outdated. */
+  #successors(): number {
+    return [...this.hosts].filter(({ outdated, state }) => outdated === undefined && state === 'ready').length
   }
 
   grow(size: number): void {

@@ -215,9 +215,8 @@ export class HostPool implements PoolEvents {
 
   #leastBusy(): Host | undefined {
     let best: Host | undefined
-    const { successors } = this.#keeper
     for (const host of this.#keeper.hosts) {
-      if (this.#keeper.isRelieved(host, successors)) continue
+      if (this.#keeper.isRelieved(host)) continue
       if (host.state !== 'ready' || host.stalled || host.load >= PIPELINE) continue
       if (best === undefined || host.load < best.load) best = host
     }

@@ -5,9 +5,9 @@
  *   FAULT_TARGET   the module to forward to
  *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. Actions: "rv" answers with the
  *                  argument, "delay" waits so many milliseconds first, "hang" never returns, "crash" is a SIGSEGV,
- *                  "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG. A fourth word limits a line to the process's calls from that
- *                  number on, counted from 1, and a fifth to those up to that number. "once" in place of both takes
- *                  effect in one call of all processes.
+ *                  "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG. A fourth word limits a
+ *                  line to the process's calls from that number on, counted from 1, and a fifth to those up to that
+ *                  number. "once" in place of both takes effect in one call of all processes.
  *   FAULT_LOG      every C_Login is noted here too, one line each
  */
 #define _GNU_SOURCE
