@@ -8,7 +8,7 @@ import {
   type KeySummary,
   type WrapAlgorithm,
 } from '../contract/index.ts'
-import { aesUnwrap, aesWrap } from './aes-key-wrap.ts'
+import { AesKeyWrap } from './aes-key-wrap.ts'
 import { jwkBits, type PrivateJwk, type StoredKey } from './stored-key.ts'
 
 /** A key ready for use: the secret part sits in an OpenSSL key object and cannot be read back as text. */
@@ -61,7 +61,7 @@ function rowFor(algorithm: WrapAlgorithm, { kty, bits }: KeyDescription, plainte
 
 function octOperations(jwk: PrivateJwk & { kty: 'oct' }): Operations {
   const raw = Buffer.from(jwk.k, 'base64url')
-  const key = createSecretKey(raw)
+  const keyWrap = new AesKeyWrap(createSecretKey(raw))
   raw.fill(0)
   const description: KeyDescription = { kty: 'oct', bits: 256 }
   const mode = (algorithm: WrapAlgorithm) => (algorithm === 'A256KW' ? 'wrap' : 'wrap-pad')
@@ -70,11 +70,11 @@ function octOperations(jwk: PrivateJwk & { kty: 'oct' }): Operations {
     description,
     wrap: async (algorithm, plaintext) => {
       rowFor(algorithm, description, plaintext.length)
-      return aesWrap(key, mode(algorithm), plaintext)
+      return keyWrap.wrap(mode(algorithm), plaintext)
     },
     unwrap: async (algorithm, ciphertext) => {
       rowFor(algorithm, description)
-      const plaintext = aesUnwrap(key, mode(algorithm), ciphertext)
+      const plaintext = keyWrap.unwrap(mode(algorithm), ciphertext)
       if (plaintext === undefined) throw invalidCiphertext()
       return plaintext
     },

@@ -1,17 +1,18 @@
-import { createSecretKey } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { aesUnwrap, aesWrap, type AesKeyWrapMode } from '../../adapters/software/aes-key-wrap.ts'
+import { AesKeyWrap, beginsAnew, type AesKeyWrapMode } from '../../adapters/software/aes-key-wrap.ts'
 import { aes256, aes256Inverse, kw, kwp } from '../contract/reference.ts'
 import { nistVectors, rfcVectors } from './vectors.ts'
 
 const reference = { wrap: kw, 'wrap-pad': kwp }
+const keyWrapOf = (key: Uint8Array) => new AesKeyWrap(createSecretKey(key))
 const hex = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('hex')
 
 describe.each(rfcVectors)('$source', ({ mode, cases }) => {
   it.each(cases)('section $section', ({ key, plaintext, wrapped }) => {
-    const secret = createSecretKey(key)
-    expect(hex(aesWrap(secret, mode, plaintext))).toBe(hex(wrapped))
-    expect(hex(aesUnwrap(secret, mode, wrapped))).toBe(hex(plaintext))
+    const keyWrap = keyWrapOf(key)
+    expect(hex(keyWrap.wrap(mode, plaintext))).toBe(hex(wrapped))
+    expect(hex(keyWrap.unwrap(mode, wrapped))).toBe(hex(plaintext))
   })
 })
 
@@ -29,7 +30,7 @@ const inverse = nistVectors.filter(({ cipher }) => cipher === 'aes-256 inverse')
 describe.each(forward)('SP 800-38F $files', ({ mode, wrap, unwrap }) => {
   it.each(byLength(wrap))('AE, $bits bits', ({ cases }) => {
     for (const { count, key, plaintext, wrapped } of cases) {
-      expect(hex(aesWrap(createSecretKey(key), mode, plaintext)), `COUNT = ${count}`).toBe(hex(wrapped))
+      expect(hex(keyWrapOf(key).wrap(mode, plaintext)), `COUNT = ${count}`).toBe(hex(wrapped))
       expect(hex(reference[mode](aes256(key), plaintext)), `COUNT = ${count}, reference`).toBe(hex(wrapped))
     }
   })
@@ -38,7 +39,7 @@ describe.each(forward)('SP 800-38F $files', ({ mode, wrap, unwrap }) => {
     expect(cases.some(({ plaintext }) => plaintext === null)).toBe(true)
     for (const { count, key, plaintext, wrapped } of cases) {
       const expected = plaintext === null ? undefined : hex(plaintext)
-      expect(hex(aesUnwrap(createSecretKey(key), mode, wrapped)), `COUNT = ${count}`).toBe(expected)
+      expect(hex(keyWrapOf(key).unwrap(mode, wrapped)), `COUNT = ${count}`).toBe(expected)
     }
   })
 })
@@ -49,8 +50,8 @@ describe.each(inverse)('SP 800-38F $files: never ours', ({ mode, wrap, unwrap })
   it.each(byLength(wrap))('AE, $bits bits', ({ cases }) => {
     for (const { count, key, plaintext, wrapped } of cases) {
       expect(hex(reference[mode](aes256Inverse(key), plaintext)), `COUNT = ${count}`).toBe(hex(wrapped))
-      expect(hex(aesWrap(createSecretKey(key), mode, plaintext)), `COUNT = ${count}`).not.toBe(hex(wrapped))
-      expect(aesUnwrap(createSecretKey(key), mode, wrapped), `COUNT = ${count}`).toBeUndefined()
+      expect(hex(keyWrapOf(key).wrap(mode, plaintext)), `COUNT = ${count}`).not.toBe(hex(wrapped))
+      expect(keyWrapOf(key).unwrap(mode, wrapped), `COUNT = ${count}`).toBeUndefined()
     }
   })
 
@@ -59,17 +60,47 @@ describe.each(inverse)('SP 800-38F $files: never ours', ({ mode, wrap, unwrap })
       if (plaintext !== null) {
         expect(hex(reference[mode](aes256Inverse(key), plaintext)), `COUNT = ${count}`).toBe(hex(wrapped))
       }
-      expect(aesUnwrap(createSecretKey(key), mode, wrapped), `COUNT = ${count}`).toBeUndefined()
+      expect(keyWrapOf(key).unwrap(mode, wrapped), `COUNT = ${count}`).toBeUndefined()
     }
   })
 })
 
 describe.each(['wrap', 'wrap-pad'] satisfies AesKeyWrapMode[])('%s refuses by length', (mode) => {
-  const secret = createSecretKey(Buffer.alloc(32, 7))
+  const keyWrap = keyWrapOf(Buffer.alloc(32, 7))
   const shortest = { wrap: 24, 'wrap-pad': 16 }[mode]
   const bad = Array.from({ length: 80 }, (_, bytes) => bytes).filter((bytes) => bytes % 8 !== 0 || bytes < shortest)
 
   it.each(bad)('%i bytes', (bytes) => {
-    expect(aesUnwrap(secret, mode, Buffer.alloc(bytes, 1))).toBeUndefined()
+    expect(keyWrap.unwrap(mode, Buffer.alloc(bytes, 1))).toBeUndefined()
+  })
+})
+
+describe('one key for many values', () => {
+  it.each(['wrap', 'wrap-pad'] satisfies AesKeyWrapMode[])('%s: each as if it were the only one', (mode) => {
+    const key = randomBytes(32)
+    const keyWrap = keyWrapOf(key)
+    for (let count = 0; count < 500; count += 1) {
+      const plaintext = randomBytes(mode === 'wrap' ? 16 + 8 * (count % 32) : 1 + (count % 256))
+      const wrapped = keyWrap.wrap(mode, plaintext)
+      expect(hex(wrapped)).toBe(hex(reference[mode](aes256(key), plaintext)))
+      // What is refused in between changes nothing.
+      const tampered = Buffer.from(wrapped)
+      tampered[count % tampered.length]! ^= 0x80
+      expect(keyWrap.unwrap(mode, tampered)).toBeUndefined()
+      expect(hex(keyWrap.unwrap(mode, wrapped))).toBe(hex(plaintext))
+    }
+  })
+
+  const [key, value] = [Buffer.alloc(32), Buffer.alloc(16, 1)]
+  it.each([
+    ['id-aes256-wrap', true],
+    ['id-aes256-wrap-pad', true],
+    ['aes-256-cbc', false],
+    ['aes-256-ctr', false],
+  ])('a cipher of %s can be kept: %s', (name, expected) => {
+    const iv = Buffer.alloc(name === 'id-aes256-wrap-pad' ? 4 : name === 'id-aes256-wrap' ? 8 : 16)
+    expect(beginsAnew(createCipheriv(name, key, iv), value)).toBe(expected)
+    const wrapped = createCipheriv(name, key, iv).update(value)
+    expect(beginsAnew(createDecipheriv(name, key, iv), wrapped)).toBe(expected)
   })
 })
