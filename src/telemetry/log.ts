@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino'
+import { pino } from 'pino'
 import { OperatorError, systemCode, type Report } from '../../adapters/contract/index.ts'
 import { LogSink, type LogDestination } from './sink.ts'
 
@@ -56,22 +56,27 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
     },
     sink,
   )
-  // A child of its own, so that no configured level can silence the audit trail.
-  const unsilenced = logger.child({}, { level: 'info' })
-  const children = new Map<string, WeakMap<LogFields, Logger>>()
-  const unsilencedFor = (event: string, common: LogFields) => {
-    let siblings = children.get(event)
-    if (siblings === undefined) children.set(event, (siblings = new WeakMap()))
-    let child = siblings.get(common)
-    if (child === undefined) siblings.set(common, (child = unsilenced.child({ event, ...common })))
-    return child
+  /** By the fields that lines have in common: how those lines begin, after the time. */
+  const beginnings = new Map<string, WeakMap<LogFields, string>>()
+  const beginningOf = (event: string, common: LogFields) => {
+    let known = beginnings.get(event)
+    if (known === undefined) beginnings.set(event, (known = new WeakMap()))
+    let beginning = known.get(common)
+    if (beginning === undefined) known.set(common, (beginning = membersOf({ event, ...common })))
+    return beginning
+  }
+  // Past pino, which takes twice as long for a line: there is one for each request. No configured level silences it.
+  const always = (event: string, fields: LogFields, common = none) => {
+    const members = membersOf(fields)
+    const separator = members === '' ? '' : ','
+    sink.write(`{"level":"info","time":"${isoTime()}",${beginningOf(event, common)}${separator}${members}}\n`)
   }
   return {
     error: (event, fields) => logger.error({ event, ...fields }),
     warn: (event, fields) => logger.warn({ event, ...fields }),
     info: (event, fields) => logger.info({ event, ...fields }),
     debug: (event, fields) => logger.debug({ event, ...fields }),
-    always: (event, fields, common = none) => unsilencedFor(event, common).info(fields),
+    always,
     get dropped() {
       return sink.dropped
     },
@@ -79,6 +84,9 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
     close: () => sink.close(CLOSE_PATIENCE_MS),
   }
 }
+
+/** An object's JSON, without its braces. */
+const membersOf = (fields: LogFields): string => JSON.stringify(fields).slice(1, -1)
 
 let lastMs = 0
 let lastTime = ''

@@ -67,6 +67,28 @@ describe('the log', () => {
     ])
   })
 
+  it.each(['', 'a"b\\c\n\t\u0000\u001f\u007f', '\ud800 alone, \udc00 too', 'grüße 🔑\u2028', '</script>'])(
+    'gives back %j as it was, in a line of its own',
+    async (text) => {
+      const destination = workspace.path('log')
+      log = await openLog({ level: 'info', destination })
+      const fields = { text, number: 0.25, no: false, absent: undefined }
+      log.always('request', { ...fields })
+      log.always('request', { number: 0.25, no: false, absent: undefined }, { text })
+      log.always('request', {}, { ...fields })
+      await log.close()
+      const line = {
+        level: 'info',
+        time: expect.any(String) as string,
+        event: 'request',
+        text,
+        number: 0.25,
+        no: false,
+      }
+      expect(await read(destination)).toEqual([line, line, line])
+    },
+  )
+
   it('appends to what is there, and lets nobody else write', async () => {
     const destination = await workspace.write('log', '{"event":"earlier"}\n')
     log = await openLog({ level: 'info', destination })
