@@ -11,7 +11,7 @@ import type { Admission } from './admission.ts'
 import { Exchange } from './exchange.ts'
 import { refuse } from './proxy-error.ts'
 import { readJsonObject } from './request-body.ts'
-import { RouteTable, type Destination } from './route-table.ts'
+import { FamiliarTargets, RouteTable, type Destination } from './route-table.ts'
 import { parseBody } from './wire.ts'
 
 export interface AppOptions {
@@ -38,6 +38,7 @@ export interface AppEnv {
 export function createApp(options: AppOptions): Hono<AppEnv> {
   const { clientOf, deadlines, telemetry } = options
   const table = new RouteTable(options.pools)
+  const familiar = new FamiliarTargets()
   // Hono's routers decode paths and take * for a wildcard; here a path has one spelling.
   const app = new Hono<AppEnv>({ getPath: () => '/' })
   app.all('/', async ({ env, req }) => {
@@ -45,14 +46,21 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
     const exchange = new Exchange(incoming, outgoing, clientOf(incoming.socket), deadlines, telemetry)
     try {
       assertAdmitted(exchange, options)
-      const destination = find(req.url, exchange, table, options)
+      const target = incoming.url ?? ''
+      const known = familiar.get(target)
+      const destination = known ?? find(req.url, exchange, table, options)
+      assertMayUse(destination, exchange, options)
       if (incoming.method !== 'POST') throw refuse('METHOD_NOT_ALLOWED')
-      assertKeyName(destination, exchange)
-      if (!hasPlainApiVersion(req.url)) assertApiVersion(req.queries('api-version') ?? [])
+      if (known === undefined) {
+        assertKeyName(destination)
+        if (hasPlainApiVersion(req.url)) familiar.add(target, destination)
+        else assertApiVersion(req.queries('api-version') ?? [])
+      }
+      if (destination.route.takesKey) exchange.record.key = destination.keyName
       const json = await readJsonObject(incoming, outgoing, options.maxBodyBytes, exchange.call)
       exchange.noteContext(json)
       const { pool, route, keyName } = destination
-      return exchange.succeed(JSON.stringify(await route.answer(pool, keyName, parseBody(route.body, json), exchange)))
+      return exchange.succeed(await route.answer(pool, keyName, parseBody(route.body, json), exchange))
     } catch (error) {
       return exchange.fail(error)
     } finally {
@@ -83,16 +91,17 @@ function find(url: string, exchange: Exchange, table: RouteTable, { pools, admis
     if (pools.some((pool) => admission.mayUse(client, pool))) throw refuse('ROUTE_UNKNOWN')
     throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
   }
-  record.pool = destination.pool.name
-  record.operation = destination.route.operation
-  if (admission.mayUse(client, destination.pool)) return destination
-  throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
+  return destination
 }
 
-function assertKeyName({ route, keyName }: Destination, { record }: Exchange): void {
-  if (!route.takesKey) return
-  if (!isKeyName(keyName)) throw refuse('KEY_NAME_INVALID')
-  record.key = keyName
+function assertMayUse({ pool, route }: Destination, { client, record }: Exchange, { admission }: AppOptions): void {
+  record.pool = pool.name
+  record.operation = route.operation
+  if (!admission.mayUse(client, pool)) throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
+}
+
+function assertKeyName({ route, keyName }: Destination): void {
+  if (route.takesKey && !isKeyName(keyName)) throw refuse('KEY_NAME_INVALID')
 }
 
 /** The path as it was sent. */

@@ -73,16 +73,12 @@ export class Exchange {
   end(): void {
     this.call.end()
     const { record, client, call } = this
-    const { status = 500, code = 'InternalServerError' } = record
-    const { backend, standby, backendMs } = call
-    const whole: AuditRecord = Object.assign(record, {
-      status,
-      code,
-      total_ms: milliseconds(performance.now() - this.#start),
-      ...(backend !== undefined && { backend }),
-      ...(standby && { standby }),
-      ...(backendMs !== undefined && { backend_ms: milliseconds(backendMs) }),
-    })
-    writeAudit(this.#telemetry, whole, client.audit)
+    record.status ??= 500
+    record.code ??= 'InternalServerError'
+    record.total_ms = milliseconds(performance.now() - this.#start)
+    if (call.backend !== undefined) record.backend = call.backend
+    if (call.standby) record.standby = true
+    if (call.backendMs !== undefined) record.backend_ms = milliseconds(call.backendMs)
+    writeAudit(this.#telemetry, record as AuditRecord, client.audit)
   }
 }

@@ -8,12 +8,12 @@ export const info: Route<typeof contextBody> = {
   takesKey: false,
   body: contextBody,
   async answer({ info: { proxyVendor, proxyName, ekmVendor, ekmProduct } }) {
-    return {
+    return JSON.stringify({
       api_version: apiVersion,
       proxy_vendor: proxyVendor,
       proxy_name: proxyName,
       ekm_vendor: ekmVendor,
       ekm_product: ekmProduct,
-    }
+    })
   },
 }

@@ -9,11 +9,11 @@ export const metadata: Route<typeof contextBody> = {
   body: contextBody,
   async answer(pool, keyName, _body, { call }) {
     const key = await pool.describe(keyName, call)
-    return {
+    return JSON.stringify({
       key_type: key.kty,
       key_size: key.bits,
       key_ops: ['wrapKey', 'unwrapKey'],
       ...(key.kty === 'RSA' && { n: encodeBase64url(key.n), e: encodeBase64url(key.e) }),
-    }
+    })
   },
 }

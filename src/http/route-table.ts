@@ -39,3 +39,23 @@ export class RouteTable {
     return { pool, route, keyName }
   }
 }
+
+const MAX_FAMILIAR = 1000
+
+/**
+ * Where requests were lately found to lead, by their target as it was sent, all of it looked at. Azure asks the same few
+ * again and again.
+ */
+export class FamiliarTargets {
+  readonly #destinations = new Map<string, Destination>()
+
+  get(target: string): Destination | undefined {
+    return this.#destinations.get(target)
+  }
+
+  add(target: string, destination: Destination): void {
+    // Key names are the caller's to choose.
+    if (this.#destinations.size === MAX_FAMILIAR) this.#destinations.clear()
+    this.#destinations.set(target, destination)
+  }
+}

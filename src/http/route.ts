@@ -11,6 +11,6 @@ export interface Route<Schema extends BodySchema = BodySchema> {
   readonly operation: 'info' | 'metadata' | 'wrapkey' | 'unwrapkey'
   readonly takesKey: boolean
   readonly body: Schema
-  /** The reply to a request that was found well-formed; `keyName` is legal, and empty where none is taken. */
-  answer(pool: Pool, keyName: string, body: v.InferOutput<Schema>, exchange: Exchange): Promise<object>
+  /** The reply's JSON to a request that was found well-formed; `keyName` is legal, and empty where none is taken. */
+  answer(pool: Pool, keyName: string, body: v.InferOutput<Schema>, exchange: Exchange): Promise<string>
 }

@@ -1,6 +1,5 @@
-import { encodeBase64url } from './base64url.ts'
 import type { Route } from './route.ts'
-import { decodeValue, wrapBody } from './wire.ts'
+import { decodeValue, valueReply, wrapBody } from './wire.ts'
 
 export const unwrapkey: Route<typeof wrapBody> = {
   operation: 'unwrapkey',
@@ -12,7 +11,7 @@ export const unwrapkey: Route<typeof wrapBody> = {
     record.payload_bytes = ciphertext.length
     const plaintext = await pool.unwrap(keyName, alg, ciphertext, call)
     try {
-      return { value: encodeBase64url(plaintext) }
+      return valueReply(plaintext)
     } finally {
       plaintext.fill(0)
     }

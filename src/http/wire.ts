@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { isWrapAlgorithm, wrapAlgorithms, type WrapAlgorithm } from '../../adapters/contract/index.ts'
 import { RequestInvalid } from '../ekm/request-invalid.ts'
-import { decodeBase64url } from './base64url.ts'
+import { decodeBase64url, encodeBase64url } from './base64url.ts'
 
 /** What Azure sends with every request so that both sides' logs can be joined (EKM Proxy API, "request_context"). */
 const requestContext = v.object(
@@ -45,3 +45,6 @@ export function decodeValue(value: string): Buffer {
   if (bytes !== undefined) return bytes
   throw new RequestInvalid('value is not base64url without padding (RFC 4648 section 5)')
 }
+
+/** The JSON of a reply that carries `bytes`; nothing in base64url would have to be escaped. */
+export const valueReply = (bytes: Uint8Array): string => `{"value":"${encodeBase64url(bytes)}"}`

@@ -1,6 +1,5 @@
-import { encodeBase64url } from './base64url.ts'
 import type { Route } from './route.ts'
-import { decodeValue, wrapBody } from './wire.ts'
+import { decodeValue, valueReply, wrapBody } from './wire.ts'
 
 export const wrapkey: Route<typeof wrapBody> = {
   operation: 'wrapkey',
@@ -11,7 +10,7 @@ export const wrapkey: Route<typeof wrapBody> = {
     const plaintext = decodeValue(value)
     record.payload_bytes = plaintext.length
     try {
-      return { value: encodeBase64url(await pool.wrap(keyName, alg, plaintext, call)) }
+      return valueReply(await pool.wrap(keyName, alg, plaintext, call))
     } finally {
       plaintext.fill(0)
     }
