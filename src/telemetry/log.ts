@@ -15,7 +15,7 @@ export interface Log {
   info(event: string, fields?: LogFields): void
   debug(event: string, fields?: LogFields): void
   /**
-   * Writes whatever the level.
+   * Writes whatever the level. `fields` must not change any more.
    *
    * @param common further fields that many lines have: they are kept as text for as long as the object lives
    */
@@ -65,23 +65,40 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
     if (beginning === undefined) known.set(common, (beginning = membersOf({ event, ...common })))
     return beginning
   }
-  // Past pino, which takes twice as long for a line: there is one for each request. No configured level silences it.
-  const always = (event: string, fields: LogFields, common = none) => {
-    const members = membersOf(fields)
-    const separator = members === '' ? '' : ','
-    sink.write(`{"level":"info","time":"${isoTime()}",${beginningOf(event, common)}${separator}${members}}\n`)
-  }
   return {
     error: (event, fields) => logger.error({ event, ...fields }),
     warn: (event, fields) => logger.warn({ event, ...fields }),
     info: (event, fields) => logger.info({ event, ...fields }),
     debug: (event, fields) => logger.debug({ event, ...fields }),
-    always,
+    always: (event, fields, common = none) => sink.write(new UnwrittenLine(beginningOf(event, common), fields)),
     get dropped() {
       return sink.dropped
     },
     relay: (text, lines) => sink.write(text, lines),
     close: () => sink.close(CLOSE_PATIENCE_MS),
+  }
+}
+
+/**
+ * A line that becomes text with those that are written with it: there is one for each request, and made one after the
+ * other they take half as long, which is half as long again as pino takes.
+ */
+class UnwrittenLine {
+  /** About as long as it will be. */
+  readonly length = 512
+  readonly #ms = Date.now()
+  readonly #beginning: string
+  readonly #fields: LogFields
+
+  constructor(beginning: string, fields: LogFields) {
+    this.#beginning = beginning
+    this.#fields = fields
+  }
+
+  toString(): string {
+    const members = membersOf(this.#fields)
+    const separator = members === '' ? '' : ','
+    return `{"level":"info","time":"${isoTime(this.#ms)}",${this.#beginning}${separator}${members}}\n`
   }
 }
 
@@ -91,12 +108,11 @@ const membersOf = (fields: LogFields): string => JSON.stringify(fields).slice(1,
 let lastMs = 0
 let lastTime = ''
 
-/** Now, as ISO 8601 has it: many lines are written in the same millisecond. */
-function isoTime(): string {
-  const now = Date.now()
-  if (now !== lastMs) {
-    lastMs = now
-    lastTime = new Date(now).toISOString()
+/** A time as ISO 8601 has it: many lines are written in the same millisecond. */
+function isoTime(ms = Date.now()): string {
+  if (ms !== lastMs) {
+    lastMs = ms
+    lastTime = new Date(ms).toISOString()
   }
   return lastTime
 }

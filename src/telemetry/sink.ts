@@ -6,6 +6,13 @@ import { promisify } from 'node:util'
 /** Where log lines go: `stdout`, `stderr`, or the absolute path of a file to append to. */
 export type LogDestination = string
 
+/** Text, or what becomes text when it is written. */
+export interface LogText {
+  /** In UTF-16 code units, or thereabouts. */
+  readonly length: number
+  toString(): string
+}
+
 /** What a destination may owe before lines are dropped, in bytes. */
 const MAX_PENDING_BYTES = 8 * 1024 * 1024
 const TEND_MS = 1000
@@ -25,7 +32,7 @@ export class LogSink {
   /** A line that says how many were lost, written as soon as lines can be written again. */
   readonly #lossNotice: (lines: number) => string
   #target: Target | undefined
-  #batch: string[] = []
+  #batch: LogText[] = []
   #batchBytes = 0
   #gathering: NodeJS.Timeout | undefined
   #batchLines = 0
@@ -51,7 +58,7 @@ export class LogSink {
   }
 
   /** Takes a line, or several at once. */
-  write(line: string, lines = 1): void {
+  write(line: LogText, lines = 1): void {
     const owed = this.#batchBytes + (this.#target?.stream.writableLength ?? 0)
     if (this.#closed || owed + line.length > MAX_PENDING_BYTES) {
       this.#dropped += lines
