@@ -28,6 +28,9 @@ export async function inTurns<T>(
   return results
 }
 
+/** A turn is cut into so many, which alternate: a shared machine changes its pace from one second to the next. */
+const SLICES = 6
+
 /** Throughput of each on {@link CONNECTIONS} connections, after a warm-up. */
 export async function throughputs(
   bench: Bench,
@@ -42,16 +45,28 @@ export async function throughputs(
     await closedLoop(opened, calls, plan.warmUpSeconds, server.pid)
   }
   try {
-    return await inTurns(
-      bench,
-      contestants.map(({ name, server, calls }) => ({
-        name,
-        turn: () => closedLoop(connections.get(name) ?? [], calls, plan.seconds, server.pid),
-      })),
-    )
+    const slices = contestants.map(({ name, server, calls }) => ({
+      name,
+      turn: () => closedLoop(connections.get(name) ?? [], calls, plan.seconds / SLICES, server.pid),
+    }))
+    const sliced = await inTurns({ ...bench, plan: { ...plan, repetitions: plan.repetitions * SLICES } }, slices)
+    return new Map([...sliced].map(([name, results]) => [name, joined(results)]))
   } finally {
     for (const connection of [...connections.values()].flat()) connection.close()
   }
+}
+
+/** The slices of each turn as one. */
+function joined(slices: readonly Throughput[]): Throughput[] {
+  const turns = Array.from({ length: slices.length / SLICES }, (_, turn) =>
+    slices.slice(turn * SLICES, (turn + 1) * SLICES),
+  )
+  const mean = (turn: readonly Throughput[], member: keyof Throughput) =>
+    turn.reduce((sum, slice) => sum + slice[member], 0) / turn.length
+  return turns.map((turn) => {
+    const [perSecond, serverBusy] = [mean(turn, 'perSecond'), mean(turn, 'serverBusy')]
+    return { perSecond, serverBusy, perCpuSecond: perSecond / serverBusy, generatorBusy: mean(turn, 'generatorBusy') }
+  })
 }
 
 /** What was measured of `name`, one member of each repetition. */

@@ -11,6 +11,8 @@ import { Hono } from 'hono'
 
 export interface BareServerInput {
   readonly kind: 'hono' | 'https'
+  /** Whether one cipher wraps everything, as the gateway's does; else each wrap makes one. */
+  readonly keepsCipher: boolean
   readonly certificate: string
   readonly key: string
   readonly clientCa: string
@@ -26,11 +28,15 @@ const input = JSON.parse(await text(process.stdin)) as BareServerInput
 const kek = createSecretKey(Buffer.from(input.kek, 'base64url'))
 const initialValue = Buffer.from('a65959a6', 'hex')
 
+const newCipher = () => createCipheriv('id-aes256-wrap-pad', kek, initialValue)
+const keptCipher = newCipher()
+
 /** A256KWP (RFC 5649). */
 function wrap({ value }: WrapBody): { value: string } {
-  const cipher = createCipheriv('id-aes256-wrap-pad', kek, initialValue)
-  const wrapped = Buffer.concat([cipher.update(Buffer.from(value, 'base64url')), cipher.final()])
-  return { value: wrapped.toString('base64url') }
+  const bytes = Buffer.from(value, 'base64url')
+  if (input.keepsCipher) return { value: keptCipher.update(bytes).toString('base64url') }
+  const cipher = newCipher()
+  return { value: Buffer.concat([cipher.update(bytes), cipher.final()]).toString('base64url') }
 }
 
 function honoHandler() {
