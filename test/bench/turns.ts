@@ -3,6 +3,7 @@ import type { HttpConnection } from './http-connection.ts'
 import type { Server } from './laboratory.ts'
 import { closedLoop, openConnections, type Throughput } from './load.ts'
 import type { Call } from './request.ts'
+import { median } from './statistics.ts'
 
 /** As many keep-alive connections as the published figures of peers were measured with. */
 export const CONNECTIONS = 32
@@ -28,8 +29,24 @@ export async function inTurns<T>(
   return results
 }
 
-/** A turn is cut into so many, which alternate: a shared machine changes its pace from one second to the next. */
+/** A turn is cut into so many slices, which alternate: a shared machine changes its pace from one second to the next. */
 const SLICES = 6
+
+/** As {@link inTurns}, with the slices of each turn put together by `join`. */
+async function inSlices<T, R>(
+  bench: Bench,
+  contestants: readonly { readonly name: string; readonly slice: () => Promise<T> }[],
+  join: (slices: readonly T[]) => R,
+): Promise<Map<string, R[]>> {
+  const { plan } = bench
+  const sliced = await inTurns(
+    { ...bench, plan: { ...plan, repetitions: plan.repetitions * SLICES } },
+    contestants.map(({ name, slice }) => ({ name, turn: slice })),
+  )
+  const joined = (slices: readonly T[]) =>
+    Array.from({ length: plan.repetitions }, (_, turn) => join(slices.slice(turn * SLICES, (turn + 1) * SLICES)))
+  return new Map([...sliced].map(([name, slices]) => [name, joined(slices)]))
+}
 
 /** Throughput of each on {@link CONNECTIONS} connections, after a warm-up. */
 export async function throughputs(
@@ -47,26 +64,36 @@ export async function throughputs(
   try {
     const slices = contestants.map(({ name, server, calls }) => ({
       name,
-      turn: () => closedLoop(connections.get(name) ?? [], calls, plan.seconds / SLICES, server.pid),
+      slice: () => closedLoop(connections.get(name) ?? [], calls, plan.seconds / SLICES, server.pid),
     }))
-    const sliced = await inTurns({ ...bench, plan: { ...plan, repetitions: plan.repetitions * SLICES } }, slices)
-    return new Map([...sliced].map(([name, results]) => [name, joined(results)]))
+    return await inSlices(bench, slices, oneThroughput)
   } finally {
     for (const connection of [...connections.values()].flat()) connection.close()
   }
 }
 
-/** The slices of each turn as one. */
-function joined(slices: readonly Throughput[]): Throughput[] {
-  const turns = Array.from({ length: slices.length / SLICES }, (_, turn) =>
-    slices.slice(turn * SLICES, (turn + 1) * SLICES),
-  )
-  const mean = (turn: readonly Throughput[], member: keyof Throughput) =>
-    turn.reduce((sum, slice) => sum + slice[member], 0) / turn.length
-  return turns.map((turn) => {
-    const [perSecond, serverBusy] = [mean(turn, 'perSecond'), mean(turn, 'serverBusy')]
-    return { perSecond, serverBusy, perCpuSecond: perSecond / serverBusy, generatorBusy: mean(turn, 'generatorBusy') }
-  })
+function oneThroughput(slices: readonly Throughput[]): Throughput {
+  const mean = (member: keyof Throughput) => slices.reduce((sum, slice) => sum + slice[member], 0) / slices.length
+  const [perSecond, serverBusy] = [mean('perSecond'), mean('serverBusy')]
+  return { perSecond, serverBusy, perCpuSecond: perSecond / serverBusy, generatorBusy: mean('generatorBusy') }
+}
+
+/** One request at a time wakes V8's compiler late: so many turns' requests come before the first that counts. */
+const WARM_UP_TURNS = 6
+
+/** The median of what a request took, one at a time, in milliseconds: of each turn. `take` gives the time of each. */
+export async function latencies(
+  bench: Bench,
+  contestants: readonly { readonly name: string; readonly take: (count: number) => Promise<readonly number[]> }[],
+): Promise<Map<string, number[]>> {
+  const { plan, progress } = bench
+  for (const { name, take } of contestants) {
+    progress(`${name}, warming up`)
+    await take(WARM_UP_TURNS * plan.serialRequests)
+  }
+  const count = Math.ceil(plan.serialRequests / SLICES)
+  const slices = contestants.map(({ name, take }) => ({ name, slice: () => take(count) }))
+  return inSlices(bench, slices, (times) => median(times.flat()))
 }
 
 /** What was measured of `name`, one member of each repetition. */

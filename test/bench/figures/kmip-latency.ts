@@ -9,8 +9,8 @@ import { HttpConnection } from '../http-connection.ts'
 import { keyNames, prefixes, untilRight, type KmipServer } from '../laboratory.ts'
 import { serial } from '../load.ts'
 import { makePair } from '../request.ts'
-import { difference, median, paired, spreadOf } from '../statistics.ts'
-import { inTurns } from '../turns.ts'
+import { difference, paired, spreadOf } from '../statistics.ts'
+import { latencies } from '../turns.ts'
 
 const GATEWAY = 'gateway'
 const EXCHANGE = 'bare TTLV exchange'
@@ -20,7 +20,7 @@ export const kmipLatency: Figure = {
   name: 'kmip-latency',
   title: 'A256KW wrap by a KMIP server, one request at a time, against the bare TTLV exchange',
   async measure(bench) {
-    const { laboratory, plan } = bench
+    const { laboratory } = bench
     const { dataKey } = laboratory
     await using kmip = await laboratory.kmipServer()
     await using gateway = await laboratory.gateway({ kmip })
@@ -43,14 +43,10 @@ export const kmipLatency: Figure = {
       return times
     }
     const contestants = [
-      { name: EXCHANGE, of: exchange },
-      { name: GATEWAY, of: (count: number) => serial(connection, [call], count) },
+      { name: EXCHANGE, take: exchange },
+      { name: GATEWAY, take: (count: number) => serial(connection, [call], count) },
     ]
-    for (const { of } of contestants) await of(plan.serialRequests)
-    const results = await inTurns(
-      bench,
-      contestants.map(({ name, of }) => ({ name, turn: async () => median(await of(plan.serialRequests)) })),
-    )
+    const results = await latencies(bench, contestants)
     connection.close()
     toServer.close()
     const values = (name: string) => results.get(name) ?? []

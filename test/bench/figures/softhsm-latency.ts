@@ -6,7 +6,7 @@ import { keyNames, prefixes, untilRight } from '../laboratory.ts'
 import { serial } from '../load.ts'
 import { makePair } from '../request.ts'
 import { difference, median, paired, spreadOf } from '../statistics.ts'
-import { inTurns } from '../turns.ts'
+import { latencies } from '../turns.ts'
 
 const GATEWAY = 'gateway'
 const DIRECT = 'direct pkcs11js calls'
@@ -17,7 +17,7 @@ export const softhsmLatency: Figure = {
   name: 'softhsm-latency',
   title: 'A256KW wrap and unwrap on SoftHSM, one request at a time, against direct pkcs11js calls',
   async measure(bench) {
-    const { laboratory, plan } = bench
+    const { laboratory } = bench
     const { dataKey } = laboratory
     const hsm = await laboratory.softHsm()
     try {
@@ -44,15 +44,11 @@ export const softhsmLatency: Figure = {
         return times
       }
       const contestants = [
-        { name: DIRECT, of: direct },
-        { name: GATEWAY, of: (count: number) => serial(toGateway, calls, count) },
-        { name: BARE, of: (count: number) => serial(toBare, [bareCall], count) },
+        { name: DIRECT, take: direct },
+        { name: GATEWAY, take: (count: number) => serial(toGateway, calls, count) },
+        { name: BARE, take: (count: number) => serial(toBare, [bareCall], count) },
       ]
-      for (const { of } of contestants) await of(plan.serialRequests)
-      const results = await inTurns(
-        bench,
-        contestants.map(({ name, of }) => ({ name, turn: async () => median(await of(plan.serialRequests)) })),
-      )
+      const results = await latencies(bench, contestants)
       for (const connection of [toGateway, toBare]) connection.close()
       token.close()
       const values = (name: string) => results.get(name) ?? []
