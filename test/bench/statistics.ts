@@ -11,6 +11,8 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN
 }
 
+export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
 export const median = (values: readonly number[]): number => quantile(values, 0.5)
 
 /** The median with the least and the greatest value. */

@@ -3,7 +3,7 @@ import type { HttpConnection } from './http-connection.ts'
 import type { Server } from './laboratory.ts'
 import { closedLoop, openConnections, type Throughput } from './load.ts'
 import type { Call } from './request.ts'
-import { median } from './statistics.ts'
+import { mean, median } from './statistics.ts'
 
 /** As many keep-alive connections as the published figures of peers were measured with. */
 export const CONNECTIONS = 32
@@ -30,10 +30,10 @@ export async function inTurns<T>(
 }
 
 /** A turn is cut into so many slices, which alternate: a shared machine changes its pace from one second to the next. */
-const SLICES = 6
+export const SLICES = 6
 
 /** As {@link inTurns}, with the slices of each turn put together by `join`. */
-async function inSlices<T, R>(
+export async function inSlices<T, R>(
   bench: Bench,
   contestants: readonly { readonly name: string; readonly slice: () => Promise<T> }[],
   join: (slices: readonly T[]) => R,
@@ -73,9 +73,9 @@ export async function throughputs(
 }
 
 function oneThroughput(slices: readonly Throughput[]): Throughput {
-  const mean = (member: keyof Throughput) => slices.reduce((sum, slice) => sum + slice[member], 0) / slices.length
-  const [perSecond, serverBusy] = [mean('perSecond'), mean('serverBusy')]
-  return { perSecond, serverBusy, perCpuSecond: perSecond / serverBusy, generatorBusy: mean('generatorBusy') }
+  const of = (member: keyof Throughput) => mean(slices.map((slice) => slice[member]))
+  const [perSecond, serverBusy] = [of('perSecond'), of('serverBusy')]
+  return { perSecond, serverBusy, perCpuSecond: perSecond / serverBusy, generatorBusy: of('generatorBusy') }
 }
 
 /** One request at a time wakes V8's compiler late: so many turns' requests come before the first that counts. */

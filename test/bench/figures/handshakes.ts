@@ -3,8 +3,8 @@ import { HttpConnection } from '../http-connection.ts'
 import { keyNames, prefixes, untilRight, type Server } from '../laboratory.ts'
 import { cpuSeconds, treeOf } from '../process-tree.ts'
 import { makePair } from '../request.ts'
-import { paired, ratio, spreadOf } from '../statistics.ts'
-import { inTurns } from '../turns.ts'
+import { mean, paired, ratio, spreadOf } from '../statistics.ts'
+import { inSlices, SLICES } from '../turns.ts'
 
 const AT_ONCE = 8
 const kinds = ['full', 'resumed'] as const
@@ -24,12 +24,13 @@ export const handshakes: Figure = {
       { name: 'gateway', server: gateway },
       { name: 'bare node:https', server: bare },
     ]
-    const contestants = servers.flatMap(({ name, server }) =>
-      kinds.map((kind) => ({ name: `${name}, ${kind}`, turn: () => connect(server, kind, plan.handshakes) })),
+    const count = Math.ceil(plan.handshakes / SLICES)
+    const contestants = kinds.flatMap((kind) =>
+      servers.map(({ name, server }) => ({ name: `${name}, ${kind}`, slice: () => connect(server, kind, count) })),
     )
     for (const { server } of servers) await untilRight(server, call)
-    for (const { turn } of contestants) await turn()
-    const results = await inTurns(bench, contestants)
+    for (let warmUp = 0; warmUp < SLICES; warmUp += 1) for (const { slice } of contestants) await slice()
+    const results = await inSlices(bench, contestants, mean)
     const cost = (name: string) => results.get(name) ?? []
     const added = (kind: Kind) =>
       paired(cost(`gateway, ${kind}`), cost(`bare node:https, ${kind}`), (a, b) => (100 * (a - b)) / b)
