@@ -1,9 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
+const all = ['test/**/*.test.ts', 'adapters/*/test/**/*.test.ts']
+/** What they assert of times needs a machine that does little else: they come last, one after the other. */
+const timed = ['test/tls/flood.test.ts', 'test/kmip/overhead.test.ts']
+
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
-    include: ['test/**/*.test.ts', 'adapters/*/test/**/*.test.ts'],
     pool: 'forks',
     // A process for each file would spend a quarter of the time on loading the same modules.
     isolate: false,
@@ -11,5 +14,9 @@ export default defineConfig({
     maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: 'side by side', include: all, exclude: timed, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'alone', include: timed, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+    ],
   },
 })

@@ -4,7 +4,6 @@ import type { KeyAdapter } from '../../adapters/contract/index.ts'
 import { open } from '../../adapters/kmip/index.ts'
 import { crypt, ecb } from '../../adapters/kmip/protocol/crypt.ts'
 import { KmipCluster } from '../../adapters/kmip/transport/cluster.ts'
-import { median } from '../bench/statistics.ts'
 import { aes256, kw } from '../contract/reference.ts'
 import { callContext } from '../contract/suite.ts'
 import { nistVectors, rfcVectors } from '../vectors/vectors.ts'
@@ -96,7 +95,8 @@ describe('a real PyKMIP server', { timeout: 180_000 }, () => {
       blocks.push(performance.now() - between)
       expect(Buffer.compare(wrapped, kw(aes256(kek), dek))).toBe(0)
     }
-    expect(median(wraps)).toBeLessThan(1.5 * median(blocks))
+    // What else the machine does only adds to either.
+    expect(Math.min(...wraps)).toBeLessThan(1.5 * Math.min(...blocks))
   })
 
   it('is found again after it was killed and started anew', async () => {
