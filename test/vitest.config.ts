@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 const all = ['test/**/*.test.ts', 'adapters/*/test/**/*.test.ts']
 /** What they assert of times needs a machine that does little else: they come last, one after the other. */
-const timed = ['test/tls/flood.test.ts', 'test/kmip/overhead.test.ts']
+const timed = ['test/tls/flood.test.ts', 'test/kmip/gateway.test.ts', 'test/kmip/overhead.test.ts']
 
 export default defineConfig({
   test: {
