@@ -51,12 +51,11 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
       const destination = known ?? find(req.url, exchange, table, options)
       assertMayUse(destination, exchange, options)
       if (incoming.method !== 'POST') throw refuse('METHOD_NOT_ALLOWED')
+      assertKeyName(destination, exchange)
       if (known === undefined) {
-        assertKeyName(destination)
         if (hasPlainApiVersion(req.url)) familiar.add(target, destination)
         else assertApiVersion(req.queries('api-version') ?? [])
       }
-      if (destination.route.takesKey) exchange.record.key = destination.keyName
       const json = await readJsonObject(incoming, outgoing, options.maxBodyBytes, exchange.call)
       exchange.noteContext(json)
       const { pool, route, keyName } = destination
@@ -100,8 +99,10 @@ function assertMayUse({ pool, route }: Destination, { client, record }: Exchange
   if (!admission.mayUse(client, pool)) throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
 }
 
-function assertKeyName({ route, keyName }: Destination): void {
-  if (route.takesKey && !isKeyName(keyName)) throw refuse('KEY_NAME_INVALID')
+function assertKeyName({ route, keyName }: Destination, { record }: Exchange): void {
+  if (!route.takesKey) return
+  if (!isKeyName(keyName)) throw refuse('KEY_NAME_INVALID')
+  record.key = keyName
 }
 
 /** The path as it was sent. */

@@ -431,6 +431,8 @@ export function describeApi(harness: BackendHarness): void {
         correlation_id: 'c-1',
         pool: 'contoso',
       })
+      await ask({ path: `${BASE}/aes-1/wrapkey?api-version=7.4`, body: {} })
+      expect((await fixture.logged('request')).at(-1)).toMatchObject({ status: 400, pool: 'contoso', key: 'aes-1' })
     })
 
     it('is written once for each request, also for those that no route saw', async () => {
