@@ -1,17 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { crypt as cryptRequest, ecb } from '../../adapters/kmip/protocol/crypt.ts'
 import { KmipCluster } from '../../adapters/kmip/transport/cluster.ts'
 import { aes256, kw, kwp } from '../contract/reference.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
+import { exchangeBlocks } from './bare-exchanges.ts'
 import { startPyKmip, type PyKmip } from './pykmip.ts'
 import { activateIfNeeded, registerAes, registerRsa } from './register.ts'
 
 const BASE = '/azureekm/contoso'
-/** Exchanges with the server that a wrap of 32 bytes takes (RFC 3394 section 2.2.1). */
-const BLOCKS = 24
 const kek = randomBytes(32)
 const dek = randomBytes(32)
 const b64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
@@ -29,10 +27,7 @@ describe('a gateway on a real PyKMIP server, over HTTPS', { timeout: 60_000 }, (
     await registerAes(cluster, kek, { name: 'not-active' })
     const { privateKeyId } = await registerRsa(cluster, await rsaKey(2048), { name: 'rsa-1' })
     await activateIfNeeded(cluster, privateKeyId)
-    const start = performance.now()
-    const block = cryptRequest('encrypt', aesId, ecb('PKCS5'), randomBytes(32))
-    for (let n = 0; n < BLOCKS; n++) await cluster.call(block, AbortSignal.timeout(30_000))
-    const blocksMs = performance.now() - start
+    const blocksMs = await exchangeBlocks(cluster, aesId)
     cluster.close()
     const { ca, certificate, key } = kmip.options.tls
     fixture = await startTestGateway(kmip.pki, [], {
