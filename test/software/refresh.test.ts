@@ -168,12 +168,26 @@ it("a key's dates are watched while the adapter runs, without a change on disk",
 
 it('close leaves no timer behind', async () => {
   const { reopen } = await serve([octKey('aes')], onTestFinished)
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-  onTestFinished(() => {
-    vi.useRealTimers()
-  })
+  const timers = timersOf('adapters/software/adapter.ts')
   const adapter = await reopen()
-  expect(vi.getTimerCount()).toBe(1)
+  expect(timers.size).toBe(1)
   await adapter.close()
-  expect(vi.getTimerCount()).toBe(0)
+  expect(timers.size).toBe(0)
 })
+
+/** The timers that one source file has set and not cleared, from now on: others of the process are no affair of the test. */
+function timersOf(file: string): ReadonlySet<unknown> {
+  const timers = new Set<unknown>()
+  const { setTimeout: set, clearTimeout: clear } = globalThis
+  vi.spyOn(globalThis, 'setTimeout').mockImplementation(((...args: Parameters<typeof set>) => {
+    const timer = set(...args)
+    if (new Error().stack?.includes(file)) timers.add(timer)
+    return timer
+  }))
+  vi.spyOn(globalThis, 'clearTimeout').mockImplementation((timer) => {
+    timers.delete(timer)
+    clear(timer)
+  })
+  onTestFinished(() => void vi.restoreAllMocks())
+  return timers
+}
