@@ -10,8 +10,8 @@ export default defineConfig({
     pool: 'forks',
     // A process for each file would spend a quarter of the time on loading the same modules.
     isolate: false,
-    // One more than the two cores that it has to fit: many tests wait for a deadline or a fault to pass.
-    maxWorkers: 3,
+    // As many as the cores that it has to fit. One more would save 20 s of 380, and make a slow machine break times.
+    maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 30_000,
     projects: [

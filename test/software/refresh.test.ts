@@ -179,11 +179,11 @@ it('close leaves no timer behind', async () => {
 function timersOf(file: string): ReadonlySet<unknown> {
   const timers = new Set<unknown>()
   const { setTimeout: set, clearTimeout: clear } = globalThis
-  vi.spyOn(globalThis, 'setTimeout').mockImplementation(((...args: Parameters<typeof set>) => {
+  vi.spyOn(globalThis, 'setTimeout').mockImplementation((...args: Parameters<typeof set>) => {
     const timer = set(...args)
     if (new Error().stack?.includes(file)) timers.add(timer)
     return timer
-  }))
+  })
   vi.spyOn(globalThis, 'clearTimeout').mockImplementation((timer) => {
     timers.delete(timer)
     clear(timer)
