@@ -54,6 +54,13 @@ export class Line<T> {
     return true
   }
 
+  /** The first that is wanted. */
+  find(isWanted: (value: T) => boolean): T | undefined {
+    let standing = this.#first
+    while (standing !== undefined && !isWanted(standing.value)) standing = standing.after
+    return standing?.value
+  }
+
   values(): T[] {
     const values: T[] = []
     for (let standing = this.#first; standing !== undefined; standing = standing.after) values.push(standing.value)

@@ -1,4 +1,5 @@
 import { isIPv6, type Socket } from 'node:net'
+import { Line, type Place } from '../ekm/line.ts'
 
 /** A record's header: content type, version, length (RFC 8446 section 5.1). */
 const RECORD_HEADER_BYTES = 5
@@ -14,6 +15,8 @@ const UNDER_WAY = { least: 2, most: 128, step: 0.25 } as const
 const LONG_TURN_MS = 8
 /** So many more may be under way of addresses that have none: a flood from one keeps nobody else waiting for its end. */
 const NEWCOMERS = 4
+/** So few strangers need no gate, as long as turns are short: not one handshake in a turn, but not more than these. */
+const FEW = 8
 /** A client that has not answered by then is far away, or never will: others need not wait for it. */
 const ANSWER_MS = 200
 
@@ -32,51 +35,106 @@ export interface GateLimits {
  */
 export type ShedReason = 'silent' | 'handshake_timeout' | 'too_many_unverified' | 'too_many'
 
-/** In the order in which strangers are given up: who had their say, who say nothing, who wait, whose handshake goes on. */
-const stages = ['unverified', 'silent', 'waiting', 'handshake'] as const
-
-interface Stranger {
+/** A connection that the gate has admitted. */
+export interface Arrival {
   readonly socket: Socket
-  readonly address: string
-  readonly source: Source
-  readonly timer: NodeJS.Timeout
-  stage: (typeof stages)[number]
-  /** When its handshake began, on `performance.now()`'s clock. */
-  begun: number
+  /** The client's, as long as it was known; a socket that is closed does not tell it any more. */
+  readonly address: string | undefined
+  /** Whether the client has not sent a byte. */
+  readonly isSilent: boolean
+  /** Why the gate closed the connection, if it did. */
+  readonly shedReason: ShedReason | undefined
 }
 
-/** The strangers of one address. */
+/** In the order in which strangers are given up: who had their say, who say nothing, who wait, whose handshake goes on. */
+const stages = ['unverified', 'silent', 'waiting', 'handshake'] as const
+type Stage = (typeof stages)[number]
+
+/** The strangers of one network. They are in lines, since a handshake must leave no garbage that grows old. */
 class Source {
-  readonly strangers = new Set<Stranger>()
+  readonly network: string
+  readonly in: Readonly<Record<Stage, Line<Stranger>>> = {
+    unverified: new Line(),
+    silent: new Line(),
+    waiting: new Line(),
+    handshake: new Line(),
+  }
+  /** Among those that wait for a handshake. */
+  place: Place<Source> | undefined
   /** Its handshakes among those that the gate has under way. */
   underWay = 0
 
-  /** The oldest in a stage. */
-  first(stage: Stranger['stage']): Stranger | undefined {
-    for (const stranger of this.strangers) if (stranger.stage === stage) return stranger
-    return undefined
+  constructor(network: string) {
+    this.network = network
+  }
+
+  get size(): number {
+    const { unverified, silent, waiting, handshake } = this.in
+    return unverified.size + silent.size + waiting.size + handshake.size
+  }
+}
+
+class Stranger implements Arrival {
+  readonly socket: Socket
+  readonly address: string | undefined
+  readonly source: Source
+  readonly timer: NodeJS.Timeout
+  shedReason: ShedReason | undefined
+  /** When its handshake began, on `performance.now()`'s clock. */
+  begun = 0
+  /** Among the handshakes that are under way. */
+  underWay: Place<Stranger> | undefined
+  #stage: Stage | undefined = 'silent'
+  #place: Place<Stranger>
+
+  constructor(socket: Socket, address: string | undefined, source: Source, timer: NodeJS.Timeout) {
+    this.socket = socket
+    this.address = address
+    this.source = source
+    this.timer = timer
+    this.#place = source.in.silent.join(this)
+  }
+
+  get isSilent(): boolean {
+    return this.socket.bytesRead === 0
+  }
+
+  /** None when it is a stranger no more. */
+  get stage(): Stage | undefined {
+    return this.#stage
+  }
+
+  enter(stage: Stage): void {
+    this.leave()
+    this.#stage = stage
+    this.#place = this.source.in[stage].join(this)
+  }
+
+  leave(): void {
+    if (this.#stage === undefined) return
+    this.source.in[this.#stage].leave(this.#place)
+    this.#stage = undefined
   }
 }
 
 /**
  * Stands between the port and TLS. A handshake costs about a millisecond of the event loop, and everybody can ask for one:
- * it is begun only when its ClientHello is there, one in each turn of the event loop, in turn for each address that waits,
- * and not while too many are under way.
+ * where more than a few do, it is begun only when its ClientHello is there, one in each turn of the event loop, in turn for
+ * each address that waits, and not while too many are under way.
  * Strangers are bounded in number and time; beyond, the address that has most of them loses one. So a flood costs clients
  * with a connection a handshake's time for each turn, and not more however large it is.
  */
 export class Gate {
   limits: GateLimits
-  readonly #begin: (socket: Socket) => void
+  readonly #begin: (arrival: Arrival) => void
   readonly #onShed: (reason: ShedReason) => void
   readonly #sources = new Map<string, Source>()
-  readonly #strangers = new Map<Socket, Stranger>()
-  /** The addresses that wait for a handshake, the next one first. */
-  readonly #queue = new Set<Source>()
-  readonly #shed = new WeakMap<Socket, ShedReason>()
+  /** The networks that wait for a handshake, the next one first. */
+  readonly #queue = new Line<Source>()
+  #strangers = 0
   #verified = 0
   /** The handshakes that began last, the oldest first. */
-  readonly #underWay = new Set<Stranger>()
+  readonly #underWay = new Line<Stranger>()
   #mayBeUnderWay: number = UNDER_WAY.most
   #turn: NodeJS.Immediate | undefined
   #patience: NodeJS.Timeout | undefined
@@ -85,7 +143,7 @@ export class Gate {
    * @param begin begins TLS on a connection whose first bytes can be read from it
    * @param onShed is told of each connection that is closed here
    */
-  constructor(limits: GateLimits, begin: (socket: Socket) => void, onShed: (reason: ShedReason) => void) {
+  constructor(limits: GateLimits, begin: (arrival: Arrival) => void, onShed: (reason: ShedReason) => void) {
     this.limits = limits
     this.#begin = begin
     this.#onShed = onShed
@@ -93,69 +151,76 @@ export class Gate {
 
   /** Open connections: of clients with a good certificate, and others. */
   get connections(): { readonly verified: number; readonly unverified: number } {
-    return { verified: this.#verified, unverified: this.#strangers.size }
+    return { verified: this.#verified, unverified: this.#strangers }
   }
 
   /** Takes a new connection. */
   admit(socket: Socket): void {
-    socket.on('error', () => undefined)
+    socket.on('error', ignore)
     const { maxConnections, maxUnverifiedConnections, handshakeMs } = this.limits
-    const tooMany = this.#verified + this.#strangers.size >= maxConnections
-    if (tooMany || this.#strangers.size >= maxUnverifiedConnections) {
+    const tooMany = this.#verified + this.#strangers >= maxConnections
+    if (tooMany || this.#strangers >= maxUnverifiedConnections) {
       const reason = tooMany ? 'too_many' : 'too_many_unverified'
-      const stranger = this.#greediest()
-      if (stranger === undefined) return this.#close(socket, reason)
-      this.#close(stranger.socket, reason)
+      const greediest = this.#greediest()
+      if (greediest === undefined) {
+        this.#onShed(reason)
+        socket.destroy()
+        return
+      }
+      this.#close(greediest, reason)
     }
-    const address = networkOf(socket.remoteAddress ?? '')
-    const source = this.#sources.get(address) ?? new Source()
-    this.#sources.set(address, source)
+    const address = socket.remoteAddress
     const timer = setTimeout(() => this.#timeUp(stranger), handshakeMs)
-    const stranger: Stranger = { socket, address, source, timer, stage: 'silent', begun: 0 }
-    source.strangers.add(stranger)
-    this.#strangers.set(socket, stranger)
-    socket.once('close', () => this.#forget(stranger))
-    this.#awaitHello(stranger)
+    const stranger = new Stranger(socket, address, this.#sourceOf(networkOf(address ?? '')), timer)
+    this.#strangers += 1
+    socket.on('close', () => this.#forget(stranger))
+    if (this.#strangers <= FEW && this.#mayBeUnderWay === UNDER_WAY.most) this.#start(stranger, performance.now())
+    else this.#awaitHello(stranger)
   }
 
   /** Says how a connection's handshake ended: a verified client is a stranger no more. */
-  handshakeDone(socket: Socket, verified: boolean): void {
-    const stranger = this.#strangers.get(socket)
-    if (stranger === undefined) return
-    clearTimeout(stranger.timer)
-    stranger.stage = 'unverified'
-    this.#noLongerUnderWay(stranger)
-    if (!verified) return
+  handshakeDone(arrival: Arrival, verified: boolean): void {
+    const stranger = arrival as Stranger
+    if (stranger.stage === undefined) return
+    if (!verified) {
+      clearTimeout(stranger.timer)
+      stranger.enter('unverified')
+      this.#noLongerUnderWay(stranger)
+      return
+    }
     this.#forget(stranger)
     this.#verified += 1
-    socket.once('close', () => (this.#verified -= 1))
-  }
-
-  /** Why the gate closed a connection, if it did. */
-  shedReasonOf(socket: Socket): ShedReason | undefined {
-    return this.#shed.get(socket)
+    stranger.socket.on('close', () => (this.#verified -= 1))
   }
 
   /** Closes the connections of strangers. */
   close(): void {
-    for (const socket of this.#strangers.keys()) socket.destroy()
+    for (const source of this.#sources.values()) {
+      for (const stage of stages) for (const { socket } of source.in[stage].values()) socket.destroy()
+    }
+  }
+
+  #sourceOf(network: string): Source {
+    let source = this.#sources.get(network)
+    if (source === undefined) this.#sources.set(network, (source = new Source(network)))
+    return source
   }
 
   #awaitHello(stranger: Stranger): void {
     const { socket, source } = stranger
     let head: Buffer | undefined
-    const onReadable = () => {
-      const chunk = socket.read() as Buffer | null
-      if (chunk === null) return
+    const onData = (chunk: Buffer) => {
       head = head === undefined ? chunk : Buffer.concat([head, chunk])
       if (!isWholeRecord(head)) return
-      socket.off('readable', onReadable)
+      socket.off('data', onData)
+      socket.pause()
       socket.unshift(head)
-      stranger.stage = 'waiting'
-      this.#queue.add(source)
+      if (stranger.stage === undefined) return
+      stranger.enter('waiting')
+      source.place ??= this.#queue.join(source)
       this.#beginLater()
     }
-    socket.on('readable', onReadable)
+    socket.on('data', onData)
   }
 
   #beginLater(asked = performance.now()): void {
@@ -185,29 +250,34 @@ export class Gate {
 
   #beginNext(now: number): void {
     for (let source = this.#nextSource(now); source !== undefined; source = this.#nextSource(now)) {
-      this.#queue.delete(source)
-      const stranger = source.first('waiting')
+      if (source.place !== undefined) this.#queue.leave(source.place)
+      source.place = undefined
+      const stranger = source.in.waiting.first?.value
       if (stranger === undefined) continue
-      stranger.stage = 'handshake'
-      stranger.begun = now
-      if (source.first('waiting') !== undefined) this.#queue.add(source)
-      if (stranger.socket.destroyed) continue
-      this.#underWay.add(stranger)
-      source.underWay += 1
-      return this.#begin(stranger.socket)
+      if (source.in.waiting.size > 1) source.place = this.#queue.join(source)
+      // Its end is not told yet.
+      if (stranger.socket.destroyed) stranger.enter('handshake')
+      else return this.#start(stranger, now)
     }
+  }
+
+  #start(stranger: Stranger, now: number): void {
+    stranger.enter('handshake')
+    stranger.begun = now
+    stranger.underWay = this.#underWay.join(stranger)
+    stranger.source.underWay += 1
+    this.#begin(stranger)
   }
 
   /** Whose handshake may begin now, if anybody's. */
   #nextSource(now: number): Source | undefined {
-    for (const stranger of this.#underWay) {
-      if (now - stranger.begun < ANSWER_MS) break
-      this.#release(stranger)
+    for (let place = this.#underWay.first; place !== undefined; place = this.#underWay.first) {
+      if (now - place.value.begun < ANSWER_MS) break
+      this.#release(place.value)
     }
     const tooMany = this.#underWay.size - this.#mayBeUnderWay
     if (tooMany >= NEWCOMERS) return undefined
-    for (const source of this.#queue) if (tooMany < 0 || source.underWay === 0) return source
-    return undefined
+    return this.#queue.find((source) => tooMany < 0 || source.underWay === 0)
   }
 
   #noLongerUnderWay(stranger: Stranger): void {
@@ -215,45 +285,45 @@ export class Gate {
   }
 
   #release(stranger: Stranger): boolean {
-    const wasUnderWay = this.#underWay.delete(stranger)
-    if (wasUnderWay) stranger.source.underWay -= 1
-    return wasUnderWay
+    const { underWay, source } = stranger
+    if (underWay === undefined || !this.#underWay.leave(underWay)) return false
+    source.underWay -= 1
+    return true
   }
 
   /** The stranger that can best be given up: of the address that has most, the oldest of the first stage there is. */
   #greediest(): Stranger | undefined {
     let greediest: Source | undefined
     for (const source of this.#sources.values()) {
-      if (greediest === undefined || source.strangers.size > greediest.strangers.size) greediest = source
+      if (greediest === undefined || source.size > greediest.size) greediest = source
     }
-    for (const stage of stages) {
-      const stranger = greediest?.first(stage)
-      if (stranger !== undefined) return stranger
-    }
-    return undefined
+    const stage = stages.find((name) => greediest?.in[name].size)
+    return stage && greediest?.in[stage].first?.value
   }
 
   #timeUp(stranger: Stranger): void {
-    this.#close(stranger.socket, stranger.stage === 'silent' ? 'silent' : 'handshake_timeout')
+    this.#close(stranger, stranger.isSilent ? 'silent' : 'handshake_timeout')
   }
 
-  #close(socket: Socket, reason: ShedReason): void {
-    this.#shed.set(socket, reason)
+  #close(stranger: Stranger, reason: ShedReason): void {
+    stranger.shedReason = reason
     this.#onShed(reason)
-    const stranger = this.#strangers.get(socket)
-    if (stranger !== undefined) this.#forget(stranger)
-    socket.destroy()
+    this.#forget(stranger)
+    stranger.socket.destroy()
   }
 
   #forget(stranger: Stranger): void {
-    const { socket, source, address, timer } = stranger
+    if (stranger.stage === undefined) return
+    const { source, timer } = stranger
     clearTimeout(timer)
-    this.#strangers.delete(socket)
-    source.strangers.delete(stranger)
+    stranger.leave()
+    this.#strangers -= 1
+    if (source.size === 0) this.#sources.delete(source.network)
     this.#noLongerUnderWay(stranger)
-    if (source.strangers.size === 0 && this.#sources.get(address) === source) this.#sources.delete(address)
   }
 }
+
+const ignore = () => undefined
 
 /** Whether the bytes hold a whole handshake record, or something that will never be one. */
 function isWholeRecord(bytes: Buffer): boolean {
@@ -265,7 +335,7 @@ function isWholeRecord(bytes: Buffer): boolean {
 
 /** What one sender can be told by: an IPv4 address, or the /64 network of an IPv6 address, of which one host has all. */
 export function networkOf(address: string): string {
-  if (!isIPv6(address) || address.includes('.')) return address
+  if (!address.includes(':') || address.includes('.') || !isIPv6(address)) return address
   const [left = '', right = ''] = address.split('::')
   const [start, end] = [left, right].map((part) => part.split(':').filter((group) => group !== ''))
   const zeros = address.includes('::') ? 8 - (start?.length ?? 0) - (end?.length ?? 0) : 0

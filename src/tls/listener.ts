@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:https'
 import { Server as NetServer, type Socket } from 'node:net'
 import type { SecureContextOptions, TLSSocket } from 'node:tls'
 import { systemCode } from '../../adapters/contract/index.ts'
+import { Line } from '../ekm/line.ts'
 import { listen } from '../listen.ts'
 import type { Credentials } from '../config/credentials.ts'
 import { TICKET_KEY_BYTES } from '../config/ticket-keys.ts'
@@ -18,7 +19,7 @@ import {
   type Client,
   type Identified,
 } from './client.ts'
-import { Gate, type GateLimits, type ShedReason } from './gate.ts'
+import { Gate, type Arrival, type GateLimits, type ShedReason } from './gate.ts'
 import type { Trust } from './trust.ts'
 
 /** The suites of the EKM Proxy API, and no other. */
@@ -54,16 +55,30 @@ export interface ListenerOptions {
   readonly events?: ListenerEvents | undefined
 }
 
+interface Handshake {
+  readonly arrival: Arrival
+  /** Under which OpenSSL looks at the client's certificate. */
+  readonly trust: Trust
+}
+
+/** A connection whose handshake is done. */
+interface Connection {
+  readonly socket: Socket
+  identified: Identified
+}
+
 /** The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection. */
 export class Listener {
   readonly server: Server
   readonly #options: ListenerOptions
   #settings: ListenerSettings
   readonly #gate: Gate
-  readonly #clients = new Map<object, Identified>()
   readonly #seen = new SeenChains()
-  /** By the connection below TLS: the trust under which OpenSSL looks at the client's certificate, and where it came from. */
-  readonly #handshakes = new WeakMap<object, { readonly trust: Trust; readonly address: string | undefined }>()
+  /** By the connection below TLS. */
+  readonly #handshakes = new WeakMap<object, Handshake>()
+  /** By the TLS socket. */
+  readonly #connections = new WeakMap<object, Connection>()
+  readonly #open = new Line<Connection>()
   #restoreKeys: NodeJS.Timeout | undefined
   #shed: { connections: number; readonly report: NodeJS.Timeout } | undefined
   #warned = false
@@ -88,9 +103,9 @@ export class Listener {
     const begin = takeOver(this.server, (socket) => this.#gate.admit(socket))
     this.#gate = new Gate(
       settings,
-      (socket) => {
-        this.#handshakes.set(socket, { trust: this.#settings.trust, address: socket.remoteAddress })
-        begin(socket)
+      (arrival) => {
+        this.#handshakes.set(arrival.socket, { arrival, trust: this.#settings.trust })
+        begin(arrival.socket)
       },
       (reason) => this.#noteShed(reason),
     )
@@ -101,7 +116,7 @@ export class Listener {
 
   /** The client of a connection whose handshake is done. */
   clientOf(socket: object): Client {
-    return this.#clients.get(socket)?.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
+    return this.#connections.get(socket)?.identified.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
   }
 
   get connections(): { readonly verified: number; readonly unverified: number } {
@@ -128,10 +143,10 @@ export class Listener {
     const unproven: Socket[] = []
     // Most connections are of a few clients.
     const traced = new Map<string, ReadonlySet<string>>()
-    for (const [socket, identified] of this.#clients) {
-      const again = identifyAgain(identified, settings.trust, traced)
-      this.#clients.set(socket, again)
-      if (identified.client.verified && !again.client.verified) unproven.push(socket as Socket)
+    for (const connection of this.#open.values()) {
+      const { socket, identified } = connection
+      connection.identified = identifyAgain(identified, settings.trust, traced)
+      if (identified.client.verified && !connection.identified.client.verified) unproven.push(socket)
     }
     return unproven
   }
@@ -165,31 +180,36 @@ export class Listener {
   #identify(socket: TLSSocket): void {
     const { clientAuth, events } = this.#options
     const { trust } = this.#settings
-    const raw = connectionBelow(socket)
-    const { trust: verifiedUnder = trust, address } = this.#handshakes.get(raw) ?? {}
+    const { arrival, trust: verifiedUnder } = this.#handshakeOf(socket)
     let identified: Identified =
       clientAuth === 'required'
-        ? identifyClient(socket, address, verifiedUnder, this.#seen)
-        : { client: anonymousClient(socket, address) }
+        ? identifyClient(socket, arrival.address, verifiedUnder, this.#seen)
+        : { client: anonymousClient(socket, arrival.address) }
     if (verifiedUnder !== trust) identified = identifyAgain(identified, trust)
     const { client } = identified
     if (client.refusal === CHAIN_FORGOTTEN) this.#replaceTicketKeys()
     if (client.refusal === CHAIN_HIDDEN) this.#warnOfHiddenChain()
-    this.#clients.set(socket, identified)
-    socket.once('close', () => this.#clients.delete(socket))
-    this.#gate.handshakeDone(raw, client.verified !== undefined || clientAuth === 'disabled')
+    const connection: Connection = { socket, identified }
+    this.#connections.set(socket, connection)
+    const place = this.#open.join(connection)
+    socket.on('close', () => this.#open.leave(place))
+    this.#gate.handshakeDone(arrival, client.verified !== undefined || clientAuth === 'disabled')
     events?.handshake(socket.isSessionReused() ? 'resumed' : 'full')
   }
 
   #noteFailure(error: Error, socket: TLSSocket): void {
-    const raw = connectionBelow(socket)
-    const shed = this.#gate.shedReasonOf(raw)
-    // There may be any number of these; they are told together.
-    if (shed !== undefined && shed !== 'handshake_timeout') return
-    const reason = shed === undefined ? systemCode(error) : 'ERR_TLS_HANDSHAKE_TIMEOUT'
-    const address = this.#handshakes.get(raw)?.address
+    const { isSilent, shedReason, address } = this.#handshakeOf(socket).arrival
+    // There may be any number of these: who says nothing looks whether somebody listens, the others are told together.
+    if (isSilent || (shedReason !== undefined && shedReason !== 'handshake_timeout')) return
+    const reason = shedReason === undefined ? systemCode(error) : 'ERR_TLS_HANDSHAKE_TIMEOUT'
     writeHandshakeFailure(this.#options.log, { reason, ...(address && { remote_address: address }) })
     this.#options.events?.handshakeFailed(reason)
+  }
+
+  #handshakeOf(socket: TLSSocket): Handshake {
+    const handshake = this.#handshakes.get(connectionBelow(socket))
+    if (handshake === undefined) throw new Error('a TLS socket that did not come through the gate')
+    return handshake
   }
 
   #trust(trust: Trust): void {

@@ -30,7 +30,7 @@ const full: Plan = {
   seconds: 3,
   warmUpSeconds: 3,
   serialRequests: 1000,
-  handshakes: 500,
+  handshakes: 1500,
   rateSeconds: 60,
   soakMinutes: 30,
 }

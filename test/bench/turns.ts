@@ -14,14 +14,18 @@ export interface Contestant {
   readonly calls: readonly Call[]
 }
 
-/** Lets each have its turn, again and again, so that whatever else the machine does meets all of them alike. */
+/**
+ * Lets each have its turn, again and again, so that whatever else the machine does meets all of them alike. Another begins
+ * each time: what one leaves behind, garbage for instance, does not always meet the same one.
+ */
 export async function inTurns<T>(
   { plan, progress }: Bench,
   contestants: readonly { readonly name: string; readonly turn: () => Promise<T> }[],
 ): Promise<Map<string, T[]>> {
   const results = new Map<string, T[]>(contestants.map(({ name }) => [name, []]))
   for (let repetition = 1; repetition <= plan.repetitions; repetition += 1) {
-    for (const { name, turn } of contestants) {
+    const first = repetition % contestants.length
+    for (const { name, turn } of [...contestants.slice(first), ...contestants.slice(0, first)]) {
       progress(`${name}, ${repetition} of ${plan.repetitions}`)
       results.get(name)?.push(await turn())
     }
@@ -37,14 +41,17 @@ export async function inSlices<T, R>(
   bench: Bench,
   contestants: readonly { readonly name: string; readonly slice: () => Promise<T> }[],
   join: (slices: readonly T[]) => R,
+  slicesOfATurn = SLICES,
 ): Promise<Map<string, R[]>> {
   const { plan } = bench
   const sliced = await inTurns(
-    { ...bench, plan: { ...plan, repetitions: plan.repetitions * SLICES } },
+    { ...bench, plan: { ...plan, repetitions: plan.repetitions * slicesOfATurn } },
     contestants.map(({ name, slice }) => ({ name, turn: slice })),
   )
   const joined = (slices: readonly T[]) =>
-    Array.from({ length: plan.repetitions }, (_, turn) => join(slices.slice(turn * SLICES, (turn + 1) * SLICES)))
+    Array.from({ length: plan.repetitions }, (_, turn) =>
+      join(slices.slice(turn * slicesOfATurn, (turn + 1) * slicesOfATurn)),
+    )
   return new Map([...sliced].map(([name, slices]) => [name, joined(slices)]))
 }
 
