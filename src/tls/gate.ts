@@ -80,6 +80,8 @@ class Stranger implements Arrival {
   readonly source: Source
   readonly timer: NodeJS.Timeout
   shedReason: ShedReason | undefined
+  /** That it is a stranger no more, but a client. */
+  verified = false
   /** When its handshake began, on `performance.now()`'s clock. */
   begun = 0
   /** Among the handshakes that are under way. */
@@ -173,7 +175,10 @@ export class Gate {
     const timer = setTimeout(() => this.#timeUp(stranger), handshakeMs)
     const stranger = new Stranger(socket, address, this.#sourceOf(networkOf(address ?? '')), timer)
     this.#strangers += 1
-    socket.on('close', () => this.#forget(stranger))
+    socket.on('close', () => {
+      if (stranger.verified) this.#verified -= 1
+      else this.#forget(stranger)
+    })
     if (this.#strangers <= FEW && this.#mayBeUnderWay === UNDER_WAY.most) this.#start(stranger, performance.now())
     else this.#awaitHello(stranger)
   }
@@ -189,8 +194,8 @@ export class Gate {
       return
     }
     this.#forget(stranger)
+    stranger.verified = true
     this.#verified += 1
-    stranger.socket.on('close', () => (this.#verified -= 1))
   }
 
   /** Closes the connections of strangers. */

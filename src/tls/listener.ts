@@ -61,10 +61,14 @@ interface Handshake {
   readonly trust: Trust
 }
 
+interface Known {
+  identified: Identified
+}
+
 /** A connection whose handshake is done. */
 interface Connection {
   readonly socket: Socket
-  identified: Identified
+  readonly known: Known
 }
 
 /** The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection. */
@@ -74,10 +78,12 @@ export class Listener {
   #settings: ListenerSettings
   readonly #gate: Gate
   readonly #seen = new SeenChains()
-  /** By the connection below TLS. */
+  // What a WeakMap leads to is alive to the collection of what is young, whether or not its key is: it must not lead back
+  // to a socket for longer than that lives.
+  /** By the connection below TLS, until the handshake has ended. */
   readonly #handshakes = new WeakMap<object, Handshake>()
   /** By the TLS socket. */
-  readonly #connections = new WeakMap<object, Connection>()
+  readonly #known = new WeakMap<object, Known>()
   readonly #open = new Line<Connection>()
   #restoreKeys: NodeJS.Timeout | undefined
   #shed: { connections: number; readonly report: NodeJS.Timeout } | undefined
@@ -116,7 +122,7 @@ export class Listener {
 
   /** The client of a connection whose handshake is done. */
   clientOf(socket: object): Client {
-    return this.#connections.get(socket)?.identified.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
+    return this.#known.get(socket)?.identified.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
   }
 
   get connections(): { readonly verified: number; readonly unverified: number } {
@@ -143,10 +149,10 @@ export class Listener {
     const unproven: Socket[] = []
     // Most connections are of a few clients.
     const traced = new Map<string, ReadonlySet<string>>()
-    for (const connection of this.#open.values()) {
-      const { socket, identified } = connection
-      connection.identified = identifyAgain(identified, settings.trust, traced)
-      if (identified.client.verified && !connection.identified.client.verified) unproven.push(socket)
+    for (const { socket, known } of this.#open.values()) {
+      const { identified } = known
+      known.identified = identifyAgain(identified, settings.trust, traced)
+      if (identified.client.verified && !known.identified.client.verified) unproven.push(socket)
     }
     return unproven
   }
@@ -180,7 +186,7 @@ export class Listener {
   #identify(socket: TLSSocket): void {
     const { clientAuth, events } = this.#options
     const { trust } = this.#settings
-    const { arrival, trust: verifiedUnder } = this.#handshakeOf(socket)
+    const { arrival, trust: verifiedUnder } = this.#takeHandshake(socket)
     let identified: Identified =
       clientAuth === 'required'
         ? identifyClient(socket, arrival.address, verifiedUnder, this.#seen)
@@ -189,16 +195,16 @@ export class Listener {
     const { client } = identified
     if (client.refusal === CHAIN_FORGOTTEN) this.#replaceTicketKeys()
     if (client.refusal === CHAIN_HIDDEN) this.#warnOfHiddenChain()
-    const connection: Connection = { socket, identified }
-    this.#connections.set(socket, connection)
-    const place = this.#open.join(connection)
+    const known: Known = { identified }
+    this.#known.set(socket, known)
+    const place = this.#open.join({ socket, known })
     socket.on('close', () => this.#open.leave(place))
     this.#gate.handshakeDone(arrival, client.verified !== undefined || clientAuth === 'disabled')
-    events?.handshake(socket.isSessionReused() ? 'resumed' : 'full')
+    events?.handshake(client.audit.tls_resumed ? 'resumed' : 'full')
   }
 
   #noteFailure(error: Error, socket: TLSSocket): void {
-    const { isSilent, shedReason, address } = this.#handshakeOf(socket).arrival
+    const { isSilent, shedReason, address } = this.#takeHandshake(socket).arrival
     // There may be any number of these: who says nothing looks whether somebody listens, the others are told together.
     if (isSilent || (shedReason !== undefined && shedReason !== 'handshake_timeout')) return
     const reason = shedReason === undefined ? systemCode(error) : 'ERR_TLS_HANDSHAKE_TIMEOUT'
@@ -206,9 +212,12 @@ export class Listener {
     this.#options.events?.handshakeFailed(reason)
   }
 
-  #handshakeOf(socket: TLSSocket): Handshake {
-    const handshake = this.#handshakes.get(connectionBelow(socket))
+  /** Of a handshake that has just ended, one way or the other. */
+  #takeHandshake(socket: TLSSocket): Handshake {
+    const raw = connectionBelow(socket)
+    const handshake = this.#handshakes.get(raw)
     if (handshake === undefined) throw new Error('a TLS socket that did not come through the gate')
+    this.#handshakes.delete(raw)
     return handshake
   }
 
