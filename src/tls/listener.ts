@@ -186,7 +186,10 @@ export class Listener {
   #identify(socket: TLSSocket): void {
     const { clientAuth, events } = this.#options
     const { trust } = this.#settings
-    const { arrival, trust: verifiedUnder } = this.#takeHandshake(socket)
+    const handshake = this.#takeHandshake(socket)
+    // Nobody comes past the gate.
+    if (handshake === undefined) return void socket.destroy()
+    const { arrival, trust: verifiedUnder } = handshake
     let identified: Identified =
       clientAuth === 'required'
         ? identifyClient(socket, arrival.address, verifiedUnder, this.#seen)
@@ -204,7 +207,9 @@ export class Listener {
   }
 
   #noteFailure(error: Error, socket: TLSSocket): void {
-    const { isSilent, shedReason, address } = this.#takeHandshake(socket).arrival
+    const handshake = this.#takeHandshake(socket)
+    if (handshake === undefined) return
+    const { isSilent, shedReason, address } = handshake.arrival
     // There may be any number of these: who says nothing looks whether somebody listens, the others are told together.
     if (isSilent || (shedReason !== undefined && shedReason !== 'handshake_timeout')) return
     const reason = shedReason === undefined ? systemCode(error) : 'ERR_TLS_HANDSHAKE_TIMEOUT'
@@ -212,11 +217,10 @@ export class Listener {
     this.#options.events?.handshakeFailed(reason)
   }
 
-  /** Of a handshake that has just ended, one way or the other. */
-  #takeHandshake(socket: TLSSocket): Handshake {
+  /** Of a handshake that has just ended, one way or the other; once. */
+  #takeHandshake(socket: TLSSocket): Handshake | undefined {
     const raw = connectionBelow(socket)
     const handshake = this.#handshakes.get(raw)
-    if (handshake === undefined) throw new Error('a TLS socket that did not come through the gate')
     this.#handshakes.delete(raw)
     return handshake
   }
