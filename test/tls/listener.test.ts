@@ -1,5 +1,6 @@
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -58,6 +59,22 @@ describe('the handshake', () => {
     await expect(openSocket(fixture.port, pki, options)).rejects.toThrow()
     const failures = (await fixture.logged('tls_handshake_failed')).slice(before)
     expect(failures).toEqual([expect.objectContaining({ reason, remote_address: '127.0.0.1' })])
+  })
+
+  it('says nothing of who connects and says nothing, as a health probe does', async () => {
+    const before = (await fixture.logged('tls_handshake_failed')).length
+    const probe = connectTcp(fixture.port, '127.0.0.1')
+    await once(probe, 'connect')
+    await setTimeout(50)
+    probe.destroy()
+    const halfway = connectTcp(fixture.port, '127.0.0.1')
+    await once(halfway, 'connect')
+    halfway.write(Buffer.from([22, 3, 1, 0, 200, 1]))
+    await setTimeout(50)
+    halfway.destroy()
+    // The second is told, so that the first has had its time.
+    const told = async () => (await fixture.logged('tls_handshake_failed')).slice(before).map(({ reason }) => reason)
+    await expect.poll(told).toEqual(['ECONNRESET'])
   })
 
   it('offers HTTP/1.1 by ALPN', async () => {
