@@ -19,7 +19,8 @@ import {
   type Client,
   type Identified,
 } from './client.ts'
-import { Gate, type Arrival, type GateLimits, type ShedReason } from './gate.ts'
+import { Gate, type GateLimits } from './gate.ts'
+import type { Arrival, ShedReason } from './stranger.ts'
 import type { Trust } from './trust.ts'
 
 /** The suites of the EKM Proxy API, and no other. */
