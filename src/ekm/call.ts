@@ -1,4 +1,4 @@
-import type { AdapterError, CallContext } from '../../adapters/contract/index.ts'
+import { AdapterError, type CallContext } from '../../adapters/contract/index.ts'
 import { Deadlines, type Timed } from './deadlines.ts'
 import type { Place } from './line.ts'
 import { StopSignal } from './stop-signal.ts'
@@ -7,7 +7,7 @@ import { StopSignal } from './stop-signal.ts'
  * One request's time: its deadline, and the reasons to stop before it. Adapters see it as their {@link CallContext}.
  * Whoever makes one must {@link Call.end} it.
  */
-export class Call implements CallContext {
+export class Call implements CallContext, Timed {
   readonly deadline: number
   correlationId = ''
   /** The backend that was asked last. */
@@ -33,6 +33,10 @@ export class Call implements CallContext {
     if (this.signal.aborted) return
     this.signal.fire(reason)
     this.#onStop?.(reason)
+  }
+
+  timeUp(): void {
+    this.stop(new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed'))
   }
 
   end(): void {

@@ -1,10 +1,10 @@
-import { AdapterError } from '../../adapters/contract/index.ts'
 import { Line, type Place } from './line.ts'
 
 export interface Timed {
   /** On `performance.now()`'s clock. */
   readonly deadline: number
-  stop(reason: AdapterError): void
+  /** The deadline has passed. */
+  timeUp(): void
 }
 
 /**
@@ -44,7 +44,7 @@ export class Deadlines {
       const call = place.value
       if (call.deadline > now) return this.#wait(Math.ceil(call.deadline - now))
       this.#calls.leave(place)
-      call.stop(new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed'))
+      call.timeUp()
     }
   }
 }

@@ -27,10 +27,10 @@ export const TRUST_CHANGED = 'TRUST_CHANGED'
 /** A client, with what it was known by: the listener's trust can change while its connection lives. */
 export interface Identified {
   readonly client: Client
-  readonly proof?: Chain & {
-    /** Whether its roots are each known, and not one of several. */
-    readonly traced: boolean
-  }
+  /** Of a verified client. */
+  readonly chain?: Chain
+  /** Whether its roots are each known, and not one of several. */
+  readonly traced?: boolean
 }
 
 /** A certificate that OpenSSL has verified, and those that came with it. */
@@ -42,7 +42,8 @@ interface Chain {
 /** Whom a certificate names. */
 interface Named {
   readonly commonName: string | undefined
-  readonly audit: Pick<AuditedClient, 'client_cn' | 'client_cert_sha256'>
+  /** SHA-256, lower-case hexadecimal. */
+  readonly fingerprint: string
 }
 
 interface Seen extends Named {
@@ -83,14 +84,15 @@ export function identifyClient(
   trust: Trust,
   seen: SeenChains,
 ): Identified {
-  const connection = connectionOf(socket, address)
+  const audit = auditOf(socket, address)
   const leaf = socket.getPeerX509Certificate()
-  if (leaf === undefined) return { client: { audit: connection, refusal: 'NO_CERTIFICATE' } }
+  if (leaf === undefined) return { client: { audit, refusal: 'NO_CERTIFICATE' } }
 
-  const resumed = connection.tls_resumed
+  const resumed = audit.tls_resumed
   const known = seen.find(leaf)
   const named = known ?? nameOf(leaf)
-  const audit = { ...connection, ...named.audit }
+  if (named.commonName !== undefined) audit.client_cn = cut(named.commonName)
+  audit.client_cert_sha256 = named.fingerprint
   if (!socket.authorized) return { client: { audit, refusal: String(socket.authorizationError) } }
   let found = known ?? seen.read(leaf, named, !resumed)
   let roots = trust.rootsOf(found.chain.leaf, found.chain.sent)
@@ -102,7 +104,8 @@ export function identifyClient(
   if (roots.size === 0) return { client: { audit, refusal: resumed ? CHAIN_FORGOTTEN : CHAIN_HIDDEN } }
   return {
     client: { audit, verified: { commonName: named.commonName, roots }, expires: found.expires },
-    proof: { ...found.chain, traced: trust.traces },
+    chain: found.chain,
+    traced: trust.traces,
   }
 }
 
@@ -116,23 +119,23 @@ export function identifyAgain(
   trust: Trust,
   traced = new Map<string, ReadonlySet<string>>(),
 ): Identified {
-  const { client, proof } = identified
+  const { client, chain } = identified
   const { verified } = client
-  if (verified === undefined || proof === undefined) return identified
-  if (!proof.traced && trust.trustsEach(verified.roots)) return identified
-  const name = [proof.leaf, ...proof.sent].map(({ fingerprint256 }) => fingerprint256).join()
-  const roots = traced.get(name) ?? trust.trace(proof.leaf, proof.sent)
+  if (verified === undefined || chain === undefined) return identified
+  if (!identified.traced && trust.trustsEach(verified.roots)) return identified
+  const name = [chain.leaf, ...chain.sent].map(({ fingerprint256 }) => fingerprint256).join()
+  const roots = traced.get(name) ?? trust.trace(chain.leaf, chain.sent)
   traced.set(name, roots)
   if (roots.size === 0) return { client: { audit: client.audit, refusal: TRUST_CHANGED } }
-  return { client: { ...client, verified: { ...verified, roots } }, proof: { ...proof, traced: true } }
+  return { client: { ...client, verified: { ...verified, roots } }, chain, traced: true }
 }
 
 /** A client where none has to show a certificate: `clientAuth: disabled`. */
 export const anonymousClient = (socket: TLSSocket, address: string | undefined): Client => ({
-  audit: connectionOf(socket, address),
+  audit: auditOf(socket, address),
 })
 
-const connectionOf = (socket: TLSSocket, address = 'gone') => ({
+const auditOf = (socket: TLSSocket, address = 'gone'): AuditedClient => ({
   remote_address: address,
   tls_resumed: socket.isSessionReused(),
 })
@@ -140,13 +143,9 @@ const connectionOf = (socket: TLSSocket, address = 'gone') => ({
 /** A certificate with several common names has none. */
 function nameOf(leaf: X509Certificate): Named {
   const name: unknown = leaf.toLegacyObject().subject?.CN
-  const commonName = typeof name === 'string' ? name : undefined
   return {
-    commonName,
-    audit: {
-      ...(commonName !== undefined && { client_cn: cut(commonName) }),
-      client_cert_sha256: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
-    },
+    commonName: typeof name === 'string' ? name : undefined,
+    fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
   }
 }
 

@@ -1,4 +1,5 @@
 import { isIPv6, type Socket } from 'node:net'
+import { Deadlines } from '../ekm/deadlines.ts'
 import { Line } from '../ekm/line.ts'
 import { Source, stages, Stranger, type Arrival, type ShedReason } from './stranger.ts'
 
@@ -38,7 +39,8 @@ export interface GateLimits {
  * with a connection a handshake's time for each turn, and not more however large it is.
  */
 export class Gate {
-  limits: GateLimits
+  #limits: GateLimits
+  #deadlines: Deadlines
   readonly #begin: (arrival: Arrival) => void
   readonly #onShed: (reason: ShedReason) => void
   readonly #sources = new Map<string, Source>()
@@ -57,9 +59,16 @@ export class Gate {
    * @param onShed is told of each connection that is closed here
    */
   constructor(limits: GateLimits, begin: (arrival: Arrival) => void, onShed: (reason: ShedReason) => void) {
-    this.limits = limits
+    this.#limits = limits
+    this.#deadlines = new Deadlines(limits.handshakeMs)
     this.#begin = begin
     this.#onShed = onShed
+  }
+
+  /** Takes other limits; who is there already keeps the time it was given. */
+  renew(limits: GateLimits): void {
+    if (limits.handshakeMs !== this.#limits.handshakeMs) this.#deadlines = new Deadlines(limits.handshakeMs)
+    this.#limits = limits
   }
 
   /** Open connections: of clients with a good certificate, and others. */
@@ -70,7 +79,7 @@ export class Gate {
   /** Takes a new connection. */
   admit(socket: Socket): void {
     socket.on('error', ignore)
-    const { maxConnections, maxUnverifiedConnections, handshakeMs } = this.limits
+    const { maxConnections, maxUnverifiedConnections } = this.#limits
     const tooMany = this.#verified + this.#strangers >= maxConnections
     if (tooMany || this.#strangers >= maxUnverifiedConnections) {
       const reason = tooMany ? 'too_many' : 'too_many_unverified'
@@ -83,14 +92,15 @@ export class Gate {
       this.#close(greediest, reason)
     }
     const address = socket.remoteAddress
-    const timer = setTimeout(() => this.#timeUp(stranger), handshakeMs)
-    const stranger = new Stranger(socket, address, this.#sourceOf(networkOf(address ?? '')), timer)
+    const now = performance.now()
+    const source = this.#sourceOf(networkOf(address ?? ''))
+    const stranger = new Stranger(socket, address, source, now, this.#deadlines, this.#onTimeUp)
     this.#strangers += 1
     socket.on('close', () => {
       if (stranger.verified) this.#verified -= 1
       else this.#forget(stranger)
     })
-    if (this.#strangers <= FEW && this.#mayBeUnderWay === UNDER_WAY.most) this.#start(stranger, performance.now())
+    if (this.#strangers <= FEW && this.#mayBeUnderWay === UNDER_WAY.most) this.#start(stranger, now)
     else this.#awaitHello(stranger)
   }
 
@@ -99,7 +109,7 @@ export class Gate {
     const stranger = arrival as Stranger
     if (stranger.stage === undefined) return
     if (!verified) {
-      clearTimeout(stranger.timer)
+      stranger.endTime()
       stranger.enter('unverified')
       this.#noLongerUnderWay(stranger)
       return
@@ -217,9 +227,7 @@ export class Gate {
     return stage && greediest?.in[stage].first?.value
   }
 
-  #timeUp(stranger: Stranger): void {
-    this.#close(stranger, stranger.isSilent ? 'silent' : 'handshake_timeout')
-  }
+  readonly #onTimeUp = (stranger: Stranger) => this.#close(stranger, stranger.isSilent ? 'silent' : 'handshake_timeout')
 
   #close(stranger: Stranger, reason: ShedReason): void {
     stranger.shedReason = reason
@@ -230,8 +238,8 @@ export class Gate {
 
   #forget(stranger: Stranger): void {
     if (stranger.stage === undefined) return
-    const { source, timer } = stranger
-    clearTimeout(timer)
+    const { source } = stranger
+    stranger.endTime()
     stranger.leave()
     this.#strangers -= 1
     if (source.size === 0) this.#sources.delete(source.network)

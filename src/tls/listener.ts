@@ -62,14 +62,19 @@ interface Handshake {
   readonly trust: Trust
 }
 
-interface Known {
-  identified: Identified
+// What is known of a socket is kept on it: what a WeakMap leads to is alive to V8's collection of what is young, whether its
+// key is or not.
+const HANDSHAKE = Symbol('handshake')
+const IDENTIFIED = Symbol('identified')
+
+/** A connection below TLS, until its handshake has ended. */
+interface Beginning extends Socket {
+  [HANDSHAKE]?: Handshake | undefined
 }
 
 /** A connection whose handshake is done. */
-interface Connection {
-  readonly socket: Socket
-  readonly known: Known
+interface Connection extends Socket {
+  [IDENTIFIED]?: Identified
 }
 
 /** The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection. */
@@ -79,12 +84,6 @@ export class Listener {
   #settings: ListenerSettings
   readonly #gate: Gate
   readonly #seen = new SeenChains()
-  // What a WeakMap leads to is alive to the collection of what is young, whether or not its key is: it must not lead back
-  // to a socket for longer than that lives.
-  /** By the connection below TLS, until the handshake has ended. */
-  readonly #handshakes = new WeakMap<object, Handshake>()
-  /** By the TLS socket. */
-  readonly #known = new WeakMap<object, Known>()
   readonly #open = new Line<Connection>()
   #restoreKeys: NodeJS.Timeout | undefined
   #shed: { connections: number; readonly report: NodeJS.Timeout } | undefined
@@ -99,6 +98,8 @@ export class Listener {
       // A client without a good certificate is let in, to be told so by a ProxyError.
       requestCert: options.clientAuth === 'required',
       rejectUnauthorized: false,
+      // Negative: none. The gate has one timer for all handshakes; Node.js would set one for each.
+      handshakeTimeout: -1,
       headersTimeout: settings.headerMs,
       requestTimeout: settings.headerMs,
       connectionsCheckingInterval: 1000,
@@ -111,8 +112,9 @@ export class Listener {
     this.#gate = new Gate(
       settings,
       (arrival) => {
-        this.#handshakes.set(arrival.socket, { arrival, trust: this.#settings.trust })
-        begin(arrival.socket)
+        const socket: Beginning = arrival.socket
+        socket[HANDSHAKE] = { arrival, trust: this.#settings.trust }
+        begin(socket)
       },
       (reason) => this.#noteShed(reason),
     )
@@ -123,7 +125,7 @@ export class Listener {
 
   /** The client of a connection whose handshake is done. */
   clientOf(socket: object): Client {
-    return this.#known.get(socket)?.identified.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
+    return (socket as Connection)[IDENTIFIED]?.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
   }
 
   get connections(): { readonly verified: number; readonly unverified: number } {
@@ -139,7 +141,7 @@ export class Listener {
     // If this throws, nothing has changed yet.
     this.server.setSecureContext(contextOptions(settings))
     this.#settings = settings
-    this.#gate.limits = settings
+    this.#gate.renew(settings)
     this.server.keepAliveTimeout = settings.idleConnectionMs
     this.server.headersTimeout = settings.headerMs
     this.server.requestTimeout = settings.headerMs
@@ -150,10 +152,12 @@ export class Listener {
     const unproven: Socket[] = []
     // Most connections are of a few clients.
     const traced = new Map<string, ReadonlySet<string>>()
-    for (const { socket, known } of this.#open.values()) {
-      const { identified } = known
-      known.identified = identifyAgain(identified, settings.trust, traced)
-      if (identified.client.verified && !known.identified.client.verified) unproven.push(socket)
+    for (const socket of this.#open.values()) {
+      const identified = socket[IDENTIFIED]
+      if (identified === undefined) continue
+      const again = identifyAgain(identified, settings.trust, traced)
+      socket[IDENTIFIED] = again
+      if (identified.client.verified && !again.client.verified) unproven.push(socket)
     }
     return unproven
   }
@@ -184,7 +188,7 @@ export class Listener {
     this.#gate.close()
   }
 
-  #identify(socket: TLSSocket): void {
+  #identify(socket: TLSSocket & Connection): void {
     const { clientAuth, events } = this.#options
     const { trust } = this.#settings
     const handshake = this.#takeHandshake(socket)
@@ -199,9 +203,8 @@ export class Listener {
     const { client } = identified
     if (client.refusal === CHAIN_FORGOTTEN) this.#replaceTicketKeys()
     if (client.refusal === CHAIN_HIDDEN) this.#warnOfHiddenChain()
-    const known: Known = { identified }
-    this.#known.set(socket, known)
-    const place = this.#open.join({ socket, known })
+    socket[IDENTIFIED] = identified
+    const place = this.#open.join(socket)
     socket.on('close', () => this.#open.leave(place))
     this.#gate.handshakeDone(arrival, client.verified !== undefined || clientAuth === 'disabled')
     events?.handshake(client.audit.tls_resumed ? 'resumed' : 'full')
@@ -220,9 +223,9 @@ export class Listener {
 
   /** Of a handshake that has just ended, one way or the other; once. */
   #takeHandshake(socket: TLSSocket): Handshake | undefined {
-    const raw = connectionBelow(socket)
-    const handshake = this.#handshakes.get(raw)
-    this.#handshakes.delete(raw)
+    const raw: Beginning = connectionBelow(socket)
+    const handshake = raw[HANDSHAKE]
+    raw[HANDSHAKE] = undefined
     return handshake
   }
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Deadlines, Timed } from '../ekm/deadlines.ts'
 import { Line, type Place } from '../ekm/line.ts'
 
 /**
@@ -47,11 +48,11 @@ export class Source {
 }
 
 /** A connection whose client has not shown a good certificate. */
-export class Stranger implements Arrival {
+export class Stranger implements Arrival, Timed {
   readonly socket: Socket
   readonly address: string | undefined
   readonly source: Source
-  readonly timer: NodeJS.Timeout
+  readonly deadline: number
   shedReason: ShedReason | undefined
   /** That it is a stranger no more, but a client. */
   verified = false
@@ -61,13 +62,27 @@ export class Stranger implements Arrival {
   underWay: Place<Stranger> | undefined
   #stage: Stage | undefined = 'silent'
   #place: Place<Stranger>
+  readonly #deadlines: Deadlines
+  readonly #timed: Place<Timed>
+  readonly #onTimeUp: (stranger: Stranger) => void
 
-  constructor(socket: Socket, address: string | undefined, source: Source, timer: NodeJS.Timeout) {
+  /** @param came when, on `performance.now()`'s clock */
+  constructor(
+    socket: Socket,
+    address: string | undefined,
+    source: Source,
+    came: number,
+    deadlines: Deadlines,
+    onTimeUp: (stranger: Stranger) => void,
+  ) {
     this.socket = socket
     this.address = address
     this.source = source
-    this.timer = timer
     this.#place = source.in.silent.join(this)
+    this.deadline = came + deadlines.budgetMs
+    this.#deadlines = deadlines
+    this.#timed = deadlines.add(this)
+    this.#onTimeUp = onTimeUp
   }
 
   get isSilent(): boolean {
@@ -89,5 +104,14 @@ export class Stranger implements Arrival {
     if (this.#stage === undefined) return
     this.source.in[this.#stage].leave(this.#place)
     this.#stage = undefined
+  }
+
+  timeUp(): void {
+    this.#onTimeUp(this)
+  }
+
+  /** There is no more that it has to do in time. */
+  endTime(): void {
+    this.#deadlines.remove(this.#timed)
   }
 }

@@ -138,6 +138,19 @@ describe('the gate', () => {
     expect(gate.connections).toEqual({ verified: 0, unverified: 0 })
   })
 
+  it('gives newcomers another time when it is told to, and the others the time that they had', async () => {
+    const { gate, shed, open } = await makeGate({ handshakeMs: 1200 })
+    const ends: string[] = []
+    const client = async (name: string) => (await open()).on('close', () => ends.push(name))
+    await client('first')
+    gate.renew({ ...LIMITS, handshakeMs: 200 })
+    await client('second')
+    await expect.poll(() => ends, { interval: 5 }).toEqual(['second'])
+    expect(gate.connections.unverified).toBe(1)
+    await expect.poll(() => ends, { interval: 5, timeout: 2000 }).toEqual(['second', 'first'])
+    expect(shed).toEqual(['silent', 'silent'])
+  })
+
   it('gives up the oldest silent stranger of the address that has most', async () => {
     const { shed, open, crowd } = await makeGate({ maxUnverifiedConnections: FEW + 10 })
     await crowd()
