@@ -74,7 +74,7 @@ interface Beginning extends Socket {
 
 /** A connection whose handshake is done. */
 interface Connection extends Socket {
-  [IDENTIFIED]?: Identified
+  [IDENTIFIED]: Identified
 }
 
 /** The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection. */
@@ -125,7 +125,7 @@ export class Listener {
 
   /** The client of a connection whose handshake is done. */
   clientOf(socket: object): Client {
-    return (socket as Connection)[IDENTIFIED]?.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
+    return (socket as Partial<Connection>)[IDENTIFIED]?.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
   }
 
   get connections(): { readonly verified: number; readonly unverified: number } {
@@ -154,7 +154,6 @@ export class Listener {
     const traced = new Map<string, ReadonlySet<string>>()
     for (const socket of this.#open.values()) {
       const identified = socket[IDENTIFIED]
-      if (identified === undefined) continue
       const again = identifyAgain(identified, settings.trust, traced)
       socket[IDENTIFIED] = again
       if (identified.client.verified && !again.client.verified) unproven.push(socket)
@@ -188,7 +187,7 @@ export class Listener {
     this.#gate.close()
   }
 
-  #identify(socket: TLSSocket & Connection): void {
+  #identify(socket: TLSSocket): void {
     const { clientAuth, events } = this.#options
     const { trust } = this.#settings
     const handshake = this.#takeHandshake(socket)
@@ -203,8 +202,7 @@ export class Listener {
     const { client } = identified
     if (client.refusal === CHAIN_FORGOTTEN) this.#replaceTicketKeys()
     if (client.refusal === CHAIN_HIDDEN) this.#warnOfHiddenChain()
-    socket[IDENTIFIED] = identified
-    const place = this.#open.join(socket)
+    const place = this.#open.join(Object.assign(socket, { [IDENTIFIED]: identified }))
     socket.on('close', () => this.#open.leave(place))
     this.#gate.handshakeDone(arrival, client.verified !== undefined || clientAuth === 'disabled')
     events?.handshake(client.audit.tls_resumed ? 'resumed' : 'full')
