@@ -94,11 +94,12 @@ export const clientCases: readonly Case[] = [
       const [head = ''] = probe.infoRequest().split('\r\n\r\n')
       const sent = 'the head of an info call as nobody, and no body'
       const socket = await probe.connect({}, null).catch(() => undefined)
-      const start = performance.now()
+      // Asked of the socket: by the clock, a timer may fire a millisecond before its time.
+      let silent = false
+      socket?.once('timeout', () => (silent = true))
       const reply = socket && (await probe.rawOn(socket, `${head}\r\n\r\n`, sent, PATIENCE_MS))
-      const waited = reply === undefined && performance.now() - start >= PATIENCE_MS
-      const came = reply ? probe.describeReply(reply) : waited ? 'nothing' : 'the end of the connection'
-      probe.check({ sent, expected: '401, or the end of the connection', came }, !waited && (reply === undefined || reply.status === 401))
+      const came = reply ? probe.describeReply(reply) : silent ? 'nothing' : 'the end of the connection'
+      probe.check({ sent, expected: '401, or the end of the connection', came }, reply ? reply.status === 401 : !silent)
     },
   },
 ] // prettier-ignore
