@@ -1,10 +1,7 @@
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { getHeapSpaceStatistics } from 'node:v8'
 import { describe, expect, it } from 'vitest'
 import { Line, type Place } from '../../src/ekm/line.ts'
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
+import { collectGarbage } from '../support/memory.ts'
 
 describe('a line', () => {
   it('keeps the order in which its values came, wherever one leaves', () => {

@@ -14,17 +14,16 @@ import { onToken } from '../pkcs11/support/token-objects.ts'
 import { aesKey } from '../support/gateway.ts'
 import { openSocket } from '../support/https.ts'
 import { CLIENT_CN, issue, makePki, type Pki } from '../support/pki.ts'
+import { MAX_GROWTH_MIB, soakSeconds } from '../support/soak.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
-const SOAK_MS = Number(process.env['EKM_SOAK_MS'] ?? 8000)
+const SECONDS = soakSeconds(8)
 /** Of each of the two backends. */
 const RATE = 75
 const CONNECTIONS = 4
 const SESSIONS = 2
 /** Longer than any of this takes on a busy machine: a 408 would be a call that was lost. */
 const DEADLINE_MS = 10_000
-/** Whatever the length of the run: a heap that fills up and is collected, and no more. */
-const MAX_GROWTH_MIB = 96
 const PATIENCE = { timeout: 20_000, interval: 50 }
 /** What a backend without any session may answer. */
 const allowedWhileDown = /^(502 .*"BadGateway"|408 .*"RequestTimeout"|429 .*"Throttled")/
@@ -129,7 +128,7 @@ function follow({ cli }: Serving) {
 
 it(
   'every answer is right while the gateway is reloaded, its hosts die and its keys change; nothing is left of it',
-  { timeout: 2 * SOAK_MS + 120_000 },
+  { timeout: 2 * SECONDS * 1000 + 120_000 },
   async () => {
     const { cli, workspace, file } = served
     const pid = cli.process.pid ?? 0
@@ -212,7 +211,7 @@ it(
     const withHsm = new SteadyStream(connections.hsm, calls.hsm, RATE)
     await sleep(1000)
     const before = { handles: handlesOf(treeOf(pid)), residentMiB: residentMiB(treeOf(pid)) }
-    const end = performance.now() + SOAK_MS
+    const end = performance.now() + SECONDS * 1000
     for (let turn = 0; turn < happenings.length || performance.now() < end; turn += 1) {
       await happenings[turn % happenings.length]?.()
       await sleep(200)
