@@ -1,14 +1,23 @@
 import cluster from 'node:cluster'
+import { setFlagsFromString } from 'node:v8'
 import { Command } from 'commander'
 import { startService } from '../service.ts'
 import { runWorker } from '../workers/worker.ts'
 import { untilTold } from './terminal.ts'
+
+/**
+ * V8 lets its young generation grow by this factor whenever as much has survived in it as it holds. By its own, 2, a
+ * steady load makes memory climb in ever rarer steps, over hours; by this one the first step goes all the way to V8's
+ * bound (16 MiB for each half on Node.js 20, 64 MiB on 24), from 1 MiB, so that a process has its size at once.
+ */
+const YOUNG_GENERATION_GROWTH = 64
 
 export const serveCommand = () =>
   new Command('serve')
     .description('serve the EKM Proxy API until SIGTERM or SIGINT; read the configuration again at SIGHUP')
     .requiredOption('--config <file>', 'the configuration file')
     .action(async ({ config }: { config: string }) => {
+      setFlagsFromString(`--semi-space-growth-factor=${YOUNG_GENERATION_GROWTH}`)
       if (cluster.isWorker) return runWorker()
       const told = untilTold()
       const starting = startService(config, process.env)

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, rename, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -8,8 +9,12 @@ import { prepareWorkspace } from '../../src/commands/quickstart/workspace.ts'
 import { aesKey, PASSPHRASE, writeGatewayFiles, type Settings } from '../support/gateway.ts'
 import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
 import { makePki, type Pki } from '../support/pki.ts'
+import { targetOf } from '../support/steady-stream.ts'
 import { makeWorkspace } from '../support/workspace.ts'
+import { closedLoop, openConnections } from '../bench/load.ts'
 import { childrenOf } from '../bench/process-tree.ts'
+import { makePair } from '../bench/request.ts'
+import { aes256, kw } from '../contract/reference.ts'
 import { Cli, CLI, expectRefusal, run, until } from './cli.ts'
 import { accepts, BASE, listeningPort, openRequest, startServing, takePort, type Serving } from './serving.ts'
 
@@ -29,6 +34,9 @@ async function serving(settings: Settings = {}): Promise<Serving> {
   return started
 }
 
+/** Of V8's young generation, two halves of 16 MiB: Node.js 20 has it, later ones have more. */
+const SMALLEST_BOUND_MIB = 32
+
 const PATIENT = { limits: { deadlineMs: 30_000, drainMs: 30_000 } }
 const info = { path: `${BASE}/info?${API}`, body: { request_context: CONTEXT } }
 
@@ -47,6 +55,28 @@ it('serve listens within a second or so, with the real cost of a passphrase', as
   }
   expect(Math.min(...ages)).toBeLessThan(3000)
 }, 40_000)
+
+it('serve has all of its memory at once: V8’s young generation takes one step, and not one after the other', async () => {
+  const kek = randomBytes(32)
+  const served = await startServing(pki, [aesKey('aes-1', kek)], { admin: { port: 0 } })
+  left.push(served)
+  const admin = String((await served.logs('admin_listening'))['port'])
+  const size = async () => {
+    const page = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text()
+    return Number(/^nodejs_heap_space_size_total_bytes\{space="new"\} (\d+)$/m.exec(page)?.[1]) / 2 ** 20
+  }
+  const dek = randomBytes(32)
+  const calls = makePair({ pathPrefix: BASE.slice(1), key: 'aes-1', alg: 'A256KW' }, dek, kw(aes256(kek), dek))
+  const connections = await openConnections(targetOf(served.port, pki), 4)
+  const sizes = new Set([await size()])
+  await until('the young generation has grown', async () => {
+    await closedLoop(connections, calls, 0.05, served.cli.process.pid ?? 0)
+    sizes.add(await size())
+    return Math.max(...sizes) >= SMALLEST_BOUND_MIB
+  })
+  for (const connection of connections) connection.close()
+  expect([...sizes]).not.toContain(2 * Math.min(...sizes))
+})
 
 describe.concurrent('serve', () => {
   it('at SIGTERM finishes what is under way, refuses what is new, and ends with 0', async () => {
