@@ -4,6 +4,7 @@ import { startService } from '../../src/service.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { aesKey, startTestGateway, writeGatewayFiles, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, send } from '../support/https.ts'
+import { metric } from '../support/metrics.ts'
 import { makePki, type Pki } from '../support/pki.ts'
 
 const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url')
@@ -28,13 +29,7 @@ const call = (operation: string, members: object = {}, key = 'aes-1') =>
     body: { request_context: CONTEXT, ...members },
   })
 
-/** The value of one series, named as Prometheus prints it. */
-async function sample(series: string): Promise<number> {
-  const text = await (await ask('/metrics')).text()
-  const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `))
-  if (line === undefined) throw new Error(`there is no ${series} in ${text}`)
-  return Number(line.slice(series.length + 1))
-}
+const sample = (series: string) => metric(fixture.adminPort ?? 0, series)
 
 describe('the admin port', () => {
   it('says that the process lives', async () => {

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { prepareWorkspace } from '../../src/commands/quickstart/workspace.ts'
 import { aesKey, PASSPHRASE, writeGatewayFiles, type Settings } from '../support/gateway.ts'
 import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
+import { metric } from '../support/metrics.ts'
 import { makePki, type Pki } from '../support/pki.ts'
 import { targetOf } from '../support/steady-stream.ts'
 import { makeWorkspace } from '../support/workspace.ts'
@@ -60,11 +61,8 @@ it('serve has all of its memory at once: V8’s young generation takes one step,
   const kek = randomBytes(32)
   const served = await startServing(pki, [aesKey('aes-1', kek)], { admin: { port: 0 } })
   left.push(served)
-  const admin = String((await served.logs('admin_listening'))['port'])
-  const size = async () => {
-    const page = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text()
-    return Number(/^nodejs_heap_space_size_total_bytes\{space="new"\} (\d+)$/m.exec(page)?.[1]) / 2 ** 20
-  }
+  const admin = Number((await served.logs('admin_listening'))['port'])
+  const size = async () => (await metric(admin, 'nodejs_heap_space_size_total_bytes{space="new"}')) / 2 ** 20
   const dek = randomBytes(32)
   const calls = makePair({ pathPrefix: BASE.slice(1), key: 'aes-1', alg: 'A256KW' }, dek, kw(aes256(kek), dek))
   const connections = await openConnections(targetOf(served.port, pki), 4)

@@ -14,6 +14,7 @@ import { onToken } from '../pkcs11/support/token-objects.ts'
 import { aesKey } from '../support/gateway.ts'
 import { openSocket } from '../support/https.ts'
 import { CLIENT_CN, issue, makePki, type Pki } from '../support/pki.ts'
+import { metric } from '../support/metrics.ts'
 import { MAX_GROWTH_MIB, soakSeconds } from '../support/soak.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
@@ -133,11 +134,8 @@ it(
     const { cli, workspace, file } = served
     const pid = cli.process.pid ?? 0
     const log = follow(served)
-    const admin = String((await served.logs('admin_listening'))['port'])
-    const gauge = async (name: string, labels: string) => {
-      const page = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text()
-      return Number(new RegExp(`^${name}\\{${labels}\\} (\\d+)$`, 'm').exec(page)?.[1])
-    }
+    const admin = Number((await served.logs('admin_listening'))['port'])
+    const gauge = (name: string, labels: string) => metric(admin, `${name}{${labels}}`)
     const allSessions = () =>
       expect.poll(() => gauge('ekm_backend_connections', 'backend="hsm"'), PATIENCE).toBe(SESSIONS)
     const keys = async (...args: readonly string[]) => {

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { AdapterError } from '../../adapters/contract/index.ts'
 import { aes256, kw, kwp, oaepWrap } from '../contract/reference.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
-import { Growth, soakSeconds, warmUpSeconds } from '../support/soak.ts'
+import { soak, soakSeconds } from '../support/soak.ts'
 import { kmipFixture, ref, within } from './kmip-fixture.ts'
 import { faultKinds } from './server/faults.ts'
 
@@ -78,9 +78,7 @@ it.each(['right', 'none'] as const)(
         await sleep(randomInt(5, 60))
       }
     }
-    await faultsFor(warmUpSeconds(SECONDS))
-    const growth = new Growth()
-    await faultsFor(SECONDS)
+    const growth = await soak(SECONDS, faultsFor)
     server.fault = undefined
     running = false
     await callers

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { AdapterError, type WrapAlgorithm } from '../../adapters/contract/index.ts'
 import { open, type Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
-import { Growth, soakSeconds, warmUpSeconds } from '../support/soak.ts'
+import { soak, soakSeconds } from '../support/soak.ts'
 import { faultModule, type FaultModule } from './support/fault-module.ts'
 import { context, contextUntil, ref, sleep, until } from './support/harness.ts'
 import { softHsm } from './support/softhsm.ts'
@@ -138,9 +138,7 @@ it('survives a misfortune a second under mixed load', { timeout: (2 * SECONDS + 
       await Promise.race([sleep(1000), loops])
     }
   }
-  await misfortunesFor(warmUpSeconds(SECONDS))
-  const growth = new Growth()
-  await misfortunesFor(SECONDS)
+  const growth = await soak(SECONDS, misfortunesFor)
   faults.script()
   await sleep(1000)
   stopped = true

@@ -15,10 +15,16 @@ const MAX_HELD_MIB = 16
 const MAX_WARM_UP_SECONDS = 20
 const SHARE_TO_WARM_UP = 1 / 5
 
-export const warmUpSeconds = (seconds: number): number => Math.min(MAX_WARM_UP_SECONDS, seconds * SHARE_TO_WARM_UP)
+/** Runs what makes the load hard, for a while to warm up and then for `seconds`; resolves with how memory was before those. */
+export async function soak(seconds: number, run: (seconds: number) => Promise<void>): Promise<Growth> {
+  await run(Math.min(MAX_WARM_UP_SECONDS, seconds * SHARE_TO_WARM_UP))
+  const growth = new Growth()
+  await run(seconds)
+  return growth
+}
 
 /** The memory of this process, from after its warm-up on. */
-export class Growth {
+class Growth {
   readonly #held = heldMiB()
   readonly #resident = process.memoryUsage().rss
 
@@ -26,7 +32,7 @@ export class Growth {
   check(): string {
     const resident = (process.memoryUsage().rss - this.#resident) / 2 ** 20
     const held = heldMiB() - this.#held
-    const text = `${resident.toFixed(0)} MiB grown, ${held.toFixed(1)} MiB of them held`
+    const text = `${resident.toFixed(0)} MiB more resident, ${held.toFixed(1)} MiB more held`
     expect(held, text).toBeLessThan(MAX_HELD_MIB)
     expect(resident, text).toBeLessThan(MAX_GROWTH_MIB)
     return text

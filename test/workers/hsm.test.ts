@@ -11,6 +11,7 @@ import { faultModule, type FaultModule } from '../pkcs11/support/fault-module.ts
 import { PIN, softHsm, type SoftHsm } from '../pkcs11/support/softhsm.ts'
 import { onToken } from '../pkcs11/support/token-objects.ts'
 import { contosoPool } from '../support/gateway.ts'
+import { metric } from '../support/metrics.ts'
 import { makePki, type Pki } from '../support/pki.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
@@ -85,8 +86,7 @@ class Gateway implements AsyncDisposable {
 
   async openSessions(): Promise<number> {
     const port = Number(this.served.logged('admin_listening')[0]?.['port'])
-    const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
-    return Number(/^ekm_backend_connections\{backend="store"\} (\d+)$/m.exec(page)?.[1])
+    return metric(port, 'ekm_backend_connections{backend="store"}')
   }
 
   /** Resolves when so many sessions are open, and no process of one that is closed is left. */
