@@ -107,12 +107,15 @@ function attempt(target: Target, agent: Agent, wanted: Wanted): Promise<Answer> 
   })
 }
 
+/** What ended a connection of {@link openSocket} on which nothing came. */
+export class Silence extends Error {}
+
 /** A TLS connection of its own; rejects where the handshake fails. */
 export function openSocket(options: ConnectionOptions, signal?: AbortSignal): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connect(options, () => resolve(socket))
     socket.once('error', reject)
-    socket.setTimeout(REQUEST_MS, () => socket.destroy(new Error(`no answer within ${REQUEST_MS / 1000} s`)))
+    socket.setTimeout(REQUEST_MS, () => socket.destroy(new Silence(`no answer within ${REQUEST_MS / 1000} s`)))
     signal?.addEventListener('abort', () => socket.destroy(new Error('the case ran out of time')), { once: true })
   })
 }
