@@ -10,8 +10,8 @@ import { CONNECTIONS } from '../turns.ts'
 const RATE = 500
 const SAMPLE_MS = 5000
 /**
- * At full speed, before the run: V8 makes its young generation larger, in steps and up to a bound, by what has survived in
- * it. At this rate a step of 25 MiB came at minute 14 on Node.js 24; at full speed all of them come within 20 s.
+ * At full speed, before the run: V8 makes its young generation larger once as much has survived in it as it holds, which
+ * takes minutes at this rate, and seconds at full speed.
  */
 const FULL_SPEED_SECONDS = 30
 /**
