@@ -1,6 +1,7 @@
 export * from './abortable.ts'
 export * from './adapter.ts'
 export * from './algorithms.ts'
+export * from './bytes.ts'
 export * from './call-signal.ts'
 export * from './errors.ts'
 export * from './inspection.ts'

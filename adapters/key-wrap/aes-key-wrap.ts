@@ -1,3 +1,5 @@
+import { wipeable, wipeableCopy } from '../contract/index.ts'
+
 /** `KW` is RFC 3394 (SP 800-38F AES-KW), `KWP` is RFC 5649 (SP 800-38F AES-KWP). */
 export type KeyWrapMode = 'KW' | 'KWP'
 
@@ -38,7 +40,7 @@ export async function wrapAll(
     for (let round = 0; ; round++) {
       const active = registers.filter(({ n }) => round < stepsOf(n))
       if (active.length === 0) return
-      const blocks = new Uint8Array(active.length * BLOCK)
+      const blocks = wipeable(active.length * BLOCK)
       active.forEach(({ bytes, n }, at) => {
         const position = SEMIBLOCK * (1 + (round % n))
         blocks.set(bytes.subarray(0, SEMIBLOCK), at * BLOCK)
@@ -68,7 +70,7 @@ export async function unwrapAll(
 ): Promise<(Uint8Array | undefined)[]> {
   const registers = values.map((value): Registers | undefined =>
     value.length % SEMIBLOCK === 0 && value.length >= (mode === 'KW' ? 3 : 2) * SEMIBLOCK
-      ? { bytes: Uint8Array.from(value), n: value.length / SEMIBLOCK - 1 }
+      ? { bytes: wipeableCopy(value), n: value.length / SEMIBLOCK - 1 }
       : undefined,
   )
   const legal = registers.filter((value) => value !== undefined)
@@ -76,7 +78,7 @@ export async function unwrapAll(
     for (let round = 0; ; round++) {
       const active = legal.filter(({ n }) => round < stepsOf(n))
       if (active.length === 0) return
-      const blocks = new Uint8Array(active.length * BLOCK)
+      const blocks = wipeable(active.length * BLOCK)
       active.forEach(({ bytes, n }, at) => {
         const position = SEMIBLOCK * (n - (round % n))
         const block = blocks.subarray(at * BLOCK, (at + 1) * BLOCK)
@@ -128,7 +130,7 @@ function xorCounter(block: Uint8Array, t: number): void {
 }
 
 function kwRegisters(value: Uint8Array): Registers {
-  const bytes = new Uint8Array(SEMIBLOCK + value.length)
+  const bytes = wipeable(SEMIBLOCK + value.length)
   bytes.set(KW_INITIAL_VALUE)
   bytes.set(value, SEMIBLOCK)
   return { bytes, n: value.length / SEMIBLOCK }
@@ -136,7 +138,7 @@ function kwRegisters(value: Uint8Array): Registers {
 
 function kwpRegisters(value: Uint8Array): Registers {
   const n = Math.ceil(value.length / SEMIBLOCK)
-  const bytes = new Uint8Array(SEMIBLOCK * (1 + n))
+  const bytes = wipeable(SEMIBLOCK * (1 + n))
   bytes.set(KWP_CONSTANT)
   new DataView(bytes.buffer).setUint32(KWP_CONSTANT.length, value.length)
   bytes.set(value, SEMIBLOCK)
@@ -146,7 +148,7 @@ function kwpRegisters(value: Uint8Array): Registers {
 function openKw({ bytes }: Registers): Uint8Array | undefined {
   let difference = 0
   for (let at = 0; at < SEMIBLOCK; at++) difference |= (bytes[at] ?? 0) ^ (KW_INITIAL_VALUE[at] ?? 0)
-  const value = difference === 0 ? bytes.slice(SEMIBLOCK) : undefined
+  const value = difference === 0 ? wipeableCopy(bytes.subarray(SEMIBLOCK)) : undefined
   bytes.fill(0)
   return value
 }
@@ -160,7 +162,7 @@ function openKwp({ bytes, n }: Registers): Uint8Array | undefined {
   for (let at = SEMIBLOCK * (n - 1); at < SEMIBLOCK * n; at++) {
     difference |= (bytes[SEMIBLOCK + at] ?? 0) * Number(at >= length)
   }
-  const value = difference === 0 ? bytes.slice(SEMIBLOCK, SEMIBLOCK + length) : undefined
+  const value = difference === 0 ? wipeableCopy(bytes.subarray(SEMIBLOCK, SEMIBLOCK + length)) : undefined
   bytes.fill(0)
   return value
 }

@@ -1,4 +1,5 @@
 import { constants, createHash, createPublicKey, publicEncrypt, type KeyObject } from 'node:crypto'
+import { wipeableCopy } from '../contract/index.ts'
 
 /** The digest of the label and of MGF1 alike, as the EKM Proxy API pairs them. */
 export type OaepHash = 'SHA-1' | 'SHA-256'
@@ -47,7 +48,7 @@ export function oaepDecode(encoded: Uint8Array, hash: OaepHash): Uint8Array | un
     searching &= 1 ^ isOne
   }
   bad |= searching | equalBit(start, block.length)
-  const message = bad === 0 ? Uint8Array.from(block.subarray(start)) : undefined
+  const message = bad === 0 ? wipeableCopy(block.subarray(start)) : undefined
   encoded.fill(0)
   return message
 }

@@ -1,3 +1,4 @@
+import { asBuffer, wipeable, wipeableCopy } from '../contract/index.ts'
 import { directions, paths, schemes, type Direction, type Way } from './way.ts'
 
 /** One wrap or unwrap as it travels to a host. */
@@ -12,9 +13,10 @@ export interface CryptMessage {
 // path u8 | direction u8 | scheme u8 | mechanism u32 | selector length u16 | selector | data
 const FIXED_BYTES = 9
 
-export function encodeCrypt({ way, direction, selector, data }: CryptMessage): Buffer {
+/** The caller's to zero. */
+export function encodeCrypt({ way, direction, selector, data }: CryptMessage): Uint8Array {
   const selectorBytes = Buffer.byteLength(selector)
-  const bytes = Buffer.allocUnsafeSlow(FIXED_BYTES + selectorBytes + data.length)
+  const bytes = asBuffer(wipeable(FIXED_BYTES + selectorBytes + data.length))
   bytes.writeUInt8(paths.indexOf(way.path), 0)
   bytes.writeUInt8(directions.indexOf(direction), 1)
   bytes.writeUInt8(schemes.indexOf(way.scheme), 2)
@@ -27,7 +29,7 @@ export function encodeCrypt({ way, direction, selector, data }: CryptMessage): B
 
 /** The data of the result is a copy, and the caller's to zero. */
 export function decodeCrypt(payload: Uint8Array): CryptMessage {
-  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+  const bytes = asBuffer(payload)
   const path = paths[bytes.readUInt8(0)]
   const direction = directions[bytes.readUInt8(1)]
   const scheme = schemes[bytes.readUInt8(2)]
@@ -37,6 +39,6 @@ export function decodeCrypt(payload: Uint8Array): CryptMessage {
     way: { path, mechanism: bytes.readUInt32LE(3), scheme },
     direction,
     selector: bytes.toString('utf8', FIXED_BYTES, dataStart),
-    data: Uint8Array.prototype.slice.call(bytes, dataStart),
+    data: wipeableCopy(bytes.subarray(dataStart)),
   }
 }

@@ -1,3 +1,5 @@
+import { asBuffer, wipeable, wipeableCopy } from '../contract/index.ts'
+
 /**
  * The wire between the gateway and an HSM host: a socket pair that carries frames of
  * `length (u32) | id (u32) | kind (u8) | payload`, little-endian, `length` counting what follows it. docs/adr/0002 says
@@ -21,28 +23,46 @@ export const Ask = { open: 1, crypt: 2, find: 3, probe: 4, reopen: 5, create: 6,
 /** What it answers: a result, a CK_RV, a refusal of its own, or that a ciphertext did not open. */
 export const Answer = { result: 0, ckr: 1, refused: 2, invalidCiphertext: 3 } as const
 
-export function encodeFrame(id: number, kind: number, ...parts: readonly Uint8Array[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, HEADER_BYTES)
-  const bytes = Buffer.allocUnsafeSlow(length)
-  bytes.writeUInt32LE(length - LENGTH_BYTES, 0)
-  bytes.writeUInt32LE(id, 4)
-  bytes.writeUInt8(kind, 8)
-  let at = HEADER_BYTES
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
+/** Frames on their way out, one behind the other in memory that is used again and again. */
+export class FrameWriter {
+  #buffer = asBuffer(wipeable(16 * 1024))
+  #filled = 0
+
+  get isEmpty(): boolean {
+    return this.#filled === 0
   }
-  return bytes
+
+  /** Takes a copy of `payload`. */
+  add({ id, kind, payload }: Frame): void {
+    const end = this.#filled + HEADER_BYTES + payload.length
+    if (end > this.#buffer.length) this.#buffer = grown(this.#buffer, this.#filled, end)
+    this.#buffer.writeUInt32LE(HEADER_BYTES - LENGTH_BYTES + payload.length, this.#filled)
+    this.#buffer.writeUInt32LE(id, this.#filled + 4)
+    this.#buffer.writeUInt8(kind, this.#filled + 8)
+    this.#buffer.set(payload, this.#filled + HEADER_BYTES)
+    this.#filled = end
+  }
+
+  /** All of them, and the caller's to zero. */
+  take(): Uint8Array {
+    const filled = this.#buffer.subarray(0, this.#filled)
+    const bytes = wipeableCopy(filled)
+    filled.fill(0)
+    this.#filled = 0
+    return bytes
+  }
 }
 
 /** Cuts a byte stream into frames. It zeroes what it has handed on and never keeps more than one partial frame. */
 export class FrameReader {
-  #buffer = Buffer.alloc(16 * 1024)
+  #buffer = asBuffer(wipeable(16 * 1024))
   #filled = 0
 
   /** Takes bytes in and calls `receive` for every frame that is complete; its payload is valid only during that call. */
   push(chunk: Uint8Array, receive: (frame: Frame) => void): void {
-    this.#reserve(chunk.length)
+    if (this.#filled + chunk.length > this.#buffer.length) {
+      this.#buffer = grown(this.#buffer, this.#filled, this.#filled + chunk.length)
+    }
     this.#buffer.set(chunk, this.#filled)
     this.#filled += chunk.length
     let at = 0
@@ -61,12 +81,12 @@ export class FrameReader {
     this.#buffer.fill(0, this.#filled - at, this.#filled)
     this.#filled -= at
   }
+}
 
-  #reserve(more: number): void {
-    if (this.#filled + more <= this.#buffer.length) return
-    const larger = Buffer.alloc(Math.max(2 * this.#buffer.length, this.#filled + more))
-    larger.set(this.#buffer.subarray(0, this.#filled))
-    this.#buffer.fill(0)
-    this.#buffer = larger
-  }
+/** Room for `length` bytes and as much again as there was; `buffer`, of which so much was used, is zeroed. */
+function grown(buffer: Buffer, used: number, length: number): Buffer {
+  const larger = asBuffer(wipeable(Math.max(2 * buffer.length, length)))
+  larger.set(buffer.subarray(0, used))
+  buffer.fill(0)
+  return larger
 }

@@ -10,7 +10,7 @@ import {
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import * as v from 'valibot'
-import { OperatorError, rsaSizes, type KeySpec } from '../contract/index.ts'
+import { asBuffer, OperatorError, rsaSizes, type KeySpec } from '../contract/index.ts'
 import { isServable, privateJwkSchema, type PrivateJwk } from './stored-key.ts'
 
 const invalid = (message: string) => new OperatorError('KEY_MATERIAL_INVALID', message)
@@ -38,7 +38,7 @@ export async function generate(spec: KeySpec): Promise<PrivateJwk> {
  * Which of them it is shows in the text itself; 64 hexadecimal digits are never 32 bytes of base64url.
  */
 export async function parseMaterial(material: Uint8Array): Promise<PrivateJwk> {
-  const text = Buffer.from(material.buffer, material.byteOffset, material.byteLength).toString('utf8').trim()
+  const text = asBuffer(material).toString('utf8').trim()
   const jwk = recognise(text)
   if (!isServable(jwk)) throw invalid(`the key's size is not allowed: ${ALLOWED_SIZES}`)
   if (jwk.kty === 'RSA') await assertWorkingPair(jwk)

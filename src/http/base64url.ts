@@ -1,3 +1,5 @@
+import { asBuffer } from '../../adapters/contract/index.ts'
+
 /** The characters of the last group are those whose leftover bits are zero. */
 const CANONICAL = /^(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?$/
 
@@ -8,5 +10,4 @@ const CANONICAL = /^(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?$/
 export const decodeBase64url = (text: string): Buffer | undefined =>
   CANONICAL.test(text) ? Buffer.from(text, 'base64url') : undefined
 
-export const encodeBase64url = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url')
+export const encodeBase64url = (bytes: Uint8Array): string => asBuffer(bytes).toString('base64url')

@@ -3,6 +3,7 @@ import {
   abortable,
   AdapterError,
   algorithmRow,
+  asBuffer,
   type CallSignal,
   type KeyDescription,
   type WrapAlgorithm,
@@ -122,7 +123,7 @@ async function fetchPrivateKey(
   if (type === undefined || !(material instanceof Uint8Array)) {
     throw new AdapterError('KEY_UNSUPPORTED', 'the exported private key is neither PKCS#1 nor PKCS#8')
   }
-  const der = Buffer.from(material.buffer, material.byteOffset, material.byteLength)
+  const der = asBuffer(material)
   try {
     const pkcs8 = createPrivateKey({ key: der, format: 'der', type }).export({ format: 'der', type: 'pkcs8' })
     try {

@@ -1,4 +1,5 @@
 import type { Handle, Mechanism } from 'pkcs11js'
+import { asBuffer, wipeable } from '../../contract/index.ts'
 import type { BlockFunction } from '../../key-wrap/index.ts'
 import { CKM } from '../cryptoki.ts'
 import type { Direction } from '../way.ts'
@@ -39,7 +40,7 @@ export async function withBlocks<Result>(
   }
   return work((blocks) => {
     calls.init({ mechanism }, key)
-    return calls.once(Buffer.from(blocks), Buffer.alloc(blocks.length))
+    return calls.once(asBuffer(blocks), Buffer.alloc(blocks.length))
   })
 }
 
@@ -52,8 +53,7 @@ async function oneOperation<Result>(
   calls.init(mechanism, key)
   try {
     return await work((blocks) => {
-      const input = Buffer.from(blocks.buffer, blocks.byteOffset, blocks.byteLength)
-      const result = calls.update(input, Buffer.alloc(blocks.length))
+      const result = calls.update(asBuffer(blocks), Buffer.alloc(blocks.length))
       if (result.length !== blocks.length) throw new BlockHeldBack()
       return result
     })
@@ -69,11 +69,12 @@ async function oneOperation<Result>(
 
 /** CBC under a zero IV, one block an operation: the XOR with the IV changes nothing. */
 function cbcBlocks(calls: Calls, key: Handle, blocks: Uint8Array): Uint8Array {
-  const result = new Uint8Array(blocks.length)
+  const result = wipeable(blocks.length)
   for (let at = 0; at < blocks.length; at += BLOCK) {
     calls.init({ mechanism: CKM.AES_CBC, parameter: Buffer.alloc(BLOCK) }, key)
-    const block = Buffer.from(blocks.subarray(at, at + BLOCK))
-    result.set(calls.once(block, Buffer.alloc(BLOCK)), at)
+    const block = calls.once(asBuffer(blocks.subarray(at, at + BLOCK)), Buffer.alloc(BLOCK))
+    result.set(block, at)
+    block.fill(0)
   }
   return result
 }

@@ -1,9 +1,10 @@
-import type { Handle, Mechanism, RsaOAEP, Template } from 'pkcs11js'
+import type { Handle, Mechanism, RsaOAEP } from 'pkcs11js'
+import { asBuffer, wipeable } from '../../contract/index.ts'
 import { oaepDecode, unwrapAll, wrapAll } from '../../key-wrap/index.ts'
-import { CKA, CKG, CKK, CKM, CKO } from '../cryptoki.ts'
+import { CKG, CKM } from '../cryptoki.ts'
 import type { Direction, Way } from '../way.ts'
 import { withBlocks } from './block-cipher.ts'
-import { isCkrError } from './ckr.ts'
+import { DataKeys } from './data-keys.ts'
 import type { Token } from './token.ts'
 
 /** CKZ_DATA_SPECIFIED, and the kind of parameter that pkcs11js calls CK_PARAMS_RSA_OAEP. */
@@ -16,109 +17,89 @@ const SPARE_BYTES = 64
 /** `undefined` in place of a ciphertext that does not open. */
 export type CryptResult = Uint8Array | undefined
 
-/**
- * Wraps or unwraps `values` with one key. Only {@link Way.path | blocks} takes several in one go. Throws what the module
- * answered, unless it is this process that finds a ciphertext wrong.
- */
-export async function crypt(
-  token: Token,
-  key: Handle,
-  way: Way,
-  direction: Direction,
-  values: readonly Uint8Array[],
-): Promise<CryptResult[]> {
-  const { path } = way
-  if (path === 'blocks') return blocks(token, key, way, direction, values)
-  return values.map((value) => {
-    const input = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+/** Wraps and unwraps with keys of one token. */
+export class Crypt {
+  readonly #token: Token
+  readonly #dataKeys: DataKeys
+  #output = outputOf(1024)
+
+  constructor(token: Token) {
+    this.#token = token
+    this.#dataKeys = new DataKeys(token)
+  }
+
+  /**
+   * Wraps or unwraps `values` with one key. Only {@link Way.path | blocks} takes several in one go. The results are the
+   * caller's to zero, and good until the next call. Throws what the module answered, unless it is this process that finds
+   * a ciphertext wrong.
+   */
+  async run(key: Handle, way: Way, direction: Direction, values: readonly Uint8Array[]): Promise<CryptResult[]> {
+    const { path } = way
+    if (path === 'blocks') return this.#blocks(key, way, direction, values)
+    const [value] = values
+    if (value === undefined || values.length > 1) throw new RangeError('one value at a time')
+    const input = asBuffer(value)
+    const mechanism = mechanismOf(way)
     switch (path) {
       case 'encrypt':
-        return direction === 'wrap' ? encrypt(token, key, way, input) : decrypt(token, key, mechanismOf(way), input)
+        return [direction === 'wrap' ? this.#encrypt(key, mechanism, input) : this.#decrypt(key, mechanism, input)]
       case 'wrap-key':
-        return direction === 'wrap' ? wrapKey(token, key, way, input) : unwrapKey(token, key, way, input)
+        return [
+          direction === 'wrap'
+            ? this.#dataKeys.wrap(mechanism, key, input, this.#outputFor(input))
+            : this.#dataKeys.unwrap(mechanism, key, input),
+        ]
       case 'raw-rsa':
-        return rawRsa(token, key, way, input)
+        return [this.#rawRsa(key, way, input)]
     }
-  })
+  }
+
+  async #blocks(
+    key: Handle,
+    { mechanism, scheme }: Way,
+    direction: Direction,
+    values: readonly Uint8Array[],
+  ): Promise<CryptResult[]> {
+    if (scheme !== 'KW' && scheme !== 'KWP') throw new RangeError('no such way')
+    return withBlocks<CryptResult[]>(this.#token, key, mechanism, direction, (cipher) =>
+      direction === 'wrap' ? wrapAll(scheme, values, cipher) : unwrapAll(scheme, values, cipher),
+    )
+  }
+
+  #encrypt(key: Handle, mechanism: Mechanism, input: Buffer): Buffer {
+    const { module, session } = this.#token
+    module.C_EncryptInit(session, mechanism, key)
+    return module.C_Encrypt(session, input, this.#outputFor(input))
+  }
+
+  #decrypt(key: Handle, mechanism: Mechanism, input: Buffer): Buffer {
+    const { module, session } = this.#token
+    module.C_DecryptInit(session, mechanism, key)
+    return module.C_Decrypt(session, input, this.#outputFor(input))
+  }
+
+  #rawRsa(key: Handle, { mechanism, scheme }: Way, input: Buffer): CryptResult {
+    if (scheme !== 'SHA-1' && scheme !== 'SHA-256') throw new RangeError('no such way')
+    const raw = this.#decrypt(key, { mechanism }, input)
+    if (raw.length > input.length) throw new RangeError('the token gave more bytes than the modulus has')
+    // Some tokens drop leading zeros, of which every encoded message has at least one.
+    const encoded = wipeable(input.length)
+    encoded.set(raw, input.length - raw.length)
+    raw.fill(0)
+    return oaepDecode(encoded, scheme)
+  }
+
+  #outputFor({ length }: Buffer): Buffer {
+    if (length + SPARE_BYTES > this.#output.length) this.#output = outputOf(length + SPARE_BYTES)
+    return this.#output
+  }
 }
 
-async function blocks(
-  token: Token,
-  key: Handle,
-  { mechanism, scheme }: Way,
-  direction: Direction,
-  values: readonly Uint8Array[],
-): Promise<CryptResult[]> {
-  if (scheme !== 'KW' && scheme !== 'KWP') throw new RangeError('no such way')
-  return withBlocks<CryptResult[]>(token, key, mechanism, direction, (cipher) =>
-    direction === 'wrap' ? wrapAll(scheme, values, cipher) : unwrapAll(scheme, values, cipher),
-  )
-}
+const outputOf = (length: number): Buffer => asBuffer(wipeable(length))
 
 function mechanismOf({ mechanism, scheme }: Way): Mechanism {
   if (scheme !== 'SHA-1' && scheme !== 'SHA-256') return { mechanism }
   const [hashAlg, mgf] = scheme === 'SHA-1' ? [CKM.SHA_1, CKG.MGF1_SHA1] : [CKM.SHA256, CKG.MGF1_SHA256]
   const parameter: RsaOAEP = { type: OAEP_PARAMETERS, hashAlg, mgf, source: OAEP_SOURCE_DATA }
   return { mechanism, parameter }
-}
-
-function encrypt({ module, session }: Token, key: Handle, way: Way, input: Buffer): Buffer {
-  module.C_EncryptInit(session, mechanismOf(way), key)
-  return module.C_Encrypt(session, input, Buffer.alloc(input.length + SPARE_BYTES))
-}
-
-function decrypt({ module, session }: Token, key: Handle, mechanism: Mechanism, input: Buffer): Buffer {
-  module.C_DecryptInit(session, mechanism, key)
-  return module.C_Decrypt(session, input, Buffer.alloc(input.length + SPARE_BYTES))
-}
-
-/** A data key while it passes through the token: a session object of no further use. */
-const dataKey: Template = [
-  { type: CKA.CLASS, value: CKO.SECRET_KEY },
-  { type: CKA.KEY_TYPE, value: CKK.GENERIC_SECRET },
-  { type: CKA.TOKEN, value: false },
-  { type: CKA.SENSITIVE, value: false },
-  { type: CKA.EXTRACTABLE, value: true },
-]
-
-function wrapKey(token: Token, key: Handle, way: Way, input: Buffer): Buffer {
-  const { module, session } = token
-  const object = module.C_CreateObject(session, [...dataKey, { type: CKA.VALUE, value: input }])
-  try {
-    return module.C_WrapKey(session, mechanismOf(way), key, object, Buffer.alloc(input.length + SPARE_BYTES))
-  } finally {
-    destroyQuietly(token, object)
-  }
-}
-
-function unwrapKey(token: Token, key: Handle, way: Way, input: Buffer): Uint8Array {
-  const { module, session } = token
-  const object = module.C_UnwrapKey(session, mechanismOf(way), key, input, dataKey)
-  try {
-    const [attribute] = module.C_GetAttributeValue(session, object, [{ type: CKA.VALUE }])
-    if (!Buffer.isBuffer(attribute?.value)) throw new TypeError('the token gave no value of the unwrapped key')
-    return attribute.value
-  } finally {
-    destroyQuietly(token, object)
-  }
-}
-
-/** The result of the call in hand counts; an object that could not be destroyed goes with its session. */
-function destroyQuietly({ module, session }: Token, object: Handle): void {
-  try {
-    module.C_DestroyObject(session, object)
-  } catch (error) {
-    if (!isCkrError(error)) throw error
-  }
-}
-
-function rawRsa(token: Token, key: Handle, { mechanism, scheme }: Way, input: Buffer): CryptResult {
-  if (scheme !== 'SHA-1' && scheme !== 'SHA-256') throw new RangeError('no such way')
-  const raw = decrypt(token, key, { mechanism }, input)
-  if (raw.length > input.length) throw new RangeError('the token gave more bytes than the modulus has')
-  // Some tokens drop leading zeros, of which every encoded message has at least one.
-  const encoded = new Uint8Array(input.length)
-  encoded.set(raw, input.length - raw.length)
-  raw.fill(0)
-  return oaepDecode(encoded, scheme)
 }

@@ -4,8 +4,8 @@
  * 3, the calls, a blocking write. It ends when the gateway closes its end.
  */
 import { readSync, writeSync } from 'node:fs'
-import { encodeFrame, FrameReader } from '../frames.ts'
-import { Service, type Request } from './service.ts'
+import { FrameReader, FrameWriter } from '../frames.ts'
+import { Service, toRequest, type Request } from './service.ts'
 
 const CHANNEL = 3
 const READ_BYTES = 64 * 1024
@@ -23,23 +23,25 @@ function writeAll(bytes: Uint8Array): void {
   }
 }
 
-/** Answers that come soon after each other go together: each write wakes the gateway, which costs it more than the data. */
-const GATHER_MS = 0.2
-let answers: Buffer[] = []
-let gatheringSince = 0
+/**
+ * Answers of quick calls go together: each write wakes the gateway, which costs it more than the data. None waits for a
+ * call that may be as slow as its own was.
+ */
+const GATHER_MS = 0.4
+const answers = new FrameWriter()
+let lastWrite = 0
 
 function flush(): void {
-  if (answers.length === 0) return
-  const bytes = answers.length === 1 && answers[0] ? answers[0] : Buffer.concat(answers)
+  lastWrite = performance.now()
+  if (answers.isEmpty) return
+  const bytes = answers.take()
   writeAll(bytes)
-  for (const answer of [bytes, ...answers]) answer.fill(0)
-  answers = []
+  bytes.fill(0)
 }
 
-const service = new Service((id, answer, payload) => {
-  if (answers.length === 0) gatheringSince = performance.now()
-  answers.push(encodeFrame(id, answer, payload))
-  if (performance.now() - gatheringSince > GATHER_MS) flush()
+const service = new Service((answer) => {
+  answers.add(answer)
+  if (performance.now() - lastWrite > GATHER_MS) flush()
 })
 
 const reader = new FrameReader()
@@ -53,10 +55,9 @@ for (;;) {
     break
   }
   if (count === 0) break
+  lastWrite = performance.now()
   const requests: Request[] = []
-  reader.push(chunk.subarray(0, count), ({ id, kind, payload }) =>
-    requests.push({ id, kind, payload: Uint8Array.from(payload) }),
-  )
+  reader.push(chunk.subarray(0, count), (frame) => requests.push(toRequest(frame)))
   chunk.fill(0, 0, count)
   await service.serve(requests)
   flush()

@@ -1,6 +1,6 @@
-import { AdapterError } from '../../contract/index.ts'
+import { AdapterError, wipeableCopy } from '../../contract/index.ts'
 import { decodeCrypt, type CryptMessage } from '../crypt-message.ts'
-import { Answer, Ask } from '../frames.ts'
+import { Answer, Ask, type Frame } from '../frames.ts'
 import {
   decodeMessage,
   encodeMessage,
@@ -12,22 +12,40 @@ import {
 } from '../host-protocol.ts'
 import { ckrOf } from './ckr.ts'
 import { createKey } from './create.ts'
-import { crypt } from './crypt.ts'
+import { Crypt } from './crypt.ts'
 import { Keys } from './keys.ts'
 import { Token, TokenReplaced } from './token.ts'
 
-export interface Request {
+interface CryptRequest {
+  readonly id: number
+  readonly message: CryptMessage
+}
+
+interface OtherRequest {
   readonly id: number
   readonly kind: number
   readonly payload: Uint8Array
 }
 
-export type Reply = (id: number, answer: number, payload: Uint8Array) => void
+export type Request = CryptRequest | OtherRequest
+
+/** What `frame` asks for, in memory of its own. */
+export const toRequest = ({ id, kind, payload }: Frame): Request =>
+  kind === Ask.crypt ? { id, message: decodeCrypt(payload) } : { id, kind, payload: wipeableCopy(payload) }
+
+/** Takes a copy of the answer's payload. */
+export type Reply = (answer: Frame) => void
+
+interface Opened {
+  readonly token: Token
+  readonly keys: Keys
+  readonly crypt: Crypt
+}
 
 /** Answers the gateway's requests in order, those that can share calls of the module together. */
 export class Service {
   readonly #reply: Reply
-  #open: { readonly token: Token; readonly keys: Keys } | undefined
+  #open: Opened | undefined
 
   constructor(reply: Reply) {
     this.#reply = reply
@@ -35,45 +53,40 @@ export class Service {
 
   async serve(requests: readonly Request[]): Promise<void> {
     for (let at = 0; at < requests.length;) {
-      const request = requests[at]
+      const request = requests[at++]
       if (request === undefined) return
-      if (request.kind !== Ask.crypt) {
-        await this.#guard([request.id], async () => this.#answer(request.id, await this.#other(request)))
+      if (!('message' in request)) {
+        await this.#guard([request], async () => this.#answer(request.id, await this.#other(request)))
         request.payload.fill(0)
-        at++
         continue
       }
-      const batch = [{ id: request.id, message: decodeCrypt(request.payload) }]
-      for (let next = requests[++at]; next?.kind === Ask.crypt; next = requests[++at]) {
-        const message = decodeCrypt(next.payload)
-        if (!shareCalls(batch[0]?.message, message)) break
-        batch.push({ id: next.id, message })
+      const batch = [request]
+      for (let next = requests[at]; next !== undefined && 'message' in next; next = requests[++at]) {
+        if (!shareCalls(request.message, next.message)) break
+        batch.push(next)
       }
-      await this.#crypt(batch)
+      await this.#crypt(request.message, batch)
     }
   }
 
-  async #crypt(batch: readonly { readonly id: number; readonly message: CryptMessage }[]): Promise<void> {
-    const first = batch[0]?.message
-    if (first === undefined) return
-    const ids = batch.map(({ id }) => id)
+  async #crypt({ selector, way, direction }: CryptMessage, batch: readonly CryptRequest[]): Promise<void> {
     const values = batch.map(({ message }) => message.data)
-    await this.#guard(ids, async () => {
-      const { token, keys } = this.#opened()
-      const results = await crypt(token, keys.handle(first.selector), first.way, first.direction, values)
+    await this.#guard(batch, async () => {
+      const { keys, crypt } = this.#opened()
+      const results = await crypt.run(keys.handle(selector), way, direction, values)
       results.forEach((result, index) => {
-        const id = ids[index] ?? 0
-        if (result === undefined) this.#reply(id, Answer.invalidCiphertext, EMPTY)
+        const id = batch[index]?.id ?? 0
+        if (result === undefined) this.#reply({ id, kind: Answer.invalidCiphertext, payload: EMPTY })
         else this.#answer(id, result)
       })
     })
     for (const value of values) value.fill(0)
   }
 
-  async #other({ kind, payload }: Request): Promise<Uint8Array> {
+  async #other({ kind, payload }: OtherRequest): Promise<Uint8Array> {
     if (kind === Ask.open) {
       const token = await Token.open(decodeMessage<OpenMessage>(payload))
-      this.#open = { token, keys: new Keys(token) }
+      this.#open = { token, keys: new Keys(token), crypt: new Crypt(token) }
       return encodeMessage(token.facts())
     }
     const { token, keys } = this.#opened()
@@ -104,15 +117,15 @@ export class Service {
   }
 
   #answer(id: number, result: Uint8Array): void {
-    this.#reply(id, Answer.result, result)
+    this.#reply({ id, kind: Answer.result, payload: result })
     result.fill(0)
   }
 
-  async #guard(ids: readonly number[], work: () => Promise<void>): Promise<void> {
+  async #guard(requests: readonly Request[], work: () => Promise<void>): Promise<void> {
     try {
       await work()
     } catch (error) {
-      for (const id of ids) this.#fail(id, error)
+      for (const { id } of requests) this.#fail(id, error)
     }
   }
 
@@ -121,11 +134,11 @@ export class Service {
     if (ckr !== undefined) {
       const code = new Uint8Array(4)
       new DataView(code.buffer).setUint32(0, ckr, true)
-      this.#reply(id, Answer.ckr, code)
+      this.#reply({ id, kind: Answer.ckr, payload: code })
       return
     }
     const refusal = error instanceof TokenReplaced ? new AdapterError('BACKEND_UNAVAILABLE', 'another token') : error
-    this.#reply(id, Answer.refused, encodeRefusal(refusal))
+    this.#reply({ id, kind: Answer.refused, payload: encodeRefusal(refusal) })
   }
 }
 
@@ -138,8 +151,8 @@ function nativeMemory(): MemoryFacts {
 }
 
 /** The steps of key wraps under one key are independent of each other and go to the token together. */
-const shareCalls = (a: CryptMessage | undefined, b: CryptMessage): boolean =>
-  a?.way.path === 'blocks' &&
+const shareCalls = (a: CryptMessage, b: CryptMessage): boolean =>
+  a.way.path === 'blocks' &&
   b.way.path === 'blocks' &&
   a.way.mechanism === b.way.mechanism &&
   a.way.scheme === b.way.scheme &&

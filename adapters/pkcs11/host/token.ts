@@ -1,4 +1,4 @@
-import { OperatorError } from '../../contract/index.ts'
+import { asBuffer, OperatorError } from '../../contract/index.ts'
 import type { Handle, PKCS11, TokenInfo } from 'pkcs11js'
 import { CKF, CKR, CKS, CKU_USER } from '../cryptoki.ts'
 import type { OpenMessage, TokenFacts, TokenSelector } from '../host-protocol.ts'
@@ -61,7 +61,7 @@ export class Token {
       const state = this.#module.C_GetSessionInfo(this.#session).state
       if (state === CKS.RO_USER_FUNCTIONS || state === CKS.RW_USER_FUNCTIONS) return
       // pkcs11js takes a PIN only as a string, which cannot be wiped; it lives in this process alone.
-      const text = pin && Buffer.from(pin.buffer, pin.byteOffset, pin.byteLength).toString('utf8')
+      const text = pin && asBuffer(pin).toString('utf8')
       const session = this.#session
       tolerate([CKR.USER_ALREADY_LOGGED_IN], () => this.#module.C_Login(session, CKU_USER, text))
     } finally {

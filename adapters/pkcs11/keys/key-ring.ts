@@ -22,7 +22,7 @@ const DOUBT_MS = 60_000
 const RENEW_MS = { first: 5000, last: 60_000 }
 
 /** Two private operations at a time with a host: one that runs, one that is ready to. */
-const RSA_WEIGHT = 4
+const RSA_WEIGHT = 8
 
 interface Qualified {
   readonly promise: Promise<Qualification>

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { encodeFrame, FrameReader } from '../frames.ts'
+import { wipeableCopy } from '../../contract/index.ts'
+import { FrameReader, FrameWriter } from '../frames.ts'
 
 // A module's text cannot be rewritten by the compiler, so the name of the program follows that of this file.
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
@@ -21,6 +22,7 @@ export class HostProcess {
   readonly #socket: Duplex
   #listener: HostListener | undefined
   #nextId = 0
+  readonly #frames = new FrameWriter()
 
   /** `environment` is all that the process sees of the gateway's; the vendor's library may need any of it. */
   constructor(environment: NodeJS.ProcessEnv, listener: HostListener) {
@@ -33,7 +35,7 @@ export class HostProcess {
     const reader = new FrameReader()
     this.#socket.on('data', (chunk: Buffer) => {
       try {
-        reader.push(chunk, ({ id, kind, payload }) => this.#listener?.replied(id, kind, Uint8Array.from(payload)))
+        reader.push(chunk, ({ id, kind, payload }) => this.#listener?.replied(id, kind, wipeableCopy(payload)))
       } catch {
         this.#child.kill('SIGKILL')
       }
@@ -55,13 +57,9 @@ export class HostProcess {
   /** Sends a copy of `payload` and gives the id that the answer will bear. */
   send(kind: number, payload: Uint8Array): number {
     this.#nextId = (this.#nextId + 1) >>> 0
-    const frame = encodeFrame(this.#nextId, kind, payload)
     // Calls of the same moment go in one write.
-    if (this.#socket.writableCorked === 0) {
-      this.#socket.cork()
-      process.nextTick(() => this.#socket.uncork())
-    }
-    this.#socket.write(frame, () => frame.fill(0))
+    if (this.#frames.isEmpty) process.nextTick(() => this.#write())
+    this.#frames.add({ id: this.#nextId, kind, payload })
     return this.#nextId
   }
 
@@ -75,6 +73,11 @@ export class HostProcess {
       this.#child.once('exit', () => resolve())
       this.#child.kill('SIGKILL')
     })
+  }
+
+  #write(): void {
+    const bytes = this.#frames.take()
+    this.#socket.write(bytes, () => bytes.fill(0))
   }
 
   #end(why: string): void {

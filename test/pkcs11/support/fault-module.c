@@ -5,7 +5,8 @@
  *   FAULT_TARGET   the module to forward to
  *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. Actions: "rv" answers with the
  *                  argument, "delay" waits so many milliseconds first, "hang" never returns, "crash" is a SIGSEGV,
- *                  "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG. A fourth word limits a
+ *                  "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG, "rv-if-public" is "rv" where
+ *                  the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false. A fourth word limits a
  *                  line to the process's calls from that number on, counted from 1, and a fifth to those up to that
  *                  number. "once" in place of both takes effect in one call of all processes.
  *   FAULT_LOG      every C_Login is noted here too, one line each
@@ -67,6 +68,20 @@ static int first_of_all(const char *line) {
   return 1;
 }
 
+struct attribute {
+  word type;
+  unsigned char *value;
+  word length;
+};
+
+/* Whether a template says that the object is to be without CKA_PRIVATE. */
+static int is_public(word template, word count) {
+  const struct attribute *attributes = (const struct attribute *)template;
+  for (word at = 0; at < count; at++)
+    if (attributes[at].type == 2) return attributes[at].length == 1 && attributes[at].value[0] == 0;
+  return 0;
+}
+
 static int applies(const char *line, int index, char action[16], word *argument) {
   char name[40], from[16] = "1", to[16] = "4294967295";
   char argument_text[32] = "0";
@@ -86,7 +101,7 @@ static void log_call(int index) {
 }
 
 /* 1 if the call is to answer with *rv instead of being forwarded. */
-static int fault(int index, word *rv) {
+static int fault(int index, int public, word *rv) {
   const char *script = getenv("FAULT_SCRIPT");
   FILE *file = script ? fopen(script, "r") : NULL;
   char line[256], action[16];
@@ -105,7 +120,7 @@ static int fault(int index, word *rv) {
       leaks = leaked;
     }
     if (strcmp(action, "log") == 0) log_call(index);
-    if (strcmp(action, "rv") == 0) {
+    if (strcmp(action, "rv") == 0 || (public && strcmp(action, "rv-if-public") == 0)) {
       *rv = argument;
       answered = 1;
     }
@@ -117,7 +132,10 @@ static int fault(int index, word *rv) {
 static word forward(int index, word a, word b, word c, word d, word e, word f, word g, word h) {
   word rv;
   if (strcmp(names[index], "C_Login") == 0) log_call(index);
-  if (fault(index, &rv)) return rv;
+  int public = strcmp(names[index], "C_CreateObject") == 0 ? is_public(b, c)
+               : strcmp(names[index], "C_UnwrapKey") == 0  ? is_public(f, g)
+                                                           : 0;
+  if (fault(index, public, &rv)) return rv;
   return real->functions[index](a, b, c, d, e, f, g, h);
 }
 
