@@ -28,6 +28,10 @@ export const childrenOf = (pid: number): number[] =>
 /** `pid`, its children, theirs, and so on. */
 export const treeOf = (pid: number): number[] => [pid, ...childrenOf(pid).flatMap(treeOf)]
 
+/** The HSM hosts of a gateway, which are not its own children. */
+export const hostsOf = (gateway: number): number[] =>
+  treeOf(gateway).filter((pid) => read(() => readFileSync(`/proc/${pid}/cmdline`, 'latin1'), '').includes('host/main'))
+
 /** A process that has ended and that nobody has waited for yet, a zombie, runs no more. */
 export const isRunning = (pid: number): boolean =>
   read(() => !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')), false)

@@ -2,7 +2,7 @@ import { X509Certificate, randomBytes, randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { askOnce, type Target } from '../bench/http-connection.ts'
-import { childrenOf, handlesOf, residentMiB, treeOf } from '../bench/process-tree.ts'
+import { handlesOf, hostsOf, residentMiB, treeOf } from '../bench/process-tree.ts'
 import { assertRight, isRight, makeCall, makePair, type Call } from '../bench/request.ts'
 import { openConnections } from '../bench/load.ts'
 import { run } from '../commands/cli.ts'
@@ -159,9 +159,9 @@ it(
         await expect.poll(() => log.of('reloaded').length, PATIENCE).toBeGreaterThan(before)
       },
       async function killOneHost() {
-        const [victim = 0] = childrenOf(pid)
+        const [victim = 0] = hostsOf(pid)
         process.kill(victim, 'SIGKILL')
-        await expect.poll(() => childrenOf(pid), PATIENCE).not.toContain(victim)
+        await expect.poll(() => hostsOf(pid), PATIENCE).not.toContain(victim)
         await allSessions()
       },
       async function disableAndEnableKey() {
@@ -173,9 +173,9 @@ it(
       },
       async function killAllHosts() {
         const from = performance.now()
-        const victims = childrenOf(pid)
+        const victims = hostsOf(pid)
         for (const victim of victims) process.kill(victim, 'SIGKILL')
-        await expect.poll(() => childrenOf(pid).filter((child) => victims.includes(child)), PATIENCE).toEqual([])
+        await expect.poll(() => hostsOf(pid).filter((child) => victims.includes(child)), PATIENCE).toEqual([])
         await allSessions()
         const [call] = calls.hsm
         await expect.poll(async () => call && isRight(call, await ask('hsm', call)), PATIENCE).toBe(true)
@@ -236,7 +236,7 @@ it(
       for (const connection of own)
         for (const call of calls[backend]) assertRight(call, await connection.exchange(call.request))
     }
-    expect(childrenOf(pid)).toHaveLength(SESSIONS)
+    expect(hostsOf(pid)).toHaveLength(SESSIONS)
     for (const name of ['ekm_backend_running', 'ekm_backend_queue_length']) {
       for (const backend of ['store', 'hsm']) expect(await gauge(name, `backend="${backend}"`)).toBe(0)
     }
@@ -260,11 +260,11 @@ it(
       expect(log.of(event)).toEqual([])
     }
     for (const connection of [...connections.software, ...connections.hsm]) connection.close()
-    const children = childrenOf(pid)
+    const family = treeOf(pid)
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
     expect(log.of('stopped')).toMatchObject([{ requests_cut_off: 0 }])
-    await expect.poll(() => children.flatMap((child) => handlesOf([child])), PATIENCE).toEqual(children.map(() => 0))
+    await expect.poll(() => family.map((one) => handlesOf([one])), PATIENCE).toEqual(family.map(() => 0))
     process.stdout.write(
       `soak: ${software.sent + withHsm.sent} requests, ${withHsm.failures.length} failed in ${outages.length} outages, ` +
         `${grownMiB.toFixed(0)} MiB grown\n`,

@@ -1,8 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { AdapterError, type WrapAlgorithm } from '../../adapters/contract/index.ts'
 import { open, type Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
+import { hostsOf } from '../bench/process-tree.ts'
 import { soak, soakSeconds } from '../support/soak.ts'
 import { faultModule, type FaultModule } from './support/fault-module.ts'
 import { context, contextUntil, ref, sleep, until } from './support/harness.ts'
@@ -33,23 +33,6 @@ afterAll(async () => {
   await adapter.close()
   hsm.remove()
 })
-
-/** Children of this process that run the host program, as the system lists them. */
-const hostProcesses = () =>
-  readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const parent = / \S \d+ /.exec(readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/, ''))?.[0]
-        return (
-          parent?.trim().split(' ')[1] === String(process.pid) &&
-          readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('host/main')
-        )
-      } catch {
-        // It ended in between.
-        return false
-      }
-    }).length
 
 const pick = <Value>(values: readonly [Value, ...Value[]]): Value => values[randomInt(values.length)] ?? values[0]
 
@@ -147,7 +130,7 @@ it('survives a misfortune a second under mixed load', { timeout: (2 * SECONDS + 
   // A busy machine takes seconds for each; a session that is lost for good never comes back.
   await until('every session is back', () => adapter.hosts.length === SESSIONS, 30_000)
   // A host is a session; none is left behind, and what the load took is given back.
-  expect(hostProcesses()).toBe(SESSIONS)
+  expect(hostsOf(process.pid)).toHaveLength(SESSIONS)
   const grown = growth.check()
   for (const [key, algorithm] of cases) {
     const wrapped = await adapter.wrap(ref(key), algorithm, randomBytes(32), context())

@@ -6,6 +6,7 @@ import { TokenError } from '../token-error.ts'
 import { Host } from './host.ts'
 import type { Job } from './job.ts'
 import { hostEnvironment } from './host-process.ts'
+import { HostStarter } from './host-starter.ts'
 import { MemoryWatch } from './memory-watch.ts'
 
 /** C_Initialize and C_Login of a network HSM may take seconds. */
@@ -58,6 +59,7 @@ export class HostKeeper {
   #generation = 0
   #retry: NodeJS.Timeout | undefined
   #closed = false
+  readonly #starter = new HostStarter()
   readonly #memory = new MemoryWatch()
   readonly #weighing: NodeJS.Timeout
 
@@ -201,6 +203,7 @@ export class HostKeeper {
     this.hosts.clear()
     for (const host of hosts) host.abandon(new AdapterError('CLOSED', 'the adapter is closed'))
     await Promise.all(hosts.map((host) => host.kill()))
+    this.#starter.close()
   }
 
   /** One at a time, so that only one session more than is wanted is open. */
@@ -223,7 +226,7 @@ export class HostKeeper {
 
   #newHost(): Host {
     const pin = this.#settings.pin?.reveal()
-    const host = new Host(hostEnvironment(pin), {
+    const host = new Host(this.#starter, hostEnvironment(pin), {
       failed: (job, ckr) => this.#events.failed(host, job, ckr),
       ended: (why) => this.lost(host, why),
       idle: () => this.#events.idle(),

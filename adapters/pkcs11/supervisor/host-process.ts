@@ -1,13 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import type { Duplex } from 'node:stream'
-import { fileURLToPath } from 'node:url'
+import type { Socket } from 'node:net'
 import { wipeableCopy } from '../../contract/index.ts'
 import { FrameReader, FrameWriter } from '../frames.ts'
+import type { HostStarter } from './host-starter.ts'
 
-// A module's text cannot be rewritten by the compiler, so the name of the program follows that of this file.
-const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-const program = fileURLToPath(new URL(`../host/main.${extension}`, import.meta.url))
-const CHANNEL = 3
+/** How long after its channel has closed the starter may take to say how a host ended. */
+const REASON_MS = 50
 
 export interface HostListener {
   /** `payload` is the listener's own copy. */
@@ -16,42 +13,26 @@ export interface HostListener {
   ended(why: string): void
 }
 
-/** A child process that runs `host/main.ts`, and the socket pair to it. */
+/** A process that runs `host/main.ts`, and the socket pair to it. */
 export class HostProcess {
-  readonly #child: ChildProcess
-  readonly #socket: Duplex
-  #listener: HostListener | undefined
-  #nextId = 0
+  readonly #takeBack: () => void
   readonly #frames = new FrameWriter()
+  #listener: HostListener | undefined
+  #running: { readonly pid: number; readonly channel: Socket } | undefined
+  #nextId = 0
 
   /** `environment` is all that the process sees of the gateway's; the vendor's library may need any of it. */
-  constructor(environment: NodeJS.ProcessEnv, listener: HostListener) {
+  constructor(starter: HostStarter, environment: NodeJS.ProcessEnv, listener: HostListener) {
     this.#listener = listener
-    this.#child = spawn(process.execPath, [program], {
-      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-      env: environment,
+    this.#takeBack = starter.start(environment, {
+      started: (pid, channel) => this.#started(pid, channel),
+      ended: (why) => this.#end(why),
     })
-    this.#socket = this.#child.stdio[CHANNEL] as Duplex
-    const reader = new FrameReader()
-    this.#socket.on('data', (chunk: Buffer) => {
-      try {
-        reader.push(chunk, ({ id, kind, payload }) => this.#listener?.replied(id, kind, wipeableCopy(payload)))
-      } catch {
-        this.#child.kill('SIGKILL')
-      }
-      chunk.fill(0)
-    })
-    // Whatever is wrong with the channel, how the process ended says more.
-    this.#socket.on('error', () => this.#child.kill('SIGKILL'))
-    this.#socket.on('end', () => this.#child.kill('SIGKILL'))
-    this.#child.on('error', (error) => this.#end(`it could not be started: ${error.message}`))
-    this.#child.on('exit', (code, signal) =>
-      this.#end(signal === null ? `it exited (${code})` : `it died of ${signal}`),
-    )
   }
 
+  /** 0 until it has been started. */
   get pid(): number {
-    return this.#child.pid ?? 0
+    return this.#running?.pid ?? 0
   }
 
   /** Sends a copy of `payload` and gives the id that the answer will bear. */
@@ -64,27 +45,57 @@ export class HostProcess {
   }
 
   /** Ends the process at once, whatever it is doing; the listener hears no more of it. */
-  kill(): Promise<void> {
+  async kill(): Promise<void> {
     this.#listener = undefined
-    const { exitCode, signalCode, pid } = this.#child
-    this.#socket.destroy()
-    if (exitCode !== null || signalCode !== null || pid === undefined) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#child.once('exit', () => resolve())
-      this.#child.kill('SIGKILL')
+    this.#takeBack()
+    const channel = this.#running?.channel
+    if (channel === undefined || channel.closed) return
+    await new Promise((resolve) => {
+      channel.once('close', resolve)
+      this.#signal()
     })
   }
 
+  #started(pid: number, channel: Socket): void {
+    // Nobody wants it any more; a host whose channel closes ends.
+    if (this.#listener === undefined) return void channel.destroy()
+    this.#running = { pid, channel }
+    const reader = new FrameReader()
+    channel.on('data', (chunk: Buffer) => {
+      try {
+        reader.push(chunk, ({ id, kind, payload }) => this.#listener?.replied(id, kind, wipeableCopy(payload)))
+      } catch {
+        this.#signal()
+      }
+      chunk.fill(0)
+    })
+    // Whatever is wrong with the channel, how the process ended says more.
+    channel.on('error', () => this.#signal())
+    channel.on('end', () => this.#signal())
+    channel.on('close', () => setTimeout(() => this.#end('its channel closed'), REASON_MS).unref())
+    this.#write()
+  }
+
   #write(): void {
+    if (this.#running === undefined || this.#frames.isEmpty) return
     const bytes = this.#frames.take()
-    this.#socket.write(bytes, () => bytes.fill(0))
+    this.#running.channel.write(bytes, () => bytes.fill(0))
+  }
+
+  /** As long as the channel is open, no other process has the same id. */
+  #signal(): void {
+    if (this.#running === undefined || this.#running.channel.closed) return
+    try {
+      process.kill(this.#running.pid, 'SIGKILL')
+    } catch {
+      // It has ended.
+    }
   }
 
   #end(why: string): void {
     const listener = this.#listener
     this.#listener = undefined
-    this.#child.kill('SIGKILL')
-    this.#socket.destroy()
+    this.#running?.channel.destroy()
     listener?.ended(why)
   }
 }

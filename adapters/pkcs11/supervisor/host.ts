@@ -10,6 +10,7 @@ import {
 import { ckrName } from '../ckr-table.ts'
 import { TokenError } from '../token-error.ts'
 import { HostProcess } from './host-process.ts'
+import type { HostStarter } from './host-starter.ts'
 import { Job } from './job.ts'
 
 /** With each call, the slowest one before it counts for so much less. */
@@ -44,8 +45,8 @@ export class Host {
   #slowest = 0
   #headSince = performance.now()
 
-  constructor(environment: NodeJS.ProcessEnv, events: HostEvents) {
-    this.#process = new HostProcess(environment, {
+  constructor(starter: HostStarter, environment: NodeJS.ProcessEnv, events: HostEvents) {
+    this.#process = new HostProcess(starter, environment, {
       replied: (id, answer, payload) => this.#replied(id, answer, payload, events),
       ended: (why) => {
         this.state = 'gone'

@@ -2,7 +2,7 @@ import { wrapOnToken } from '../direct-token.ts'
 import type { Figure } from '../figure.ts'
 import { keyNames, prefixes, untilRight } from '../laboratory.ts'
 import { closedLoop, openConnections, openLoop } from '../load.ts'
-import { childrenOf, handlesOf, residentMiB, treeOf } from '../process-tree.ts'
+import { handlesOf, hostsOf, residentMiB, treeOf } from '../process-tree.ts'
 import { makePair } from '../request.ts'
 import { median, quantile, spreadOf } from '../statistics.ts'
 import { CONNECTIONS } from '../turns.ts'
@@ -60,7 +60,7 @@ export const soak: Figure = {
           minute,
           resident: residentMiB(tree),
           handles: handlesOf(tree),
-          sessions: childrenOf(gateway.pid).length,
+          sessions: hostsOf(gateway.pid).length,
         }
         samples.push(now)
         progress(`minute ${minute.toFixed(1)} of ${minutes}: ${now.resident.toFixed(0)} MiB, ${now.handles} handles`)

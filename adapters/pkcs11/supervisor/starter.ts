@@ -1,0 +1,88 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import type { StarterNews, StarterOrder } from '../starter-protocol.ts'
+
+// A module's text cannot be rewritten by the compiler, so the names of the programs follow that of this file.
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+const programOf = (folder: string) => fileURLToPath(new URL(`../${folder}/main.${extension}`, import.meta.url))
+
+export interface StartListener {
+  /** The host runs, and `channel` is the socket pair to it. */
+  started(pid: number, channel: Socket): void
+  /** It could not be started, or has ended; `why` is for people. */
+  ended(why: string): void
+}
+
+interface Started {
+  readonly listener: StartListener
+  readonly pid: number
+  readonly channel: Socket
+}
+
+/** A process that starts hosts and waits for them; docs/adr/0006 says why. */
+export class Starter {
+  readonly #process: ChildProcess
+  readonly #ordered = new Map<number, StartListener>()
+  readonly #started = new Map<number, Started>()
+  #nextId = 0
+  #retired = false
+
+  /** `gone` is called once it can start no more hosts. */
+  constructor(environment: NodeJS.ProcessEnv, gone: () => void) {
+    const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const
+    this.#process = fork(programOf('starter'), { stdio: [...stdio], env: environment, execArgv: [] })
+    this.#process.on('message', (news: StarterNews, channel) => this.#hear(news, channel as Socket | undefined))
+    const lost = (why: string) => {
+      gone()
+      // A host that runs serves on; its channel tells when it has ended.
+      const ordered = [...this.#ordered.values()]
+      this.#ordered.clear()
+      for (const listener of ordered) listener.ended(`the process that starts HSM hosts ${why}`)
+    }
+    this.#process.on('error', ({ message }) => lost(`failed: ${message}`))
+    this.#process.on('exit', () => lost('has ended'))
+  }
+
+  /** `environment` is all that the host sees of the gateway's. Gives a function that takes the order back. */
+  start(environment: NodeJS.ProcessEnv, listener: StartListener): () => void {
+    const id = ++this.#nextId
+    this.#ordered.set(id, listener)
+    this.#send({ start: id, program: programOf('host'), environment })
+    return () => this.#ordered.delete(id)
+  }
+
+  /** It ends when the hosts have that it has started. */
+  retire(): void {
+    this.#retired = true
+    this.#process.unref()
+    this.#process.channel?.unref()
+    // To disconnect, while the other side may be sending a channel, trips an assertion of Node.js.
+    if (this.#ordered.size + this.#started.size === 0) this.#send({ end: true })
+  }
+
+  #hear(news: StarterNews, channel: Socket | undefined): void {
+    if ('started' in news) {
+      const listener = this.#ordered.get(news.started)
+      // A host whose channel closes before it was asked for anything ends.
+      if (listener === undefined || channel === undefined) return void channel?.destroy()
+      channel.on('error', () => undefined)
+      this.#ordered.delete(news.started)
+      this.#started.set(news.started, { listener, pid: news.pid, channel })
+      this.#send({ taken: news.started })
+    } else if ('free' in news) {
+      const host = this.#started.get(news.free)
+      host?.listener.started(host.pid, host.channel)
+    } else {
+      const listener = this.#ordered.get(news.ended) ?? this.#started.get(news.ended)?.listener
+      this.#ordered.delete(news.ended)
+      this.#started.delete(news.ended)
+      listener?.ended(news.why)
+      if (this.#retired) this.retire()
+    }
+  }
+
+  #send(order: StarterOrder): void {
+    if (this.#process.connected) this.#process.send(order, undefined, undefined, () => undefined)
+  }
+}

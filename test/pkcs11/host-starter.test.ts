@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { open, type Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
+import { isRunning } from '../bench/process-tree.ts'
+import { faultModule, type FaultModule } from './support/fault-module.ts'
+import { context, recorder, ref, until } from './support/harness.ts'
+import { softHsm } from './support/softhsm.ts'
+import { onToken } from './support/token-objects.ts'
+
+const program = fileURLToPath(new URL('support/one-call.ts', import.meta.url))
+const hsm = softHsm()
+let faults: FaultModule
+
+beforeAll(() => {
+  faults = faultModule(hsm)
+  hsm.initToken('ekm')
+  onToken('ekm', (objects) => objects.aes('aes'))
+})
+beforeEach(() => faults.script())
+afterAll(() => hsm.remove())
+
+/** Longer than a starter may take until another is tried. */
+const REPLACED_MS = 4000
+const SESSIONS = 2
+
+const parentOf = (pid: number) => Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1])
+
+async function running(work: (adapter: Pkcs11Adapter, starter: number) => Promise<void>): Promise<void> {
+  const adapter = await open(hsm.options('ekm', { sessions: SESSIONS }), recorder().report)
+  try {
+    await until('every host serves', () => adapter.hosts.length === SESSIONS)
+    await adapter.qualify(ref('aes'), context())
+    await work(adapter, parentOf(adapter.hosts[0] ?? 0))
+  } finally {
+    await adapter.close()
+  }
+}
+
+const wrap = (adapter: Pkcs11Adapter, within = 1000) =>
+  adapter.wrap(ref('aes'), 'A256KW', randomBytes(32), context(within))
+
+/** One of the hosts is lost and has a successor; no call is lost with it. */
+async function losesOneHost(adapter: Pkcs11Adapter): Promise<void> {
+  const [victim = 0, survivor = 0] = adapter.hosts
+  const calls = Array.from({ length: 64 }, () => wrap(adapter))
+  process.kill(victim, 'SIGKILL')
+  for (const wrapped of await Promise.all(calls)) expect(wrapped).toHaveLength(40)
+  const replaced = () => adapter.hosts.length === SESSIONS && !adapter.hosts.includes(victim)
+  await until('the host is replaced', replaced, REPLACED_MS)
+  expect(adapter.hosts).toContain(survivor)
+  expect(await wrap(adapter)).toHaveLength(40)
+}
+
+describe('the process that starts the hosts', () => {
+  it('is the parent of all, so that the gateway waits for none, and ends with the last', async () => {
+    let all: number[] = []
+    await running(async (adapter, starter) => {
+      expect(starter).not.toBe(process.pid)
+      expect(parentOf(starter)).toBe(process.pid)
+      expect(adapter.hosts.map(parentOf)).toEqual([starter, starter])
+      await losesOneHost(adapter)
+      expect(adapter.hosts.map(parentOf)).toEqual([starter, starter])
+      all = [starter, ...adapter.hosts]
+    })
+    await until('all have ended', () => all.every((pid) => !isRunning(pid)))
+  })
+
+  it('may die: its hosts serve on, and are still seen to end', async () => {
+    await running(async (adapter, starter) => {
+      const before = adapter.hosts
+      process.kill(starter, 'SIGKILL')
+      await until('it is dead', () => !isRunning(starter))
+      expect(await wrap(adapter)).toHaveLength(40)
+      expect(adapter.hosts).toEqual(before)
+      await losesOneHost(adapter)
+    })
+  })
+
+  it('may hang, as in the kernel: its hosts serve on, and others take the place of those that end', async () => {
+    let all: number[] = []
+    await running(async (adapter, starter) => {
+      process.kill(starter, 'SIGSTOP')
+      try {
+        all = [starter, ...adapter.hosts]
+        expect(await wrap(adapter)).toHaveLength(40)
+        await losesOneHost(adapter)
+        all.push(...adapter.hosts)
+      } finally {
+        process.kill(starter, 'SIGCONT')
+      }
+    })
+    await until('all have ended', () => all.every((pid) => !isRunning(pid)))
+  })
+
+  it('takes a host that hangs in a call with it when the gateway dies', async () => {
+    faults.script('C_FindObjectsInit log', 'C_FindObjectsInit hang')
+    const gateway = spawn(process.execPath, [program, faults.path, 'ekm'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const [line] = (await once(gateway.stdout, 'data')) as [Buffer]
+    const host = Number(line)
+    await until('it hangs', () => faults.logged('C_FindObjectsInit') > 0)
+    gateway.kill('SIGKILL')
+    await until('the host has ended', () => !isRunning(host))
+  })
+})
