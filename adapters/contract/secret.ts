@@ -1,3 +1,5 @@
+import { wipeableCopy } from './bytes.ts'
+
 /**
  * A passphrase or PIN. It prints as `[secret]` wherever a value can be printed by accident: `util.inspect`, `JSON`,
  * string conversion, a log.
@@ -11,7 +13,7 @@ export class Secret {
 
   /** A copy of the secret's bytes, which the caller zeroes after use. */
   reveal(): Uint8Array<ArrayBuffer> {
-    return Uint8Array.from(this.#bytes)
+    return wipeableCopy(this.#bytes)
   }
 
   toString(): string {

@@ -1,6 +1,6 @@
 import { open as openFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { OperatorError, Secret } from '../contract/index.ts'
+import { OperatorError, Secret, wipeableCopy } from '../contract/index.ts'
 import type { Pkcs11Options } from './options.ts'
 import { parsePkcs11Uri, Pkcs11UriError, type Pkcs11Uri } from './pkcs11-uri.ts'
 
@@ -72,7 +72,7 @@ async function readPin(source: string): Promise<Secret> {
     if (bytes[end - 1] === 0x0a) end--
     if (bytes[end - 1] === 0x0d) end--
     if (end < 1 || end > MAX_PIN_BYTES) throw new OperatorError('FILE_KIND', `${path} does not hold a PIN`)
-    return new Secret(Uint8Array.from(bytes.subarray(0, end)))
+    return new Secret(wipeableCopy(bytes.subarray(0, end)))
   } catch (error) {
     throw error instanceof OperatorError ? error : unreadable
   } finally {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { CallSignal } from '../../contract/index.ts'
+import { wipeableCopy, type CallSignal } from '../../contract/index.ts'
 import type { BlockFunction } from '../../key-wrap/index.ts'
 import { ResultWrong } from '../errors.ts'
 import { crypt, ecb } from '../protocol/crypt.ts'
@@ -109,7 +109,7 @@ function blockCipher(cluster: KmipCluster, id: string, padding: BlockPadding, co
 
 function blocksOf(bytes: Uint8Array, count: number): Uint8Array[] {
   if (bytes.length !== count * BLOCK) throw unexpected()
-  return Array.from({ length: count }, (_, index) => bytes.slice(index * BLOCK, (index + 1) * BLOCK))
+  return Array.from({ length: count }, (_, index) => wipeableCopy(bytes.subarray(index * BLOCK, (index + 1) * BLOCK)))
 }
 
 function assertEqual(actual: Uint8Array | undefined, expected: Uint8Array | undefined): void {

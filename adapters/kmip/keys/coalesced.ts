@@ -1,4 +1,4 @@
-import { abortable, type CallSignal } from '../../contract/index.ts'
+import { abortable, wipeableCopy, type CallSignal } from '../../contract/index.ts'
 
 interface Waiting {
   readonly blocks: Uint8Array
@@ -52,7 +52,7 @@ export function coalesced(call: BlockCall, maxBytes: number): BlockCall {
   return (blocks, signal) => {
     signal.throwIfAborted()
     const result = new Promise<Uint8Array>((resolve, reject) => {
-      queue.push({ blocks: Uint8Array.from(blocks), signal, resolve, reject })
+      queue.push({ blocks: wipeableCopy(blocks), signal, resolve, reject })
     })
     if (!underWay) void run()
     return abortable(result, signal, (late) => late.fill(0))
@@ -66,7 +66,7 @@ async function send(call: BlockCall, batch: readonly Waiting[]): Promise<void> {
   try {
     const result = await call(request, signal)
     let at = 0
-    for (const { blocks, resolve } of batch) resolve(result.slice(at, (at += blocks.length)))
+    for (const { blocks, resolve } of batch) resolve(wipeableCopy(result.subarray(at, (at += blocks.length))))
     result.fill(0)
   } catch (error) {
     for (const { reject } of batch) reject(error)

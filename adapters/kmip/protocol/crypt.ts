@@ -1,3 +1,4 @@
+import { wipeableCopy } from '../../contract/index.ts'
 import { byteString, child, enumeration, structure, textString, type Item } from '../../ttlv-codec/src/index.ts'
 import {
   algorithm,
@@ -66,6 +67,6 @@ export const crypt = (
     assertId(payload, id)
     const result = child(payload, tag.Data, 'ByteString')?.value
     if (result === undefined) throw new ReplyMismatch('an answer without data')
-    return Uint8Array.from(result)
+    return wipeableCopy(result)
   },
 })

@@ -1,3 +1,4 @@
+import { wipeableCopy } from '../../contract/index.ts'
 import { child, enumeration, integer, structure, textString, type Item } from '../../ttlv-codec/src/index.ts'
 import {
   attributeReferences,
@@ -67,7 +68,7 @@ export const get = (id: string, expectedType: number): KmipOperation<KeyObject> 
     if (block === undefined || child(block, tag.KeyWrappingData, 'Structure') || format === undefined) {
       throw new ReplyMismatch('not a plain key of the type that was expected')
     }
-    if (material?.type === 'ByteString') return { format, material: Uint8Array.from(material.value) }
+    if (material?.type === 'ByteString') return { format, material: wipeableCopy(material.value) }
     if (material?.type === 'Structure') return { format, material }
     throw new ReplyMismatch('a key without its material')
   },

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { checkServerIdentity, createSecureContext, type ConnectionOptions } from 'node:tls'
-import { OperatorError, systemCode } from '../../contract/index.ts'
+import { asBuffer, OperatorError, systemCode } from '../../contract/index.ts'
 import { DEFAULT_PORT, type KmipOptions, type KmipServerOptions } from '../options.ts'
 
 /** Forward secrecy and authenticated encryption, and nothing else. */
@@ -27,7 +27,7 @@ export const addressOf = ({ host, port = DEFAULT_PORT }: KmipServerOptions): str
 export function tlsOptions(server: KmipServerOptions, { tls }: KmipOptions): ConnectionOptions {
   const { host, port = DEFAULT_PORT } = server
   const serverName = server.serverName ?? tls.serverName ?? host
-  const key = Buffer.from(tls.key.reveal().buffer)
+  const key = asBuffer(tls.key.reveal())
   try {
     const secureContext = createSecureContext({
       ca: Buffer.from(tls.ca),
