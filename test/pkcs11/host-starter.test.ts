@@ -5,13 +5,15 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { open, type Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
-import { isRunning } from '../bench/process-tree.ts'
+import type { StarterOrder } from '../../adapters/pkcs11/starter-protocol.ts'
+import { hostsOf, isRunning, treeOf } from '../bench/process-tree.ts'
 import { faultModule, type FaultModule } from './support/fault-module.ts'
-import { context, recorder, ref, until } from './support/harness.ts'
+import { context, recorder, ref, sleep, until } from './support/harness.ts'
 import { softHsm } from './support/softhsm.ts'
 import { onToken } from './support/token-objects.ts'
 
-const program = fileURLToPath(new URL('support/one-call.ts', import.meta.url))
+const pathOf = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
+const oneCall = pathOf('support/one-call.ts')
 const hsm = softHsm()
 let faults: FaultModule
 
@@ -98,11 +100,33 @@ describe('the process that starts the hosts', () => {
 
   it('takes a host that hangs in a call with it when the gateway dies', async () => {
     faults.script('C_FindObjectsInit log', 'C_FindObjectsInit hang')
-    const gateway = spawn(process.execPath, [program, faults.path, 'ekm'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const gateway = spawn(process.execPath, [oneCall, faults.path, 'ekm'], { stdio: ['ignore', 'pipe', 'inherit'] })
     const [line] = (await once(gateway.stdout, 'data')) as [Buffer]
     const host = Number(line)
     await until('it hangs', () => faults.logged('C_FindObjectsInit') > 0)
     gateway.kill('SIGKILL')
     await until('the host has ended', () => !isRunning(host))
+  })
+
+  it('ends when the gateway dies before it has taken its end of a host', async () => {
+    const order: StarterOrder = {
+      start: 1,
+      program: pathOf('../../adapters/pkcs11/host/main.ts'),
+      environment: process.env,
+    }
+    // A gateway that never gets to read what comes back.
+    const program = `
+      const { fork } = require('node:child_process')
+      const starter = fork(${JSON.stringify(pathOf('../../adapters/pkcs11/starter/main.ts'))}, { execArgv: [] })
+      starter.send(${JSON.stringify(order)}, () => { for (;;); })
+    `
+    const gateway = spawn(process.execPath, ['--eval', program], { stdio: ['ignore', 'ignore', 'inherit'] })
+    const pid = gateway.pid ?? 0
+    await until('a host is started', () => hostsOf(pid).length > 0)
+    // Its channel lies in that of the gateway by then.
+    await sleep(300)
+    const family = treeOf(pid)
+    gateway.kill('SIGKILL')
+    await until('all have ended', () => family.every((one) => !isRunning(one)))
   })
 })
