@@ -5,6 +5,8 @@ export type StarterOrder =
   | { readonly start: number; readonly program: string; readonly environment: NodeJS.ProcessEnv }
   /** The gateway has its end of the host's channel. */
   | { readonly taken: number }
+  /** By SIGKILL. */
+  | { readonly kill: number }
   | { readonly end: true }
 
 /** From the starter, each of the host that was started by that number. */

@@ -14,11 +14,11 @@ const CONNECTED_MS = 1000
 process.on('SIGINT', () => undefined)
 process.on('SIGTERM', () => undefined)
 
-const hosts = new Set<ChildProcess>()
+const hosts = new Map<number, ChildProcess>()
 
 /** A host that hangs in a call would not notice that nobody is there any more. */
 function end(): never {
-  for (const host of hosts) host.kill('SIGKILL')
+  for (const host of hosts.values()) host.kill('SIGKILL')
   process.exit(0)
 }
 
@@ -30,6 +30,7 @@ process.on('disconnect', end)
 
 process.on('message', (order: StarterOrder) => {
   if ('start' in order) start(order)
+  else if ('kill' in order) hosts.get(order.kill)?.kill('SIGKILL')
   else if ('end' in order) end()
   // It comes after the acknowledgement of the channel, with which this process's end of it was closed.
   else tell({ free: order.taken })
@@ -39,11 +40,11 @@ function start({ start: id, program, environment }: Extract<StarterOrder, { star
   const host = spawn(process.execPath, [program], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'], env: environment })
   host.on('error', (error) => tell({ ended: id, why: `it could not be started: ${error.message}` }))
   host.on('exit', (code, signal) => {
-    hosts.delete(host)
+    hosts.delete(id)
     tell({ ended: id, why: signal === null ? `it exited (${code})` : `it died of ${signal}` })
   })
   if (host.pid === undefined) return
-  hosts.add(host)
+  hosts.set(id, host)
   tell({ started: id, pid: host.pid }, host.stdio[CHANNEL] as Socket)
 }
 

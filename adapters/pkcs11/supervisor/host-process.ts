@@ -15,7 +15,7 @@ export interface HostListener {
 
 /** A process that runs `host/main.ts`, and the socket pair to it. */
 export class HostProcess {
-  readonly #takeBack: () => void
+  readonly #stop: () => void
   readonly #frames = new FrameWriter()
   #listener: HostListener | undefined
   #running: { readonly pid: number; readonly channel: Socket } | undefined
@@ -24,7 +24,7 @@ export class HostProcess {
   /** `environment` is all that the process sees of the gateway's; the vendor's library may need any of it. */
   constructor(starter: HostStarter, environment: NodeJS.ProcessEnv, listener: HostListener) {
     this.#listener = listener
-    this.#takeBack = starter.start(environment, {
+    this.#stop = starter.start(environment, {
       started: (pid, channel) => this.#started(pid, channel),
       ended: (why) => this.#end(why),
     })
@@ -47,13 +47,10 @@ export class HostProcess {
   /** Ends the process at once, whatever it is doing; the listener hears no more of it. */
   async kill(): Promise<void> {
     this.#listener = undefined
-    this.#takeBack()
     const channel = this.#running?.channel
-    if (channel === undefined || channel.closed) return
-    await new Promise((resolve) => {
-      channel.once('close', resolve)
-      this.#signal()
-    })
+    const closed = channel && !channel.closed && new Promise((resolve) => channel.once('close', resolve))
+    this.#kill()
+    await closed
   }
 
   #started(pid: number, channel: Socket): void {
@@ -65,13 +62,13 @@ export class HostProcess {
       try {
         reader.push(chunk, ({ id, kind, payload }) => this.#listener?.replied(id, kind, wipeableCopy(payload)))
       } catch {
-        this.#signal()
+        this.#kill()
       }
       chunk.fill(0)
     })
     // Whatever is wrong with the channel, how the process ended says more.
-    channel.on('error', () => this.#signal())
-    channel.on('end', () => this.#signal())
+    channel.on('error', () => this.#kill())
+    channel.on('end', () => this.#kill())
     channel.on('close', () => setTimeout(() => this.#end('its channel closed'), REASON_MS).unref())
     this.#write()
   }
@@ -82,11 +79,14 @@ export class HostProcess {
     this.#running.channel.write(bytes, () => bytes.fill(0))
   }
 
-  /** As long as the channel is open, no other process has the same id. */
-  #signal(): void {
-    if (this.#running === undefined || this.#running.channel.closed) return
+  #kill(): void {
+    this.#stop()
+    if (this.#running === undefined) return
+    const { pid, channel } = this.#running
+    // The starter may hang. As long as the channel is open, no other process has the same id.
+    if (channel.destroyed || channel.readableEnded) return
     try {
-      process.kill(this.#running.pid, 'SIGKILL')
+      process.kill(pid, 'SIGKILL')
     } catch {
       // It has ended.
     }

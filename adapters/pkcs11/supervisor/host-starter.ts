@@ -7,10 +7,10 @@ const START_TIMEOUT_MS = 2000
 export class HostStarter {
   #starter: Starter | undefined
 
-  /** `environment` is all that the host sees of the gateway's. Gives a function that takes the order back. */
+  /** `environment` is all that the host sees of the gateway's. Gives a function that takes the order back, or ends the host. */
   start(environment: NodeJS.ProcessEnv, listener: StartListener): () => void {
     const starter = (this.#starter ??= this.#newStarter(environment))
-    const takeBack = starter.start(environment, {
+    const stopHost = starter.start(environment, {
       started: (pid, channel) => {
         clearTimeout(timer)
         listener.started(pid, channel)
@@ -20,16 +20,16 @@ export class HostStarter {
         listener.ended(why)
       },
     })
-    const giveUp = () => {
+    const stop = () => {
       clearTimeout(timer)
-      takeBack()
+      stopHost()
     }
     const timer = setTimeout(() => {
-      giveUp()
+      stop()
       if (this.#starter === starter) this.close()
       listener.ended('the process that starts HSM hosts did not do so in time')
     }, START_TIMEOUT_MS)
-    return giveUp
+    return stop
   }
 
   /** What starts hosts ends with the last that it has started. */

@@ -14,17 +14,18 @@ export interface StartListener {
   ended(why: string): void
 }
 
-interface Started {
+interface Ordered {
   readonly listener: StartListener
-  readonly pid: number
-  readonly channel: Socket
+  /** From when the host runs. */
+  running?: { readonly pid: number; readonly channel: Socket }
 }
 
 /** A process that starts hosts and waits for them; docs/adr/0006 says why. */
 export class Starter {
   readonly #process: ChildProcess
-  readonly #ordered = new Map<number, StartListener>()
-  readonly #started = new Map<number, Started>()
+  /** Not yet their listener's. */
+  readonly #ordered = new Map<number, Ordered>()
+  readonly #started = new Map<number, Ordered>()
   #nextId = 0
   #retired = false
 
@@ -36,20 +37,24 @@ export class Starter {
     const lost = (why: string) => {
       gone()
       // A host that runs serves on; its channel tells when it has ended.
-      const ordered = [...this.#ordered.values()]
-      this.#ordered.clear()
-      for (const listener of ordered) listener.ended(`the process that starts HSM hosts ${why}`)
+      for (const [id, { listener }] of this.#ordered) {
+        this.#takeBack(id)
+        listener.ended(`the process that starts HSM hosts ${why}`)
+      }
     }
     this.#process.on('error', ({ message }) => lost(`failed: ${message}`))
     this.#process.on('exit', () => lost('has ended'))
   }
 
-  /** `environment` is all that the host sees of the gateway's. Gives a function that takes the order back. */
+  /** `environment` is all that the host sees of the gateway's. Gives a function that takes the order back, or ends the host. */
   start(environment: NodeJS.ProcessEnv, listener: StartListener): () => void {
     const id = ++this.#nextId
-    this.#ordered.set(id, listener)
+    this.#ordered.set(id, { listener })
     this.#send({ start: id, program: programOf('host'), environment })
-    return () => this.#ordered.delete(id)
+    return () => {
+      this.#takeBack(id)
+      if (this.#started.has(id)) this.#send({ kill: id })
+    }
   }
 
   /** It ends when the hosts have that it has started. */
@@ -63,23 +68,30 @@ export class Starter {
 
   #hear(news: StarterNews, channel: Socket | undefined): void {
     if ('started' in news) {
-      const listener = this.#ordered.get(news.started)
-      // A host whose channel closes before it was asked for anything ends.
-      if (listener === undefined || channel === undefined) return void channel?.destroy()
-      channel.on('error', () => undefined)
-      this.#ordered.delete(news.started)
-      this.#started.set(news.started, { listener, pid: news.pid, channel })
+      channel?.on('error', () => undefined)
+      const host = this.#ordered.get(news.started)
+      if (host === undefined || channel === undefined) return void channel?.destroy()
+      host.running = { pid: news.pid, channel }
       this.#send({ taken: news.started })
     } else if ('free' in news) {
-      const host = this.#started.get(news.free)
-      host?.listener.started(host.pid, host.channel)
+      const host = this.#ordered.get(news.free)
+      if (host?.running === undefined) return
+      this.#ordered.delete(news.free)
+      this.#started.set(news.free, host)
+      host.listener.started(host.running.pid, host.running.channel)
     } else {
-      const listener = this.#ordered.get(news.ended) ?? this.#started.get(news.ended)?.listener
-      this.#ordered.delete(news.ended)
+      const host = this.#ordered.get(news.ended) ?? this.#started.get(news.ended)
+      this.#takeBack(news.ended)
       this.#started.delete(news.ended)
-      listener?.ended(news.why)
+      host?.listener.ended(news.why)
       if (this.#retired) this.retire()
     }
+  }
+
+  /** A host ends whose channel closes before it was asked for anything. */
+  #takeBack(id: number): void {
+    this.#ordered.get(id)?.running?.channel.destroy()
+    this.#ordered.delete(id)
   }
 
   #send(order: StarterOrder): void {
