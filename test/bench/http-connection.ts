@@ -1,5 +1,7 @@
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 
+const READ_BYTES = 16 * 1024
+
 /** Where requests go, and as whom. */
 export interface Target {
   readonly port: number
@@ -49,7 +51,6 @@ export class HttpConnection {
   private constructor(socket: TLSSocket) {
     this.#socket = socket
     this.resumed = socket.isSessionReused()
-    socket.on('data', (chunk: Buffer) => this.#take(chunk))
     const lost = (error?: Error) => this.#onLost?.(error ?? new Error('the server closed the connection'))
     socket.on('error', lost)
     socket.on('close', () => lost())
@@ -57,7 +58,16 @@ export class HttpConnection {
 
   static open({ port, secureContext }: Target, { session }: ConnectOptions = {}): Promise<HttpConnection> {
     return new Promise((resolve, reject) => {
+      let connection: HttpConnection | undefined
+      const buffer = Buffer.allocUnsafeSlow(READ_BYTES)
+      const callback = (length: number) => {
+        if (connection !== undefined) connection.#take(buffer.toString('latin1', 0, length))
+        return true
+      }
+      // Without a stream's way for each chunk. The types of tls.connect do not know it.
+      const reading = { onread: { buffer, callback } }
       const socket = connect({
+        ...reading,
         host: '127.0.0.1',
         servername: 'localhost',
         port,
@@ -70,7 +80,6 @@ export class HttpConnection {
         given = latest
         if (connection !== undefined) connection.#session = latest
       })
-      let connection: HttpConnection | undefined
       socket.once('error', reject)
       socket.once('secureConnect', () => {
         socket.off('error', reject)
@@ -115,8 +124,8 @@ export class HttpConnection {
     this.#socket.destroy()
   }
 
-  #take(chunk: Buffer): void {
-    this.#received += chunk.toString('latin1')
+  #take(text: string): void {
+    this.#received += text
     const headEnd = this.#received.indexOf('\r\n\r\n')
     if (headEnd === -1) return
     const [, length] = /\r\ncontent-length: (\d+)\r\n/i.exec(this.#received) ?? []

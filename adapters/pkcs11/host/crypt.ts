@@ -30,10 +30,15 @@ export class Crypt {
 
   /**
    * Wraps or unwraps `values` with one key. Only {@link Way.path | blocks} takes several in one go. The results are the
-   * caller's to zero, and good until the next call. Throws what the module answered, unless it is this process that finds
-   * a ciphertext wrong.
+   * caller's to zero, and good until the next call. Throws or rejects with what the module answered, unless it is this
+   * process that finds a ciphertext wrong.
    */
-  async run(key: Handle, way: Way, direction: Direction, values: readonly Uint8Array[]): Promise<CryptResult[]> {
+  run(
+    key: Handle,
+    way: Way,
+    direction: Direction,
+    values: readonly Uint8Array[],
+  ): CryptResult[] | Promise<CryptResult[]> {
     const { path } = way
     if (path === 'blocks') return this.#blocks(key, way, direction, values)
     const [value] = values

@@ -12,7 +12,7 @@ import {
 } from '../host-protocol.ts'
 import { ckrOf } from './ckr.ts'
 import { createKey } from './create.ts'
-import { Crypt } from './crypt.ts'
+import { Crypt, type CryptResult } from './crypt.ts'
 import { Keys } from './keys.ts'
 import { Token, TokenReplaced } from './token.ts'
 
@@ -56,7 +56,11 @@ export class Service {
       const request = requests[at++]
       if (request === undefined) return
       if (!('message' in request)) {
-        await this.#guard([request], async () => this.#answer(request.id, await this.#other(request)))
+        try {
+          this.#answer(request.id, await this.#other(request))
+        } catch (error) {
+          this.#fail(request.id, error)
+        }
         request.payload.fill(0)
         continue
       }
@@ -65,22 +69,38 @@ export class Service {
         if (!shareCalls(request.message, next.message)) break
         batch.push(next)
       }
-      await this.#crypt(request.message, batch)
+      const rest = this.#crypt(request.message, batch)
+      if (rest !== undefined) await rest
     }
   }
 
-  async #crypt({ selector, way, direction }: CryptMessage, batch: readonly CryptRequest[]): Promise<void> {
+  /** `undefined` where it is done at once: a promise for each call would be felt. */
+  #crypt({ selector, way, direction }: CryptMessage, batch: readonly CryptRequest[]): Promise<void> | undefined {
     const values = batch.map(({ message }) => message.data)
-    await this.#guard(batch, async () => {
-      const { keys, crypt } = this.#opened()
-      const results = await crypt.run(keys.handle(selector), way, direction, values)
+    const wipe = () => {
+      for (const value of values) value.fill(0)
+    }
+    const answer = (results: readonly CryptResult[]) => {
       results.forEach((result, index) => {
         const id = batch[index]?.id ?? 0
         if (result === undefined) this.#reply({ id, kind: Answer.invalidCiphertext, payload: EMPTY })
         else this.#answer(id, result)
       })
-    })
-    for (const value of values) value.fill(0)
+      wipe()
+    }
+    const refuse = (error: unknown) => {
+      for (const { id } of batch) this.#fail(id, error)
+      wipe()
+    }
+    try {
+      const { keys, crypt } = this.#opened()
+      const results = crypt.run(keys.handle(selector), way, direction, values)
+      if (results instanceof Promise) return results.then(answer).catch(refuse)
+      answer(results)
+    } catch (error) {
+      refuse(error)
+    }
+    return undefined
   }
 
   async #other({ kind, payload }: OtherRequest): Promise<Uint8Array> {
@@ -119,14 +139,6 @@ export class Service {
   #answer(id: number, result: Uint8Array): void {
     this.#reply({ id, kind: Answer.result, payload: result })
     result.fill(0)
-  }
-
-  async #guard(requests: readonly Request[], work: () => Promise<void>): Promise<void> {
-    try {
-      await work()
-    } catch (error) {
-      for (const { id } of requests) this.#fail(id, error)
-    }
   }
 
   #fail(id: number, error: unknown): void {
