@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Secret } from '../../adapters/contract/index.ts'
 import { open, type Pkcs11Options } from '../../adapters/pkcs11/index.ts'
+import { isRunning } from '../bench/process-tree.ts'
 import { context, ref, until } from './support/harness.ts'
 import { MODULE, softHsm } from './support/softhsm.ts'
 import { onToken } from './support/token-objects.ts'
@@ -128,6 +129,6 @@ describe('the number of hosts', () => {
     expect((await adapter.describe(ref('aes'), context())).kty).toBe('oct')
     const hosts = [...adapter.hosts]
     await adapter.close()
-    for (const pid of hosts) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+    await until('they have ended', () => hosts.every((pid) => !isRunning(pid)))
   })
 })
