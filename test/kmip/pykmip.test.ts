@@ -80,7 +80,9 @@ describe('a real PyKMIP server', { timeout: 180_000 }, () => {
     await adapter.wrap(ref('blocks'), 'A256KW', randomBytes(32), callContext())
     const wraps: number[] = []
     const blocks: number[] = []
-    for (let round = 0; round < 7; round++) {
+    // What else the machine does only adds to either: on a busy one it takes more rounds to see them undisturbed.
+    const slower = () => Math.min(...wraps) / Math.min(...blocks)
+    for (let round = 0; round < 7 || (round < 50 && slower() >= 1.5); round++) {
       const dek = randomBytes(32)
       const start = performance.now()
       const wrapped = await adapter.wrap(ref('blocks'), 'A256KW', dek, callContext())
@@ -88,8 +90,7 @@ describe('a real PyKMIP server', { timeout: 180_000 }, () => {
       blocks.push(await exchangeBlocks(cluster, id))
       expect(Buffer.compare(wrapped, kw(aes256(kek), dek))).toBe(0)
     }
-    // What else the machine does only adds to either.
-    expect(Math.min(...wraps)).toBeLessThan(1.5 * Math.min(...blocks))
+    expect(slower()).toBeLessThan(1.5)
   })
 
   it('is found again after it was killed and started anew', async () => {
