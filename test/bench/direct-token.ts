@@ -1,14 +1,8 @@
-import { PKCS11, type Handle, type Template } from 'pkcs11js'
-import { CKA, CKF, CKK, CKM, CKO, CKU_USER } from '../../adapters/pkcs11/cryptoki.ts'
+import { PKCS11, type Handle } from 'pkcs11js'
+import { CKA, CKF, CKM, CKU_USER } from '../../adapters/pkcs11/cryptoki.ts'
+import { withoutEncryption } from '../../adapters/pkcs11/host/data-keys.ts'
 import { MODULE, PIN } from '../pkcs11/support/softhsm.ts'
 
-const dataKey: Template = [
-  { type: CKA.CLASS, value: CKO.SECRET_KEY },
-  { type: CKA.KEY_TYPE, value: CKK.GENERIC_SECRET },
-  { type: CKA.TOKEN, value: false },
-  { type: CKA.SENSITIVE, value: false },
-  { type: CKA.EXTRACTABLE, value: true },
-]
 const kw = { mechanism: CKM.AES_KEY_WRAP }
 
 /** A256KW by pkcs11js calls in this process: what the gateway's way to the same token is compared with. */
@@ -34,14 +28,17 @@ export class DirectToken {
   }
 
   wrap(plaintext: Buffer): Buffer {
-    const object = this.#module.C_CreateObject(this.#session, [...dataKey, { type: CKA.VALUE, value: plaintext }])
+    const object = this.#module.C_CreateObject(this.#session, [
+      ...withoutEncryption,
+      { type: CKA.VALUE, value: plaintext },
+    ])
     const wrapped = this.#module.C_WrapKey(this.#session, kw, this.#kek, object, Buffer.alloc(plaintext.length + 8))
     this.#module.C_DestroyObject(this.#session, object)
     return wrapped
   }
 
   unwrap(wrapped: Buffer): Buffer {
-    const object = this.#module.C_UnwrapKey(this.#session, kw, this.#kek, wrapped, dataKey)
+    const object = this.#module.C_UnwrapKey(this.#session, kw, this.#kek, wrapped, withoutEncryption)
     const [attribute] = this.#module.C_GetAttributeValue(this.#session, object, [{ type: CKA.VALUE }])
     this.#module.C_DestroyObject(this.#session, object)
     if (!Buffer.isBuffer(attribute?.value)) throw new TypeError('the token gave no value of the unwrapped key')
