@@ -11,7 +11,7 @@ import { CLIENT_CN, issue, makePki, type Identity, type Pki } from '../support/p
 import { NotAvailable } from './figure.ts'
 import { askOnce, makeTarget, type Target } from './http-connection.ts'
 import { moveBesideGenerator, type Cores } from './machine.ts'
-import { treeOf } from './process-tree.ts'
+import { descendantsOf } from './process-tree.ts'
 import type { BareServerInput } from './programs/bare-server.ts'
 import type { KmipServerInput, KmipServerOutput } from './programs/kmip-server.ts'
 import { isRight, type Call } from './request.ts'
@@ -168,7 +168,7 @@ export class Laboratory {
   #keepHostsAway(pid: number): NodeJS.Timeout {
     const moved = new Set<number>()
     return setInterval(() => {
-      const started = treeOf(pid).filter((one) => one !== pid && !moved.has(one))
+      const started = descendantsOf(pid).filter((one) => !moved.has(one))
       for (const one of started) moved.add(one)
       moveBesideGenerator(started, this.cores)
     }, HOSTS_MS)

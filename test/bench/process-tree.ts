@@ -25,8 +25,10 @@ export const childrenOf = (pid: number): number[] =>
       .map(Number),
   )
 
-/** `pid`, its children, theirs, and so on. */
-export const treeOf = (pid: number): number[] => [pid, ...childrenOf(pid).flatMap(treeOf)]
+/** Its children, theirs, and so on. */
+export const descendantsOf = (pid: number): number[] => childrenOf(pid).flatMap(treeOf)
+
+export const treeOf = (pid: number): number[] => [pid, ...descendantsOf(pid)]
 
 /** The HSM hosts of a gateway, which are not its own children. */
 export const hostsOf = (gateway: number): number[] =>

@@ -12,7 +12,7 @@ export function copiesInMemory(pid: number, values: readonly Buffer[]): number[]
       } catch {
         continue // What the kernel shows in /proc and nobody can read, such as [vvar].
       }
-      found = found.map((count, index) => count + occurrences(bytes, values[index]))
+      found = values.map((value, index) => (found[index] ?? 0) + occurrences(bytes, value))
     }
   } finally {
     closeSync(memory)
@@ -20,9 +20,9 @@ export function copiesInMemory(pid: number, values: readonly Buffer[]): number[]
   return found
 }
 
-function occurrences(bytes: Buffer, value: Buffer | undefined): number {
+function occurrences(bytes: Buffer, value: Buffer): number {
   let count = 0
-  for (let at = value ? bytes.indexOf(value) : -1; value && at !== -1; at = bytes.indexOf(value, at + 1)) count += 1
+  for (let at = bytes.indexOf(value); at !== -1; at = bytes.indexOf(value, at + 1)) count += 1
   return count
 }
 

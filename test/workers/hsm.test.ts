@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { askOnce } from '../bench/http-connection.ts'
 import { openConnections } from '../bench/load.ts'
-import { childrenOf, hostsOf, isRunning, treeOf } from '../bench/process-tree.ts'
+import { childrenOf, descendantsOf, hostsOf, isRunning } from '../bench/process-tree.ts'
 import { isRight, makePair, type Call } from '../bench/request.ts'
 import { changeConfig, startServing, type Serving } from '../commands/serving.ts'
 import { aes256, kw } from '../contract/reference.ts'
@@ -129,7 +129,7 @@ it('workers share the sessions, also after one was replaced', { timeout: 90_000 
   expect(lengths(gateway.hosts)).toEqual([2, 3])
 
   const [victim = 0] = gateway.workers
-  const orphans = treeOf(victim).filter((pid) => pid !== victim)
+  const orphans = descendantsOf(victim)
   process.kill(victim, 'SIGKILL')
   await expect.poll(() => gateway.served.logged('worker_replaced'), PATIENCE).toHaveLength(1)
   await expect.poll(() => orphans.filter(isRunning), PATIENCE).toEqual([])

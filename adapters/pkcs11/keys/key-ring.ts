@@ -4,7 +4,7 @@ import { Ask } from '../frames.ts'
 import { decodeMessage, type KeyFacts } from '../host-protocol.ts'
 import { encodeSelector, parseKeyRef, type OpenToken } from '../key-selector.ts'
 import type { Pkcs11Options } from '../options.ts'
-import type { HostPool } from '../supervisor/host-pool.ts'
+import { PIPELINE, type HostPool } from '../supervisor/host-pool.ts'
 import { wayName, type Direction, type Way } from '../way.ts'
 import { qualify, rejections, type Qualification } from './qualification.ts'
 import { isExposed, tokenKey, type TokenKey } from './token-key.ts'
@@ -22,7 +22,7 @@ const DOUBT_MS = 60_000
 const RENEW_MS = { first: 5000, last: 60_000 }
 
 /** Two private operations at a time with a host: one that runs, one that is ready to. */
-const RSA_WEIGHT = 8
+const RSA_WEIGHT = PIPELINE / 2
 
 interface Qualified {
   readonly promise: Promise<Qualification>

@@ -11,7 +11,7 @@ import { Job, type CallOptions } from './job.ts'
  * Calls given to a host before the first has returned, by weight. It saves the host a wait between calls, and lets it
  * send the blocks of several key wraps to the token at once. An RSA private operation is slow enough to need neither.
  */
-const PIPELINE = 16
+export const PIPELINE = 16
 /**
  * A call that lasts longer than this, and than twice the slowest of its host of late, gives the calls behind it back, so
  * that none waits for one that is slow or hangs.
