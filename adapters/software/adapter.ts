@@ -65,7 +65,7 @@ export class SoftwareAdapter implements KeyAdapter {
   }
 
   async wrap(ref: KeyRef, algorithm: WrapAlgorithm, plaintext: Uint8Array, context: CallContext): Promise<Uint8Array> {
-    return await this.#usable(ref, context).wrap(algorithm, plaintext)
+    return this.#usable(ref, context).wrap(algorithm, plaintext)
   }
 
   async unwrap(
@@ -74,7 +74,7 @@ export class SoftwareAdapter implements KeyAdapter {
     ciphertext: Uint8Array,
     context: CallContext,
   ): Promise<Uint8Array> {
-    return await this.#usable(ref, context).unwrap(algorithm, ciphertext)
+    return this.#usable(ref, context).unwrap(algorithm, ciphertext)
   }
 
   async probe(context: CallContext): Promise<void> {
@@ -101,7 +101,7 @@ export class SoftwareAdapter implements KeyAdapter {
     this.#assertOpen(context)
     const loaded = this.#keys.get(ref)
     if (loaded === undefined) throw new AdapterError('KEY_NOT_FOUND', `the store has no key ${ref}`)
-    loaded.key.assertUsable(new Date())
+    loaded.key.assertUsable(Date.now())
     return loaded.key
   }
 

@@ -14,10 +14,11 @@ import { jwkBits, type PrivateJwk, type StoredKey } from './stored-key.ts'
 /** A key ready for use: the secret part sits in an OpenSSL key object and cannot be read back as text. */
 export interface UsableKey {
   readonly description: KeyDescription
-  /** Throws `KEY_DISABLED` unless the key may be used at `now`. */
-  assertUsable(now: Date): void
-  wrap(algorithm: WrapAlgorithm, plaintext: Uint8Array): Promise<Uint8Array>
-  unwrap(algorithm: WrapAlgorithm, ciphertext: Uint8Array): Promise<Uint8Array>
+  /** Throws `KEY_DISABLED` unless the key may be used at `now`, in milliseconds since 1970. */
+  assertUsable(now: number): void
+  /** Gives at once what needs no thread of its own. */
+  wrap(algorithm: WrapAlgorithm, plaintext: Uint8Array): Uint8Array | Promise<Uint8Array>
+  unwrap(algorithm: WrapAlgorithm, ciphertext: Uint8Array): Uint8Array | Promise<Uint8Array>
 }
 
 type Operations = Omit<UsableKey, 'assertUsable'>
@@ -41,10 +42,11 @@ export function summaryOf({ name, jwk, enabled, created, notBefore, expires }: S
   }
 }
 
-function assertUsable({ name, enabled, notBefore, expires }: Omit<StoredKey, 'jwk'>, now: Date): void {
+function assertUsable({ name, enabled, notBefore, expires }: Omit<StoredKey, 'jwk'>, now: number): void {
   if (!enabled) throw new AdapterError('KEY_DISABLED', `${name} is disabled`)
-  if (notBefore !== undefined && now < notBefore) throw new AdapterError('KEY_DISABLED', `${name} is not yet active`)
-  if (expires !== undefined && now >= expires) throw new AdapterError('KEY_DISABLED', `${name} has expired`)
+  if (notBefore !== undefined && now < notBefore.getTime())
+    throw new AdapterError('KEY_DISABLED', `${name} is not yet active`)
+  if (expires !== undefined && now >= expires.getTime()) throw new AdapterError('KEY_DISABLED', `${name} has expired`)
 }
 
 const invalidCiphertext = () => new AdapterError('CIPHERTEXT_INVALID', 'the value cannot be unwrapped')
@@ -68,11 +70,11 @@ function octOperations(jwk: PrivateJwk & { kty: 'oct' }): Operations {
 
   return {
     description,
-    wrap: async (algorithm, plaintext) => {
+    wrap: (algorithm, plaintext) => {
       rowFor(algorithm, description, plaintext.length)
       return keyWrap.wrap(mode(algorithm), plaintext)
     },
-    unwrap: async (algorithm, ciphertext) => {
+    unwrap: (algorithm, ciphertext) => {
       rowFor(algorithm, description)
       const plaintext = keyWrap.unwrap(mode(algorithm), ciphertext)
       if (plaintext === undefined) throw invalidCiphertext()
@@ -103,7 +105,7 @@ async function rsaOperations(jwk: PrivateJwk & { kty: 'RSA' }): Promise<Operatio
 
   return {
     description,
-    wrap: async (algorithm, plaintext) => {
+    wrap: (algorithm, plaintext) => {
       rowFor(algorithm, description, plaintext.length)
       const oaepHash = hashOf(algorithm)
       return publicEncrypt({ key: publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, plaintext)

@@ -120,21 +120,27 @@ export class Backend {
     const turn = this.#capacity.enter(lane, call)
     if (turn !== undefined) await turn
     const start = performance.now()
+    let end: number | undefined
     // A call that was given up keeps its place until the backend has let go of it.
-    const leave = () => this.#capacity.leave(lane, performance.now() - start)
-    const tell = (code: string) => {
-      const elapsedMs = performance.now() - start
+    const leave = () => {
+      end = performance.now()
+      this.#capacity.leave(lane, end - start)
+    }
+    const tell = (code: string, now: number) => {
+      const elapsedMs = now - start
       call.backendMs = (call.backendMs ?? 0) + elapsedMs
       this.#observer.called(operation, code, elapsedMs)
     }
     try {
       const result = await call.run(work(), discard, leave)
-      this.#breaker.note()
-      tell('OK')
+      const now = end ?? performance.now()
+      this.#breaker.note(undefined, now)
+      tell('OK', now)
       return result
     } catch (error) {
-      this.#breaker.note(error)
-      tell(error instanceof AdapterError ? error.code : 'INTERNAL')
+      const now = end ?? performance.now()
+      this.#breaker.note(error, now)
+      tell(error instanceof AdapterError ? error.code : 'INTERNAL', now)
       throw error
     }
   }

@@ -50,8 +50,12 @@ export class Breaker {
     if (this.#isOpen) throw new AdapterError('BACKEND_UNAVAILABLE', 'the backend is down; it is probed twice a second')
   }
 
-  /** What a call came to. Any answer, a refusal too, is the sign of a backend that works. */
-  note(error?: unknown): void {
+  /**
+   * What a call came to. Any answer, a refusal too, is the sign of a backend that works.
+   *
+   * @param now on `performance.now()`'s clock
+   */
+  note(error?: unknown, now = performance.now()): void {
     const code = error instanceof AdapterError ? error.code : undefined
     if (code === 'BACKEND_UNAVAILABLE' || code === 'DEADLINE_EXCEEDED') {
       this.#failures += 1
@@ -61,7 +65,7 @@ export class Breaker {
     } else {
       this.#failures = 0
       this.#failedProbes = 0
-      this.#answeredAt = performance.now()
+      this.#answeredAt = now
     }
   }
 

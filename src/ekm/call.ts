@@ -8,6 +8,8 @@ import { StopSignal } from './stop-signal.ts'
  * Whoever makes one must {@link Call.end} it.
  */
 export class Call implements CallContext, Timed {
+  /** When it began, on `performance.now()`'s clock, as its deadline. */
+  readonly start = performance.now()
   readonly deadline: number
   correlationId = ''
   /** The backend that was asked last. */
@@ -24,7 +26,7 @@ export class Call implements CallContext, Timed {
   /** @param budget milliseconds from now to the deadline, or what many calls have in common that are given the same */
   constructor(budget: number | Deadlines) {
     this.#deadlines = typeof budget === 'number' ? new Deadlines(budget) : budget
-    this.deadline = performance.now() + this.#deadlines.budgetMs
+    this.deadline = this.start + this.#deadlines.budgetMs
     this.#place = this.#deadlines.add(this)
   }
 
@@ -50,22 +52,27 @@ export class Call implements CallContext, Timed {
    * @param onSettled is told when `work` has ended, however late
    */
   run<T>(work: Promise<T>, discard?: (late: T) => void, onSettled?: () => void): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#onStop = reject
-      if (this.signal.reason) reject(this.signal.reason)
+    return this.wait((resolve, reject) => {
       work.then(
         (value) => {
           onSettled?.()
           if (this.signal.aborted) discard?.(value)
           else resolve(value)
-          this.#onStop = undefined
         },
         (error: unknown) => {
           onSettled?.()
           reject(error)
-          this.#onStop = undefined
         },
       )
+    })
+  }
+
+  /** As {@link Call.run}, for work that tells of its end by callback, and sees by the signal that nobody waits any more. */
+  wait<T>(begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#onStop = reject
+      if (this.signal.reason) reject(this.signal.reason)
+      begin(resolve, reject)
     })
   }
 }

@@ -62,7 +62,10 @@ export class PooledKey {
     return this.#standby && this.#likeness
   }
 
-  /** Does `work` at the key's place, or at its standby if the first cannot be reached. `work` may be called twice. */
+  /**
+   * Does `work` at the key's place, or at its standby if the first cannot be reached. `work` may be called twice; where
+   * there is no standby, what it throws is thrown and no rejection.
+   */
   use<T>(call: Call, operation: 'read' | 'wrap' | 'unwrap', work: (place: KeyPlace) => Promise<T>): Promise<T> {
     return this.#standby === undefined ? work(this.#primary) : this.#useEither(call, operation, work)
   }

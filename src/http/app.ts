@@ -10,7 +10,7 @@ import { apiVersion } from '../version.ts'
 import type { Admission } from './admission.ts'
 import { Exchange } from './exchange.ts'
 import { refuse } from './proxy-error.ts'
-import { readJsonObject } from './request-body.ts'
+import { assertWanted, parseJsonObject, readBody } from './request-body.ts'
 import { FamiliarTargets, RouteTable, type Destination } from './route-table.ts'
 import { parseBody } from './wire.ts'
 
@@ -56,7 +56,8 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
         if (hasPlainApiVersion(req.url)) familiar.add(target, destination)
         else assertApiVersion(req.queries('api-version') ?? [])
       }
-      const json = await readJsonObject(incoming, outgoing, options.maxBodyBytes, exchange.call)
+      assertWanted(incoming, outgoing, options.maxBodyBytes)
+      const json = parseJsonObject(await readBody(incoming, options.maxBodyBytes, exchange.call))
       exchange.noteContext(json)
       const { pool, route, keyName } = destination
       return exchange.succeed(await route.answer(pool, keyName, parseBody(route.body, json), exchange))

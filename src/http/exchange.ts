@@ -13,7 +13,6 @@ export class Exchange {
   readonly client: Client
   /** What is known so far; routes add to it. */
   readonly record: Partial<AuditRecord> = {}
-  readonly #start = performance.now()
   readonly #telemetry: Telemetry
   readonly #incoming: IncomingMessage
 
@@ -40,11 +39,13 @@ export class Exchange {
   noteContext(body: object): void {
     const context: unknown = 'request_context' in body ? body.request_context : undefined
     if (typeof context !== 'object' || context === null) return
-    for (const member of ['request_id', 'correlation_id', 'pool_name'] as const) {
-      const text: unknown = Object.hasOwn(context, member) ? (context as Record<string, unknown>)[member] : undefined
-      if (typeof text === 'string') this.record[member] = cut(text)
+    const { request_id, correlation_id, pool_name } = context as Record<string, unknown>
+    if (typeof request_id === 'string') this.record.request_id = cut(request_id)
+    if (typeof correlation_id === 'string') {
+      this.record.correlation_id = cut(correlation_id)
+      this.call.correlationId = this.record.correlation_id
     }
-    this.call.correlationId = this.record.correlation_id ?? ''
+    if (typeof pool_name === 'string') this.record.pool_name = cut(pool_name)
   }
 
   /** The reply to a success. */
@@ -75,7 +76,7 @@ export class Exchange {
     const { record, client, call } = this
     record.status ??= 500
     record.code ??= 'InternalServerError'
-    record.total_ms = milliseconds(performance.now() - this.#start)
+    record.total_ms = milliseconds(performance.now() - call.start)
     if (call.backend !== undefined) record.backend = call.backend
     if (call.standby) record.standby = true
     if (call.backendMs !== undefined) record.backend_ms = milliseconds(call.backendMs)

@@ -8,26 +8,13 @@ import { refuse } from './proxy-error.ts'
 /** A body that is too large is read on so far and so long before it is refused. */
 const LINGER = { bytes: 1024 * 1024, ms: 100 } as const
 
-/** Reads and parses a JSON object, of at most `maxBytes`, before the call's deadline. */
-export async function readJsonObject(
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  maxBytes: number,
-  call: Call,
-): Promise<object> {
+/** Throws unless the header announces a body that is wanted: JSON, and of at most `maxBytes`. A client that asks is told so. */
+export function assertWanted(incoming: IncomingMessage, outgoing: ServerResponse, maxBytes: number): void {
   const { 'content-type': type = '', 'content-encoding': encoding, expect } = incoming.headers
   if (!/^application\/json[\t ]*(?:;|$)/i.test(type) || encoding !== undefined) throw refuse('CONTENT_TYPE')
-  if (expect !== undefined) {
-    if (declaredBytes(incoming) > maxBytes) throw tooLarge(maxBytes)
-    outgoing.writeContinue()
-  }
-  const bytes = await call.run(collect(incoming, maxBytes), (late) => late.fill(0))
-  try {
-    return parseObject(bytes)
-  } finally {
-    // On wrapkey it holds a data key.
-    bytes.fill(0)
-  }
+  if (expect === undefined) return
+  if (declaredBytes(incoming) > maxBytes) throw tooLarge(maxBytes)
+  outgoing.writeContinue()
 }
 
 const declaredBytes = ({ headers }: IncomingMessage): number => Number(headers['content-length'] ?? 0)
@@ -40,8 +27,12 @@ export const reportMalformedBody = (incoming: IncomingMessage): boolean => incom
 const tooLarge = (maxBytes: number) =>
   refuse('BODY_TOO_LARGE', { saying: `the request body is larger than ${maxBytes} bytes` })
 
-function collect(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
+/**
+ * The body of an {@link assertWanted} request, before the call's deadline. On wrapkey it holds a data key: it is the
+ * caller's to zero, as {@link parseJsonObject} does.
+ */
+export function readBody(incoming: IncomingMessage, maxBytes: number, call: Call): Promise<Buffer> {
+  return call.wait((resolve, reject) => {
     const chunks: Buffer[] = []
     const wipe = () => {
       for (const chunk of chunks) chunk.fill(0)
@@ -72,6 +63,7 @@ function collect(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
     // Only the first of these counts, and `once` would cost more.
     incoming.on('end', () => {
       if (lingering !== undefined) return refuseSize()
+      if (call.signal.aborted) return wipe()
       const [first] = chunks
       if (chunks.length === 1 && first !== undefined) return resolve(first)
       resolve(Buffer.concat(chunks))
@@ -80,6 +72,15 @@ function collect(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
     incoming.on(malformed, () => fail(refuse('MALFORMED')))
     incoming.on('error', () => fail(new AdapterError('CANCELLED', 'the request ended before its body did')))
   })
+}
+
+/** The object that a body of JSON is, which is zeroed. */
+export function parseJsonObject(bytes: Buffer): object {
+  try {
+    return parseObject(bytes)
+  } finally {
+    bytes.fill(0)
+  }
 }
 
 function parseObject(bytes: Buffer): object {

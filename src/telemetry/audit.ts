@@ -1,3 +1,4 @@
+import { auditText } from './audit-text.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -58,7 +59,7 @@ export interface Telemetry {
 
 /** @param client the same object for every record of a connection */
 export function writeAudit({ log, metrics }: Telemetry, record: AuditRecord, client: AuditedClient): void {
-  log.always('request', record, client)
+  log.always('request', record, client, auditText)
   metrics.request(record, record.total_ms / 1000)
 }
 

@@ -18,8 +18,14 @@ export interface Log {
    * Writes whatever the level. `fields` must not change any more.
    *
    * @param common further fields that many lines have: they are kept as text for as long as the object lives
+   * @param toText makes text of `fields` as {@link membersOf} does, which is the default
    */
-  always(event: string, fields: LogFields, common?: LogFields): void
+  always<Fields extends LogFields>(
+    event: string,
+    fields: Fields,
+    common?: LogFields,
+    toText?: (fields: Fields) => string,
+  ): void
   /** Lines that were lost and that the log does not yet tell of. */
   readonly dropped: number
   close(): Promise<void>
@@ -70,7 +76,8 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
     warn: (event, fields) => logger.warn({ event, ...fields }),
     info: (event, fields) => logger.info({ event, ...fields }),
     debug: (event, fields) => logger.debug({ event, ...fields }),
-    always: (event, fields, common = none) => sink.write(new UnwrittenLine(beginningOf(event, common), fields)),
+    always: (event, fields, common = none, toText = membersOf) =>
+      sink.write(new UnwrittenLine(beginningOf(event, common), fields, toText)),
     get dropped() {
       return sink.dropped
     },
@@ -83,27 +90,29 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
  * A line that becomes text with those that are written with it. There is one for each request: made one after the other
  * they take half as long as in the midst of requests, and there pino would take twice as long.
  */
-class UnwrittenLine {
+class UnwrittenLine<Fields extends LogFields> {
   /** About as long as it will be. */
   readonly length = 512
   readonly #ms = Date.now()
   readonly #beginning: string
-  readonly #fields: LogFields
+  readonly #fields: Fields
+  readonly #toText: (fields: Fields) => string
 
-  constructor(beginning: string, fields: LogFields) {
+  constructor(beginning: string, fields: Fields, toText: (fields: Fields) => string) {
     this.#beginning = beginning
     this.#fields = fields
+    this.#toText = toText
   }
 
   toString(): string {
-    const members = membersOf(this.#fields)
+    const members = this.#toText(this.#fields)
     const separator = members === '' ? '' : ','
     return `{"level":"info","time":"${isoTime(this.#ms)}",${this.#beginning}${separator}${members}}\n`
   }
 }
 
 /** An object's JSON, without its braces. */
-const membersOf = (fields: LogFields): string => JSON.stringify(fields).slice(1, -1)
+export const membersOf = (fields: LogFields): string => JSON.stringify(fields).slice(1, -1)
 
 let lastMs = 0
 let lastTime = ''

@@ -19,7 +19,7 @@ const TEND_MS = 1000
 /** Lines are kept so long for those that come after them: what a write costs hardly depends on its length. */
 const GATHER_MS = 25
 /** So much is written without waiting for more, in UTF-16 code units. */
-const GATHER_LENGTH = 64 * 1024
+const GATHER_LENGTH = 256 * 1024
 const FILE_MODE = 0o640
 
 /**

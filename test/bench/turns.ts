@@ -79,6 +79,26 @@ export async function throughputs(
   }
 }
 
+/**
+ * Puts together what each repetition measured with servers of its own. What V8 makes of the same code differs from one
+ * start of a process to the next, by several hundredths: more than one turn differs from another.
+ */
+export async function withNewServers<T>(
+  { plan, progress, ...bench }: Bench,
+  measure: (bench: Bench) => Promise<ReadonlyMap<string, readonly T[]>>,
+): Promise<Map<string, T[]>> {
+  const results = new Map<string, T[]>()
+  for (let repetition = 1; repetition <= plan.repetitions; repetition += 1) {
+    const once: Bench = {
+      ...bench,
+      plan: { ...plan, repetitions: 1 },
+      progress: (text) => progress(`start ${repetition} of ${plan.repetitions}: ${text}`),
+    }
+    for (const [name, values] of await measure(once)) results.set(name, [...(results.get(name) ?? []), ...values])
+  }
+  return results
+}
+
 function oneThroughput(slices: readonly Throughput[]): Throughput {
   const of = (member: keyof Throughput) => mean(slices.map((slice) => slice[member]))
   const [perSecond, serverBusy] = [of('perSecond'), of('serverBusy')]

@@ -328,7 +328,8 @@ describe('a key that is not found', () => {
 describe('a host whose module does not give memory back', () => {
   /** The hosts are asked every five seconds, and first for what is nothing to them yet. */
   const ASKED_MS = 5500
-  const leak = 'C_WrapKey leak 0x2000000 once'
+  /** More than any host may grow by; what is less counts after a minute (test/pkcs11/memory-watch). */
+  const leak = 'C_WrapKey leak 0x11000000 once'
 
   it('is replaced when it has grown, and there are never fewer', async () => {
     await running(2, async ({ adapter, recorded }) => {
@@ -349,7 +350,7 @@ describe('a host whose module does not give memory back', () => {
       const [outgrown, ...others] = recorded.of('hsm_host_outgrown')
       expect({ fewest, wrong, errors, others }).toEqual({ fewest: 2, wrong: 0, errors: [], others: [] })
       expect(good).toBeGreaterThan(500)
-      expect(outgrown?.fields['grownMiB']).toBeGreaterThanOrEqual(16)
+      expect(outgrown?.fields['grownMiB']).toBeGreaterThanOrEqual(256)
       expect(before.filter((pid) => !adapter.hosts.includes(pid))).toEqual([outgrown?.fields['pid']])
       expect(recorded.of('hsm_host_lost')).toEqual([])
     })

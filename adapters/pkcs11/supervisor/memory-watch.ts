@@ -2,38 +2,53 @@ import type { Host } from './host.ts'
 
 const MIB = 1024 * 1024
 
-/** To warm up, a host needs 6 MiB; SoftHSM 2.6.1 keeps 270 bytes of each call for good. */
-const GROWTH_BYTES = { first: 16 * MIB, last: 256 * MIB }
-/** A host that has grown by so much within this time may be one that fills a cache, and not one that leaks. */
-const SOON_MS = 60_000
+/** Weighed from its start, a host has what it needs to work after so long: 6 MiB to warm up, and a library's caches. */
+const SETTLED_MS = 20_000
+/** So much more than then, and a host is outgrown: SoftHSM 2.6.1 keeps 270 bytes of each call for good. */
+const GROWTH_BYTES = 8 * MIB
+/** But none sooner than this, for a start costs as much as a thousand calls ... */
+const LIFE_MS = 60_000
+/** ... unless it has grown by so much since it was first weighed. */
+const MAX_GROWTH_BYTES = 256 * MIB
 
-interface Seen {
-  readonly bytes: number
+interface Weighed {
+  readonly first: number
   readonly at: number
+  settled?: number
 }
+
+/** What is weighed: how many bytes it has beside V8's heap. */
+export type Weighable = Pick<Host, 'nativeBytes'>
 
 /** Finds the hosts whose module does not give back the memory that it takes. */
 export class MemoryWatch {
-  readonly #first = new WeakMap<Host, Seen>()
-  #bound = GROWTH_BYTES.first
+  readonly #weighed = new WeakMap<Weighable, Weighed>()
+  readonly #now: () => number
+
+  /** @param now milliseconds */
+  constructor(now = () => performance.now()) {
+    this.#now = now
+  }
 
   /**
-   * By how many MiB `host` has grown since it was first asked, or last found to be outgrown, if that is too much; then
-   * the next may grow by twice as much where this one was quick. `undefined` also for a host that is lost while asked.
+   * By how many MiB `host` has grown since it was first weighed, if that is too much; it is weighed anew from then on.
+   * `undefined` also for a host that is lost while asked.
    */
-  async outgrown(host: Host): Promise<number | undefined> {
+  async outgrown(host: Weighable): Promise<number | undefined> {
     const bytes = await host.nativeBytes().catch(() => undefined)
     if (bytes === undefined) return undefined
-    const now = performance.now()
-    const first = this.#first.get(host)
-    if (first === undefined) {
-      this.#first.set(host, { bytes, at: now })
+    const now = this.#now()
+    const weighed = this.#weighed.get(host)
+    if (weighed === undefined) {
+      this.#weighed.set(host, { first: bytes, at: now })
       return undefined
     }
-    const growth = bytes - first.bytes
-    if (growth < this.#bound) return undefined
-    this.#first.set(host, { bytes, at: now })
-    if (now - first.at < SOON_MS) this.#bound = Math.min(GROWTH_BYTES.last, 2 * this.#bound)
-    return Math.round(growth / MIB)
+    const age = now - weighed.at
+    if (age >= SETTLED_MS) weighed.settled ??= bytes
+    const { first, settled = bytes } = weighed
+    const isOutgrown = bytes - first >= MAX_GROWTH_BYTES || (age >= LIFE_MS && bytes - settled >= GROWTH_BYTES)
+    if (!isOutgrown) return undefined
+    this.#weighed.set(host, { first: bytes, at: now })
+    return Math.round((bytes - first) / MIB)
   }
 }

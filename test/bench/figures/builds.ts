@@ -2,7 +2,7 @@ import { NotAvailable, type Figure } from '../figure.ts'
 import { keyNames, prefixes, untilRight } from '../laboratory.ts'
 import { makePair } from '../request.ts'
 import { paired, ratio, spreadOf } from '../statistics.ts'
-import { column, throughputs } from '../turns.ts'
+import { column, throughputs, withNewServers } from '../turns.ts'
 
 const THIS = 'this build'
 const OTHER = 'the other build'
@@ -15,16 +15,18 @@ export const builds: Figure = {
   async measure(bench) {
     const { laboratory, otherCli } = bench
     if (otherCli === undefined) throw new NotAvailable('name the other build with --cli FILE')
-    await using mine = await laboratory.gateway()
-    await using other = await laboratory.gateway({ cli: otherCli })
     const alg = 'A256KWP'
     const where = { pathPrefix: prefixes.software, key: keyNames.aes, alg }
     const [call] = makePair(where, laboratory.dataKey, laboratory.wrapped(alg))
-    for (const server of [mine, other]) await untilRight(server, call)
-    const results = await throughputs(bench, [
-      { name: THIS, server: mine, calls: [call] },
-      { name: OTHER, server: other, calls: [call] },
-    ])
+    const results = await withNewServers(bench, async (once) => {
+      await using mine = await laboratory.gateway()
+      await using other = await laboratory.gateway({ cli: otherCli })
+      for (const server of [mine, other]) await untilRight(server, call)
+      return await throughputs(once, [
+        { name: THIS, server: mine, calls: [call] },
+        { name: OTHER, server: other, calls: [call] },
+      ])
+    })
     const against = (member: 'perSecond' | 'perCpuSecond') =>
       spreadOf(paired(column(results, THIS, member), column(results, OTHER, member), ratio))
     const noSlower = { relation: 'at least', target: 0.97, unit: '×' } as const

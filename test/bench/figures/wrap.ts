@@ -2,7 +2,7 @@ import type { Figure } from '../figure.ts'
 import { keyNames, prefixes, untilRight } from '../laboratory.ts'
 import { makePair } from '../request.ts'
 import { median, paired, ratio, spreadOf } from '../statistics.ts'
-import { column, throughputs } from '../turns.ts'
+import { column, throughputs, withNewServers } from '../turns.ts'
 
 const GATEWAY = 'gateway'
 const HONO = 'bare Hono'
@@ -14,24 +14,27 @@ export const wrap: Figure = {
   title: 'A256KWP wrap, software store, 32 keep-alive mTLS connections',
   async measure(bench) {
     const { laboratory } = bench
-    await using gateway = await laboratory.gateway()
-    await using hono = await laboratory.bareServer('hono')
-    await using https = await laboratory.bareServer('https')
-    await using keeping = await laboratory.bareServer('hono', { keepsCipher: true })
     const alg = 'A256KWP'
     const where = { pathPrefix: prefixes.software, key: keyNames.aes, alg }
     const [call] = makePair(where, laboratory.dataKey, laboratory.wrapped(alg))
-    const contestants = [
-      { name: GATEWAY, server: gateway, calls: [call] },
-      { name: HONO, server: hono, calls: [call] },
-      { name: HTTPS, server: https, calls: [call] },
-      { name: KEEPING, server: keeping, calls: [call] },
-    ]
-    for (const { server } of contestants) await untilRight(server, call)
-    const results = await throughputs(bench, contestants)
+    const calls = [call]
+    const results = await withNewServers(bench, async (once) => {
+      await using gateway = await laboratory.gateway()
+      await using hono = await laboratory.bareServer('hono')
+      await using https = await laboratory.bareServer('https')
+      await using keeping = await laboratory.bareServer('hono', { keepsCipher: true })
+      const contestants = [
+        { name: GATEWAY, server: gateway, calls },
+        { name: HONO, server: hono, calls },
+        { name: HTTPS, server: https, calls },
+        { name: KEEPING, server: keeping, calls },
+      ]
+      for (const { server } of contestants) await untilRight(server, call)
+      return await throughputs(once, contestants)
+    })
     const against = (name: string, member: 'perSecond' | 'perCpuSecond') =>
       paired(column(results, GATEWAY, member), column(results, name, member), ratio)
-    const names = contestants.map(({ name }) => name)
+    const names = [GATEWAY, HONO, HTTPS, KEEPING]
     return {
       checks: [
         {
@@ -61,6 +64,7 @@ export const wrap: Figure = {
         'Throughput of one core is requests for each second of CPU time: what else the machine does moves it less. ' +
           `By the clock it is ${median(against(HONO, 'perSecond')).toFixed(2)} × of bare Hono, ` +
           `${median(against(HTTPS, 'perSecond')).toFixed(2)} × of bare node:https.`,
+        'Each repetition has processes of its own.',
         'The bare handlers make a cipher for each wrap, as one would write it; the gateway keeps its. For each second of CPU ' +
           `it does ${median(against(KEEPING, 'perCpuSecond')).toFixed(2)} × of what a bare Hono handler does that keeps it too.`,
         ...names.map((name) => {

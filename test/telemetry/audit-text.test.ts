@@ -1,0 +1,57 @@
+import { expect, it } from 'vitest'
+import { auditText } from '../../src/telemetry/audit-text.ts'
+import type { AuditRecord } from '../../src/telemetry/audit.ts'
+import { membersOf } from '../../src/telemetry/log.ts'
+
+const texts = ['', 'wrapkey', 'a"b', 'back\\slash', 'line\nbreak', '\u007f', 'é', '\ud800 alone', '\u2028', '{"a":1}']
+const numbers = [0, 0.001, 32, 1e-7, 12345.678]
+const success: AuditRecord = {
+  pool: 'payments',
+  operation: 'wrapkey',
+  key: 'aes',
+  algorithm: 'A256KW',
+  payload_bytes: 32,
+  status: 200,
+  code: 'OK',
+  backend: 'hsm',
+  total_ms: 1.25,
+  backend_ms: 0.5,
+  request_id: 'r-1',
+  correlation_id: 'c-1',
+  pool_name: 'contoso',
+}
+const members = Object.keys(success) as (keyof AuditRecord)[]
+const unusual: Partial<AuditRecord>[] = [
+  { message: 'no' },
+  { path: '/a' },
+  { reason: 'DRAINING' },
+  { detail: 5 },
+  { standby: true },
+]
+
+/** Each member by itself with everything that it can be, in between the same success again. */
+function* records(): Generator<AuditRecord> {
+  for (const member of members) {
+    const values = typeof success[member] === 'number' ? numbers : texts
+    for (const value of values) {
+      yield success
+      yield { ...success, [member]: value }
+    }
+    if (member === 'status' || member === 'code' || member === 'total_ms') continue
+    yield { ...success, [member]: undefined }
+  }
+  for (const members of unusual) yield { ...success, ...members }
+}
+
+it('the text of a record is the JSON of a record, whatever the one before it was', () => {
+  let count = 0
+  for (const record of records()) {
+    expect(JSON.parse(`{${auditText(record)}}`), JSON.stringify(record)).toEqual(JSON.parse(`{${membersOf(record)}}`))
+    count += 1
+  }
+  expect(count).toBeGreaterThan(200)
+})
+
+it('one line for each record: what would break it is escaped', () => {
+  for (const record of records()) expect(auditText(record)).not.toMatch(/[\n\r]/)
+})
