@@ -17,16 +17,24 @@ function read<T>(get: () => T, otherwise: T): T {
 
 const threadsOf = (pid: number) => read(() => readdirSync(`/proc/${pid}/task`), [])
 
-export const childrenOf = (pid: number): number[] =>
-  threadsOf(pid).flatMap((tid) =>
-    read(() => readFileSync(`/proc/${pid}/task/${tid}/children`, 'utf8'), '')
-      .split(' ')
-      .filter((text) => text !== '')
-      .map(Number),
-  )
+/** Of every process there is, its children. Nothing of a thread's own is read: docs/adr/0006 says what that can do. */
+function families(): ReadonlyMap<number, readonly number[]> {
+  const children = new Map<number, number[]>()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    // The command's name, in brackets, can hold anything; state and parent come after it.
+    const parent = /^.*\) \S (\d+)/s.exec(read(() => readFileSync(`/proc/${name}/stat`, 'latin1'), ''))?.[1]
+    if (parent !== undefined) children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(name)])
+  }
+  return children
+}
+
+export const childrenOf = (pid: number): number[] => [...(families().get(pid) ?? [])]
 
 /** Its children, theirs, and so on. */
-export const descendantsOf = (pid: number): number[] => childrenOf(pid).flatMap(treeOf)
+export function descendantsOf(pid: number, children = families()): number[] {
+  return (children.get(pid) ?? []).flatMap((child) => [child, ...descendantsOf(child, children)])
+}
 
 export const treeOf = (pid: number): number[] => [pid, ...descendantsOf(pid)]
 

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import { expect, it, vi } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
+import { treeOf } from '../bench/process-tree.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
 import { findCanaries, type Canaries } from '../support/canaries.ts'
 import { writeGatewayFiles } from '../support/gateway.ts'
@@ -101,7 +102,7 @@ export function describeSecrecy(harness: BackendHarness): void {
       }
     }
     expect(due).toBe(harness.rsa ? 16 : 8)
-    for (const pid of familyOf(child.pid ?? 0)) note(await readFile(`/proc/${pid}/cmdline`, 'latin1'))
+    for (const pid of treeOf(child.pid ?? 0)) note(await readFile(`/proc/${pid}/cmdline`, 'latin1'))
     for (const path of ['metrics', 'status', 'readyz']) {
       const told = await (await fetch(`http://127.0.0.1:${portOf('admin_listening')}/${path}`)).text()
       expect(told).toContain(path === 'metrics' ? 'ekm_request_duration_seconds_count' : '"ready"')
@@ -119,12 +120,6 @@ export function describeSecrecy(harness: BackendHarness): void {
     await workspace.remove()
     await backend.remove()
   })
-}
-
-/** A process and its children. */
-const familyOf = (pid: number): number[] => {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
-  return [pid, ...children.flatMap(familyOf)]
 }
 
 const fromPem = (pem: string) => Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64')

@@ -29,6 +29,7 @@ afterAll(() => hsm.remove())
 const REPLACED_MS = 4000
 const SESSIONS = 2
 
+const isStarter = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('starter/main')
 const parentOf = (pid: number) => Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1])
 
 async function running(work: (adapter: Pkcs11Adapter, starter: number) => Promise<void>): Promise<void> {
@@ -96,6 +97,25 @@ describe('the process that starts the hosts', () => {
       }
     })
     await until('all have ended', () => all.every((pid) => !isRunning(pid)))
+  })
+
+  it('that hung ends with the last host that it has started', async () => {
+    await running(async (adapter, starter) => {
+      const [, survivor = 0] = adapter.hosts
+      process.kill(starter, 'SIGSTOP')
+      try {
+        await losesOneHost(adapter)
+      } finally {
+        process.kill(starter, 'SIGCONT')
+      }
+      expect(isRunning(starter)).toBe(true)
+      expect(adapter.hosts).toContain(survivor)
+      process.kill(survivor, 'SIGKILL')
+      await until('it has ended', () => !isRunning(starter), REPLACED_MS)
+      await until('every host serves', () => adapter.hosts.length === SESSIONS)
+      expect(new Set(adapter.hosts.map(parentOf)).size).toBe(1)
+      expect(treeOf(process.pid).filter((pid) => isStarter(pid))).toHaveLength(1)
+    })
   })
 
   it('takes a host that hangs in a call with it when the gateway dies', async () => {

@@ -1,11 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isRunning } from '../bench/process-tree.ts'
+import { childrenOf, isRunning } from '../bench/process-tree.ts'
 import { Cli, expectRefusal, run, until, type StartOptions } from '../commands/cli.ts'
 import { BASE, changeConfig, openRequest, startServing, type Serving } from '../commands/serving.ts'
 import { aesKey, makeStore, writeGatewayFiles, type Settings } from '../support/gateway.ts'
@@ -36,12 +36,6 @@ async function serving(settings: Settings = {}, options: StartOptions = {}): Pro
   left.push(started)
   return started
 }
-
-/** The processes that a process started, and that still run. */
-const childrenOf = (pid: number | undefined): number[] =>
-  readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').split(' ').filter((text) => text !== '').map(Number),
-  ) // prettier-ignore
 
 const info = { path: `${BASE}/info?${API}`, body: { request_context: CONTEXT } }
 const wrap = {
@@ -105,7 +99,7 @@ const shown = (port: number) =>
 describe.concurrent('workers', () => {
   it('share the port, say once that they listen, and resume sessions of each other', async () => {
     const { cli, port, logged } = await serving()
-    expect(childrenOf(cli.process.pid)).toHaveLength(2)
+    expect(childrenOf(cli.process.pid ?? 0)).toHaveLength(2)
     const first = await visit(port)
     expect(first).toMatchObject({ status: 200, resumed: false })
     for (let visits = 0; visits < 6; visits += 1) {
@@ -147,7 +141,7 @@ describe.concurrent('workers', () => {
     const { cli, port, logs, logsTimes } = await serving()
     const requests = load(port, 6)
     await until('some replies', () => requests.replies > 50)
-    const [victim = 0, survivor = 0] = childrenOf(cli.process.pid)
+    const [victim = 0, survivor = 0] = childrenOf(cli.process.pid ?? 0)
     process.kill(victim, 'SIGKILL')
     expect(await logs('worker_lost')).toMatchObject({ level: 'error', pid: victim, signal: 'SIGKILL' })
     const { replies } = requests
@@ -158,7 +152,7 @@ describe.concurrent('workers', () => {
     // Only what was under way on the victim is lost: at most a request on each of its connections.
     expect(requests.failures.length).toBeLessThanOrEqual(6)
     expect(requests.failures).not.toContain(expect.any(Number))
-    const now = childrenOf(cli.process.pid)
+    const now = childrenOf(cli.process.pid ?? 0)
     expect(now).toHaveLength(2)
     expect(now).toContain(survivor)
     cli.kill('SIGTERM')
@@ -231,7 +225,7 @@ describe.concurrent('workers', () => {
     expect(await statuses()).toEqual([200])
     await useStore('keys-4')
     // The worker that hangs in its last reload can do no more.
-    const [, hung = 0] = childrenOf(cli.process.pid)
+    const [, hung = 0] = childrenOf(cli.process.pid ?? 0)
     process.kill(hung, 'SIGKILL')
     await logsTimes('worker_replaced', 1)
     cli.kill('SIGHUP')
@@ -249,7 +243,7 @@ describe.concurrent('workers', () => {
     await changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory: 'keys-5' }))
     cli.kill('SIGHUP')
     await until('the reload is under way', () => existsSync(workspace.path('keys-5.waiting')))
-    const [, victim = 0] = childrenOf(cli.process.pid)
+    const [, victim = 0] = childrenOf(cli.process.pid ?? 0)
     process.kill(victim, 'SIGKILL')
     await logsTimes('worker_replaced', 1)
     await workspace.write('keys-5.go', '')
@@ -264,7 +258,7 @@ describe.concurrent('workers', () => {
     const served = await serving()
     const { cli, port, logsTimes, workspace } = served
     await workspace.write('server.pem', 'damaged')
-    const [victim = 0] = childrenOf(cli.process.pid)
+    const [victim = 0] = childrenOf(cli.process.pid ?? 0)
     process.kill(victim, 'SIGKILL')
     await logsTimes('worker_replaced', 1)
     for (let visits = 0; visits < 4; visits += 1) expect((await visit(port)).status).toBe(200)
@@ -286,7 +280,7 @@ describe.concurrent('workers', () => {
   it('end by themselves when the primary is killed, after what is under way', async () => {
     const { cli, port } = await serving({ limits: { deadlineMs: 30_000, drainMs: 30_000 } })
     const open = await openRequest(port, pki)
-    const workers = childrenOf(cli.process.pid)
+    const workers = childrenOf(cli.process.pid ?? 0)
     cli.kill('SIGKILL')
     await until('the idle worker has ended', () => workers.filter(isRunning).length === 1)
     open.finish()
@@ -321,7 +315,7 @@ describe.concurrent('one process', () => {
   it('reloads at SIGHUP and when a file changes, and keeps what it has when that is wrong', async () => {
     const served = await serving({ workers: 1 })
     const { cli, port, logsTimes, workspace } = served
-    expect(childrenOf(cli.process.pid)).toEqual([])
+    expect(childrenOf(cli.process.pid ?? 0)).toEqual([])
     const agent = new Agent({ ...tlsOptions(pki), keepAlive: true, maxSockets: 1 })
     const status = async () => (await send(port, pki, { ...info, agent })).status
     expect(await status()).toBe(200)
