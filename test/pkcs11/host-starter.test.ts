@@ -2,10 +2,12 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { constants, getPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { open, type Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
 import type { StarterOrder } from '../../adapters/pkcs11/starter-protocol.ts'
+import { HostStarter } from '../../adapters/pkcs11/supervisor/host-starter.ts'
 import { hostsOf, isRunning, treeOf } from '../bench/process-tree.ts'
 import { faultModule, type FaultModule } from './support/fault-module.ts'
 import { context, recorder, ref, sleep, until } from './support/harness.ts'
@@ -116,6 +118,32 @@ describe('the process that starts the hosts', () => {
       expect(new Set(adapter.hosts.map(parentOf)).size).toBe(1)
       expect(treeOf(process.pid).filter((pid) => isStarter(pid))).toHaveLength(1)
     })
+  })
+
+  it('that does not tell of a host’s end takes no time from others, and starts no more', async () => {
+    const starter = new HostStarter()
+    const start = () =>
+      new Promise<{ pid: number; stop: () => void }>((resolve, reject) => {
+        const stop = starter.start(process.env, { started: (pid) => resolve({ pid, stop }), ended: reject })
+      })
+    const ours = getPriority()
+    const [one, other] = [await start(), await start()]
+    const stuck = parentOf(one.pid)
+    expect(parentOf(other.pid)).toBe(stuck)
+    process.kill(stuck, 'SIGSTOP')
+    try {
+      one.stop()
+      await until('it is given up', () => getPriority(stuck) === constants.priority.PRIORITY_LOW, REPLACED_MS)
+      const next = await start()
+      expect(parentOf(next.pid)).not.toBe(stuck)
+      expect([other.pid, next.pid, parentOf(next.pid)].map((pid) => getPriority(pid))).toEqual([ours, ours, ours])
+      next.stop()
+    } finally {
+      process.kill(stuck, 'SIGCONT')
+    }
+    other.stop()
+    starter.close()
+    await until('all have ended', () => [one.pid, other.pid, stuck].every((pid) => !isRunning(pid)))
   })
 
   it('takes a host that hangs in a call with it when the gateway dies', async () => {

@@ -26,7 +26,7 @@ export class HostStarter {
     }
     const timer = setTimeout(() => {
       stop()
-      if (this.#starter === starter) this.close()
+      starter.giveUp()
       listener.ended('the process that starts HSM hosts did not do so in time')
     }, START_TIMEOUT_MS)
     return stop

@@ -1,11 +1,15 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
+import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { StarterNews, StarterOrder } from '../starter-protocol.ts'
 
 // A module's text cannot be rewritten by the compiler, so the names of the programs follow that of this file.
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const programOf = (folder: string) => fileURLToPath(new URL(`../${folder}/main.${extension}`, import.meta.url))
+
+/** A starter that has not told by then that a host has ended, as it was to, hangs. */
+const END_TIMEOUT_MS = 2000
 
 export interface StartListener {
   /** The host runs, and `channel` is the socket pair to it. */
@@ -26,16 +30,18 @@ export class Starter {
   /** Not yet their listener's. */
   readonly #ordered = new Map<number, Ordered>()
   readonly #started = new Map<number, Ordered>()
+  readonly #gone: () => void
   #nextId = 0
   #retired = false
 
-  /** `gone` is called once it can start no more hosts. */
+  /** `gone` is called once it can start no more hosts, perhaps several times. */
   constructor(environment: NodeJS.ProcessEnv, gone: () => void) {
+    this.#gone = gone
     const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const
     this.#process = fork(programOf('starter'), { stdio: [...stdio], env: environment, execArgv: [] })
     this.#process.on('message', (news: StarterNews, channel) => this.#hear(news, channel as Socket | undefined))
     const lost = (why: string) => {
-      gone()
+      this.#gone()
       // A host that runs serves on; its channel tells when it has ended.
       for (const [id, { listener }] of this.#ordered) {
         this.#takeBack(id)
@@ -53,8 +59,29 @@ export class Starter {
     this.#send({ start: id, program: programOf('host'), environment })
     return () => {
       this.#takeBack(id)
-      if (this.#started.has(id)) this.#send({ kill: id })
+      if (!this.#started.has(id)) return
+      this.#send({ kill: id })
+      setTimeout(() => {
+        if (this.#started.has(id)) this.giveUp()
+      }, END_TIMEOUT_MS).unref()
     }
+  }
+
+  /**
+   * It hangs: nothing more is asked of it, and what it does, if it goes round in circles in the kernel, it does while nobody
+   * else wants the processor.
+   */
+  giveUp(): void {
+    const { pid, exitCode, signalCode } = this.#process
+    if (pid !== undefined && exitCode === null && signalCode === null) {
+      try {
+        setPriority(pid, constants.priority.PRIORITY_LOW)
+      } catch {
+        // It has just ended, or the system does not allow it.
+      }
+    }
+    this.#gone()
+    this.retire()
   }
 
   /** It ends when the hosts have that it has started. */
