@@ -26,15 +26,15 @@ function occurrences(bytes: Buffer, value: Buffer): number {
   return count
 }
 
-/** Those that can be read, but for address space that is only reserved. */
+/** Those that are written to, but for address space that is only reserved: a program's own text is most of the others. */
 const mappings = (pid: number) =>
   readFileSync(`/proc/${pid}/maps`, 'utf8')
     .split('\n')
     .flatMap((line) => {
-      const [, from = '', to = ''] = /^([0-9a-f]+)-([0-9a-f]+) r/.exec(line) ?? []
+      const [, from = '', to = ''] = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? []
       const start = parseInt(from, 16)
       const length = parseInt(to, 16) - start
       return length > 0 && length < MAX_MAPPING ? [{ start, length }] : []
     })
 
-const MAX_MAPPING = 2 ** 30
+const MAX_MAPPING = 2 ** 26
