@@ -1,11 +1,17 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 
+const PAGE_BYTES = 4096
+/** Of a page's 64 bits in /proc/PID/pagemap (proc_pid_pagemap(5)): whether it is in memory, or swapped out. */
+const ENTRY_BYTES = 8
+const THERE = 0xc0
+
 /** How often each of `values` is somewhere in the memory of another process. Linux, and only of one's own or as root. */
 export function copiesInMemory(pid: number, values: readonly Buffer[]): number[] {
   let found = values.map(() => 0)
   const memory = openSync(`/proc/${pid}/mem`, 'r')
+  const pagemap = openSync(`/proc/${pid}/pagemap`, 'r')
   try {
-    for (const { start, length } of mappings(pid)) {
+    for (const { start, length } of mappings(pid).flatMap((mapping) => written(pagemap, mapping))) {
       const bytes = Buffer.alloc(length)
       try {
         readSync(memory, bytes, 0, length, start)
@@ -16,6 +22,7 @@ export function copiesInMemory(pid: number, values: readonly Buffer[]): number[]
     }
   } finally {
     closeSync(memory)
+    closeSync(pagemap)
   }
   return found
 }
@@ -26,15 +33,35 @@ function occurrences(bytes: Buffer, value: Buffer): number {
   return count
 }
 
-/** Those that are written to, but for address space that is only reserved: a program's own text is most of the others. */
-const mappings = (pid: number) =>
+interface Mapping {
+  readonly start: number
+  readonly length: number
+}
+
+/** The pages of a mapping that there are, those behind each other together: the others have never been touched. */
+function written(pagemap: number, { start, length }: Mapping): Mapping[] {
+  const entries = Buffer.alloc((length / PAGE_BYTES) * ENTRY_BYTES)
+  const bytes = readSync(pagemap, entries, 0, entries.length, (start / PAGE_BYTES) * ENTRY_BYTES)
+  const runs: { start: number; length: number }[] = []
+  for (let at = 0; at < bytes; at += ENTRY_BYTES) {
+    if (((entries[at + ENTRY_BYTES - 1] ?? 0) & THERE) === 0) continue
+    const page = start + (at / ENTRY_BYTES) * PAGE_BYTES
+    const last = runs.at(-1)
+    if (last !== undefined && last.start + last.length === page) last.length += PAGE_BYTES
+    else runs.push({ start: page, length: PAGE_BYTES })
+  }
+  return runs
+}
+
+/** Those that can be read, but for address space that is only reserved. */
+const mappings = (pid: number): Mapping[] =>
   readFileSync(`/proc/${pid}/maps`, 'utf8')
     .split('\n')
     .flatMap((line) => {
-      const [, from = '', to = ''] = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? []
+      const [, from = '', to = ''] = /^([0-9a-f]+)-([0-9a-f]+) r/.exec(line) ?? []
       const start = parseInt(from, 16)
       const length = parseInt(to, 16) - start
       return length > 0 && length < MAX_MAPPING ? [{ start, length }] : []
     })
 
-const MAX_MAPPING = 2 ** 26
+const MAX_MAPPING = 2 ** 30
