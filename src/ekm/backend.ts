@@ -117,9 +117,12 @@ export class Backend {
   ): Promise<T> {
     call.backend = this.name
     this.#breaker.assertClosed()
-    const turn = this.#capacity.enter(lane, call)
-    if (turn !== undefined) await turn
-    const start = performance.now()
+    let start = performance.now()
+    const turn = this.#capacity.enter(lane, call, start)
+    if (turn !== undefined) {
+      await turn
+      start = performance.now()
+    }
     let end: number | undefined
     // A call that was given up keeps its place until the backend has let go of it.
     const leave = () => {
@@ -139,12 +142,17 @@ export class Backend {
       return result
     } catch (error) {
       const now = end ?? performance.now()
-      this.#breaker.note(error, now)
+      if (!isLate(error) || hadItsTime(call, start)) this.#breaker.note(error, now)
       tell(error instanceof AdapterError ? error.code : 'INTERNAL', now)
       throw error
     }
   }
 }
+
+const isLate = (error: unknown) => error instanceof AdapterError && error.code === 'DEADLINE_EXCEEDED'
+
+/** Whether most of the call's time was the backend's: a client that sends its body slowly says nothing of the backend. */
+const hadItsTime = (call: Call, start: number) => call.deadline - start >= (call.deadline - call.start) / 2
 
 /** How a backend is doing. */
 export interface BackendStatus {

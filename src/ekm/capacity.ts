@@ -64,16 +64,20 @@ export class Capacity {
 
   /**
    * Takes a place, which the caller must {@link Capacity.leave}: at once, or when the promise resolves. Throws or rejects
-   * with `BACKEND_BUSY`, or with the reason why the call was stopped; then there is no place to leave.
+   * with `BACKEND_BUSY`, with `DEADLINE_EXCEEDED` where there is room and too little time left, or with the reason why the
+   * call was stopped; then there is no place to leave.
+   *
+   * @param now on `performance.now()`'s clock
    */
-  enter(lane: Lane, call: Call): Promise<void> | undefined {
+  enter(lane: Lane, call: Call, now = performance.now()): Promise<void> | undefined {
     if (this.#hasRoom(lane) && lane.waiting.size === 0) {
+      if (this.#cameTooLate(call, now)) throw new AdapterError('DEADLINE_EXCEEDED', 'too little time was left')
       this.#begin(lane)
       return undefined
     }
     if (lane.waiting.size >= this.#limits.queue) throw this.#busy('queue_full')
     const expectedMs = ((this.#waiting + 1) / this.#limits.concurrency + 1) * this.#callMs
-    if (performance.now() + expectedMs > call.deadline) throw this.#busy('too_late')
+    if (now + expectedMs > call.deadline) throw this.#busy('too_late')
     return this.#wait(lane, call)
   }
 
@@ -100,6 +104,14 @@ export class Capacity {
   #forget(lane: Lane): void {
     this.#waiting -= 1
     if (lane.waiting.size === 0) this.#lanes.splice(this.#lanes.indexOf(lane), 1)
+  }
+
+  /**
+   * Whether the time is gone that the backend would need, as when a body took its time. Where it would need more than a
+   * call is ever given, it is asked all the same: nothing else would show that it has become faster.
+   */
+  #cameTooLate(call: Call, now: number): boolean {
+    return now + this.#callMs > call.deadline && call.start + this.#callMs <= call.deadline
   }
 
   #hasRoom(lane: Lane): boolean {

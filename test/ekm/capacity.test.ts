@@ -125,6 +125,26 @@ describe('capacity', () => {
     expect([capacity.running, capacity.waiting]).toEqual([1, 0])
   })
 
+  it('does not begin what came too late, but does where the backend needs longer than any call has', () => {
+    const rejections: Rejection[] = []
+    const capacity = new Capacity({ concurrency: 2, queue: 10 }, (rejection) => rejections.push(rejection))
+    const lane = new Lane()
+    const takes = (ms: number) => {
+      for (let i = 0; i < 200; i += 1) {
+        void capacity.enter(lane, newCall())
+        capacity.leave(lane, ms)
+      }
+    }
+    const call = newCall(1000)
+    const after = (ms: number) => capacity.enter(lane, call, call.start + ms)
+    takes(300)
+    expect(after(690)).toBeUndefined()
+    expect(refusal(() => after(710)).code).toBe('DEADLINE_EXCEEDED')
+    expect([capacity.running, capacity.waiting, rejections]).toEqual([1, 0, []])
+    takes(1200)
+    expect(after(710)).toBeUndefined()
+  })
+
   it('forgets a call that was stopped while it waited', async () => {
     const capacity = new Capacity({ concurrency: 1, queue: 1 })
     const lane = new Lane()

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openBackend } from '../../src/backends.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { aesKey, startTestGateway, type Settings, type TestGateway } from '../support/gateway.ts'
-import { API, CONTEXT, makeAgent, send, type Reply } from '../support/https.ts'
+import { API, CONTEXT, makeAgent, send, type Reply, type Wanted } from '../support/https.ts'
 import { CLIENT_CN, makePki, type Pki } from '../support/pki.ts'
 
 const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url')
@@ -59,12 +59,13 @@ interface Timed extends Reply {
   readonly ms: number
 }
 
-async function wrap(poolName: string, operation = 'wrapkey'): Promise<Timed> {
+async function wrap(poolName: string, operation = 'wrapkey', more: Partial<Wanted> = {}): Promise<Timed> {
   const start = performance.now()
   const reply = await send(fixture.port, pki, {
     agent,
     path: `/${poolName}${operation === 'info' ? '' : '/aes-1'}/${operation}?${API}`,
     body: { request_context: CONTEXT, ...(operation === 'wrapkey' && { alg: 'A256KWP', value: VALUE }) },
+    ...more,
   })
   return { ...reply, ms: performance.now() - start }
 }
@@ -112,6 +113,37 @@ describe('a backend that is asked more than it can do', () => {
     expect([reply.status, statuses(await flood)]).toEqual([200, Array<number>(25).fill(200)])
     // Alone behind the 25 of the flood it would be 2 seconds.
     expect(reply.ms).toBeLessThan(1000)
+  })
+})
+
+describe('a client that sends its bodies slowly', () => {
+  const DEADLINE_MS = 600
+  const settings = {
+    limits: { deadlineMs: DEADLINE_MS },
+    backend: software({ concurrency: 16 }),
+    pools: [pool('slow', 'store'), pool('well', 'store')],
+  }
+  const sendSlowly = (count: number) =>
+    Promise.all(Array.from({ length: count }, () => wrap('slow', 'wrapkey', { bodyAfterMs: DEADLINE_MS - 100 })))
+
+  it('does not make a backend look down, which got too little time', async () => {
+    await start(settings)
+    await Promise.all([wrap('slow'), wrap('well')])
+    const adapter = faultOf(16, { delayMs: 300 })
+    adapter.calls = []
+    expect(statuses(await sendSlowly(8))).toEqual(Array<number>(8).fill(408))
+    expect(adapter.calls).not.toEqual([])
+    expect(statuses(await many(4, 'well'))).toEqual([200, 200, 200, 200])
+    expect(await fixture.logged('backend_down')).toEqual([])
+  })
+
+  it('asks nothing of a backend that could not answer in time', async () => {
+    await start(settings)
+    const adapter = faultOf(16, { delayMs: 200 })
+    for (let round = 0; round < 3; round += 1) await many(16, 'well')
+    adapter.calls = []
+    expect(statuses(await sendSlowly(8))).toEqual(Array<number>(8).fill(408))
+    expect(adapter.calls).toEqual([])
   })
 })
 

@@ -19,6 +19,8 @@ export interface Wanted {
   readonly headers?: Record<string, string | string[]>
   /** An object is sent as JSON. */
   readonly body?: unknown
+  /** How many milliseconds after the head the body is sent. */
+  readonly bodyAfterMs?: number
   readonly agent?: Agent
 }
 
@@ -57,7 +59,9 @@ export function send(port: number, pki: Pki, wanted: Wanted, identity: Identity 
         resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text, json: parse(text) }),
       )
     })
-    outgoing.end(raw)
+    if (wanted.bodyAfterMs === undefined) return void outgoing.end(raw)
+    outgoing.flushHeaders()
+    setTimeout(() => outgoing.end(raw), wanted.bodyAfterMs)
   })
 }
 

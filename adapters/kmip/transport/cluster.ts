@@ -5,6 +5,8 @@ import { KmipServer, ServerUnreachable, valueOf, type Negotiated } from './serve
 
 /** So many calls in a row without an answer, and the server is taken to be sick. */
 const FAILURES_TO_SICK = 3
+/** A call that had less time than this, because its client took the rest, says nothing of the server that did not answer it. */
+const SILENCE_MS = 50
 const FIRST_PROBE_MS = 250
 const LAST_PROBE_MS = 15_000
 
@@ -111,6 +113,7 @@ export class KmipCluster {
 
   /** `undefined` if nothing could be sent. */
   async #ask(member: Member, operations: readonly KmipOperation<unknown>[], signal: CallSignal) {
+    const start = performance.now()
     try {
       const outcomes = await member.server.call(operations, signal)
       member.failures = 0
@@ -121,7 +124,10 @@ export class KmipCluster {
         this.#markSick(member, error.code)
         return undefined
       }
-      if (isServersFault(error) && ++member.failures >= FAILURES_TO_SICK) this.#markSick(member, 'NO_ANSWER')
+      if (isServersFault(error, performance.now() - start)) {
+        member.failures += 1
+        if (member.failures >= FAILURES_TO_SICK) this.#markSick(member, 'NO_ANSWER')
+      }
       throw error
     }
   }
@@ -154,6 +160,7 @@ export class KmipCluster {
 
 const closed = () => new AdapterError('CLOSED', 'the key manager connection is closed')
 
-/** A caller who went away says nothing of the server; a deadline that passed does. */
-const isServersFault = (error: unknown): boolean =>
-  error instanceof AdapterError && (error.code === 'BACKEND_UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED')
+/** A caller who went away says nothing of the server; a deadline that passed does, where the server was given time. */
+const isServersFault = (error: unknown, elapsedMs: number): boolean =>
+  error instanceof AdapterError &&
+  (error.code === 'BACKEND_UNAVAILABLE' || (error.code === 'DEADLINE_EXCEEDED' && elapsedMs >= SILENCE_MS))
