@@ -35,9 +35,8 @@ export async function startServing(
   const logged = (event: string) =>
     cli.stdout
       .split('\n')
-      .filter((line) => line.endsWith('}'))
+      .filter((line) => line.endsWith('}') && line.includes(`"event":"${event}"`))
       .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
-      .filter((line) => line['event'] === event)
   const port = await listeningPort(cli).catch((error: unknown) => {
     cli.kill()
     throw error

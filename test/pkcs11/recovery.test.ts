@@ -7,6 +7,7 @@ import { faultModule, type FaultModule } from './support/fault-module.ts'
 import { context, contextUntil, recorder, ref, sleep, until } from './support/harness.ts'
 import { PIN, softHsm } from './support/softhsm.ts'
 import { onToken } from './support/token-objects.ts'
+import { startTraffic } from './support/traffic.ts'
 
 const hsm = softHsm()
 let faults: FaultModule
@@ -59,43 +60,10 @@ const works = (adapter: Pkcs11Adapter) =>
     () => false,
   )
 
-/**
- * Wraps and unwraps without a pause until stopped, and counts what came of it. The deadline is longer
- * than Azure's, so that a busy machine is not taken for a lost call.
- */
-function load(adapter: Pkcs11Adapter, concurrency: number, deadlineMs: number) {
-  const outcome = { good: 0, wrong: 0, errors: [] as unknown[], slowest: 0 }
-  let stopped = false
-  const loop = async () => {
-    while (!stopped) {
-      const start = performance.now()
-      try {
-        const wrapped = await wrap(adapter, contextUntil(deadlineMs, deadline()))
-        const result = await adapter.unwrap(ref('aes'), 'A256KW', wrapped, contextUntil(deadlineMs, deadline()))
-        if (Buffer.compare(result, dek) === 0) outcome.good++
-        else outcome.wrong++
-        outcome.slowest = Math.max(outcome.slowest, performance.now() - start)
-      } catch (error) {
-        outcome.errors.push(error)
-        await sleep(5)
-      }
-    }
-  }
-  const loops = Array.from({ length: concurrency }, loop)
-  return {
-    outcome,
-    stop: async () => {
-      stopped = true
-      await Promise.all(loops)
-      return outcome
-    },
-  }
-}
-
 describe('a host that dies', () => {
   it.each(['SIGKILL', 'SIGSEGV'] as const)('of %s under load costs no call while another serves', async (signal) => {
     await running(2, async ({ adapter, recorded }) => {
-      const traffic = load(adapter, 8, 5000)
+      const traffic = startTraffic(adapter, 8, 5000)
       await sleep(200)
       const [victim = 0] = adapter.hosts
       process.kill(victim, signal)
@@ -143,7 +111,7 @@ describe('a host that dies', () => {
 describe('a call that hangs', () => {
   it('costs its caller the deadline, and nobody else anything', async () => {
     await running(2, async ({ adapter, recorded }) => {
-      const traffic = load(adapter, 4, 800)
+      const traffic = startTraffic(adapter, 4, 800)
       await sleep(100)
       faults.script('C_WrapKey hang 0 once')
       await sleep(1500)
@@ -176,7 +144,7 @@ describe('a token that is slow', () => {
   it('is not asked twice for what waits behind a slow call', async () => {
     await running(2, async ({ adapter }) => {
       faults.script('C_WrapKey log 0', 'C_WrapKey delay 40')
-      const traffic = load(adapter, 12, 5000)
+      const traffic = startTraffic(adapter, 12, 5000)
       // That all calls are slow is to be learnt first.
       await sleep(1000)
       faults.logged('C_WrapKey')
@@ -302,6 +270,7 @@ describe('a key that is not found', () => {
         while (looking) {
           expect(await wrap(adapter)).toHaveLength(40)
           wraps += 1
+          await sleep(5)
         }
       })()
       const missing = () => adapter.describe(ref('nowhere'), context()).catch((error: unknown) => error)
@@ -321,54 +290,6 @@ describe('a key that is not found', () => {
       await missing()
       await sleep(500)
       expect(adapter.hosts).toEqual(after)
-    })
-  })
-})
-
-describe('a host whose module does not give memory back', () => {
-  /** The hosts are asked every five seconds, and first for what is nothing to them yet. */
-  const ASKED_MS = 5500
-  /** More than any host may grow by; what is less counts after a minute (test/pkcs11/memory-watch). */
-  const leak = 'C_WrapKey leak 0x11000000 once'
-
-  it('is replaced when it has grown, and there are never fewer', async () => {
-    await running(2, async ({ adapter, recorded }) => {
-      const before = adapter.hosts
-      const traffic = load(adapter, 8, 5000)
-      await sleep(ASKED_MS)
-      faults.script(leak)
-      let fewest = 2
-      await until(
-        'the host is replaced',
-        () => {
-          fewest = Math.min(fewest, adapter.hosts.length)
-          return adapter.hosts.length === 2 && adapter.hosts.some((pid) => !before.includes(pid))
-        },
-        ASKED_MS + RECOVERY_MS,
-      )
-      const { good, wrong, errors } = await traffic.stop()
-      const [outgrown, ...others] = recorded.of('hsm_host_outgrown')
-      expect({ fewest, wrong, errors, others }).toEqual({ fewest: 2, wrong: 0, errors: [], others: [] })
-      expect(good).toBeGreaterThan(500)
-      expect(outgrown?.fields['grownMiB']).toBeGreaterThanOrEqual(256)
-      expect(before.filter((pid) => !adapter.hosts.includes(pid))).toEqual([outgrown?.fields['pid']])
-      expect(recorded.of('hsm_host_lost')).toEqual([])
-    })
-  })
-
-  it('serves on where the token has no room for another, and it is asked once', async () => {
-    await running(1, async ({ adapter, recorded }) => {
-      const before = adapter.hosts
-      await sleep(ASKED_MS)
-      faults.script(leak)
-      await wrap(adapter)
-      faults.logins()
-      faults.script('C_Login rv 0x31')
-      await until('it has grown', () => recorded.of('hsm_host_outgrown').length > 0, ASKED_MS)
-      await sleep(RECOVERY_MS)
-      expect(faults.logins()).toBe(1)
-      expect(await works(adapter)).toBe(true)
-      expect(adapter.hosts).toEqual(before)
     })
   })
 })

@@ -130,9 +130,8 @@ export async function startTestGateway(
     logged: async (event) =>
       (await logText())
         .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as LogLine)
-        .filter((line) => line.event === event),
+        .filter((line) => line.includes(`"event":"${event}"`))
+        .map((line) => JSON.parse(line) as LogLine),
     stop: async () => {
       await gateway.drain()
       await admin?.close()

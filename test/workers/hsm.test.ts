@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { askOnce } from '../bench/http-connection.ts'
 import { openConnections } from '../bench/load.ts'
 import { childrenOf, descendantsOf, hostsOf, isRunning } from '../bench/process-tree.ts'
@@ -16,7 +16,8 @@ import { makePki, type Pki } from '../support/pki.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
 const OTHER_PIN = '550273'
-const PATIENCE = { timeout: 30_000, interval: 50 }
+/** `expect.poll` is not for tests that run at the same time. */
+const settles = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 30_000, interval: 50 })
 /** Longer than a busy machine takes for anything here: a 408 would be a call that was lost. */
 const DEADLINE_MS = 10_000
 
@@ -24,38 +25,41 @@ const kek = randomBytes(32)
 const dek = randomBytes(32)
 let pki: Pki
 let hsm: SoftHsm
-/** SoftHSM behind something that counts the logins. */
-let module: FaultModule
 let environment: Record<string, string>
 
 beforeAll(async () => {
   pki = await makePki()
   hsm = softHsm()
-  module = faultModule(hsm)
-  const names = ['SOFTHSM2_CONF', 'FAULT_TARGET', 'FAULT_SCRIPT', 'FAULT_LOG']
-  environment = Object.fromEntries(names.map((name) => [name, process.env[name] ?? '']))
-})
-beforeEach(() => {
-  hsm.initToken('ekm')
-  onToken('ekm', (objects) => {
-    for (const key of ['aes', 'later']) objects.aes(key, {}, kek)
-  })
+  environment = { SOFTHSM2_CONF: process.env['SOFTHSM2_CONF'] ?? '' }
 })
 afterAll(() => hsm.remove())
 
 const callsOf = (key: string) => makePair({ pathPrefix: 'contoso', key, alg: 'A256KW' }, dek, kw(aes256(kek), dek))
 const calls = callsOf('aes')
 
+let tokens = 0
+
+/** A gateway with a token of its own, behind something that counts the logins. */
 class Gateway implements AsyncDisposable {
   readonly served: Serving
   readonly pid: number
+  readonly module: FaultModule
+  readonly #label: string
 
-  private constructor(served: Serving) {
+  private constructor(served: Serving, module: FaultModule, label: string) {
     this.served = served
     this.pid = served.cli.process.pid ?? 0
+    this.module = module
+    this.#label = label
   }
 
   static async start(workers: number, sessions: number, watch = false): Promise<Gateway> {
+    const label = `workers-${++tokens}`
+    hsm.initToken(label)
+    onToken(label, (objects) => {
+      for (const key of ['aes', 'later']) objects.aes(key, {}, kek)
+    })
+    const module = faultModule(hsm, label)
     const served = await startServing(
       pki,
       [],
@@ -65,12 +69,16 @@ class Gateway implements AsyncDisposable {
         limits: { deadlineMs: DEADLINE_MS },
         admin: { port: 0 },
         files: { pin: PIN },
-        backend: { kind: 'pkcs11', module: module.path, token: { label: 'ekm' }, pin: { file: 'pin' }, sessions },
+        backend: { kind: 'pkcs11', module: module.path, token: { label }, pin: { file: 'pin' }, sessions },
         pools: [contosoPool('contoso', { aes: {} })],
       },
       { environment },
     )
-    return new Gateway(served)
+    return new Gateway(served, module, label)
+  }
+
+  changePin(): void {
+    onToken(this.#label, (objects) => objects.setPin(PIN, OTHER_PIN))
   }
 
   /** The processes that serve; a lone one has no others. */
@@ -91,8 +99,8 @@ class Gateway implements AsyncDisposable {
 
   /** Resolves when so many sessions are open, and no process of one that is closed is left. */
   async has(sessions: number): Promise<void> {
-    await expect.poll(() => this.openSessions(), PATIENCE).toBe(sessions)
-    await expect.poll(() => this.hosts.flat().length, PATIENCE).toBe(sessions)
+    await settles(async () => expect(await this.openSessions()).toBe(sessions))
+    await settles(() => expect(this.hosts.flat().length).toBe(sessions))
   }
 
   async isRight(call: Call | undefined): Promise<boolean> {
@@ -104,7 +112,7 @@ class Gateway implements AsyncDisposable {
     const { cli, logged } = this.served
     const before = logged(event).length
     cli.kill('SIGHUP')
-    await expect.poll(() => logged(event).length, PATIENCE).toBeGreaterThan(before)
+    await settles(() => expect(logged(event).length).toBeGreaterThan(before))
     return logged(event)[before] ?? {}
   }
 
@@ -113,7 +121,7 @@ class Gateway implements AsyncDisposable {
     const hosts = this.hosts.flat()
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
-    await expect.poll(() => hosts.filter(isRunning), PATIENCE).toEqual([])
+    await settles(() => expect(hosts.filter(isRunning)).toEqual([]))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -123,120 +131,124 @@ class Gateway implements AsyncDisposable {
 
 const lengths = (lists: readonly (readonly number[])[]) => lists.map(({ length }) => length).sort()
 
-it('workers share the sessions, also after one was replaced', { timeout: 90_000 }, async () => {
-  await using gateway = await Gateway.start(2, 5)
-  await gateway.has(5)
-  expect(lengths(gateway.hosts)).toEqual([2, 3])
+describe.concurrent('workers with an HSM', () => {
+  it('share the sessions, also after one was replaced', { timeout: 90_000 }, async () => {
+    await using gateway = await Gateway.start(2, 5)
+    await gateway.has(5)
+    expect(lengths(gateway.hosts)).toEqual([2, 3])
 
-  const [victim = 0] = gateway.workers
-  const orphans = descendantsOf(victim)
-  process.kill(victim, 'SIGKILL')
-  await expect.poll(() => gateway.served.logged('worker_replaced'), PATIENCE).toHaveLength(1)
-  await expect.poll(() => orphans.filter(isRunning), PATIENCE).toEqual([])
-  await gateway.has(5)
-  expect(lengths(gateway.hosts)).toEqual([2, 3])
-  await gateway.end()
-})
-
-it('every worker has a session, where there are fewer sessions than workers', { timeout: 90_000 }, async () => {
-  await using gateway = await Gateway.start(2, 1)
-  await gateway.has(2)
-  expect(lengths(gateway.hosts)).toEqual([1, 1])
-  await gateway.end()
-})
-
-it('a worker whose PIN is refused is not started again before a reload', { timeout: 90_000 }, async () => {
-  await using gateway = await Gateway.start(2, 2)
-  const { logged, workspace } = gateway.served
-  await gateway.has(2)
-  await expect.poll(() => gateway.isRight(calls[0]), PATIENCE).toBe(true)
-  onToken('ekm', (objects) => objects.setPin(PIN, OTHER_PIN))
-  module.logins()
-
-  const [victim = 0, survivor = 0] = gateway.workers
-  process.kill(victim, 'SIGKILL')
-  await expect
-    .poll(() => logged('worker_failed'), PATIENCE)
-    .toMatchObject([
-      { level: 'error', reason: 'LOGIN_REFUSED', message: expect.stringContaining('CKR_PIN_INCORRECT') as string },
-    ])
-  // It would have been started again at once, and then after 100, 200, 400, 800 ms.
-  await sleep(2500)
-  expect(module.logins()).toBe(1)
-  expect(logged('worker_failed')).toHaveLength(1)
-  expect(gateway.workers).toEqual([survivor])
-  for (const call of [...calls, ...calls]) expect(await gateway.isRight(call)).toBe(true)
-
-  await workspace.write('pin', OTHER_PIN)
-  await gateway.reload()
-  await expect.poll(() => logged('worker_replaced'), PATIENCE).toHaveLength(1)
-  expect(gateway.workers).toHaveLength(2)
-  await gateway.has(2)
-  for (const call of [...calls, ...calls]) expect(await gateway.isRight(call)).toBe(true)
-  await gateway.end()
-})
-
-it('a wrong PIN is tried once, however long the HSM takes to refuse it', { timeout: 90_000 }, async () => {
-  await using gateway = await Gateway.start(1, 1, true)
-  const { logged, workspace } = gateway.served
-  await gateway.has(1)
-  // Meanwhile whoever watches the files looks at them three times.
-  module.script('C_Login delay 6500')
-  module.logins()
-  await workspace.write('pin', '000000')
-  expect(await gateway.reload('reload_failed')).toMatchObject({ cause: 'SIGHUP', reason: 'LOGIN_REFUSED' })
-  await sleep(1500)
-  module.script()
-  expect(module.logins()).toBe(1)
-  expect(logged('reload_failed')).toHaveLength(1)
-  await gateway.end()
-})
-
-it.each([1, 2])(
-  'a reload loses no request and leaves no session behind, with %i process(es) that serve',
-  { timeout: 120_000 },
-  async (workers) => {
-    await using gateway = await Gateway.start(workers, 2)
-    const { served } = gateway
-    await gateway.has(2)
-    for (const call of calls) await expect.poll(() => gateway.isRight(call), PATIENCE).toBe(true)
-    const stream = new SteadyStream(await openConnections(targetOf(served.port, pki), 4), calls, 60)
-    const first = gateway.hosts
-
-    // What does not concern the backend leaves its sessions alone.
-    const [added] = callsOf('later')
-    expect(await gateway.isRight(added)).toBe(false)
-    await changeConfig(served, ({ limits, pools }) => {
-      Object.assign(limits ?? {}, { maxBodyBytes: 2048 })
-      Object.assign(pools?.[0] ?? {}, { keys: { aes: {}, later: {} } })
-    })
-    expect(await gateway.reload()).toMatchObject({ changed: 'limits.maxBodyBytes, pools.contoso' })
-    await expect.poll(() => gateway.isRight(added), PATIENCE).toBe(true)
-    expect(gateway.hosts).toEqual(first)
-
-    await changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { sessions: 4 }))
-    expect(await gateway.reload()).toMatchObject({ changed: 'backends.store' })
-    await gateway.has(4)
-    await expect.poll(() => first.flat().filter(isRunning), PATIENCE).toEqual([])
-
-    const second = gateway.hosts
-    onToken('ekm', (objects) => objects.setPin(PIN, OTHER_PIN))
-    module.logins()
-    expect(await gateway.reload()).toMatchObject({ changed: '' })
-    await served.workspace.write('pin', '000000')
-    expect(await gateway.reload('reload_failed')).toMatchObject({ reason: 'LOGIN_REFUSED' })
-    expect(module.logins()).toBe(1)
-    expect(gateway.hosts).toEqual(second)
-    await served.workspace.write('pin', OTHER_PIN)
-    expect(await gateway.reload()).toMatchObject({ changed: 'backends.store' })
-    await gateway.has(4)
-    await expect.poll(() => second.flat().filter(isRunning), PATIENCE).toEqual([])
-
-    const { right } = stream
-    await expect.poll(() => stream.right, PATIENCE).toBeGreaterThan(right + 20)
-    await stream.stop()
-    expect(stream.failures).toEqual([])
-    expect(stream.right).toBe(stream.sent)
+    const [victim = 0] = gateway.workers
+    const orphans = descendantsOf(victim)
+    process.kill(victim, 'SIGKILL')
+    await settles(() => expect(gateway.served.logged('worker_replaced')).toHaveLength(1))
+    await settles(() => expect(orphans.filter(isRunning)).toEqual([]))
+    await gateway.has(5)
+    expect(lengths(gateway.hosts)).toEqual([2, 3])
     await gateway.end()
-  },
-)
+  })
+
+  it('have one session each, where there are fewer sessions than workers', { timeout: 90_000 }, async () => {
+    await using gateway = await Gateway.start(2, 1)
+    await gateway.has(2)
+    expect(lengths(gateway.hosts)).toEqual([1, 1])
+    await gateway.end()
+  })
+
+  it('whose PIN is refused are not started again before a reload', { timeout: 90_000 }, async () => {
+    await using gateway = await Gateway.start(2, 2)
+    const { module, served } = gateway
+    const { logged, workspace } = served
+    await gateway.has(2)
+    await settles(async () => expect(await gateway.isRight(calls[0])).toBe(true))
+    gateway.changePin()
+    module.logins()
+
+    const [victim = 0, survivor = 0] = gateway.workers
+    process.kill(victim, 'SIGKILL')
+    await settles(() =>
+      expect(logged('worker_failed')).toMatchObject([
+        { level: 'error', reason: 'LOGIN_REFUSED', message: expect.stringContaining('CKR_PIN_INCORRECT') as string },
+      ]),
+    )
+    // It would have been started again at once, and then after 100, 200, 400, 800 ms.
+    await sleep(2500)
+    expect(module.logins()).toBe(1)
+    expect(logged('worker_failed')).toHaveLength(1)
+    expect(gateway.workers).toEqual([survivor])
+    for (const call of [...calls, ...calls]) expect(await gateway.isRight(call)).toBe(true)
+
+    await workspace.write('pin', OTHER_PIN)
+    await gateway.reload()
+    await settles(() => expect(logged('worker_replaced')).toHaveLength(1))
+    expect(gateway.workers).toHaveLength(2)
+    await gateway.has(2)
+    for (const call of [...calls, ...calls]) expect(await gateway.isRight(call)).toBe(true)
+    await gateway.end()
+  })
+
+  it('try a wrong PIN once, however long the HSM takes to refuse it', { timeout: 90_000 }, async () => {
+    await using gateway = await Gateway.start(1, 1, true)
+    const { module, served } = gateway
+    const { logged, workspace } = served
+    await gateway.has(1)
+    // Meanwhile whoever watches the files looks at them three times.
+    module.script('C_Login delay 6500')
+    module.logins()
+    await workspace.write('pin', '000000')
+    expect(await gateway.reload('reload_failed')).toMatchObject({ cause: 'SIGHUP', reason: 'LOGIN_REFUSED' })
+    await sleep(1500)
+    module.script()
+    expect(module.logins()).toBe(1)
+    expect(logged('reload_failed')).toHaveLength(1)
+    await gateway.end()
+  })
+
+  it.each([1, 2])(
+    'lose no request to a reload, and leave no session behind, where there are %i',
+    { timeout: 120_000 },
+    async (workers) => {
+      await using gateway = await Gateway.start(workers, 2)
+      const { module, served } = gateway
+      await gateway.has(2)
+      for (const call of calls) await settles(async () => expect(await gateway.isRight(call)).toBe(true))
+      const stream = new SteadyStream(await openConnections(targetOf(served.port, pki), 4), calls, 60)
+      const first = gateway.hosts
+
+      // What does not concern the backend leaves its sessions alone.
+      const [added] = callsOf('later')
+      expect(await gateway.isRight(added)).toBe(false)
+      await changeConfig(served, ({ limits, pools }) => {
+        Object.assign(limits ?? {}, { maxBodyBytes: 2048 })
+        Object.assign(pools?.[0] ?? {}, { keys: { aes: {}, later: {} } })
+      })
+      expect(await gateway.reload()).toMatchObject({ changed: 'limits.maxBodyBytes, pools.contoso' })
+      await settles(async () => expect(await gateway.isRight(added)).toBe(true))
+      expect(gateway.hosts).toEqual(first)
+
+      await changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { sessions: 4 }))
+      expect(await gateway.reload()).toMatchObject({ changed: 'backends.store' })
+      await gateway.has(4)
+      await settles(() => expect(first.flat().filter(isRunning)).toEqual([]))
+
+      const second = gateway.hosts
+      gateway.changePin()
+      module.logins()
+      expect(await gateway.reload()).toMatchObject({ changed: '' })
+      await served.workspace.write('pin', '000000')
+      expect(await gateway.reload('reload_failed')).toMatchObject({ reason: 'LOGIN_REFUSED' })
+      expect(module.logins()).toBe(1)
+      expect(gateway.hosts).toEqual(second)
+      await served.workspace.write('pin', OTHER_PIN)
+      expect(await gateway.reload()).toMatchObject({ changed: 'backends.store' })
+      await gateway.has(4)
+      await settles(() => expect(second.flat().filter(isRunning)).toEqual([]))
+
+      const { right } = stream
+      await settles(() => expect(stream.right).toBeGreaterThan(right + 20))
+      await stream.stop()
+      expect(stream.failures).toEqual([])
+      expect(stream.right).toBe(stream.sent)
+      await gateway.end()
+    },
+  )
+})

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
@@ -5,9 +6,13 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { askOnce } from '../bench/http-connection.ts'
+import { openConnections } from '../bench/load.ts'
 import { childrenOf, isRunning } from '../bench/process-tree.ts'
+import { isRight, makePair, type Call } from '../bench/request.ts'
 import { Cli, expectRefusal, run, until, type StartOptions } from '../commands/cli.ts'
 import { BASE, changeConfig, openRequest, startServing, type Serving } from '../commands/serving.ts'
+import { aes256, kw } from '../contract/reference.ts'
 import { aesKey, makeStore, writeGatewayFiles, type Settings } from '../support/gateway.ts'
 import { API, CONTEXT, send, tlsOptions } from '../support/https.ts'
 import {
@@ -20,6 +25,7 @@ import {
   type Identity,
   type Pki,
 } from '../support/pki.ts'
+import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
 let pki: Pki
 const left: { remove(): Promise<void> }[] = []
@@ -55,6 +61,8 @@ function load(port: number, connections: number) {
         ({ status }) => (status === 200 ? (replies += 1) : failures.push(status)),
         (error: unknown) => failures.push(error),
       )
+      // As many as a core can do would take it from the other tests.
+      await setTimeout(5)
     }
     agent.destroy()
   })
@@ -157,6 +165,51 @@ describe.concurrent('workers', () => {
     expect(now).toContain(survivor)
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  it('are found out when they hang, and replaced, and the others serve on', { timeout: 60_000 }, async () => {
+    const [kek, dek] = [randomBytes(32), randomBytes(32)]
+    const served = await startServing(pki, [aesKey('aes', kek)], { workers: 2, limits: { deadlineMs: 30_000 } })
+    left.push(served)
+    const { cli, port, logged } = served
+    const pid = cli.process.pid ?? 0
+    const target = targetOf(port, pki)
+    const where = { pathPrefix: BASE.slice(1), key: 'aes', alg: 'A256KW' }
+    const calls = makePair(where, dek, kw(aes256(kek), dek))
+    const connections = await openConnections(target, 6)
+    const stream = new SteadyStream(connections, calls, 50)
+    await until('some replies', () => stream.right > 12)
+
+    const [victim = 0, survivor = 0] = childrenOf(pid)
+    process.kill(victim, 'SIGSTOP')
+    const rightBefore = stream.right
+    let visits = 0
+    const visitRightly = async (call: Call) => {
+      if (isRight(call, await askOnce(target, call.request))) visits += 1
+    }
+    const visiting = Promise.allSettled([...calls, ...calls].map(visitRightly))
+    // One is handed to the worker that hangs, which has no other until it takes that.
+    await until('visits', () => visits >= 3)
+    // It takes 12 seconds to find out: five questions, one every 2 seconds, and 2 seconds for the last one's answer.
+    const lost = await until('it is found out', () => logged('worker_lost')[0], 30_000)
+    expect(lost).toMatchObject({ pid: victim, signal: 'SIGKILL' })
+    expect(stream.right).toBeGreaterThan(rightBefore + 100)
+    await until('it is replaced', () => logged('worker_replaced').length === 1)
+    expect(isRunning(victim)).toBe(false)
+    expect(childrenOf(pid)).toHaveLength(2)
+    expect(childrenOf(pid)).toContain(survivor)
+
+    await stream.stop()
+    // Connections go to the workers in turn; what is lost is what was under way on those of the victim.
+    expect(stream.failures.length).toBeGreaterThanOrEqual(1)
+    expect(stream.failures.length).toBeLessThan(connections.length)
+    for (const { what } of stream.failures) expect(what).not.toMatch(/^\d/)
+    expect(stream.right + stream.failures.length).toBe(stream.sent)
+    for (const connection of connections) connection.close()
+    for (const call of [...calls, ...calls]) await visitRightly(call)
+    cli.kill('SIGTERM')
+    expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
+    await visiting
   })
 
   it('lose no request to reloads, of which there are many', async () => {

@@ -2,6 +2,8 @@
  * A PKCS#11 module that forwards every call to another and does what a real token cannot be made to do: answer with any
  * CK_RV, be slow, hang, crash.
  *
+ * It is compiled with these, so that several may be used at the same time:
+ *
  *   FAULT_TARGET   the module to forward to
  *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. Actions: "rv" answers with the
  *                  argument, "delay" waits so many milliseconds first, "hang" never returns, "crash" is a SIGSEGV,
@@ -61,7 +63,7 @@ static int first_of_all(const char *line) {
   char marker[4096];
   unsigned long hash = 5381;
   for (const char *at = line; *at; at++) hash = hash * 33 + (unsigned char)*at;
-  snprintf(marker, sizeof marker, "%s.%lx", getenv("FAULT_SCRIPT"), hash);
+  snprintf(marker, sizeof marker, "%s.%lx", FAULT_SCRIPT, hash);
   int file = open(marker, O_CREAT | O_EXCL | O_WRONLY, 0600);
   if (file < 0) return 0;
   close(file);
@@ -93,8 +95,7 @@ static int applies(const char *line, int index, char action[16], word *argument)
 }
 
 static void log_call(int index) {
-  const char *path = getenv("FAULT_LOG");
-  int file = path ? open(path, O_CREAT | O_APPEND | O_WRONLY, 0600) : -1;
+  int file = open(FAULT_LOG, O_CREAT | O_APPEND | O_WRONLY, 0600);
   if (file < 0) return;
   dprintf(file, "%s\n", names[index]);
   close(file);
@@ -102,8 +103,7 @@ static void log_call(int index) {
 
 /* 1 if the call is to answer with *rv instead of being forwarded. */
 static int fault(int index, int public, word *rv) {
-  const char *script = getenv("FAULT_SCRIPT");
-  FILE *file = script ? fopen(script, "r") : NULL;
+  FILE *file = fopen(FAULT_SCRIPT, "r");
   char line[256], action[16];
   int answered = 0;
   word argument;
@@ -153,7 +153,7 @@ static const function all[FUNCTIONS] = {
 
 word C_GetFunctionList(struct list **answer) {
   if (!real) {
-    void *module = dlopen(getenv("FAULT_TARGET"), RTLD_NOW | RTLD_LOCAL);
+    void *module = dlopen(FAULT_TARGET, RTLD_NOW | RTLD_LOCAL);
     word (*get)(struct list **) = module ? (word(*)(struct list **))dlsym(module, "C_GetFunctionList") : NULL;
     if (!get || get(&real) != 0) return 5;
     memcpy(ours.version, real->version, sizeof ours.version);

@@ -16,19 +16,19 @@ export interface FaultModule {
   logged(name: string): number
 }
 
-/** Compiles the fault-injecting module for this run; the adapter's hosts find their instructions in the environment. */
-export function faultModule(hsm: SoftHsm): FaultModule {
-  const path = join(hsm.directory, 'fault-module.so')
+/** Compiles a fault-injecting module for this run. Those of different names follow scripts of their own. */
+export function faultModule(hsm: SoftHsm, name = 'faults'): FaultModule {
+  const pathOf = (extension: string) => join(hsm.directory, `${name}.${extension}`)
+  const [path, scriptPath, logPath] = [pathOf('so'), pathOf('script'), pathOf('log')]
+  const constants = { FAULT_TARGET: MODULE, FAULT_SCRIPT: scriptPath, FAULT_LOG: logPath }
+  const defines = Object.entries(constants).map(([constant, value]) => `-D${constant}=${JSON.stringify(value)}`)
   try {
-    execFileSync('gcc', ['-shared', '-fPIC', '-O1', '-o', path, source], { stdio: 'pipe' })
+    execFileSync('gcc', ['-shared', '-fPIC', '-O1', ...defines, '-o', path, source], { stdio: 'pipe' })
   } catch (error) {
     throw new Error('the fault-injecting module cannot be compiled: run apt-get install -y gcc libc6-dev', {
       cause: error,
     })
   }
-  const scriptPath = join(hsm.directory, 'faults')
-  const logPath = join(hsm.directory, 'logins')
-  Object.assign(process.env, { FAULT_TARGET: MODULE, FAULT_SCRIPT: scriptPath, FAULT_LOG: logPath })
   let scripts = 0
   const script = (...lines: string[]) => {
     scripts++
