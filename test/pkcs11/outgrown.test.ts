@@ -27,7 +27,9 @@ async function running(token: string, sessions: number, work: (running: Running)
   hsm.initToken(token)
   onToken(token, (objects) => objects.aes('aes'))
   const recorded = recorder()
-  const adapter = await open(hsm.options(token, { module: faults.path, sessions }), recorded.report)
+  // To fill as much memory may take a virtual machine a second.
+  const options = hsm.options(token, { module: faults.path, sessions, callTimeoutMs: 10_000 })
+  const adapter = await open(options, recorded.report)
   try {
     await until('every host serves', () => adapter.hosts.length === sessions)
     await adapter.qualify(ref('aes'), context())
@@ -43,7 +45,7 @@ describe.concurrent('a host whose module does not give memory back', () => {
   it('is replaced when it has grown, and there are never fewer', async () => {
     await running('replaced', 2, async ({ adapter, recorded, faults }) => {
       const before = adapter.hosts
-      const traffic = startTraffic(adapter, 8, 5000)
+      const traffic = startTraffic(adapter, 8, 10_000)
       faults.script(LEAK)
       let fewest = 2
       await until(

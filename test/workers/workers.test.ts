@@ -62,7 +62,7 @@ function load(port: number, connections: number) {
         (error: unknown) => failures.push(error),
       )
       // As many as a core can do would take it from the other tests.
-      await setTimeout(5)
+      await setTimeout(10)
     }
     agent.destroy()
   })
