@@ -22,7 +22,7 @@ export interface Serving {
   readonly remove: () => Promise<void>
 }
 
-export const listeningPort = async (cli: Cli) => Number(await cli.says(/"event":"listening".*"port":(\d+)/))
+export const listeningPort = async (cli: Cli) => Number(await cli.says(/"event":"listening".*"port":(\d+)/, 30_000))
 
 export async function startServing(
   pki: Pki,

@@ -28,6 +28,8 @@ beforeAll(async () => {
 beforeEach(async () => {
   faults.script()
   await until('all serve', () => adapter.hosts.length === 2)
+  // A new host finds out by its first unwrap how the token takes a data key: what fails then is tried in another way.
+  await Promise.all([unwrap('A256KW'), unwrap('A256KW')])
   recorded.reported.length = 0
 })
 afterAll(async () => {
