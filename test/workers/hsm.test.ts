@@ -131,7 +131,7 @@ class Gateway implements AsyncDisposable {
 
 const lengths = (lists: readonly (readonly number[])[]) => lists.map(({ length }) => length).sort()
 
-describe.concurrent('workers with an HSM', () => {
+describe('workers with an HSM', () => {
   it('share the sessions, also after one was replaced', { timeout: 90_000 }, async () => {
     await using gateway = await Gateway.start(2, 5)
     await gateway.has(5)
@@ -151,55 +151,6 @@ describe.concurrent('workers with an HSM', () => {
     await using gateway = await Gateway.start(2, 1)
     await gateway.has(2)
     expect(lengths(gateway.hosts)).toEqual([1, 1])
-    await gateway.end()
-  })
-
-  it('whose PIN is refused are not started again before a reload', { timeout: 90_000 }, async () => {
-    await using gateway = await Gateway.start(2, 2)
-    const { module, served } = gateway
-    const { logged, workspace } = served
-    await gateway.has(2)
-    await settles(async () => expect(await gateway.isRight(calls[0])).toBe(true))
-    gateway.changePin()
-    module.logins()
-
-    const [victim = 0, survivor = 0] = gateway.workers
-    process.kill(victim, 'SIGKILL')
-    await settles(() =>
-      expect(logged('worker_failed')).toMatchObject([
-        { level: 'error', reason: 'LOGIN_REFUSED', message: expect.stringContaining('CKR_PIN_INCORRECT') as string },
-      ]),
-    )
-    // It would have been started again at once, and then after 100, 200, 400, 800 ms.
-    await sleep(2500)
-    expect(module.logins()).toBe(1)
-    expect(logged('worker_failed')).toHaveLength(1)
-    expect(gateway.workers).toEqual([survivor])
-    for (const call of [...calls, ...calls]) expect(await gateway.isRight(call)).toBe(true)
-
-    await workspace.write('pin', OTHER_PIN)
-    await gateway.reload()
-    await settles(() => expect(logged('worker_replaced')).toHaveLength(1))
-    expect(gateway.workers).toHaveLength(2)
-    await gateway.has(2)
-    for (const call of [...calls, ...calls]) expect(await gateway.isRight(call)).toBe(true)
-    await gateway.end()
-  })
-
-  it('try a wrong PIN once, however long the HSM takes to refuse it', { timeout: 90_000 }, async () => {
-    await using gateway = await Gateway.start(1, 1, true)
-    const { module, served } = gateway
-    const { logged, workspace } = served
-    await gateway.has(1)
-    // Meanwhile whoever watches the files looks at them three times.
-    module.script('C_Login delay 6500')
-    module.logins()
-    await workspace.write('pin', '000000')
-    expect(await gateway.reload('reload_failed')).toMatchObject({ cause: 'SIGHUP', reason: 'LOGIN_REFUSED' })
-    await sleep(1500)
-    module.script()
-    expect(module.logins()).toBe(1)
-    expect(logged('reload_failed')).toHaveLength(1)
     await gateway.end()
   })
 
@@ -251,4 +202,56 @@ describe.concurrent('workers with an HSM', () => {
       await gateway.end()
     },
   )
+})
+
+// They wait most of their time.
+describe.concurrent('workers whose PIN is refused', () => {
+  it('are not started again before a reload', { timeout: 90_000 }, async () => {
+    await using gateway = await Gateway.start(2, 2)
+    const { module, served } = gateway
+    const { logged, workspace } = served
+    await gateway.has(2)
+    await settles(async () => expect(await gateway.isRight(calls[0])).toBe(true))
+    gateway.changePin()
+    module.logins()
+
+    const [victim = 0, survivor = 0] = gateway.workers
+    process.kill(victim, 'SIGKILL')
+    await settles(() =>
+      expect(logged('worker_failed')).toMatchObject([
+        { level: 'error', reason: 'LOGIN_REFUSED', message: expect.stringContaining('CKR_PIN_INCORRECT') as string },
+      ]),
+    )
+    // It would have been started again at once, and then after 100, 200, 400, 800 ms.
+    await sleep(2500)
+    expect(module.logins()).toBe(1)
+    expect(logged('worker_failed')).toHaveLength(1)
+    expect(gateway.workers).toEqual([survivor])
+    for (const call of [...calls, ...calls]) expect(await gateway.isRight(call)).toBe(true)
+
+    await workspace.write('pin', OTHER_PIN)
+    await gateway.reload()
+    await settles(() => expect(logged('worker_replaced')).toHaveLength(1))
+    expect(gateway.workers).toHaveLength(2)
+    await gateway.has(2)
+    for (const call of [...calls, ...calls]) expect(await gateway.isRight(call)).toBe(true)
+    await gateway.end()
+  })
+
+  it('try it once, however long the HSM takes to refuse it', { timeout: 90_000 }, async () => {
+    await using gateway = await Gateway.start(1, 1, true)
+    const { module, served } = gateway
+    const { logged, workspace } = served
+    await gateway.has(1)
+    // Meanwhile whoever watches the files looks at them three times.
+    module.script('C_Login delay 6500')
+    module.logins()
+    await workspace.write('pin', '000000')
+    expect(await gateway.reload('reload_failed')).toMatchObject({ cause: 'SIGHUP', reason: 'LOGIN_REFUSED' })
+    await sleep(1500)
+    module.script()
+    expect(module.logins()).toBe(1)
+    expect(logged('reload_failed')).toHaveLength(1)
+    await gateway.end()
+  })
 })
