@@ -9,6 +9,8 @@ import type { StarterNews, StarterOrder } from '../starter-protocol.ts'
 
 const CHANNEL = 3
 const CONNECTED_MS = 1000
+/** A host ends by itself when the gateway is gone, after the call in hand; one that has not by then hangs in it. */
+const END_MS = 2000
 
 // As for a host, the gateway decides when it ends.
 process.on('SIGINT', () => undefined)
@@ -16,10 +18,17 @@ process.on('SIGTERM', () => undefined)
 
 const hosts = new Map<number, ChildProcess>()
 
-/** A host that hangs in a call would not notice that nobody is there any more. */
-function end(): never {
-  for (const host of hosts.values()) host.kill('SIGKILL')
-  process.exit(0)
+let ending = false
+
+/** SoftHSM writes to the token when it logs in: a host that is killed then leaves a token without keys. */
+function end(): void {
+  if (ending) return
+  ending = true
+  if (hosts.size === 0) process.exit(0)
+  setTimeout(() => {
+    for (const host of hosts.values()) host.kill('SIGKILL')
+    process.exit(0)
+  }, END_MS)
 }
 
 // Node.js does not say that the gateway is gone while it owes the acknowledgement of a channel.
@@ -41,6 +50,7 @@ function start({ start: id, program, environment }: Extract<StarterOrder, { star
   host.on('error', (error) => tell({ ended: id, why: `it could not be started: ${error.message}` }))
   host.on('exit', (code, signal) => {
     hosts.delete(id)
+    if (ending && hosts.size === 0) process.exit(0)
     tell({ ended: id, why: signal === null ? `it exited (${code})` : `it died of ${signal}` })
   })
   if (host.pid === undefined) return

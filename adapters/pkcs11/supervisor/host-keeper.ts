@@ -144,12 +144,15 @@ export class HostKeeper {
   /** A fresh session for `host`; where there is none to be had, the host is given up. */
   async reopen(host: Host, ckr: number): Promise<void> {
     host.state = 'recovering'
+    const timer = setTimeout(() => this.lost(host, 'the module did not log in in time', true), OPEN_TIMEOUT_MS)
     try {
       await this.#withPin((pin) => host.reopen(pin))
       if (host.state === 'recovering') host.state = 'ready'
       this.#report('warn', 'hsm_session_reopened', { pid: host.pid, cause: ckrName(ckr) })
     } catch (error) {
       this.lost(host, `the session was lost: ${error instanceof Error ? error.message : ckrName(ckr)}`, true)
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -201,8 +204,9 @@ export class HostKeeper {
     clearInterval(this.#weighing)
     const hosts = [...this.hosts]
     this.hosts.clear()
+    const ends = hosts.map((host) => host.close())
     for (const host of hosts) host.abandon(new AdapterError('CLOSED', 'the adapter is closed'))
-    await Promise.all(hosts.map((host) => host.kill()))
+    await Promise.all(ends)
     this.#starter.close()
   }
 

@@ -226,7 +226,7 @@ export class HostPool implements PoolEvents {
   #watchCalls(): void {
     const now = performance.now()
     for (const host of this.#keeper.hosts) {
-      const age = host.state === 'opening' ? 0 : host.headAge(now)
+      const age = host.headAge(now)
       if (age > this.#callTimeoutMs) {
         const why = `a call of the PKCS#11 module did not return within ${this.#callTimeoutMs} ms`
         const { begun, others } = host.abandon(new TokenError('BACKEND_UNAVAILABLE', why, 'module'))

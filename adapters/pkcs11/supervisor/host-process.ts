@@ -5,6 +5,8 @@ import type { HostStarter } from './host-starter.ts'
 
 /** How long after its channel has closed the starter may take to say how a host ended. */
 const REASON_MS = 50
+/** A host that is told to end has by then, unless it hangs. */
+const END_MS = 2000
 
 export interface HostListener {
   /** `payload` is the listener's own copy. */
@@ -51,6 +53,19 @@ export class HostProcess {
     const closed = channel && !channel.closed && new Promise((resolve) => channel.once('close', resolve))
     this.#kill()
     await closed
+  }
+
+  /** Lets the process finish the call in hand, unless it hangs; the listener hears no more of it. */
+  async end(): Promise<void> {
+    this.#listener = undefined
+    const channel = this.#running?.channel
+    if (channel === undefined || channel.closed) return this.kill()
+    if (!this.#frames.isEmpty) this.#frames.take().fill(0)
+    const timer = setTimeout(() => this.#kill(), END_MS)
+    const closed = new Promise((resolve) => channel.once('close', resolve))
+    channel.end()
+    await closed
+    clearTimeout(timer)
   }
 
   #started(pid: number, channel: Socket): void {

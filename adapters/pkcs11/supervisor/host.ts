@@ -44,6 +44,8 @@ export class Host {
   #load = 0
   #slowest = 0
   #headSince = performance.now()
+  /** The id of the login that it was asked for and has not answered. */
+  #login: number | undefined
 
   constructor(starter: HostStarter, environment: NodeJS.ProcessEnv, events: HostEvents) {
     this.#process = new HostProcess(starter, environment, {
@@ -69,15 +71,18 @@ export class Host {
     return this.#slowest
   }
 
-  /** For how long its oldest call has lasted, in milliseconds. */
+  /** For how long its oldest call has lasted, in milliseconds; 0 for a login, which may take seconds. */
   headAge(now: number): number {
-    return this.#jobs.length === 0 ? 0 : now - this.#headSince
+    const head = this.#jobs[0]?.id
+    return head === undefined || head === this.#login ? 0 : now - this.#headSince
   }
 
-  give(job: Job): void {
+  give(job: Job): number {
     if (this.#jobs.length === 0) this.#headSince = performance.now()
-    this.#jobs.push({ id: this.#process.send(job.kind, job.payload), job })
+    const id = this.#process.send(job.kind, job.payload)
+    this.#jobs.push({ id, job })
     this.#load += job.weight
+    return id
   }
 
   /**
@@ -110,11 +115,11 @@ export class Host {
 
   /** Loads the module and logs in. Rejects with what the host or the token had against it. */
   async open(message: OpenMessage): Promise<TokenFacts> {
-    return decodeMessage<TokenFacts>(await this.#own(Ask.open, encodeMessage(message)))
+    return decodeMessage<TokenFacts>(await this.#own(Ask.open, encodeMessage(message), true))
   }
 
   async reopen(pin: Uint8Array | undefined): Promise<void> {
-    await this.#own(Ask.reopen, encodeMessage({ ...(pin && { pin }) }))
+    await this.#own(Ask.reopen, encodeMessage({ ...(pin && { pin }) }), true)
   }
 
   async probe(): Promise<void> {
@@ -131,16 +136,27 @@ export class Host {
     return this.#process.kill()
   }
 
+  /** Ends it, but cuts no login off: SoftHSM 2.6.1 writes to the token then, and one that is killed leaves it without keys. */
+  close(): Promise<void> {
+    this.state = 'gone'
+    return this.#login === undefined ? this.#process.kill() : this.#process.end()
+  }
+
   /** A request of the pool's own; its errors are not the pool's to repair. */
-  #own(kind: number, payload: Uint8Array): Promise<Uint8Array> {
+  #own(kind: number, payload: Uint8Array, isLogin = false): Promise<Uint8Array> {
     const job = new OwnJob(kind, payload, {})
     // A login can have waited for its turn while its host was lost; nobody would answer it any more.
-    if (this.state === 'gone') job.reject(TokenError.unavailable('the HSM host is gone'))
-    else this.give(job)
+    if (this.state === 'gone') {
+      job.reject(TokenError.unavailable('the HSM host is gone'))
+      return job.promise
+    }
+    const id = this.give(job)
+    if (isLogin) this.#login = id
     return job.promise
   }
 
   #replied(id: number, answer: number, payload: Uint8Array, events: HostEvents): void {
+    if (id === this.#login) this.#login = undefined
     const index = this.#jobs.findIndex((one) => one.id === id)
     const job = index === -1 ? undefined : this.#jobs.splice(index, 1)[0]?.job
     this.#load -= job?.weight ?? 0
