@@ -1,6 +1,6 @@
 import { connect, createServer } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { editConfig, writeGatewayFiles, type Settings, type TestKey } from '../support/gateway.ts'
+import { editConfig, recordsIn, writeGatewayFiles, type Settings, type TestKey } from '../support/gateway.ts'
 import { API, CONTEXT, openSocket } from '../support/https.ts'
 import type { Pki } from '../support/pki.ts'
 import type { Workspace } from '../support/workspace.ts'
@@ -32,11 +32,7 @@ export async function startServing(
 ): Promise<Serving> {
   const { workspace, file } = await writeGatewayFiles(pki, keys, { log: { destination: 'stdout' }, ...settings })
   const cli = new Cli(options.program === undefined ? ['serve', '--config', file] : [file], options)
-  const logged = (event: string) =>
-    cli.stdout
-      .split('\n')
-      .filter((line) => line.endsWith('}') && line.includes(`"event":"${event}"`))
-      .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
+  const logged = (event: string) => recordsIn(cli.stdout, event)
   const port = await listeningPort(cli).catch((error: unknown) => {
     cli.kill()
     throw error

@@ -4,28 +4,17 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { constants, getPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { open, type Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
 import type { StarterOrder } from '../../adapters/pkcs11/starter-protocol.ts'
 import { HostStarter } from '../../adapters/pkcs11/supervisor/host-starter.ts'
 import { hostsOf, isRunning, treeOf } from '../bench/process-tree.ts'
-import { faultModule, type FaultModule } from './support/fault-module.ts'
+import { faultyToken } from './support/faulty-token.ts'
 import { context, recorder, ref, sleep, until } from './support/harness.ts'
-import { softHsm } from './support/softhsm.ts'
-import { onToken } from './support/token-objects.ts'
 
 const pathOf = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 const oneCall = pathOf('support/one-call.ts')
-const hsm = softHsm()
-let faults: FaultModule
-
-beforeAll(() => {
-  faults = faultModule(hsm)
-  hsm.initToken('ekm')
-  onToken('ekm', (objects) => objects.aes('aes'))
-})
-beforeEach(() => faults.script())
-afterAll(() => hsm.remove())
+const { hsm, faults } = faultyToken()
 
 /** Longer than a starter may take until another is tried. */
 const REPLACED_MS = 4000

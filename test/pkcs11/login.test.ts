@@ -2,25 +2,14 @@ import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { open } from '../../adapters/pkcs11/index.ts'
 import { descendantsOf, hostsOf, isRunning } from '../bench/process-tree.ts'
-import { faultModule, type FaultModule } from './support/fault-module.ts'
+import { faultyToken } from './support/faulty-token.ts'
 import { context, recorder, ref, sleep, until } from './support/harness.ts'
-import { softHsm } from './support/softhsm.ts'
-import { onToken } from './support/token-objects.ts'
 
 const oneCall = fileURLToPath(new URL('support/one-call.ts', import.meta.url))
-const hsm = softHsm()
-let faults: FaultModule
-
-beforeAll(() => {
-  faults = faultModule(hsm)
-  hsm.initToken('ekm')
-  onToken('ekm', (objects) => objects.aes('aes'))
-})
-beforeEach(() => faults.script())
-afterAll(() => hsm.remove())
+const { hsm, faults } = faultyToken()
 
 const LOGIN_MS = 600
 

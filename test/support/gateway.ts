@@ -127,11 +127,7 @@ export async function startTestGateway(
     pki,
     workspace,
     logText,
-    logged: async (event) =>
-      (await logText())
-        .split('\n')
-        .filter((line) => line.includes(`"event":"${event}"`))
-        .map((line) => JSON.parse(line) as LogLine),
+    logged: async (event) => recordsIn(await logText(), event),
     stop: async () => {
       await gateway.drain()
       await admin?.close()
@@ -139,6 +135,15 @@ export async function startTestGateway(
     },
   }
 }
+
+/** The records of `event` in the text of a log, whose last line may not be whole yet. */
+export const recordsIn = (text: string, event: string): LogLine[] =>
+  text
+    .split('\n')
+    // Of ten thousand lines a few are looked for, again and again: only those are parsed.
+    .filter((line) => line.endsWith('}') && line.includes(`"event":"${event}"`))
+    .map((line) => JSON.parse(line) as LogLine)
+    .filter((record) => record.event === event)
 
 export const aesKey = (name: string, raw = randomBytes(32)): TestKey => ({
   name,
