@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
+import {
+  ALL_REASONS,
+  authorityKeyIdOf,
+  extensionsOf,
+  pointNamesOf,
+  reasonsOf,
+  type Certificate,
+  type DistributionPoint,
+} from './certificate.ts'
+import { booleanOf, context, countOf, DerError, DerReader, elementsOf, tags, timeOf } from './der.ts'
+import { generalNamesOf, isSameName, nameOf, type GeneralName, type Name } from './names.ts'
+import type { Signed } from './signature.ts'
+
+/** Extensions of lists and entries (RFC 5280 sections 5.2 and 5.3) by object identifier. */
+const oids = {
+  cRLNumber: '2.5.29.20',
+  cRLReason: '2.5.29.21',
+  invalidityDate: '2.5.29.24',
+  deltaCRLIndicator: '2.5.29.27',
+  issuingDistributionPoint: '2.5.29.28',
+  certificateIssuer: '2.5.29.29',
+  authorityKeyIdentifier: '2.5.29.35',
+} as const
+
+const REMOVE_FROM_CRL = 8
+/** Entries are read in slices of this length, so that a long list does not hold up the event loop: milliseconds. */
+const SLICE_MS = 1
+
+interface IssuingDistributionPoint {
+  readonly encoding: Buffer
+  readonly names?: readonly GeneralName[]
+  readonly onlyContainsUserCerts: boolean
+  readonly onlyContainsCACerts: boolean
+  readonly onlyContainsAttributeCerts: boolean
+  readonly indirectCRL: boolean
+  readonly reasons: number
+}
+
+/** What a list says of a certificate that is on it. */
+export type Entry = 'revoked' | 'removed'
+
+/** A certificate revocation list (RFC 5280 section 5). */
+export class RevocationList implements Signed {
+  readonly fingerprint: string
+  readonly tbs: Buffer
+  readonly signatureAlgorithm: Buffer
+  readonly signature: Buffer
+  readonly issuer: Name
+  /** Milliseconds since the epoch. */
+  readonly thisUpdate: number
+  /** RFC 5280 requires it; without it a list is never current. */
+  readonly nextUpdate: number
+  readonly authorityKeyId: string | undefined
+  readonly number: bigint | undefined
+  /** Of a delta list: the number of the list that it adds to. */
+  readonly baseNumber: bigint | undefined
+  readonly #point: IssuingDistributionPoint | undefined
+  readonly #entries: Buffer
+  #hasUnknownCriticalExtension = false
+  #index: Promise<ReadonlyMap<string, Entry>> | undefined
+
+  /** Throws a {@link DerError}. The entries are read when somebody asks for one. */
+  constructor(der: Buffer) {
+    const whole = new DerReader(der)
+    const outer = whole.sequence()
+    whole.end()
+    const signed = outer.element(tags.sequence)
+    this.tbs = signed.encoding
+    this.signatureAlgorithm = outer.element(tags.sequence).encoding
+    const bits = outer.take(tags.bitString)
+    outer.end()
+    if (bits[0] !== 0) throw new DerError('a signature does not end at a byte')
+    this.signature = bits.subarray(1)
+    this.fingerprint = createHash('sha256').update(der).digest('hex')
+
+    const tbs = new DerReader(signed.content)
+    const version = tbs.optional(tags.integer)
+    if (version !== undefined && countOf(version) !== 1) throw new DerError('a list has version 1 or 2')
+    if (!tbs.element(tags.sequence).encoding.equals(this.signatureAlgorithm)) {
+      throw new DerError('the two signature algorithms differ')
+    }
+    this.issuer = nameOf(tbs.take(tags.sequence))
+    this.thisUpdate = timeOf(tbs.next())
+    const isTime = tbs.tag === tags.utcTime || tbs.tag === tags.generalizedTime
+    this.nextUpdate = isTime ? timeOf(tbs.next()) : -Infinity
+    this.#entries = tbs.optional(tags.sequence) ?? Buffer.alloc(0)
+    const extensions = tbs.optional(context(0, true))
+    tbs.end()
+    if (extensions === undefined) return
+
+    for (const { oid, critical, value } of extensionsOf(new DerReader(extensions).take(tags.sequence))) {
+      if (oid === oids.cRLNumber) this.number = numberOf(value)
+      else if (oid === oids.deltaCRLIndicator) this.baseNumber = numberOf(value)
+      else if (oid === oids.authorityKeyIdentifier) this.authorityKeyId = authorityKeyIdOf(value)
+      else if (oid === oids.issuingDistributionPoint) this.#point = issuingPointOf(value, this.issuer)
+      else if (critical) this.#hasUnknownCriticalExtension = true
+    }
+  }
+
+  get isDelta(): boolean {
+    return this.baseNumber !== undefined
+  }
+
+  isCurrent(now: number): boolean {
+    return this.thisUpdate <= now && now <= this.nextUpdate
+  }
+
+  /**
+   * The reasons, as bits, for which this list tells whether `certificate` was revoked, as one that `point` names
+   * (RFC 5280 section 6.3.3 (b) and (d)); 0 if it does not tell.
+   */
+  reasonsFor({ issuer, basicConstraints }: Certificate, point: DistributionPoint): number {
+    const { cRLIssuer } = point
+    const own = this.#point
+    const self: GeneralName = { kind: 'directory', name: this.issuer }
+    const isIssuer =
+      cRLIssuer === undefined
+        ? this.issuer.key === issuer.key
+        : own?.indirectCRL === true && cRLIssuer.some((name) => isSameName(name, self))
+    if (!isIssuer || this.#hasUnknownCriticalExtension) return 0
+    if (own === undefined) return point.reasons ?? ALL_REASONS
+    const isCa = basicConstraints?.cA === true
+    if (own.onlyContainsAttributeCerts || (isCa ? own.onlyContainsUserCerts : own.onlyContainsCACerts)) return 0
+    const names = point.names ?? cRLIssuer ?? []
+    if (own.names && !own.names.some((name) => names.some((other) => isSameName(name, other)))) return 0
+    return own.reasons & (point.reasons ?? ALL_REASONS)
+  }
+
+  /** Whether `delta` says what has changed since this list (RFC 5280 section 6.3.3 (c)). */
+  isBaseOf(delta: RevocationList): boolean {
+    const [one, other] = [this.#point?.encoding, delta.#point?.encoding]
+    return (
+      this.issuer.key === delta.issuer.key &&
+      (one === undefined || other === undefined ? one === other : one.equals(other)) &&
+      this.authorityKeyId === delta.authorityKeyId &&
+      this.number !== undefined &&
+      delta.baseNumber !== undefined &&
+      delta.number !== undefined &&
+      delta.baseNumber <= this.number &&
+      this.number < delta.number &&
+      !delta.#hasUnknownCriticalExtension
+    )
+  }
+
+  /** What the list says of a certificate; `undefined` if it is not on it. Rejects with a {@link DerError}. */
+  async entryFor({ issuer, serialNumber }: Certificate): Promise<Entry | undefined> {
+    this.#index ??= this.#read()
+    return (await this.#index).get(placeOf(issuer.key, serialNumber))
+  }
+
+  /** Reads the entries ahead of the first question. Rejects with a {@link DerError}. */
+  async prepare(): Promise<number> {
+    this.#index ??= this.#read()
+    return (await this.#index).size
+  }
+
+  async #read(): Promise<ReadonlyMap<string, Entry>> {
+    const index = new Map<string, Entry>()
+    let issuer = this.issuer.key
+    let slice = performance.now()
+    for (const { content } of elementsOf(this.#entries)) {
+      if (performance.now() - slice > SLICE_MS) {
+        await setImmediate()
+        slice = performance.now()
+      }
+      const reader = new DerReader(content)
+      const serialNumber = reader.take(tags.integer).toString('hex')
+      timeOf(reader.next())
+      const extensions = reader.optional(tags.sequence)
+      reader.end()
+      const said = extensions === undefined ? {} : entryExtensionsOf(extensions)
+      // RFC 5280 section 5.3.3: it holds for the entries after this one, too.
+      if (said.issuer !== undefined) issuer = said.issuer
+      index.set(placeOf(issuer, serialNumber), said.isRemoved ? 'removed' : 'revoked')
+    }
+    return index
+  }
+}
+
+const placeOf = (issuer: string, serialNumber: string): string => `${serialNumber} ${issuer}`
+
+const numberOf = (value: Buffer): bigint => {
+  const content = new DerReader(value).take(tags.integer)
+  return BigInt(`0x${content.toString('hex') || '0'}`)
+}
+
+/** An entry with a critical extension that is not known makes the whole list worthless: it is not known what it says. */
+function entryExtensionsOf(content: Buffer): { readonly issuer?: string; readonly isRemoved?: boolean } {
+  let issuer: string | undefined
+  let isRemoved = false
+  for (const { oid, critical, value } of extensionsOf(content)) {
+    if (oid === oids.cRLReason) isRemoved = countOf(new DerReader(value).take(tags.enumerated)) === REMOVE_FROM_CRL
+    else if (oid === oids.certificateIssuer) {
+      const names = generalNamesOf(new DerReader(value).take(tags.sequence))
+      const [directory] = names.flatMap((name) => (name.kind === 'directory' ? [name.name.key] : []))
+      if (directory === undefined) throw new DerError('an entry names no issuer that can be compared')
+      issuer = directory
+    } else if (critical) throw new DerError('an entry has a critical extension that is not known')
+  }
+  return { isRemoved, ...(issuer !== undefined && { issuer }) }
+}
+
+function issuingPointOf(value: Buffer, issuer: Name): IssuingDistributionPoint {
+  const reader = new DerReader(new DerReader(value).take(tags.sequence))
+  const flag = (number: number) => booleanOf(reader.optional(context(number)) ?? Buffer.of(0))
+  const name = reader.optional(context(0, true))
+  const onlyContainsUserCerts = flag(1)
+  const onlyContainsCACerts = flag(2)
+  const reasons = reader.optional(context(3))
+  const indirectCRL = flag(4)
+  const onlyContainsAttributeCerts = flag(5)
+  reader.end()
+  return {
+    encoding: value,
+    ...(name && { names: pointNamesOf(name, issuer) }),
+    onlyContainsUserCerts,
+    onlyContainsCACerts,
+    onlyContainsAttributeCerts,
+    indirectCRL,
+    reasons: reasons === undefined ? ALL_REASONS : reasonsOf(reasons),
+  }
+}

@@ -1,0 +1,74 @@
+import type { Certificate } from './certificate.ts'
+
+const ANY_POLICY = '2.5.29.32.0'
+
+/**
+ * The policies of a path, as RFC 5280 section 6.1 follows them for whoever asks for no policy in particular: then it
+ * matters only whether one is left where a CA requires one. So the last level of the tree is enough, and with RFC 9618 it
+ * grows with the number of policies, not with their combinations.
+ */
+export class PolicyState {
+  /** From each policy that is valid so far to what the next certificate may call it. */
+  #valid = new Map<string, ReadonlySet<string>>([[ANY_POLICY, new Set([ANY_POLICY])]])
+  #explicitPolicy: number
+  #policyMapping: number
+  #inhibitAny: number
+
+  /** @param length of the path, without the trust anchor */
+  constructor(length: number) {
+    this.#explicitPolicy = this.#policyMapping = this.#inhibitAny = length + 1
+  }
+
+  /** Takes the next certificate of the path. False if a policy is required and none is left. */
+  enter({ policies, isSelfIssued }: Certificate, isLast: boolean): boolean {
+    const before = this.#valid
+    const valid = new Map<string, ReadonlySet<string>>()
+    for (const policy of policies ?? []) {
+      if (policy === ANY_POLICY) continue
+      const expected = [...before.values()].some((names) => names.has(policy))
+      if (expected || before.has(ANY_POLICY)) valid.set(policy, new Set([policy]))
+    }
+    const anyCounts = this.#inhibitAny > 0 || (!isLast && isSelfIssued)
+    if (policies?.includes(ANY_POLICY) && anyCounts) {
+      for (const name of [...before.values()].flatMap((names) => [...names])) {
+        if (!valid.has(name)) valid.set(name, new Set([name]))
+      }
+    }
+    this.#valid = valid
+    return this.#explicitPolicy > 0 || valid.size > 0
+  }
+
+  /** Prepares for the certificate after this one (section 6.1.4). False if a mapping is not allowed. */
+  leave(certificate: Certificate): boolean {
+    const { policyMappings, isSelfIssued, requireExplicitPolicy, inhibitPolicyMapping, inhibitAnyPolicy } = certificate
+    const names = policyMappings.flatMap(({ issuerDomain, subjectDomain }) => [issuerDomain, subjectDomain])
+    if (names.includes(ANY_POLICY)) return false
+    for (const issuerDomain of new Set(policyMappings.map((mapping) => mapping.issuerDomain)))
+      this.#map(issuerDomain, certificate)
+    if (!isSelfIssued) {
+      this.#explicitPolicy = Math.max(0, this.#explicitPolicy - 1)
+      this.#policyMapping = Math.max(0, this.#policyMapping - 1)
+      this.#inhibitAny = Math.max(0, this.#inhibitAny - 1)
+    }
+    this.#explicitPolicy = Math.min(this.#explicitPolicy, requireExplicitPolicy ?? Infinity)
+    this.#policyMapping = Math.min(this.#policyMapping, inhibitPolicyMapping ?? Infinity)
+    this.#inhibitAny = Math.min(this.#inhibitAny, inhibitAnyPolicy ?? Infinity)
+    return true
+  }
+
+  /** Whether the path's policies are allowed, after its last certificate (section 6.1.5). */
+  finish({ requireExplicitPolicy }: Certificate): boolean {
+    const explicitPolicy = requireExplicitPolicy === 0 ? 0 : Math.max(0, this.#explicitPolicy - 1)
+    return explicitPolicy > 0 || this.#valid.size > 0
+  }
+
+  #map(issuerDomain: string, { policyMappings }: Certificate): void {
+    if (this.#policyMapping === 0) {
+      this.#valid.delete(issuerDomain)
+      return
+    }
+    if (!this.#valid.has(issuerDomain) && !this.#valid.has(ANY_POLICY)) return
+    const subjects = policyMappings.filter((mapping) => mapping.issuerDomain === issuerDomain)
+    this.#valid.set(issuerDomain, new Set(subjects.map(({ subjectDomain }) => subjectDomain)))
+  }
+}

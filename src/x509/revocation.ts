@@ -1,0 +1,131 @@
+import { ALL_REASONS, type Certificate, type DistributionPoint } from './certificate.ts'
+import type { RevocationList } from './crl.ts'
+import { DerError } from './der.ts'
+import type { PathRefusal } from './path.ts'
+import type { PathSearch } from './search.ts'
+
+/** What to do about a certificate of which no current list tells. */
+export type WhenStale = 'refuse' | 'warn'
+
+interface Judgement {
+  readonly refusal?: PathRefusal
+  /** Until when it holds, milliseconds since the epoch; absent if the lists do not bound it. */
+  readonly until?: number
+}
+
+/** What lists say of one certificate. */
+type Status = { readonly kind: 'good'; readonly until: number } | { readonly kind: 'revoked' | 'unknown' }
+
+/** Revocation lists, and what follows from them (RFC 5280 section 6.3). */
+export class Revocation {
+  readonly lists: readonly RevocationList[]
+  readonly #whenStale: WhenStale
+  readonly #complete: readonly RevocationList[]
+  readonly #deltas: readonly RevocationList[]
+  /** Lists whose signature was found good, by list and signer: a list is signed once, and asked often. */
+  readonly #signed = new Set<string>()
+
+  constructor(lists: readonly RevocationList[], whenStale: WhenStale) {
+    this.lists = lists
+    this.#whenStale = whenStale
+    this.#complete = lists.filter(({ isDelta }) => !isDelta)
+    this.#deltas = lists.filter(({ isDelta }) => isDelta)
+  }
+
+  /** @param path from a certificate to a trust anchor, valid but for revocation */
+  async judge(path: readonly Certificate[], search: PathSearch): Promise<Judgement> {
+    let until = Infinity
+    // From the anchor down: a list counts only if its signer is not revoked itself.
+    for (let index = path.length - 2; index >= 0; index -= 1) {
+      const status = await this.#statusOf(path, index, search)
+      if (status.kind === 'revoked') return { refusal: 'CERT_REVOKED' }
+      if (status.kind === 'good') until = Math.min(until, status.until)
+      else if (this.#whenStale === 'refuse') return { refusal: 'REVOCATION_UNKNOWN' }
+    }
+    return this.#whenStale === 'warn' ? {} : { until }
+  }
+
+  async #statusOf(path: readonly Certificate[], index: number, search: PathSearch): Promise<Status> {
+    const certificate = path[index] as Certificate
+    // A list that its signer's own certificate is listed by: nobody but that list can tell, and it is being asked.
+    if (search.inQuestion.has(certificate)) return { kind: 'good', until: Infinity }
+    search.inQuestion.add(certificate)
+    try {
+      return await this.#look(certificate, path.slice(index + 1), search)
+    } finally {
+      search.inQuestion.delete(certificate)
+    }
+  }
+
+  async #look(certificate: Certificate, above: readonly Certificate[], search: PathSearch): Promise<Status> {
+    let reasons = 0
+    let until = Infinity
+    for (const point of pointsOf(certificate)) {
+      for (const list of this.#complete) {
+        // All of them, also once all reasons are covered: whichever list says that it is revoked is believed.
+        const covered = list.reasonsFor(certificate, point)
+        if (covered === 0) continue
+        const said = await this.#read(list, certificate, above, search)
+        if (said === 'revoked') return { kind: 'revoked' }
+        if (said === undefined) continue
+        reasons |= covered
+        until = Math.min(until, said)
+      }
+    }
+    return reasons === ALL_REASONS ? { kind: 'good', until } : { kind: 'unknown' }
+  }
+
+  /** `revoked`, or until when the list says that the certificate is not; `undefined` if the list does not count. */
+  async #read(
+    list: RevocationList,
+    certificate: Certificate,
+    above: readonly Certificate[],
+    search: PathSearch,
+  ): Promise<'revoked' | number | undefined> {
+    const { now } = search.rules
+    try {
+      if (!(await this.#isSigned(list, above, search))) return undefined
+      for (const delta of this.#deltas) {
+        if (!list.isBaseOf(delta) || !delta.isCurrent(now) || !(await this.#isSigned(delta, above, search))) continue
+        const change = await delta.entryFor(certificate)
+        if (change === 'revoked') return 'revoked'
+        if (change === 'removed') return list.isCurrent(now) ? Math.min(list.nextUpdate, delta.nextUpdate) : undefined
+      }
+      // What a list has once said of a revoked certificate is true also when there should be a newer list.
+      if ((await list.entryFor(certificate)) === 'revoked') return 'revoked'
+      return list.isCurrent(now) ? list.nextUpdate : undefined
+    } catch (error) {
+      if (error instanceof DerError) return undefined
+      throw error
+    }
+  }
+
+  /** Whether a CA that may do so signed the list; its own path has to lead to the same trust anchor. */
+  async #isSigned(list: RevocationList, above: readonly Certificate[], search: PathSearch): Promise<boolean> {
+    const { issuers, signatures } = search.rules
+    const [issuer] = above as [Certificate]
+    const anchor = above.at(-1)
+    for (const signer of new Set([issuer, ...issuers.named(list.issuer.key)])) {
+      if (signer.subject.key !== list.issuer.key || signer.keyUsage?.cRLSign === false) continue
+      if (!signatures.isStrong(signer) || !(await this.#hasSigned(signer, list, search))) continue
+      if (above.includes(signer)) return true
+      const found = await search.find(signer, 'cRLSign')
+      if ('certificates' in found && found.certificates.at(-1) === anchor) return true
+    }
+    return false
+  }
+
+  async #hasSigned(signer: Certificate, list: RevocationList, search: PathSearch): Promise<boolean> {
+    const question = `${list.fingerprint} ${signer.fingerprint}`
+    if (this.#signed.has(question)) return true
+    const isGood = await search.verify(list, signer)
+    if (isGood) this.#signed.add(question)
+    return isGood
+  }
+}
+
+/** Where a certificate's lists are, and at last the lists of its issuer that no point names (RFC 5280 section 6.3.3). */
+const pointsOf = ({ distributionPoints, issuer }: Certificate): readonly DistributionPoint[] => [
+  ...distributionPoints,
+  { names: [{ kind: 'directory', name: issuer }] },
+]

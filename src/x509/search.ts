@@ -1,0 +1,155 @@
+import type { Certificate } from './certificate.ts'
+import { flawOf, issuerFlawOf, pathFlawOf, usageFlawOf, type PathRefusal, type Usage } from './path.ts'
+import type { Revocation } from './revocation.ts'
+import type { SignatureRules, Signed } from './signature.ts'
+
+/** Certificates from the first to the trust anchor. */
+const MAX_PATH_LENGTH = 10
+/** Signature checks for one verdict. A real one takes two to four. */
+const MAX_SIGNATURE_CHECKS = 16
+/** Issuers that are looked at for one verdict. */
+const MAX_STEPS = 200
+
+/** A path that holds, and when: its dates, and those of the revocation lists that speak for it. */
+export interface Path {
+  /** From the certificate to the trust anchor. */
+  readonly certificates: readonly Certificate[]
+  /** Milliseconds since the epoch. */
+  readonly from: number
+  readonly until: number
+}
+
+export type Found = Path | { readonly refusal: PathRefusal }
+
+/** Where issuers are looked for. */
+export interface Issuers {
+  isAnchor(certificate: Certificate): boolean
+  /** All that have this name, {@link Name.key}. */
+  named(subject: string): readonly Certificate[]
+}
+
+export interface SearchRules {
+  readonly issuers: Issuers
+  readonly signatures: SignatureRules
+  /** Without it, revocation is not looked at. */
+  readonly revocation?: Revocation | undefined
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+/** Searches paths for one verdict. It has bounds, so that what others made up costs no more than what is real. */
+export class PathSearch {
+  readonly rules: SearchRules
+  readonly #checks = new Map<string, Promise<boolean>>()
+  /** Of revocation lists' signers, which are searched on behalf of another certificate. */
+  readonly inQuestion = new Set<Certificate>()
+  #steps = 0
+  #isExhausted = false
+
+  constructor(rules: SearchRules) {
+    this.rules = rules
+  }
+
+  /** A path from `certificate` to a trust anchor that RFC 5280 allows, and that no revocation list forbids. */
+  async find(certificate: Certificate, usage: Usage): Promise<Found> {
+    const flaw =
+      flawOf(certificate, this.rules.now) ??
+      usageFlawOf(certificate, usage) ??
+      (this.rules.signatures.isStrong(certificate) ? undefined : 'KEY_NOT_ALLOWED')
+    if (flaw !== undefined) return { refusal: flaw }
+    const attempt = new Attempt(usage)
+    const path = await this.#climb([certificate], attempt)
+    return path ?? { refusal: this.#isExhausted ? 'SEARCH_TOO_LONG' : attempt.refusal }
+  }
+
+  /** Whether `issuer` signed it, each question asked once. */
+  verify(signed: Signed, issuer: Certificate): Promise<boolean> {
+    const question = `${signed.fingerprint} ${issuer.fingerprint}`
+    const known = this.#checks.get(question)
+    if (known !== undefined) return known
+    if (this.#checks.size === MAX_SIGNATURE_CHECKS) {
+      this.#isExhausted = true
+      return Promise.resolve(false)
+    }
+    const check = this.rules.signatures.verify(signed, issuer)
+    this.#checks.set(question, check)
+    return check
+  }
+
+  /** Checks of signatures that this search has cost. */
+  get signatureChecks(): number {
+    return this.#checks.size
+  }
+
+  /** @param path what is found so far; the last one's issuer is looked for */
+  async #climb(path: readonly Certificate[], attempt: Attempt): Promise<Path | undefined> {
+    const top = path.at(-1) as Certificate
+    const { issuers, signatures, now } = this.rules
+    if (issuers.isAnchor(top)) return this.#judge(path, attempt)
+    for (const issuer of likelyFirst(issuers.named(top.issuer.key), top, issuers)) {
+      if (path.length === MAX_PATH_LENGTH || (this.#steps += 1) > MAX_STEPS) {
+        this.#isExhausted = true
+        return undefined
+      }
+      // A key that is in the path already leads nowhere new (RFC 4158 section 2.4.2).
+      if (path.some((other) => isSameEntity(other, issuer))) continue
+      const flaw =
+        issuerFlawOf(issuer, issuers.isAnchor(issuer)) ??
+        flawOf(issuer, now) ??
+        (signatures.isStrong(issuer) ? undefined : 'KEY_NOT_ALLOWED')
+      if (flaw !== undefined) attempt.note(flaw, path.length)
+      else if (!(await this.verify(top, issuer))) attempt.note('SIGNATURE_INVALID', path.length)
+      else {
+        const found = await this.#climb([...path, issuer], attempt)
+        if (found !== undefined) return found
+      }
+    }
+    return undefined
+  }
+
+  async #judge(path: readonly Certificate[], attempt: Attempt): Promise<Path | undefined> {
+    const { now, revocation } = this.rules
+    const flaw = pathFlawOf(path, attempt.usage, now)
+    const revoked = flaw === undefined && revocation !== undefined ? await revocation.judge(path, this) : {}
+    const refusal = flaw ?? revoked.refusal
+    if (refusal !== undefined) {
+      attempt.note(refusal, Infinity)
+      return undefined
+    }
+    return {
+      certificates: path,
+      from: Math.max(...path.map(({ notBefore }) => notBefore)),
+      until: Math.min(...path.map(({ notAfter }) => notAfter), revoked.until ?? Infinity),
+    }
+  }
+}
+
+/** One search's best explanation of why nothing was found: of what came nearest to a trust anchor. */
+class Attempt {
+  readonly usage: Usage
+  refusal: PathRefusal = 'ISSUER_UNKNOWN'
+  #nearest = 0
+
+  constructor(usage: Usage) {
+    this.usage = usage
+  }
+
+  note(refusal: PathRefusal, length: number): void {
+    if (length <= this.#nearest) return
+    this.#nearest = length
+    this.refusal = refusal
+  }
+}
+
+const isSameEntity = (one: Certificate, other: Certificate): boolean =>
+  one.subject.key === other.subject.key && one.spki.equals(other.spki)
+
+/** Those that the certificate itself names by key before others, and trust anchors before other CAs. */
+function likelyFirst(named: readonly Certificate[], { authorityKeyId }: Certificate, issuers: Issuers) {
+  const rank = (issuer: Certificate): number => {
+    const isUnlikely =
+      authorityKeyId !== undefined && issuer.subjectKeyId !== undefined && issuer.subjectKeyId !== authorityKeyId
+    return Number(isUnlikely) * 2 + Number(!issuers.isAnchor(issuer))
+  }
+  return named.length < 2 ? named : named.toSorted((one, other) => rank(one) - rank(other))
+}
