@@ -1,4 +1,4 @@
-import { randomBytes, X509Certificate } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { GatewayStatus } from './admin/status.ts'
 import { openBackend } from './backends.ts'
 import { assertReloadable, changedSettings } from './config/compare.ts'
@@ -10,7 +10,7 @@ import { Examination, inheritProofs } from './pools.ts'
 import { whole, type Share } from './share.ts'
 import { describeBug, openLog, type Log } from './telemetry/log.ts'
 import { Metrics } from './telemetry/metrics.ts'
-import { Listener, type ListenerSettings } from './tls/listener.ts'
+import { Listener, type ClientVerdicts, type Lesson, type ListenerSettings } from './tls/listener.ts'
 import { version } from './version.ts'
 
 /** Another configuration, of which everything is open and ready. One of the two has to be called. */
@@ -38,10 +38,10 @@ export interface Gateway {
    * OperatorError, and then nothing has changed. One at a time.
    */
   prepare(config: Config): Promise<Prepared>
-  /** Is told of each issuing CA that a client taught, as PEM. */
-  onLearned: ((issuer: string) => void) | undefined
-  /** Takes over an issuing CA that another process learned. */
-  learn(issuer: string): void
+  /** Is told what other processes of the same gateway are to learn of clients. */
+  onLesson: ((lesson: Lesson) => void) | undefined
+  /** Takes over what another process found out. */
+  learn(lesson: Lesson): void
   /**
    * Takes no new connections, refuses new requests with 503, waits for those under way as long as the configuration
    * allows, and lets go of everything. Resolves with how many requests were cut off.
@@ -164,24 +164,23 @@ class RunningGateway implements Gateway {
     const changed = changedSettings(before.config, config)
     assertReloadable(changed)
     const next = await openGeneration(config, this.#surroundings, before)
+    const verdicts = await this.listener.judge(next.trust)
     return {
       changed,
-      commit: () => this.#swap(before, next),
+      commit: () => this.#swap(before, next, verdicts),
       abort: () => closeBackends(next, before),
     }
   }
 
-  get onLearned(): Gateway['onLearned'] {
-    return this.#onLearned
+  get onLesson(): Gateway['onLesson'] {
+    return this.listener.onLesson
   }
-  set onLearned(listener: Gateway['onLearned']) {
-    this.#onLearned = listener
-    this.listener.onLearned = listener && ((issuer) => listener(issuer.toString()))
+  set onLesson(listener: Gateway['onLesson']) {
+    this.listener.onLesson = listener
   }
-  #onLearned: Gateway['onLearned']
 
-  learn(issuer: string): void {
-    this.listener.learn(new X509Certificate(issuer))
+  learn(lesson: Lesson): void {
+    this.listener.learn(lesson)
   }
 
   async drain(): Promise<number> {
@@ -198,12 +197,12 @@ class RunningGateway implements Gateway {
     return cutOff
   }
 
-  #swap(before: Generation, next: Generation): void {
+  #swap(before: Generation, next: Generation, verdicts: ClientVerdicts): void {
     inheritProofs(next.pools, before.pools)
-    const unproven = this.listener.renew(this.#listenerSettings(next))
+    const refused = this.listener.renew(this.#listenerSettings(next), verdicts)
     this.#generation = next
     // Their next request would be refused. An idle one is spared it: its client comes back with a handshake.
-    for (const socket of unproven) if (!this.#requests.isServing(socket)) socket.destroySoon()
+    for (const socket of refused) if (!this.#requests.isServing(socket)) socket.destroySoon()
     this.#retire(before, next)
     this.#examine(next)
   }

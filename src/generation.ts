@@ -12,6 +12,7 @@ import { buildPools } from './pools.ts'
 import { shareBackend, shareLimits, type Share } from './share.ts'
 import type { Telemetry } from './telemetry/audit.ts'
 import { reportTo } from './telemetry/log.ts'
+import type { ClientTrust } from './tls/client.ts'
 import { Trust } from './tls/trust.ts'
 
 /** Everything that one configuration makes, complete and never changed: a reload makes another, and swaps them. */
@@ -19,7 +20,7 @@ export interface Generation extends Served {
   readonly config: Config
   readonly limits: Config['limits']
   readonly pools: readonly Pool[]
-  readonly trust: Trust
+  readonly trust: ClientTrust
   readonly backends: ReadonlyMap<string, OpenBackend>
 }
 
@@ -51,7 +52,9 @@ export async function openGeneration(
     for (const [name, settings] of Object.entries(config.backends)) {
       backends.set(name, await openOne(name, settings, limits.keyCacheMs, surroundings, before?.backends.get(name)))
     }
-    return compose(config, limits, backends, surroundings, before)
+    const generation = compose(config, limits, backends, surroundings, before)
+    await generation.trust.prepare()
+    return generation
   } catch (error) {
     await closeBackends({ backends }, before)
     throw error

@@ -1,4 +1,6 @@
 import { X509Certificate } from 'node:crypto'
+import { parseCertificate } from '../x509/certificate.ts'
+import { DerError } from '../x509/der.ts'
 import * as v from 'valibot'
 import {
   about,
@@ -27,6 +29,16 @@ const azureOutput = v.object({
 
 export const isSelfIssued = (certificate: X509Certificate) =>
   certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey)
+
+function isWellFormed({ raw }: X509Certificate): boolean {
+  try {
+    parseCertificate(raw)
+    return true
+  } catch (error) {
+    if (error instanceof DerError) return false
+    throw error
+  }
+}
 
 const azureOutputFile = (references: References) =>
   v.pipe(
@@ -66,6 +78,11 @@ export const clientEntry = (references: References) =>
       const entry = azureCertificate ?? named
       if (entry === undefined || (azureCertificate !== undefined && listed)) {
         addIssue({ message: 'must have either azureCertificate, or subjectCommonNames and caCertificates' })
+        return NEVER
+      }
+      const malformed = entry.given.findIndex((certificate) => !isWellFormed(certificate))
+      if (malformed !== -1) {
+        addIssue({ message: `has a CA certificate that is not in the form of RFC 5280, number ${malformed + 1}` })
         return NEVER
       }
       const roots = entry.given.filter(isSelfIssued)

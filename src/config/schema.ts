@@ -58,8 +58,8 @@ const listen = (references: References) =>
     tls: about("The server's certificate and private key.", tls(references)),
     clientAuth: v.optional(
       about(
-        'Whether a client must prove with its certificate that a pool lists it. "disabled" lets everybody in: development only.',
-        oneOf(['required', 'disabled']),
+        'What a client meets whose certificate no pool trusts: "required" answers 401, "handshake" ends the handshake. "disabled" lets everybody in: development only.',
+        oneOf(['required', 'handshake', 'disabled']),
       ),
       'required',
     ),

@@ -1,35 +1,30 @@
-/** A client whose certificate the TLS layer verified. */
+/** One entry of an allow-list: any of these names, together with the CAs that the entry trusts. */
+export interface AllowedClients {
+  readonly commonNames: readonly string[]
+}
+
+/** A client whose certificate some entry's CAs vouch for. */
 export interface VerifiedClient {
   /** The subject's one common name; absent if it has none, or several. */
   readonly commonName: string | undefined
-  /** SHA-256 fingerprints of the roots that the certificate chains to, in Node.js's spelling. */
-  readonly roots: ReadonlySet<string>
+  /** The entries whose CAs do, of whatever pool. */
+  readonly entries: ReadonlySet<AllowedClients>
 }
 
-/** One entry of an allow-list: any of these names together with any of these roots. */
-export interface AllowedClients {
-  readonly commonNames: readonly string[]
-  readonly roots: readonly { readonly fingerprint256: string }[]
-}
-
-/** Who may use a pool: pairs of a subject common name and a root CA, because several pools share one listener's trust. */
+/** Who may use a pool: a client that an entry of the pool names *and* whose certificate that same entry trusts. */
 export class AllowList {
-  readonly #rootsByName = new Map<string, Set<string>>()
+  readonly #entriesByName = new Map<string, AllowedClients[]>()
 
   constructor(entries: readonly AllowedClients[]) {
-    for (const { commonNames, roots } of entries) {
-      for (const name of commonNames) {
-        const allowed = this.#rootsByName.get(name) ?? new Set()
-        for (const root of roots) allowed.add(root.fingerprint256)
-        this.#rootsByName.set(name, allowed)
+    for (const entry of entries) {
+      for (const name of entry.commonNames) {
+        this.#entriesByName.set(name, [...(this.#entriesByName.get(name) ?? []), entry])
       }
     }
   }
 
-  allows({ commonName, roots }: VerifiedClient): boolean {
-    const allowed = commonName === undefined ? undefined : this.#rootsByName.get(commonName)
-    if (allowed === undefined) return false
-    for (const root of roots) if (allowed.has(root)) return true
-    return false
+  allows({ commonName, entries }: VerifiedClient): boolean {
+    const naming = commonName === undefined ? undefined : this.#entriesByName.get(commonName)
+    return naming?.some((entry) => entries.has(entry)) ?? false
   }
 }

@@ -1,158 +1,167 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import type { VerifiedClient } from '../ekm/allow-list.ts'
+import type { AllowedClients, VerifiedClient } from '../ekm/allow-list.ts'
 import { cut, type AuditedClient } from '../telemetry/audit.ts'
-import type { Trust } from './trust.ts'
+import { parseCertificate, type Certificate } from '../x509/certificate.ts'
+import { DerError } from '../x509/der.ts'
+import type { PathRefusal } from '../x509/path.ts'
+import { holds, type Judged, type Trust, type TrustedCas, type Verdict } from './trust.ts'
 
-/** Who is at the other end of a connection. It is found out once, when the handshake is done. */
+/** Certificates above the client's own that are looked at, in the order in which they were sent. */
+const MAX_SENT = 8
+/**
+ * Bytes that a client may have sent when its handshake is done: eight certificates of 2 KiB, a hello, and what Node.js reads
+ * ahead of the request. Node.js makes an object of each certificate that came, wanted or not, at 20 µs each (130 on 20).
+ */
+const MAX_HANDSHAKE_BYTES = 24 * 1024
+
+/** An entry of an allow-list, with what it trusts. */
+export interface ClientEntry extends AllowedClients, TrustedCas {}
+
+export type ClientTrust = Trust<ClientEntry>
+
+/** Why a client is not known by its certificate. */
+export type ClientRefusal =
+  | PathRefusal
+  | 'NO_CERTIFICATE'
+  | 'CERTIFICATE_MALFORMED'
+  /** More bytes than a handshake needs: nobody looked at them. */
+  | 'CHAIN_TOO_LONG'
+  /** After a reload the client cannot be traced to a trusted root without a new handshake. */
+  | 'TRUST_CHANGED'
+  /** It has no connection, or one that is not done with its handshake. */
+  | 'NO_HANDSHAKE'
+
+/** Who is at the other end of a connection, by what holds now. */
 export interface Client {
   readonly audit: AuditedClient
-  /** Absent if the certificate is missing or did not verify. */
+  /** Absent if the certificate is missing, or no entry of any allow-list trusts it. */
   readonly verified?: VerifiedClient
-  /** Why there is no verified client: OpenSSL's word for it, or `NO_CERTIFICATE`. */
-  readonly refusal?: string
-  /** Milliseconds since the epoch: a certificate can expire while its connection lives. */
-  readonly expires?: number
+  /** Why there is no verified client. */
+  readonly refusal?: ClientRefusal
 }
 
-/** A resumed session whose chain nobody remembers; a full handshake puts it right. */
-export const CHAIN_FORGOTTEN = 'CHAIN_FORGOTTEN'
+/** A client with the evidence for what it is: paths end, and the trust can change while its connection lives. */
+export class Identity {
+  readonly leaf: Certificate | undefined
+  readonly #audit: AuditedClient
+  #verdict: Verdict<ClientEntry> | undefined
+  #refusal: ClientRefusal
+  #client: Client
+  /** When {@link Identity.at} has to look anew; milliseconds since the epoch. */
+  #from = -Infinity
+  #until = Infinity
 
-/** A certificate that OpenSSL verified, but by an issuing CA that Node.js does not show (nodejs/node#65579). */
-export const CHAIN_HIDDEN = 'CHAIN_HIDDEN'
-
-/** A client whose certificate lead to a root that is trusted no longer, or not as far as can be seen without a new handshake. */
-export const TRUST_CHANGED = 'TRUST_CHANGED'
-
-/** A client, with what it was known by: the listener's trust can change while its connection lives. */
-export interface Identified {
-  readonly client: Client
-  /** Of a verified client. */
-  readonly chain?: Chain
-  /** Whether its roots are each known, and not one of several. */
-  readonly traced?: boolean
-}
-
-/** A certificate that OpenSSL has verified, and those that came with it. */
-interface Chain {
-  readonly leaf: X509Certificate
-  readonly sent: readonly X509Certificate[]
-}
-
-/** Whom a certificate names. */
-interface Named {
-  readonly commonName: string | undefined
-  /** SHA-256, lower-case hexadecimal. */
-  readonly fingerprint: string
-}
-
-interface Seen extends Named {
-  readonly chain: Chain
-  readonly expires: number
-}
-
-/** To read what a certificate says takes a good part of what a handshake costs, and most connections are of a few clients. */
-export class SeenChains {
-  /** By the leaf's fingerprint; the oldest first. */
-  readonly #chains = new Map<string, Seen>()
-
-  find(leaf: X509Certificate): Seen | undefined {
-    return this.#chains.get(leaf.fingerprint256)
+  constructor(audit: AuditedClient, evidence: Judged<ClientEntry> | ClientRefusal) {
+    this.#audit = audit
+    const isRefused = typeof evidence === 'string'
+    this.leaf = isRefused ? undefined : evidence.leaf
+    this.#verdict = isRefused ? undefined : evidence.verdict
+    this.#refusal = isRefused ? evidence : evidence.verdict.refusal
+    this.#client = this.#look(Date.now())
   }
 
-  /** @param keep whether the chain is whole, and not just the leaf that a resumed session is left with */
-  read(leaf: X509Certificate, named: Named, keep: boolean): Seen {
-    const read = { ...named, chain: { leaf, sent: issuersOf(leaf) }, expires: Date.parse(leaf.validTo) }
-    if (!keep) return read
-    const [oldest] = this.#chains.keys()
-    if (this.#chains.size === MAX_SEEN && oldest !== undefined) this.#chains.delete(oldest)
-    this.#chains.set(leaf.fingerprint256, read)
-    return read
+  /** @param now milliseconds since the epoch */
+  at(now: number): Client {
+    if (now < this.#from || now > this.#until) this.#client = this.#look(now)
+    return this.#client
+  }
+
+  /** The same client under another trust, by what that found for its certificate. */
+  restate(verdict: Verdict<ClientEntry> | undefined): void {
+    if (this.leaf === undefined) return
+    this.#verdict = verdict
+    this.#refusal = verdict?.refusal ?? 'TRUST_CHANGED'
+    this.#client = this.#look(Date.now())
+  }
+
+  #look(now: number): Client {
+    const { leaf } = this
+    const paths = [...(this.#verdict?.paths ?? [])]
+    const held = paths.filter(([, path]) => holds(path, now))
+    // It looks anew when the first path begins or ends, of those that hold and of those that do not.
+    const turns = paths.flatMap(([, { from, until }]) => [from - 1, until])
+    this.#from = Math.max(-Infinity, ...turns.filter((turn) => turn < now).map((turn) => turn + 1))
+    this.#until = Math.min(Infinity, ...turns.filter((turn) => turn >= now))
+    if (leaf === undefined || held.length === 0) return { audit: this.#audit, refusal: this.#refusalAt(now) }
+    const entries = new Set(held.map(([entry]) => entry))
+    return { audit: this.#audit, verified: { commonName: commonNameOf(leaf), entries } }
+  }
+
+  #refusalAt(now: number): ClientRefusal {
+    if (this.#verdict === undefined || this.#verdict.paths.size === 0 || this.leaf === undefined) return this.#refusal
+    const paths = [...this.#verdict.paths.values()]
+    if (paths.every(({ from }) => now < from)) return 'CERT_NOT_YET_VALID'
+    // A path ends with one of its certificates, or with a revocation list.
+    const isDated = paths.some(({ certificates }) => certificates.some(({ notAfter }) => notAfter < now))
+    return isDated ? 'CERT_HAS_EXPIRED' : 'REVOCATION_UNKNOWN'
   }
 }
 
-const MAX_SEEN = 256
+/** A certificate with several common names has none. */
+function commonNameOf({ subject: { commonNames } }: Certificate): string | undefined {
+  return commonNames.length === 1 ? commonNames[0] : undefined
+}
 
-/**
- * Must be called before anything else asks the socket for its peer's certificate: Node.js shows what came with it once.
- *
- * @param address of the client
- */
-export function identifyClient(
-  socket: TLSSocket,
-  address: string | undefined,
-  trust: Trust,
-  seen: SeenChains,
-): Identified {
-  const audit = auditOf(socket, address)
-  const leaf = socket.getPeerX509Certificate()
-  if (leaf === undefined) return { client: { audit, refusal: 'NO_CERTIFICATE' } }
-
-  const resumed = audit.tls_resumed
-  const known = seen.find(leaf)
-  const named = known ?? nameOf(leaf)
-  if (named.commonName !== undefined) audit.client_cn = cut(named.commonName)
-  audit.client_cert_sha256 = named.fingerprint
-  if (!socket.authorized) return { client: { audit, refusal: String(socket.authorizationError) } }
-  let found = known ?? seen.read(leaf, named, !resumed)
-  let roots = trust.rootsOf(found.chain.leaf, found.chain.sent)
-  if (roots.size === 0 && known !== undefined && !resumed) {
-    // It may have come by another issuing CA this time.
-    found = seen.read(leaf, named, true)
-    roots = trust.rootsOf(found.chain.leaf, found.chain.sent)
-  }
-  if (roots.size === 0) return { client: { audit, refusal: resumed ? CHAIN_FORGOTTEN : CHAIN_HIDDEN } }
-  return {
-    client: { audit, verified: { commonName: named.commonName, roots }, expires: found.expires },
-    chain: found.chain,
-    traced: trust.traces,
-  }
+export interface Arrived {
+  /** The client's; absent if the connection was gone before anybody asked. */
+  readonly address: string | undefined
+  /** Received below TLS, so far. */
+  readonly bytesRead: number
 }
 
 /**
- * The same client under another trust; OpenSSL looks at a connection's certificates only once.
+ * Finds out who has done a handshake. Only a certificate that was not judged lately takes more than this call.
  *
- * @param traced what was found for certificates that came with other connections; it is added to
+ * It must be called before anything else asks the socket for its peer's certificate: Node.js shows what came with it once.
  */
-export function identifyAgain(
-  identified: Identified,
-  trust: Trust,
-  traced = new Map<string, ReadonlySet<string>>(),
-): Identified {
-  const { client, chain } = identified
-  const { verified } = client
-  if (verified === undefined || chain === undefined) return identified
-  if (!identified.traced && trust.trustsEach(verified.roots)) return identified
-  const name = [chain.leaf, ...chain.sent].map(({ fingerprint256 }) => fingerprint256).join()
-  const roots = traced.get(name) ?? trust.trace(chain.leaf, chain.sent)
-  traced.set(name, roots)
-  if (roots.size === 0) return { client: { audit: client.audit, refusal: TRUST_CHANGED } }
-  return { client: { ...client, verified: { ...verified, roots } }, chain, traced: true }
+export function identify(socket: TLSSocket, arrived: Arrived, trust: ClientTrust): Identity | Promise<Identity> {
+  const audit = auditOf(socket, arrived.address)
+  if (arrived.bytesRead > MAX_HANDSHAKE_BYTES && !socket.isSessionReused()) return new Identity(audit, 'CHAIN_TOO_LONG')
+  const shown = socket.getPeerX509Certificate()
+  if (shown === undefined) return new Identity(audit, 'NO_CERTIFICATE')
+  const sent = socket.isSessionReused() ? undefined : sentWith(shown)
+  const fingerprint = fingerprintOf(shown)
+  audit.client_cert_sha256 = fingerprint
+  const now = Date.now()
+  const known = trust.recall(fingerprint, sent && [...sent.keys()].join(), now)
+  const leaf = known?.leaf ?? parsed(shown)
+  if (leaf === undefined) return new Identity(audit, 'CERTIFICATE_MALFORMED')
+  const commonName = commonNameOf(leaf)
+  if (commonName !== undefined) audit.client_cn = cut(commonName)
+  if (known !== undefined) return new Identity(audit, known)
+  const issuers = [...(sent?.values() ?? [])].map(parsed).filter((issuer) => issuer !== undefined)
+  return trust.judge(leaf, issuers, now).then((verdict) => new Identity(audit, { leaf, verdict }))
 }
 
 /** A client where none has to show a certificate: `clientAuth: disabled`. */
-export const anonymousClient = (socket: TLSSocket, address: string | undefined): Client => ({
-  audit: auditOf(socket, address),
-})
+export const anonymous = (socket: TLSSocket, { address }: Arrived): Identity =>
+  new Identity(auditOf(socket, address), 'NO_CERTIFICATE')
 
 const auditOf = (socket: TLSSocket, address = 'gone'): AuditedClient => ({
   remote_address: address,
   tls_resumed: socket.isSessionReused(),
 })
 
-/** A certificate with several common names has none. */
-function nameOf(leaf: X509Certificate): Named {
-  const name: unknown = leaf.toLegacyObject().subject?.CN
-  return {
-    commonName: typeof name === 'string' ? name : undefined,
-    fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
+/** What came with a certificate, each once, by fingerprint. */
+function sentWith(leaf: X509Certificate): ReadonlyMap<string, X509Certificate> {
+  const sent = new Map<string, X509Certificate>()
+  let looked = 0
+  for (let next = leaf.issuerCertificate; next !== undefined && looked < MAX_SENT; next = next.issuerCertificate) {
+    looked += 1
+    sent.set(fingerprintOf(next), next)
   }
+  return sent
 }
 
-/** The certificates above the leaf, as far as Node.js shows them. */
-function issuersOf(leaf: X509Certificate): X509Certificate[] {
-  const issuers: X509Certificate[] = []
-  for (let issuer = leaf.issuerCertificate; issuer !== undefined; issuer = issuer.issuerCertificate)
-    issuers.push(issuer)
-  return issuers
+const fingerprintOf = ({ fingerprint256 }: X509Certificate): string => fingerprint256.replaceAll(':', '').toLowerCase()
+
+/** `undefined` for one that is not in the form of RFC 5280. */
+function parsed({ raw }: X509Certificate): Certificate | undefined {
+  try {
+    return parseCertificate(raw)
+  } catch (error) {
+    if (error instanceof DerError) return undefined
+    throw error
+  }
 }

@@ -1,44 +1,32 @@
-import { randomBytes, type X509Certificate } from 'node:crypto'
-import { createServer, type Server } from 'node:https'
-import { Server as NetServer, type Socket } from 'node:net'
-import type { SecureContextOptions, TLSSocket } from 'node:tls'
+import type { Server } from 'node:https'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { systemCode } from '../../adapters/contract/index.ts'
 import { Line } from '../ekm/line.ts'
 import { listen } from '../listen.ts'
-import type { Credentials } from '../config/credentials.ts'
-import { TICKET_KEY_BYTES } from '../config/ticket-keys.ts'
 import { writeHandshakeFailure } from '../telemetry/audit.ts'
-import type { Log } from '../telemetry/log.ts'
-import {
-  anonymousClient,
-  CHAIN_FORGOTTEN,
-  CHAIN_HIDDEN,
-  identifyAgain,
-  identifyClient,
-  SeenChains,
-  type Client,
-  type Identified,
-} from './client.ts'
-import { Gate, type GateLimits } from './gate.ts'
+import { describeBug, type Log } from '../telemetry/log.ts'
+import { parseCertificate, type Certificate } from '../x509/certificate.ts'
+import { anonymous, identify, Identity, type Client, type ClientEntry, type ClientTrust } from './client.ts'
+import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
+import { FullHandshakes } from './full-handshakes.ts'
+import { Gate, networkOf, type GateLimits } from './gate.ts'
 import type { Arrival, ShedReason } from './stranger.ts'
-import type { Trust } from './trust.ts'
+import type { Verdict } from './trust.ts'
 
-/** The suites of the EKM Proxy API, and no other. */
-const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256'
-/** How long a session may be resumed after its full handshake. */
-const SESSION_SECONDS = 3600
 const SHED_REPORT_MS = 10_000
 
 /** What can change while the listener listens. */
-export interface ListenerSettings extends GateLimits {
-  readonly credentials: Credentials
-  readonly trust: Trust
-  readonly idleConnectionMs: number
-  /** Milliseconds from a request's first byte, or the handshake, to its complete header. */
-  readonly headerMs: number
-  /** Shared by listeners that are to resume each other's sessions: 48 bytes. */
-  readonly ticketKeys: Buffer
+export interface ListenerSettings extends GateLimits, Omit<EndpointSettings, 'ca'> {
+  readonly trust: ClientTrust
 }
+
+/** What one process finds out and the others of the same gateway can use. */
+export type Lesson =
+  /** An issuing CA that a client taught: DER, base64. */
+  | { readonly issuer: string }
+  /** A network whose clients have to do full handshakes for a while. */
+  | { readonly fullHandshakes: string }
 
 /** Is told what happens to connections, for metrics. */
 export interface ListenerEvents {
@@ -51,122 +39,112 @@ export interface ListenerEvents {
 export interface ListenerOptions {
   readonly host: string
   readonly port: number
-  readonly clientAuth: 'required' | 'disabled'
+  readonly clientAuth: ClientAuth
   readonly log: Log
   readonly events?: ListenerEvents | undefined
 }
 
-interface Handshake {
-  readonly arrival: Arrival
-  /** Under which OpenSSL looks at the client's certificate. */
-  readonly trust: Trust
-}
-
 // What is known of a socket is kept on it: what a WeakMap leads to is alive to V8's collection of what is young, whether its
 // key is or not.
-const HANDSHAKE = Symbol('handshake')
-const IDENTIFIED = Symbol('identified')
+const ARRIVAL = Symbol('arrival')
+const IDENTITY = Symbol('identity')
 
 /** A connection below TLS, until its handshake has ended. */
 interface Beginning extends Socket {
-  [HANDSHAKE]?: Handshake | undefined
+  [ARRIVAL]?: Arrival | undefined
 }
 
-/** A connection whose handshake is done. */
-interface Connection extends Socket {
-  [IDENTIFIED]: Identified
+/** A connection whose client is known. */
+interface Connection extends TLSSocket {
+  [IDENTITY]: Identity
 }
 
 /** The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection. */
 export class Listener {
-  readonly server: Server
   readonly #options: ListenerOptions
   #settings: ListenerSettings
   readonly #gate: Gate
-  readonly #seen = new SeenChains()
+  readonly #endpoint: Endpoint
+  readonly #fullHandshakes = new FullHandshakes()
   readonly #open = new Line<Connection>()
-  #restoreKeys: NodeJS.Timeout | undefined
   #shed: { connections: number; readonly report: NodeJS.Timeout } | undefined
-  #warned = false
+  /** Is told what other processes of the same gateway are to learn. */
+  onLesson: ((lesson: Lesson) => void) | undefined
 
   constructor(options: ListenerOptions, settings: ListenerSettings) {
     this.#options = options
     this.#settings = settings
-    this.server = createServer({
-      ...contextOptions(settings),
-      ALPNProtocols: ['http/1.1'],
-      // A client without a good certificate is let in, to be told so by a ProxyError.
-      requestCert: options.clientAuth === 'required',
-      rejectUnauthorized: false,
-      // Negative: none. The gate has one timer for all handshakes; Node.js would set one for each.
-      handshakeTimeout: -1,
-      headersTimeout: settings.headerMs,
-      requestTimeout: settings.headerMs,
-      connectionsCheckingInterval: 1000,
-      keepAliveTimeout: settings.idleConnectionMs,
-      noDelay: true,
-      // Node.js would answer a missing Host header with an empty reply; the application answers it with a ProxyError.
-      requireHostHeader: false,
+    this.#endpoint = new Endpoint(options.clientAuth, endpointSettings(settings), {
+      connected: (socket) => this.#gate.admit(socket),
+      secured: (socket) => this.#identify(socket),
+      failed: (error, socket) => this.#noteFailure(error, socket),
     })
-    const begin = takeOver(this.server, (socket) => this.#gate.admit(socket))
     this.#gate = new Gate(
       settings,
-      (arrival) => {
-        const socket: Beginning = arrival.socket
-        socket[HANDSHAKE] = { arrival, trust: this.#settings.trust }
-        begin(socket)
-      },
+      (arrival) => this.#begin(arrival),
       (reason) => this.#noteShed(reason),
     )
-    this.server.prependListener('secureConnection', (socket) => this.#identify(socket))
-    this.server.on('tlsClientError', (error, socket) => this.#noteFailure(error, socket))
-    this.#trust(settings.trust)
+    this.#follow(settings.trust)
   }
 
-  /** The client of a connection whose handshake is done. */
+  /** Emits HTTP's events. */
+  get server(): Server {
+    return this.#endpoint.server
+  }
+
+  /** The client of a connection whose handshake is done, by what holds now. */
   clientOf(socket: object): Client {
-    return (socket as Partial<Connection>)[IDENTIFIED]?.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
+    return (socket as Partial<Connection>)[IDENTITY]?.at(Date.now()) ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
   }
 
   get connections(): { readonly verified: number; readonly unverified: number } {
     return this.#gate.connections
   }
 
-  /**
-   * Takes other settings, from the next handshake on; no connection is cut. Returns the connections whose client is not
-   * one any more until it has verified its certificate anew: they are of no use.
-   */
-  renew(settings: ListenerSettings): readonly Socket[] {
-    const before = this.#settings
-    // If this throws, nothing has changed yet.
-    this.server.setSecureContext(contextOptions(settings))
-    this.#settings = settings
-    this.#gate.renew(settings)
-    this.server.keepAliveTimeout = settings.idleConnectionMs
-    this.server.headersTimeout = settings.headerMs
-    this.server.requestTimeout = settings.headerMs
-    this.#stopRestoring()
-    if (settings.trust === before.trust) return []
-    before.trust.onLearned = undefined
-    this.#trust(settings.trust)
-    const unproven: Socket[] = []
-    // Most connections are of a few clients.
-    const traced = new Map<string, ReadonlySet<string>>()
+  /** What `trust` finds for the clients that are connected: {@link Listener.renew} needs it. */
+  async judge(trust: ClientTrust): Promise<ClientVerdicts> {
+    const now = Date.now()
+    const verdicts = new Map<string, Verdict<ClientEntry>>()
     for (const socket of this.#open.values()) {
-      const identified = socket[IDENTIFIED]
-      const again = identifyAgain(identified, settings.trust, traced)
-      socket[IDENTIFIED] = again
-      if (identified.client.verified && !again.client.verified) unproven.push(socket)
+      const { leaf } = socket[IDENTITY]
+      if (leaf === undefined || verdicts.has(leaf.fingerprint)) continue
+      verdicts.set(leaf.fingerprint, await trust.judge(leaf, [], now))
     }
-    return unproven
+    return verdicts
   }
 
-  /** Is told of each issuing CA that a client taught, under whatever trust. */
-  onLearned: ((issuer: X509Certificate) => void) | undefined
+  /**
+   * Takes other settings, from the next handshake on; no connection is cut. Returns connections to close: their clients are
+   * trusted no more, or not without a new handshake.
+   *
+   * @param verdicts what the new trust found
+   */
+  renew(settings: ListenerSettings, verdicts: ClientVerdicts): readonly Socket[] {
+    const before = this.#settings
+    // If this throws, nothing has changed yet.
+    this.#endpoint.renew(endpointSettings(settings))
+    this.#settings = settings
+    this.#gate.renew(settings)
+    before.trust.onLearned = undefined
+    this.#follow(settings.trust)
+    const refused: Socket[] = []
+    for (const socket of this.#open.values()) {
+      const identity = socket[IDENTITY]
+      const wasVerified = identity.at(Date.now()).verified !== undefined
+      const { leaf } = identity
+      identity.restate(
+        leaf &&
+          (verdicts.get(leaf.fingerprint) ?? settings.trust.recall(leaf.fingerprint, undefined, Date.now())?.verdict),
+      )
+      if (wasVerified && identity.at(Date.now()).verified === undefined) refused.push(socket)
+    }
+    return refused
+  }
 
-  /** Takes over an issuing CA that another listener learned. */
-  learn(issuer: X509Certificate): void {
-    if (this.#settings.trust.learn(issuer)) this.#restoreTicketKeys()
+  /** Takes over what another process of the same gateway found out. */
+  learn(lesson: Lesson): void {
+    if ('issuer' in lesson) this.#settings.trust.learn(parseCertificate(Buffer.from(lesson.issuer, 'base64')))
+    else this.#askFullHandshakes(lesson.fullHandshakes)
   }
 
   /** Rejects with an {@link OperatorError}. Resolves with the port, which the system chooses for port 0. */
@@ -177,81 +155,101 @@ export class Listener {
 
   /** No new connections from now on. Live ones stay, so that a request already on its way gets an answer. */
   stopAccepting(): void {
-    // Not the HTTPS server's own close(), which would cut idle connections.
-    NetServer.prototype.close.call(this.server)
+    this.#endpoint.stopAccepting()
   }
 
   closeConnections(): void {
-    this.#stopRestoring()
     this.server.closeAllConnections()
     this.#gate.close()
   }
 
+  #begin(arrival: Arrival): void {
+    const socket: Beginning = arrival.socket
+    socket[ARRIVAL] = arrival
+    const mayResume = !this.#fullHandshakes.isAsked(networkOf(arrival.address ?? ''), performance.now())
+    this.#endpoint.begin(socket, mayResume)
+  }
+
   #identify(socket: TLSSocket): void {
-    const { clientAuth, events } = this.#options
-    const { trust } = this.#settings
-    const handshake = this.#takeHandshake(socket)
+    const arrival = this.#takeArrival(socket)
     // Nobody comes past the gate.
-    if (handshake === undefined) return void socket.destroy()
-    const { arrival, trust: verifiedUnder } = handshake
-    let identified: Identified =
-      clientAuth === 'required'
-        ? identifyClient(socket, arrival.address, verifiedUnder, this.#seen)
-        : { client: anonymousClient(socket, arrival.address) }
-    if (verifiedUnder !== trust) identified = identifyAgain(identified, trust)
-    const { client } = identified
-    if (client.refusal === CHAIN_FORGOTTEN) this.#replaceTicketKeys()
-    if (client.refusal === CHAIN_HIDDEN) this.#warnOfHiddenChain()
-    const place = this.#open.join(Object.assign(socket, { [IDENTIFIED]: identified }))
+    if (arrival === undefined) return void socket.destroy()
+    const arrived = { address: arrival.address, bytesRead: arrival.socket.bytesRead }
+    if (this.#options.clientAuth === 'disabled') return this.#welcome(socket, arrival, anonymous(socket, arrived))
+    const { trust } = this.#settings
+    const identity = identify(socket, arrived, trust)
+    if (identity instanceof Identity) return this.#welcome(socket, arrival, identity)
+    identity
+      .then((judged) => (this.#settings.trust === trust ? judged : this.#judgeAgain(judged)))
+      .then((judged) => this.#welcome(socket, arrival, judged))
+      .catch((error: unknown) => {
+        this.#options.log.error('internal_error', describeBug(error))
+        socket.destroy()
+      })
+  }
+
+  /** The trust has changed while a certificate was judged. */
+  async #judgeAgain(identity: Identity): Promise<Identity> {
+    const { leaf } = identity
+    const { trust } = this.#settings
+    if (leaf !== undefined) identity.restate(await trust.judge(leaf, [], Date.now()))
+    return this.#settings.trust === trust ? identity : this.#judgeAgain(identity)
+  }
+
+  #welcome(socket: TLSSocket, arrival: Arrival, identity: Identity): void {
+    // It may be gone since, and its end is told to nobody any more.
+    if (socket.destroyed) return
+    const { clientAuth, events } = this.#options
+    const { audit, verified, refusal } = identity.at(Date.now())
+    const isGood = verified !== undefined || clientAuth === 'disabled'
+    if (!isGood && audit.tls_resumed) this.#askAndTell(networkOf(arrival.address ?? ''))
+    if (!isGood && clientAuth === 'handshake') {
+      this.#tellFailure(refusal ?? '', arrival.address)
+      return void socket.destroy()
+    }
+    const place = this.#open.join(Object.assign(socket, { [IDENTITY]: identity }))
     socket.on('close', () => this.#open.leave(place))
-    this.#gate.handshakeDone(arrival, client.verified !== undefined || clientAuth === 'disabled')
-    events?.handshake(client.audit.tls_resumed ? 'resumed' : 'full')
+    this.#gate.handshakeDone(arrival, isGood)
+    events?.handshake(audit.tls_resumed ? 'resumed' : 'full')
+    this.#endpoint.serve(socket)
   }
 
   #noteFailure(error: Error, socket: TLSSocket): void {
-    const handshake = this.#takeHandshake(socket)
-    if (handshake === undefined) return
-    const { isSilent, shedReason, address } = handshake.arrival
-    // There may be any number of these: who says nothing looks whether somebody listens, the others are told together.
+    const arrival = this.#takeArrival(socket)
+    if (arrival === undefined) return
+    const { isSilent, shedReason, address } = arrival
+    // A connection that sends nothing is a port probe and is not logged. Shed connections are summarised.
     if (isSilent || (shedReason !== undefined && shedReason !== 'handshake_timeout')) return
-    const reason = shedReason === undefined ? systemCode(error) : 'ERR_TLS_HANDSHAKE_TIMEOUT'
+    if (shedReason !== undefined) return this.#tellFailure('ERR_TLS_HANDSHAKE_TIMEOUT', address)
+    // Node.js closes a connection that OpenSSL did not authorize, and then tells only that it was closed.
+    const refusal: unknown = this.#options.clientAuth === 'handshake' ? socket.authorizationError : undefined
+    this.#tellFailure(typeof refusal === 'string' ? refusal : systemCode(error), address)
+  }
+
+  #tellFailure(reason: string, address: string | undefined): void {
     writeHandshakeFailure(this.#options.log, { reason, ...(address && { remote_address: address }) })
     this.#options.events?.handshakeFailed(reason)
   }
 
   /** Of a handshake that has just ended, one way or the other; once. */
-  #takeHandshake(socket: TLSSocket): Handshake | undefined {
+  #takeArrival(socket: TLSSocket): Arrival | undefined {
     const raw: Beginning = connectionBelow(socket)
-    const handshake = raw[HANDSHAKE]
-    raw[HANDSHAKE] = undefined
-    return handshake
+    const arrival = raw[ARRIVAL]
+    raw[ARRIVAL] = undefined
+    return arrival
   }
 
-  #trust(trust: Trust): void {
-    trust.onLearned = (issuer) => {
-      this.#restoreTicketKeys()
-      this.onLearned?.(issuer)
-    }
+  #follow(trust: ClientTrust): void {
+    trust.onLearned = (issuer: Certificate) => this.onLesson?.({ issuer: issuer.der.toString('base64') })
   }
 
-  /** Other tickets of that time would fail the same way: with new keys, the next connection is a full handshake. */
-  #replaceTicketKeys(): void {
-    this.server.setTicketKeys(randomBytes(TICKET_KEY_BYTES))
-    this.#stopRestoring()
-    // At the latest when every ticket of before has ended, since other listeners go on with the keys that are shared.
-    this.#restoreKeys = setTimeout(() => this.#restoreTicketKeys(), SESSION_SECONDS * 1000)
-    this.#restoreKeys.unref()
+  #askAndTell(network: string): void {
+    if (this.#askFullHandshakes(network)) this.onLesson?.({ fullHandshakes: network })
   }
 
-  #restoreTicketKeys(): void {
-    if (this.#restoreKeys === undefined) return
-    this.#stopRestoring()
-    this.server.setTicketKeys(this.#settings.ticketKeys)
-  }
-
-  #stopRestoring(): void {
-    clearTimeout(this.#restoreKeys)
-    this.#restoreKeys = undefined
+  #askFullHandshakes(network: string): boolean {
+    this.#endpoint.forgetFreshSessions()
+    return this.#fullHandshakes.ask(network, performance.now())
   }
 
   /** In a flood, a line for each connection would be a flood of its own. */
@@ -267,39 +265,9 @@ export class Listener {
     }
     this.#shed.connections += 1
   }
-
-  #warnOfHiddenChain(): void {
-    if (this.#warned) return
-    this.#warned = true
-    this.#options.log.warn('client_chain_hidden', {
-      node: process.version,
-      message:
-        'pools trust different roots, and this version of Node.js hides the CA certificates that clients send ' +
-        '(nodejs/node#65579): add the issuing CA to caCertificates, or use another version',
-    })
-  }
 }
 
-const contextOptions = ({ credentials, trust, ticketKeys }: ListenerSettings): SecureContextOptions => ({
-  ...credentials.secureContextOptions(),
-  minVersion: 'TLSv1.3',
-  maxVersion: 'TLSv1.3',
-  ciphers: SUITES,
-  ca: [...trust.ca],
-  sessionIdContext: trust.sessionContext,
-  sessionTimeout: SESSION_SECONDS,
-  ticketKeys,
-})
+/** By the fingerprint of a client's certificate. */
+export type ClientVerdicts = ReadonlyMap<string, Verdict<ClientEntry>>
 
-/** Puts `admit` in the place of what begins TLS on a new connection, and returns that. */
-function takeOver(server: Server, admit: (socket: Socket) => void): (socket: Socket) => void {
-  const beginners = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
-  server.removeAllListeners('connection')
-  server.on('connection', admit)
-  return (socket) => {
-    for (const begin of beginners) begin.call(server, socket)
-  }
-}
-
-/** The TCP connection that a TLS socket was made on, which Node.js does not show by a name of its own. */
-const connectionBelow = (socket: TLSSocket): Socket => (socket as unknown as { readonly _parent: Socket })._parent
+const endpointSettings = ({ trust, ...settings }: ListenerSettings): EndpointSettings => ({ ...settings, ca: trust.ca })

@@ -1,115 +1,165 @@
-import { createHash, type X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
+import { parseCertificate, type Certificate } from '../x509/certificate.ts'
+import type { PathRefusal } from '../x509/path.ts'
+import type { Revocation } from '../x509/revocation.ts'
+import { PathSearch, SignatureChecks, type Path } from '../x509/search.ts'
+import { modernSignatures } from '../x509/signature.ts'
 
-/** More CA certificates than any PKI has issuing CAs in use; a bound on what clients can make the gateway remember. */
+/** Issuing CAs that clients taught: more than any PKI has in use. */
 const MAX_LEARNED = 1000
-const MAX_PATH_LENGTH = 8
+/** Clients whose verdict is remembered. */
+const MAX_REMEMBERED = 256
 
 /** What one entry of an allow-list trusts. */
 export interface TrustedCas {
+  /** Trust anchors. Each of them, and of the issuing CAs, can be parsed. */
   readonly roots: readonly X509Certificate[]
-  /** Issuing CAs, known beforehand. */
+  /** Issuing CAs that are known beforehand. */
   readonly intermediates: readonly X509Certificate[]
+  readonly revocation?: Revocation | undefined
+}
+
+/** Which entries a certificate is trusted by, and by which path each. */
+export interface Verdict<Entry extends TrustedCas> {
+  /** An entry is absent if no path was found for it. */
+  readonly paths: ReadonlyMap<Entry, Path>
+  /** Why no entry has a path; of several reasons the one of the entry that came nearest. */
+  readonly refusal: PathRefusal
+}
+
+/** Trusts the same certificates and lists for each of its entries, so that one path serves them all. */
+interface Authority<Entry> {
+  readonly entries: Entry[]
+  readonly anchors: ReadonlySet<string>
+  readonly known: ReadonlyMap<string, readonly Certificate[]>
+  readonly revocation: Revocation | undefined
+}
+
+/** A certificate, and what was found for it. */
+export interface Judged<Entry extends TrustedCas> {
+  readonly leaf: Certificate
+  readonly verdict: Verdict<Entry>
+}
+
+interface Remembered<Entry extends TrustedCas> extends Judged<Entry> {
+  /** Fingerprints of the certificates that came with it at its last full handshake. */
+  readonly sent: string
 }
 
 /**
- * The certificates that client certificates are traced back to. OpenSSL verifies a chain against the roots of all entries
- * together. Where all entries trust the same roots, that is the answer. Where they differ, this tells which of the roots a
- * certificate leads to, also on a resumed session, where only the client's own certificate is left to look at: the issuing
- * CAs that clients once sent, and OpenSSL verified, are remembered for that.
+ * Finds the allow-list entries that trust a client's certificate: those for which this gateway itself finds a path that
+ * RFC 5280 allows, to a root of that entry. Nothing that OpenSSL or another entry trusts counts.
  */
-export class Trust {
-  /** Every trusted certificate, for OpenSSL. */
+export class Trust<Entry extends TrustedCas = TrustedCas> {
+  /** Every trusted certificate, PEM: what clients are told that may have issued theirs. */
   readonly ca: readonly string[]
-  /**
-   * Goes into the TLS session id context (at most 32 bytes): a session that began under other roots is not resumed, but
-   * quietly replaced by a full handshake.
-   */
-  readonly sessionContext: string
-  /** Whether {@link Trust.rootsOf} tells which roots, each of them traced; otherwise it says: one of these. */
-  readonly traces: boolean
   /** Is told of each issuing CA that a client taught. */
-  onLearned: ((issuer: X509Certificate) => void) | undefined
-  readonly #rootSets: readonly ReadonlySet<string>[]
-  readonly #roots: ReadonlySet<string>
-  readonly #bySubject = new Map<string, X509Certificate[]>()
-  readonly #known = new Set<string>()
-  readonly #learned: X509Certificate[] = []
+  onLearned: ((issuer: Certificate) => void) | undefined
+  readonly #authorities: readonly Authority<Entry>[]
+  /** Issuing CAs of paths that were found, by subject. They are looked at, and never believed without a signature. */
+  readonly #learned: Map<string, Certificate[]>
+  readonly #learnedFingerprints: Set<string>
+  /** By the client certificate's fingerprint; the one used longest ago first. */
+  readonly #remembered = new Map<string, Remembered<Entry>>()
 
   /** @param before another trust, whose learned issuing CAs stay known */
-  constructor(entries: readonly TrustedCas[], before?: Trust) {
-    this.#rootSets = entries.map(({ roots }) => new Set(roots.map((root) => root.fingerprint256)))
-    this.#roots = new Set(this.#rootSets.flatMap((fingerprints) => [...fingerprints]))
-    this.traces = this.#rootSets.some(({ size }) => size !== this.#roots.size)
-    for (const { roots, intermediates } of entries) {
-      for (const certificate of [...roots, ...intermediates]) this.#remember(certificate)
+  constructor(entries: readonly Entry[], before?: Trust) {
+    const authorities = new Map<string, Authority<Entry>>()
+    for (const entry of entries) {
+      const name = nameOf(entry)
+      const authority = authorities.get(name)
+      if (authority === undefined) authorities.set(name, authorityOf(entry))
+      else authority.entries.push(entry)
     }
-    this.ca = [...this.#bySubject.values()].flat().map((certificate) => certificate.toString())
-    const fingerprints = [...this.#roots].sort().join()
-    this.sessionContext = createHash('sha256').update(fingerprints).digest('hex').slice(0, 32)
-    for (const certificate of before === undefined ? [] : before.#learned) this.#addLearned(certificate)
+    this.#authorities = [...authorities.values()]
+    const certificates = entries.flatMap(({ roots, intermediates }) => [...roots, ...intermediates])
+    this.ca = [...new Set(certificates.map((certificate) => certificate.toString()))]
+    this.#learned = before ? before.#learned : new Map<string, Certificate[]>()
+    this.#learnedFingerprints = before ? before.#learnedFingerprints : new Set<string>()
   }
 
   /**
-   * The roots that `leaf`, which OpenSSL has verified under this trust, leads to.
+   * What was found for a certificate before, if that holds now.
    *
-   * @param sent what came with it at a full handshake; empty on a resumed session
+   * @param leaf the certificate's fingerprint
+   * @param sent fingerprints of what came with it; absent on a resumed session, where nothing comes
    */
-  rootsOf(leaf: X509Certificate, sent: readonly X509Certificate[], now = Date.now()): ReadonlySet<string> {
-    return this.traces ? this.trace(leaf, sent, now) : this.#roots
+  recall(leaf: string, sent: string | undefined, now: number): Judged<Entry> | undefined {
+    const remembered = this.#remembered.get(leaf)
+    if (remembered === undefined) return undefined
+    // What it did not send the last time may lead to more entries.
+    if (sent !== undefined && sent !== remembered.sent) return undefined
+    for (const path of remembered.verdict.paths.values()) if (!holds(path, now)) return undefined
+    this.#remembered.delete(leaf)
+    this.#remembered.set(leaf, remembered)
+    return remembered
   }
 
-  /**
-   * Whether a certificate that leads to one of `roots`, it is not known to which, is trusted by every entry as well as
-   * before: a trust that replaced another asks so, before it asks {@link Trust.trace}.
-   */
-  trustsEach(roots: ReadonlySet<string>): boolean {
-    return this.#rootSets.every((set) => [...roots].every((root) => set.has(root)))
-  }
-
-  /** Remembers an issuing CA that another process learned, if it leads to a root. Returns whether it is new. */
-  learn(issuer: X509Certificate, now = Date.now()): boolean {
-    return isAuthority(issuer, now) && this.trace(issuer, [], now).size > 0 && this.#addLearned(issuer)
-  }
-
-  /** The roots that `certificate` can be shown to lead to, without OpenSSL's verdict. */
-  trace(certificate: X509Certificate, sent: readonly X509Certificate[], now = Date.now()): ReadonlySet<string> {
-    const found = new Set<string>()
-    const climb = (from: X509Certificate, path: readonly X509Certificate[]) => {
-      if (this.#roots.has(from.fingerprint256)) {
-        found.add(from.fingerprint256)
-        // From the root down: whoever is told of them can follow each at once.
-        for (const step of path.toReversed()) if (this.#addLearned(step)) this.onLearned?.(step)
-        return
+  /** Judges a certificate. The time that it takes is bounded, and next to nothing of it is the event loop's. */
+  async judge(leaf: Certificate, sent: readonly Certificate[], now: number): Promise<Verdict<Entry>> {
+    const signatures = new SignatureChecks(modernSignatures)
+    const paths = new Map<Entry, Path>()
+    let refusal: PathRefusal = 'ISSUER_UNKNOWN'
+    for (const { entries, anchors, known, revocation } of this.#authorities) {
+      const issuers = {
+        isAnchor: ({ fingerprint }: Certificate) => anchors.has(fingerprint),
+        named: (subject: string) => [
+          ...(known.get(subject) ?? []),
+          ...sent.filter((certificate) => certificate.subject.key === subject),
+          ...(this.#learned.get(subject) ?? []),
+        ],
       }
-      if (path.length === MAX_PATH_LENGTH) return
-      const candidates = [...(this.#bySubject.get(from.issuer) ?? []), ...sent]
-      for (const issuer of new Set(candidates)) {
-        const isRoot = this.#roots.has(issuer.fingerprint256)
-        if (path.includes(issuer) || !(isRoot || isAuthority(issuer, now))) continue
-        if (issued(issuer, from)) climb(issuer, [...path, issuer])
-      }
+      const found = await new PathSearch({ issuers, signatures, revocation, now }).find(leaf, 'clientAuth')
+      if ('certificates' in found) for (const entry of entries) paths.set(entry, found)
+      else if (refusal === 'ISSUER_UNKNOWN') refusal = found.refusal
     }
-    climb(certificate, [])
-    return found
+    const verdict = { paths, refusal }
+    if (paths.size > 0) this.#remember(leaf, sent, verdict)
+    return verdict
   }
 
-  #addLearned(certificate: X509Certificate): boolean {
-    if (this.#known.has(certificate.fingerprint256) || this.#learned.length === MAX_LEARNED) return false
-    this.#learned.push(certificate)
-    this.#remember(certificate)
+  /** Reads the entries of all revocation lists, so that no client has to wait for that. Rejects with a {@link DerError}. */
+  async prepare(): Promise<void> {
+    for (const { revocation } of this.#authorities) for (const list of revocation?.lists ?? []) await list.prepare()
+  }
+
+  /** Takes over an issuing CA that another process of this gateway learned. */
+  learn(issuer: Certificate): boolean {
+    if (this.#learnedFingerprints.has(issuer.fingerprint) || this.#learnedFingerprints.size === MAX_LEARNED)
+      return false
+    this.#learnedFingerprints.add(issuer.fingerprint)
+    this.#learned.set(issuer.subject.key, [...(this.#learned.get(issuer.subject.key) ?? []), issuer])
     return true
   }
 
-  #remember(certificate: X509Certificate): void {
-    if (this.#known.has(certificate.fingerprint256)) return
-    this.#known.add(certificate.fingerprint256)
-    const namesakes = this.#bySubject.get(certificate.subject) ?? []
-    this.#bySubject.set(certificate.subject, [...namesakes, certificate])
+  #remember(leaf: Certificate, sent: readonly Certificate[], verdict: Verdict<Entry>): void {
+    const [oldest] = this.#remembered.keys()
+    if (this.#remembered.size >= MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest)
+    const fingerprints = sent.map(({ fingerprint }) => fingerprint).join()
+    this.#remembered.set(leaf.fingerprint, { leaf, verdict, sent: fingerprints })
+    // Of what came with it, what is on a path is kept, and nothing else.
+    const onPaths = new Set([...verdict.paths.values()].flatMap(({ certificates }) => certificates.slice(1, -1)))
+    for (const issuer of onPaths) if (sent.includes(issuer) && this.learn(issuer)) this.onLearned?.(issuer)
   }
 }
 
-const isAuthority = ({ ca, validFrom, validTo }: X509Certificate, now: number): boolean =>
-  ca && Date.parse(validFrom) <= now && now <= Date.parse(validTo)
+/** Whether a path that was found holds now. */
+export const holds = ({ from, until }: Path, now: number): boolean => from <= now && now <= until
 
-const issued = (issuer: X509Certificate, certificate: X509Certificate): boolean =>
-  certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+const fingerprintsOf = (certificates: readonly X509Certificate[]) =>
+  certificates.map(({ fingerprint256 }) => fingerprint256).sort()
+
+const nameOf = ({ roots, intermediates, revocation }: TrustedCas): string =>
+  JSON.stringify([fingerprintsOf(roots), fingerprintsOf(intermediates), revocation?.name])
+
+function authorityOf<Entry extends TrustedCas>(entry: Entry): Authority<Entry> {
+  const [roots, intermediates] = [entry.roots, entry.intermediates].map((certificates) =>
+    certificates.map(({ raw }) => parseCertificate(raw)),
+  ) as [Certificate[], Certificate[]]
+  const known = new Map<string, Certificate[]>()
+  for (const certificate of [...roots, ...intermediates]) {
+    known.set(certificate.subject.key, [...(known.get(certificate.subject.key) ?? []), certificate])
+  }
+  const anchors = new Set(roots.map(({ fingerprint }) => fingerprint))
+  return { entries: [entry], anchors, known, revocation: entry.revocation }
+}

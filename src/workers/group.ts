@@ -2,6 +2,7 @@ import cluster from 'node:cluster'
 import { OperatorError } from '../../adapters/contract/index.ts'
 import type { FileContents } from '../config/files.ts'
 import { describeBug, type RelayLog } from '../telemetry/log.ts'
+import type { Lesson } from '../tls/listener.ts'
 import { relayLines } from './line-relay.ts'
 import type { Answers, StartOrder } from './messages.ts'
 import { WorkerLost, WorkerProcess, type WorkerEnd } from './worker-process.ts'
@@ -39,7 +40,8 @@ export class WorkerGroup {
   readonly #workers = new Map<number, WorkerProcess>()
   /** Of these, the ones that serve, with the state that each serves by. */
   readonly #serving = new Map<WorkerProcess, FileContents>()
-  readonly #learned = new Set<string>()
+  /** What workers taught that stays true: issuing CAs. */
+  readonly #lessons = new Map<string, Lesson>()
   readonly #quickEnds = new Map<number, number>()
   /** Workers that are not started again before a reload. */
   readonly #givenUp = new Set<number>()
@@ -144,9 +146,15 @@ export class WorkerGroup {
     const worker = new WorkerProcess(index)
     this.#workers.set(index, worker)
     this.#relay(worker)
-    worker.onLearned = (issuer) => this.#learn(issuer, worker)
+    worker.onLesson = (lesson) => this.#learn(lesson, worker)
     const contents = this.#contents
-    const order: StartOrder = { file, contents, share: { index, count }, ticketKeys, learned: [...this.#learned] }
+    const order: StartOrder = {
+      file,
+      contents,
+      share: { index, count },
+      ticketKeys,
+      lessons: [...this.#lessons.values()],
+    }
     let serving = false
     void worker.ended.then((end) => this.#replace(worker, serving ? end : undefined))
     try {
@@ -216,10 +224,12 @@ export class WorkerGroup {
     }
   }
 
-  #learn(issuer: string, from: WorkerProcess): void {
-    if (this.#learned.has(issuer) || this.#learned.size === MAX_LEARNED) return
-    this.#learned.add(issuer)
-    for (const worker of this.#workers.values()) if (worker !== from) worker.learn(issuer)
+  #learn(lesson: Lesson, from: WorkerProcess): void {
+    if ('issuer' in lesson) {
+      if (this.#lessons.has(lesson.issuer) || this.#lessons.size === MAX_LEARNED) return
+      this.#lessons.set(lesson.issuer, lesson)
+    }
+    for (const worker of this.#workers.values()) if (worker !== from) worker.learn(lesson)
   }
 
   readonly #unanswered = new WeakMap<WorkerProcess, number>()

@@ -2,6 +2,7 @@ import type { FileContents } from '../config/files.ts'
 import type { GatewayStatus } from '../admin/status.ts'
 import type { Gateway } from '../gateway.ts'
 import type { Share } from '../share.ts'
+import type { Lesson } from '../tls/listener.ts'
 import type { MetricSnapshot } from '../telemetry/metrics.ts'
 
 /** What can be asked of every process that serves, and what each answers. */
@@ -21,8 +22,8 @@ export interface StartOrder {
   readonly contents: FileContents
   readonly share: Share
   readonly ticketKeys: Uint8Array
-  /** Issuing CAs that other workers learned, as PEM. */
-  readonly learned: readonly string[]
+  /** What other workers found out. */
+  readonly lessons: readonly Lesson[]
 }
 
 /** What the primary process has a worker do. */
@@ -60,10 +61,10 @@ export interface Ready {
   readonly ready: true
 }
 
-/** An issuing CA that one worker learned, as PEM; the primary tells the others. */
+/** What one worker found out; the primary tells the others. */
 export interface Learned {
   readonly mark: typeof MARK
-  readonly learned: string
+  readonly lesson: Lesson
 }
 
 export const isOurs = (message: unknown): message is { readonly mark: typeof MARK } =>

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { Readable } from 'node:stream'
 import { OperatorError } from '../../adapters/contract/index.ts'
+import type { Lesson } from '../tls/listener.ts'
 import { isOurs, MARK, type Learned, type Orders, type Outcome } from './messages.ts'
 
 /** A worker that ended, or did not answer, instead of doing what it was told. */
@@ -24,8 +25,8 @@ export class WorkerProcess {
   readonly index: number
   readonly ended: Promise<WorkerEnd>
   readonly started = performance.now()
-  /** Is told of each issuing CA that the worker learned, as PEM. */
-  onLearned: ((issuer: string) => void) | undefined
+  /** Is told what the worker found out. */
+  onLesson: ((lesson: Lesson) => void) | undefined
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
@@ -91,8 +92,8 @@ export class WorkerProcess {
     })
   }
 
-  learn(issuer: string): void {
-    this.#send({ mark: MARK, learned: issuer })
+  learn(lesson: Lesson): void {
+    this.#send({ mark: MARK, lesson })
   }
 
   kill(): void {
@@ -112,7 +113,7 @@ export class WorkerProcess {
       for (const order of unsent) this.#send(order)
       return
     }
-    if ('learned' in message) return this.onLearned?.((message as Learned).learned)
+    if ('lesson' in message) return this.onLesson?.((message as Learned).lesson)
     const outcome = message as Outcome
     const waiting = this.#waiting.get(outcome.id)
     this.#waiting.delete(outcome.id)

@@ -40,7 +40,7 @@ class Worker {
 
   async receive(message: unknown): Promise<void> {
     if (!isOurs(message)) return
-    if ('learned' in message) return this.#gateway?.learn((message as Learned).learned)
+    if ('lesson' in message) return this.#gateway?.learn((message as Learned).lesson)
     const { id, order, body } = message as Order
     const handle = () => (this.#handlers[order] as (body: unknown) => Promise<unknown>)(body)
     const done = order === 'answer' ? handle() : this.#orders.then(handle)
@@ -61,7 +61,7 @@ class Worker {
   }
 
   readonly #handlers: Handlers = {
-    start: async ({ file, contents, share, ticketKeys, learned }) => {
+    start: async ({ file, contents, share, ticketKeys, lessons }) => {
       this.#file = file
       const config = loadConfig(file, process.env, readFrom(contents))
       const gateway = await startGateway(config, this.#open, {
@@ -70,8 +70,8 @@ class Worker {
         announce: false,
       })
       this.#gateway = gateway
-      for (const issuer of learned) gateway.learn(issuer)
-      gateway.onLearned = (issuer) => send({ mark: MARK, learned: issuer })
+      for (const lesson of lessons) gateway.learn(lesson)
+      gateway.onLesson = (lesson) => send({ mark: MARK, lesson })
       return { port: gateway.port }
     },
     prepare: async (contents) => {

@@ -19,6 +19,8 @@ type Status = { readonly kind: 'good'; readonly until: number } | { readonly kin
 /** Revocation lists, and what follows from them (RFC 5280 section 6.3). */
 export class Revocation {
   readonly lists: readonly RevocationList[]
+  /** Equal for what judges equally. */
+  readonly name: string
   readonly #whenStale: WhenStale
   readonly #complete: readonly RevocationList[]
   readonly #deltas: readonly RevocationList[]
@@ -27,6 +29,7 @@ export class Revocation {
 
   constructor(lists: readonly RevocationList[], whenStale: WhenStale) {
     this.lists = lists
+    this.name = [whenStale, ...lists.map(({ fingerprint }) => fingerprint)].join()
     this.#whenStale = whenStale
     this.#complete = lists.filter(({ isDelta }) => !isDelta)
     this.#deltas = lists.filter(({ isDelta }) => isDelta)
@@ -118,7 +121,7 @@ export class Revocation {
   async #hasSigned(signer: Certificate, list: RevocationList, search: PathSearch): Promise<boolean> {
     const question = `${list.fingerprint} ${signer.fingerprint}`
     if (this.#signed.has(question)) return true
-    const isGood = await search.verify(list, signer)
+    const isGood = await search.rules.signatures.verify(list, signer)
     if (isGood) this.#signed.add(question)
     return isGood
   }

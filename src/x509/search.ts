@@ -1,7 +1,7 @@
 import type { Certificate } from './certificate.ts'
 import { flawOf, issuerFlawOf, pathFlawOf, usageFlawOf, type PathRefusal, type Usage } from './path.ts'
 import type { Revocation } from './revocation.ts'
-import type { SignatureRules, Signed } from './signature.ts'
+import type { Signed, SignatureRules } from './signature.ts'
 
 /** Certificates from the first to the trust anchor. */
 const MAX_PATH_LENGTH = 10
@@ -30,21 +30,53 @@ export interface Issuers {
 
 export interface SearchRules {
   readonly issuers: Issuers
-  readonly signatures: SignatureRules
+  /** Several searches on behalf of one client share them, and so their bound. */
+  readonly signatures: SignatureChecks
   /** Without it, revocation is not looked at. */
   readonly revocation?: Revocation | undefined
   /** Milliseconds since the epoch. */
   readonly now: number
 }
 
+/** The signature checks of one verdict: each is made once, and they are bounded. */
+export class SignatureChecks {
+  readonly #rules: SignatureRules
+  readonly #made = new Map<string, Promise<boolean>>()
+  isExhausted = false
+
+  constructor(rules: SignatureRules) {
+    this.#rules = rules
+  }
+
+  get made(): number {
+    return this.#made.size
+  }
+
+  isStrong(certificate: Certificate): boolean {
+    return this.#rules.isStrong(certificate)
+  }
+
+  /** Whether `issuer` signed it; false beyond the bound. */
+  verify(signed: Signed, issuer: Certificate): Promise<boolean> {
+    const question = `${signed.fingerprint} ${issuer.fingerprint}`
+    const known = this.#made.get(question)
+    if (known !== undefined) return known
+    if (this.#made.size === MAX_SIGNATURE_CHECKS) {
+      this.isExhausted = true
+      return Promise.resolve(false)
+    }
+    const check = this.#rules.verify(signed, issuer)
+    this.#made.set(question, check)
+    return check
+  }
+}
+
 /** Searches paths for one verdict. It has bounds, so that what others made up costs no more than what is real. */
 export class PathSearch {
   readonly rules: SearchRules
-  readonly #checks = new Map<string, Promise<boolean>>()
   /** Of revocation lists' signers, which are searched on behalf of another certificate. */
   readonly inQuestion = new Set<Certificate>()
   #steps = 0
-  #isExhausted = false
 
   constructor(rules: SearchRules) {
     this.rules = rules
@@ -59,26 +91,7 @@ export class PathSearch {
     if (flaw !== undefined) return { refusal: flaw }
     const attempt = new Attempt(usage)
     const path = await this.#climb([certificate], attempt)
-    return path ?? { refusal: this.#isExhausted ? 'SEARCH_TOO_LONG' : attempt.refusal }
-  }
-
-  /** Whether `issuer` signed it, each question asked once. */
-  verify(signed: Signed, issuer: Certificate): Promise<boolean> {
-    const question = `${signed.fingerprint} ${issuer.fingerprint}`
-    const known = this.#checks.get(question)
-    if (known !== undefined) return known
-    if (this.#checks.size === MAX_SIGNATURE_CHECKS) {
-      this.#isExhausted = true
-      return Promise.resolve(false)
-    }
-    const check = this.rules.signatures.verify(signed, issuer)
-    this.#checks.set(question, check)
-    return check
-  }
-
-  /** Checks of signatures that this search has cost. */
-  get signatureChecks(): number {
-    return this.#checks.size
+    return path ?? { refusal: this.rules.signatures.isExhausted ? 'SEARCH_TOO_LONG' : attempt.refusal }
   }
 
   /** @param path what is found so far; the last one's issuer is looked for */
@@ -88,7 +101,7 @@ export class PathSearch {
     if (issuers.isAnchor(top)) return this.#judge(path, attempt)
     for (const issuer of likelyFirst(issuers.named(top.issuer.key), top, issuers)) {
       if (path.length === MAX_PATH_LENGTH || (this.#steps += 1) > MAX_STEPS) {
-        this.#isExhausted = true
+        signatures.isExhausted = true
         return undefined
       }
       // A key that is in the path already leads nowhere new (RFC 4158 section 2.4.2).
@@ -98,7 +111,7 @@ export class PathSearch {
         flawOf(issuer, now) ??
         (signatures.isStrong(issuer) ? undefined : 'KEY_NOT_ALLOWED')
       if (flaw !== undefined) attempt.note(flaw, path.length)
-      else if (!(await this.verify(top, issuer))) attempt.note('SIGNATURE_INVALID', path.length)
+      else if (!(await signatures.verify(top, issuer))) attempt.note('SIGNATURE_INVALID', path.length)
       else {
         const found = await this.#climb([...path, issuer], attempt)
         if (found !== undefined) return found

@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { connect, createServer, type TLSSocket } from 'node:tls'
 import {
   issue,
   type Authority,
@@ -40,34 +38,3 @@ export async function makeClientBehindIntermediate(root: Authority, changes: Par
 
 export const yesterday = () => new Date(Date.now() - DAY_MS)
 export const tomorrow = () => new Date(Date.now() + DAY_MS)
-
-/**
- * Whether this Node.js shows a server the CA certificates that a client sends. Some versions do not (nodejs/node#65579),
- * and the gateway then has to refuse what it cannot tell apart.
- */
-export async function sentChainsAreVisible(): Promise<boolean> {
-  const pki = await makePki()
-  const { certificate: cert, key } = await makeClientBehindIntermediate(pki.clientCa)
-  const server = createServer({
-    cert: pki.server.certificate,
-    key: pki.server.key,
-    ca: pki.clientCa.certificate,
-    requestCert: true,
-    rejectUnauthorized: false,
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const client = connect({
-    port: typeof address === 'object' ? address?.port : 0,
-    ca: pki.serverCa.certificate,
-    host: 'localhost',
-    cert,
-    key,
-  })
-  const [socket] = (await once(server, 'secureConnection')) as [TLSSocket]
-  const visible = Boolean(socket.getPeerCertificate(true).issuerCertificate)
-  client.destroy()
-  socket.destroy()
-  server.close()
-  return visible
-}

@@ -2,22 +2,35 @@ import 'reflect-metadata'
 import { webcrypto, X509Certificate } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { Trust } from '../../src/tls/trust.ts'
+import { Trust, type TrustedCas } from '../../src/tls/trust.ts'
+import { parseCertificate } from '../../src/x509/certificate.ts'
 import { issue, makeClient, type Authority, type Identity } from '../support/pki.ts'
 
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
-const parse = ({ certificate }: Identity) => new X509Certificate(certificate)
+const native = ({ certificate }: Identity) => new X509Certificate(certificate)
+const parse = (identity: Identity) => parseCertificate(native(identity).raw)
 
 let rootA: Authority
 let rootB: Authority
+let entryA: TrustedCas
+let entryB: TrustedCas
 let trust: Trust
 
 beforeAll(async () => {
   rootA = await issue({ commonName: 'root A', usage: 'authority' })
   rootB = await issue({ commonName: 'root B', usage: 'authority' })
-  trust = new Trust([rootA, rootB].map((root) => ({ roots: [parse(root)], intermediates: [] })))
+  const [a, b] = [rootA, rootB].map((root) => ({ roots: [native(root)], intermediates: [] }))
+  entryA = a as TrustedCas
+  entryB = b as TrustedCas
+  trust = new Trust([entryA, entryB])
 })
 
+const entriesOf = async (leaf: Identity, sent: readonly Identity[] = [], by = trust) => [
+  ...(await by.judge(parse(leaf), sent.map(parse), Date.now())).paths.keys(),
+]
+
+const refusalOf = async (leaf: Identity, sent: readonly Identity[] = []) =>
+  (await trust.judge(parse(leaf), sent.map(parse), Date.now())).refusal
 /** Claims to be issued by `issuer` and is not: no key identifier gives it away, only the signature. */
 async function forge(subject: string, issuer: string, ca: boolean) {
   const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify'])
@@ -35,30 +48,31 @@ async function forge(subject: string, issuer: string, ca: boolean) {
   return { certificate: certificate.toString('pem'), key: '', issuer: { name: subject, keys } }
 }
 
-describe('the roots of a certificate', () => {
-  it('are those that signed it, directly or through a CA that came with it', async () => {
+describe('the entries that trust a certificate', () => {
+  it('are those whose roots signed it, directly or through a CA that came with it', async () => {
     const issuing = await issue({ commonName: 'issuing', usage: 'authority' }, rootA)
-    const leaf = await makeClient(issuing)
-    const fingerprint = parse(rootA).fingerprint256
-    expect(trust.rootsOf(parse(await makeClient(rootA)), [])).toEqual(new Set([fingerprint]))
-    expect(trust.rootsOf(parse(leaf), [parse(issuing)])).toEqual(new Set([fingerprint]))
+    expect(await entriesOf(await makeClient(rootA))).toEqual([entryA])
+    expect(await entriesOf(await makeClient(issuing))).toEqual([])
+    expect(await entriesOf(await makeClient(issuing), [issuing])).toEqual([entryA])
     // From then on it is known.
-    expect(trust.rootsOf(parse(await makeClient(issuing)), [])).toEqual(new Set([fingerprint]))
+    expect(await entriesOf(await makeClient(issuing))).toEqual([entryA])
   })
 
   it('are not those that it only names', async () => {
     const leaf = await forge('CN=client', 'CN=root A', false)
-    expect(parse(leaf).checkIssued(parse(rootA))).toBe(true)
-    expect(trust.rootsOf(parse(leaf), [])).toEqual(new Set())
+    expect(native(leaf).checkIssued(native(rootA))).toBe(true)
+    expect(await entriesOf(leaf)).toEqual([])
+    expect(await refusalOf(leaf)).toBe('SIGNATURE_INVALID')
     const issuing = await forge('CN=forged CA', 'CN=root A', true)
-    expect(trust.rootsOf(parse(await makeClient(issuing)), [parse(issuing)])).toEqual(new Set())
+    expect(await entriesOf(await makeClient(issuing), [issuing])).toEqual([])
   })
 
   it('are not reached through a certificate that is no CA', async () => {
     const client = await makeClient(rootA)
     const leaf = await makeClient(client, { commonName: 'below a client' })
-    expect(parse(leaf).verify(parse(client).publicKey)).toBe(true)
-    expect(trust.rootsOf(parse(leaf), [parse(client)])).toEqual(new Set())
+    expect(native(leaf).verify(native(client).publicKey)).toBe(true)
+    expect(await entriesOf(leaf, [client])).toEqual([])
+    expect(await refusalOf(leaf, [client])).toBe('ISSUER_NOT_A_CA')
   })
 
   it('are all of them, where a CA is certified by both', async () => {
@@ -73,24 +87,49 @@ describe('the roots of a certificate', () => {
       signingAlgorithm: ECDSA,
       extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
     })
-    const sent = [parse(issuing), new X509Certificate(crossed.toString('pem'))]
-    const both = new Set([parse(rootA).fingerprint256, parse(rootB).fingerprint256])
-    expect(trust.rootsOf(parse(await makeClient(issuing)), sent)).toEqual(both)
+    const sent = [issuing, { certificate: crossed.toString('pem'), key: '' }]
+    expect(await entriesOf(await makeClient(issuing), sent)).toEqual([entryA, entryB])
   })
 
-  it('need not be found where every entry trusts the same', async () => {
-    const same = { roots: [parse(rootA), parse(rootB)], intermediates: [] }
-    const hidden = await makeClient(await issue({ commonName: 'hidden', usage: 'authority' }, rootA))
-    expect(new Trust([same, same]).rootsOf(parse(hidden), []).size).toBe(2)
+  it('share one search where they trust the same', async () => {
+    const twin = { ...entryA }
+    expect(await entriesOf(await makeClient(rootA), [], new Trust([entryA, twin]))).toEqual([entryA, twin])
+  })
+})
+
+describe('what is remembered of a client', () => {
+  it('is its path, and nothing else that came with it', async () => {
+    const own = new Trust([entryA])
+    const learned: string[] = []
+    own.onLearned = ({ subject }) => learned.push(...subject.commonNames)
+    const issuing = await issue({ commonName: 'issuing', usage: 'authority' }, rootA)
+    const junk = await Promise.all(
+      Array.from({ length: 7 }, () => issue({ commonName: 'issuing', usage: 'authority' })),
+    )
+    const leaf = await makeClient(issuing)
+    expect(await entriesOf(leaf, [...junk, issuing], own)).toEqual([entryA])
+    expect(learned).toEqual(['issuing'])
+    const remembered = own.recall(parse(leaf).fingerprint, undefined, Date.now())
+    expect(remembered?.verdict.paths.get(entryA)?.certificates.map(({ fingerprint }) => fingerprint)).toEqual(
+      [leaf, issuing, rootA].map((identity) => parse(identity).fingerprint),
+    )
   })
 
-  it('are bound to the session context', () => {
-    const [a, b] = [rootA, rootB].map((root) => ({ roots: [parse(root)], intermediates: [] }))
-    if (a === undefined || b === undefined) throw new Error('unreachable')
-    const context = (...entries: { roots: X509Certificate[]; intermediates: X509Certificate[] }[]) =>
-      new Trust(entries).sessionContext
-    expect(context(a, b)).toBe(context(b, a))
-    expect(context(a)).not.toBe(context(a, b))
-    expect(Buffer.byteLength(context(a, b))).toBeLessThanOrEqual(32)
+  it('is not recalled when its dates do not hold, or when it sends another chain', async () => {
+    const own = new Trust([entryA])
+    const leaf = await makeClient(rootA)
+    await entriesOf(leaf, [], own)
+    const { fingerprint } = parse(leaf)
+    expect(own.recall(fingerprint, '', Date.now())).toBeDefined()
+    expect(own.recall(fingerprint, 'another', Date.now())).toBeUndefined()
+    expect(own.recall(fingerprint, '', Date.now() + 1e10)).toBeUndefined()
+    expect(own.recall(fingerprint, '', Date.now() - 1e10)).toBeUndefined()
+  })
+
+  it('is nothing where no entry trusts it', async () => {
+    const own = new Trust([entryA])
+    const leaf = await makeClient(rootB)
+    await entriesOf(leaf, [], own)
+    expect(own.recall(parse(leaf).fingerprint, undefined, Date.now())).toBeUndefined()
   })
 })

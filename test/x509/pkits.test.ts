@@ -5,7 +5,7 @@ import { parseCertificate, type Certificate } from '../../src/x509/certificate.t
 import { RevocationList } from '../../src/x509/crl.ts'
 import { DerError, DerReader } from '../../src/x509/der.ts'
 import { Revocation } from '../../src/x509/revocation.ts'
-import { PathSearch } from '../../src/x509/search.ts'
+import { PathSearch, SignatureChecks } from '../../src/x509/search.ts'
 import { modernSignatures, type SignatureRules } from '../../src/x509/signature.ts'
 import { issuersOf } from './support.ts'
 
@@ -65,7 +65,7 @@ async function judge({ certificate: name, intermediates, crls }: Case, rules = w
     const lists = ['TrustAnchorRootCRL.crl', ...crls].map((list) => new RevocationList(bytes(`crls/${list}`)))
     const search = new PathSearch({
       issuers: issuersOf([anchor], others),
-      signatures: rules([anchor, ...others]),
+      signatures: new SignatureChecks(rules([anchor, ...others])),
       revocation: new Revocation(lists, 'refuse'),
       now: NOW,
     })
@@ -75,6 +75,27 @@ async function judge({ certificate: name, intermediates, crls }: Case, rules = w
     if (error instanceof DerError) return 'malformed'
     throw error
   }
+}
+
+/** What the tests of each section of the suite are about. */
+const REFUSALS: Readonly<Record<string, readonly string[]>> = {
+  // In two of its bad signatures the suite changed the byte that counts unused bits.
+  '401': ['SIGNATURE_INVALID', 'malformed'],
+  '402': ['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'],
+  '403': ['ISSUER_UNKNOWN'],
+  '404': ['CERT_REVOKED', 'REVOCATION_UNKNOWN', 'malformed'],
+  '405': ['CERT_REVOKED', 'ISSUER_NOT_A_CA'],
+  '406': ['ISSUER_NOT_A_CA', 'PATH_TOO_LONG'],
+  '407': ['USAGE_NOT_PERMITTED', 'REVOCATION_UNKNOWN'],
+  '408': ['POLICY_NOT_PERMITTED'],
+  '409': ['POLICY_NOT_PERMITTED'],
+  '410': ['POLICY_NOT_PERMITTED'],
+  '411': ['POLICY_NOT_PERMITTED'],
+  '412': ['POLICY_NOT_PERMITTED'],
+  '413': ['NAME_NOT_PERMITTED'],
+  '414': ['CERT_REVOKED', 'REVOCATION_UNKNOWN'],
+  '415': ['CERT_REVOKED', 'REVOCATION_UNKNOWN'],
+  '416': ['CRITICAL_EXTENSION_UNKNOWN'],
 }
 
 /** Each sets an initial explicit-policy, policy-mapping-inhibit, inhibit-any-policy or policy set. */
@@ -87,6 +108,8 @@ describe('PKITS', () => {
   it.each(asked)('$id $name is valid: $valid', async (question) => {
     const verdict = await judge(question)
     expect([verdict, verdict === 'valid']).toEqual([verdict, question.valid])
+    // An invalid path is refused for what the test is about, and not for something else that happens to be wrong with it.
+    if (!question.valid) expect(REFUSALS[question.id.slice(0, 3)]).toContain(verdict)
   })
 
   it('leaves out the tests that need policy inputs, which the product has none of, and no others', () => {
