@@ -97,7 +97,7 @@ export async function startGateway(config: Config, open = openBackend, options: 
 export function announce(log: Log, { listen, pools }: Config, port: number, workers?: number): void {
   const { host, clientAuth } = listen
   log.info('listening', { version, host, port, pools: pools.length, client_auth: clientAuth, workers })
-  if (clientAuth === 'required') return
+  if (clientAuth !== 'disabled') return
   log.always('client_auth_disabled', {
     message: 'anyone who reaches this port can wrap and unwrap: development only',
   })

@@ -8,7 +8,7 @@ import { TICKET_KEY_BYTES } from './config/ticket-keys.ts'
 import { announce, startGateway } from './gateway.ts'
 import { readConfig, Reloader, type LoadedConfig, type ReloadCause } from './reload.ts'
 import { openLog, type Log } from './telemetry/log.ts'
-import { ExpiryWatch, type CertificateDaysLeft } from './tls/expiry.ts'
+import { ExpiryWatch, type CertificateDaysLeft, type ListDaysLeft } from './tls/expiry.ts'
 import { WorkerGroup, type WorkerGroupOptions } from './workers/group.ts'
 import { answers, type Answers } from './workers/messages.ts'
 
@@ -22,6 +22,7 @@ export interface Service {
   /** Asks every process that serves; who does not answer within `patienceMs` is left out. */
   collect<Question extends keyof Answers>(question: Question, patienceMs?: number): Promise<Answers[Question][]>
   certificateDaysLeft(): CertificateDaysLeft[]
+  listDaysLeft(): ListDaysLeft[]
   /** Reads the configuration again. Resolves when it is done; the log says what came of it. */
   reload(cause: ReloadCause): Promise<void>
   /** Ends as {@link Gateway.drain} says, in every process. */
@@ -87,6 +88,7 @@ async function startAlone({ file, environment, loaded }: Start): Promise<Service
     },
     collect: async (question) => [await answers[question](gateway)],
     certificateDaysLeft: () => expiry.daysLeft(),
+    listDaysLeft: () => expiry.listDaysLeft(),
     reload: (cause) => reloader.reload(cause),
     drain: async () => {
       expiry.close()
@@ -132,6 +134,7 @@ async function startWorkers(
     },
     collect: (question, patienceMs = COLLECT_MS) => group.collect(question, patienceMs),
     certificateDaysLeft: () => expiry.daysLeft(),
+    listDaysLeft: () => expiry.listDaysLeft(),
     reload: (cause) => reloader.reload(cause),
     drain: async () => {
       expiry.close()

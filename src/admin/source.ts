@@ -1,4 +1,4 @@
-import { ServiceMetrics, type DaysLeft } from '../telemetry/service-metrics.ts'
+import { ServiceMetrics, type DaysLeft, type ListDaysLeft } from '../telemetry/service-metrics.ts'
 import { version } from '../version.ts'
 import type { Answers } from '../workers/messages.ts'
 import type { AdminSource } from './server.ts'
@@ -9,10 +9,12 @@ export interface Observable {
   /** Asks every process that serves. */
   collect<Question extends keyof Answers>(question: Question): Promise<Answers[Question][]>
   certificateDaysLeft(): readonly DaysLeft[]
+  /** Of revocation lists. */
+  listDaysLeft(): readonly ListDaysLeft[]
 }
 
 export function adminSource(observable: Observable): AdminSource {
-  const metrics = new ServiceMetrics(version, () => observable.certificateDaysLeft())
+  const metrics = new ServiceMetrics(version, observable)
   return {
     status: async () => combine(await observable.collect('status'), version),
     metrics: async () => metrics.text(await observable.collect('metrics')),

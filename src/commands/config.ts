@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import * as v from 'valibot'
 import { loadConfig } from '../config/load.ts'
 import { configSchema } from '../config/schema.ts'
+import { Trust } from '../tls/trust.ts'
 import { print } from './terminal.ts'
 
 export const configCommand = () =>
@@ -12,8 +13,9 @@ export const configCommand = () =>
       new Command('validate')
         .description('tell everything that is wrong with a configuration, with line numbers; reads every file it names')
         .requiredOption('--config <file>', 'the configuration file')
-        .action(({ config }: { config: string }) => {
+        .action(async ({ config }: { config: string }) => {
           const { pools, backends } = loadConfig(config, process.env)
+          await new Trust(pools.flatMap(({ clients }) => clients)).prepare()
           const counts = `pools: ${pools.length}, backends: ${Object.keys(backends).length}`
           print(`${config} is valid (${counts})`)
         }),

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { parseCertificate } from '../x509/certificate.ts'
 import { DerError } from '../x509/der.ts'
+import type { Revocation } from '../x509/revocation.ts'
 import * as v from 'valibot'
 import {
   about,
@@ -12,6 +13,7 @@ import {
   text,
   type References,
 } from './fields.ts'
+import { revocation } from './revocation-lists.ts'
 
 /** Who may use a pool: a subject CN of the list *and* a chain to one of the roots. */
 export interface AllowedClients {
@@ -19,6 +21,8 @@ export interface AllowedClients {
   readonly roots: readonly X509Certificate[]
   /** Certificates that were given beside the roots, such as an issuing CA's. */
   readonly intermediates: readonly X509Certificate[]
+  /** Without it, nobody asks whether a certificate was revoked. */
+  readonly revocation?: Revocation
 }
 
 /** What `az keyvault ekm-connection certificate show` prints; further members are ignored. */
@@ -69,9 +73,12 @@ export const clientEntry = (references: References) =>
           nonEmptyListOf(certificates(references)),
         ),
       ),
+      revocation: v.exactOptional(
+        about('Where revoked certificates are looked up; nowhere if this is absent.', revocation(references)),
+      ),
     }),
     v.rawTransform(({ dataset, addIssue, NEVER }): AllowedClients => {
-      const { azureCertificate, subjectCommonNames, caCertificates } = dataset.value
+      const { azureCertificate, subjectCommonNames, caCertificates, revocation } = dataset.value
       const named = subjectCommonNames &&
         caCertificates && { commonNames: subjectCommonNames, given: caCertificates.flat() }
       const listed = subjectCommonNames !== undefined || caCertificates !== undefined
@@ -91,7 +98,7 @@ export const clientEntry = (references: References) =>
         return NEVER
       }
       const intermediates = entry.given.filter((certificate) => !roots.includes(certificate))
-      return { commonNames: entry.commonNames, roots, intermediates }
+      return { commonNames: entry.commonNames, roots, intermediates, ...(revocation && { revocation }) }
     }),
   )
 

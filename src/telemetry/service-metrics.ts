@@ -7,12 +7,23 @@ export interface DaysLeft {
   readonly days: number
 }
 
+export interface ListDaysLeft {
+  readonly pool: string
+  readonly issuer: string
+  readonly days: number
+}
+
+/** What is asked at each scrape. */
+interface Dates {
+  certificateDaysLeft(): readonly DaysLeft[]
+  listDaysLeft(): readonly ListDaysLeft[]
+}
+
 /** What there is once for the whole gateway, however many processes serve, and one page of it and of all of theirs. */
 export class ServiceMetrics {
   readonly #registry = new Registry()
 
-  /** @param certificates asked at each scrape */
-  constructor(version: string, certificates: () => readonly DaysLeft[]) {
+  constructor(version: string, dates: Dates) {
     const registers = [this.#registry]
     new Gauge({
       name: 'ekm_build_info',
@@ -27,7 +38,17 @@ export class ServiceMetrics {
       registers,
       collect() {
         this.reset()
-        for (const { role, subject, days } of certificates()) this.set({ role, subject }, days)
+        for (const { role, subject, days } of dates.certificateDaysLeft()) this.set({ role, subject }, days)
+      },
+    })
+    new Gauge({
+      name: 'ekm_crl_days_left',
+      help: 'Days until a newer revocation list of this issuer should be there; negative afterwards.',
+      labelNames: ['pool', 'issuer'],
+      registers,
+      collect() {
+        this.reset()
+        for (const { pool, issuer, days } of dates.listDaysLeft()) this.set({ pool, issuer }, days)
       },
     })
   }

@@ -5,10 +5,13 @@ import { parsePemCertificates } from '../config/fields.ts'
 import type { Config } from '../config/schema.ts'
 import { cut } from '../telemetry/audit.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { RevocationList } from '../x509/crl.ts'
 
-/** Days before its end at which a certificate is announced, each once. */
+/** Days before its end at which a certificate is announced, each once. A list is announced when a quarter of its time is left. */
 const THRESHOLDS = [1, 7, 14, 30] as const
-const CHECK_MS = 3_600_000
+/** Lists may be good for hours only. */
+const CHECK_MS = 60_000
+const ANNOUNCED_SHARE = 0.25
 const DAY_MS = 24 * 3_600_000
 /** More than anybody's configuration has; a bound on what metrics are asked to carry. */
 const MAX_CERTIFICATES = 100
@@ -31,7 +34,22 @@ export interface CertificateDaysLeft {
   readonly days: number
 }
 
-/** Watches the certificates of a configuration, and tells the log in time that one of them ends. */
+/** A revocation list of an allow-list entry. */
+interface ListLife {
+  readonly pool: string
+  /** On one line. */
+  readonly issuer: string
+  readonly list: RevocationList
+}
+
+export interface ListDaysLeft {
+  readonly pool: string
+  readonly issuer: string
+  /** Until a newer list should be there; negative afterwards. */
+  readonly days: number
+}
+
+/** Watches the certificates and lists of a configuration, and tells the log in time that one of them ends. */
 export class ExpiryWatch {
   readonly #log: Log
   readonly #now: () => number
@@ -39,6 +57,7 @@ export class ExpiryWatch {
   readonly #told = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #certificates: readonly CertificateLife[] = []
+  #lists: readonly ListLife[] = []
 
   constructor(log: Log, config: Config, now: () => number = Date.now) {
     this.#log = log
@@ -51,6 +70,7 @@ export class ExpiryWatch {
   /** Watches the certificates of another configuration from now on, and looks at them. */
   follow(config: Config): void {
     this.#certificates = certificatesOf(config).slice(0, MAX_CERTIFICATES)
+    this.#lists = listsOf(config).slice(0, MAX_CERTIFICATES)
     this.check()
   }
 
@@ -64,11 +84,41 @@ export class ExpiryWatch {
       if (threshold === 0) this.#log.error('certificate_expired', fields)
       else this.#log.warn('certificate_expires', fields)
     }
+    for (const life of this.#lists) this.#checkList(life)
+  }
+
+  #checkList({ pool, issuer, list: { fingerprint, thisUpdate, nextUpdate } }: ListLife): void {
+    const left = nextUpdate - this.#now()
+    const stage = left < 0 ? 0 : left < (nextUpdate - thisUpdate) * ANNOUNCED_SHARE ? 1 : 2
+    const name = `${pool} ${fingerprint}`
+    if (stage === 2 || stage >= (this.#told.get(name) ?? Infinity)) return
+    this.#told.set(name, stage)
+    const isDated = Number.isFinite(nextUpdate)
+    const fields = {
+      pool,
+      issuer,
+      next_update: isDated ? new Date(nextUpdate).toISOString() : 'none',
+      ...(isDated && { hours_left: Math.floor(left / 3_600_000) }),
+    }
+    if (stage === 0) this.#log.error('crl_expired', fields)
+    else this.#log.warn('crl_expires', fields)
   }
 
   daysLeft(): CertificateDaysLeft[] {
     const now = this.#now()
     return this.#certificates.map(({ role, subject, expires }) => ({ role, subject, days: (expires - now) / DAY_MS }))
+  }
+
+  /** Of several lists of one issuer the one that ends first. */
+  listDaysLeft(): ListDaysLeft[] {
+    const now = this.#now()
+    const ends = new Map<string, ListDaysLeft>()
+    for (const { pool, issuer, list } of this.#lists) {
+      const days = Number.isFinite(list.nextUpdate) ? (list.nextUpdate - now) / DAY_MS : -1
+      const name = JSON.stringify([pool, issuer])
+      if (days < (ends.get(name)?.days ?? Infinity)) ends.set(name, { pool, issuer, days })
+    }
+    return [...ends.values()]
   }
 
   close(): void {
@@ -92,6 +142,14 @@ export function certificatesOf({ listen, pools, backends }: Config): Certificate
   ]
   return [...new Map(lives.map((life) => [life.fingerprint, life])).values()]
 }
+
+/** Every revocation list, once for each pool that uses it. */
+const listsOf = ({ pools }: Config): ListLife[] =>
+  pools.flatMap(({ name: pool, clients }) => {
+    const lists = clients.flatMap(({ revocation }) => revocation?.lists ?? [])
+    const distinct = new Map(lists.map((list) => [list.fingerprint, list]))
+    return [...distinct.values()].map((list) => ({ pool, issuer: cut(list.issuer.text), list }))
+  })
 
 const parse = (pem: Uint8Array) => parsePemCertificates(Buffer.from(pem).toString('latin1')) ?? []
 

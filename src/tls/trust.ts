@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import { OperatorError } from '../../adapters/contract/index.ts'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import type { PathRefusal } from '../x509/path.ts'
 import type { Revocation } from '../x509/revocation.ts'
@@ -118,9 +119,12 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     return verdict
   }
 
-  /** Reads the entries of all revocation lists, so that no client has to wait for that. Rejects with a {@link DerError}. */
+  /** Reads and checks the revocation lists. Rejects with an {@link OperatorError} if one of them cannot be used. */
   async prepare(): Promise<void> {
-    for (const { revocation } of this.#authorities) for (const list of revocation?.lists ?? []) await list.prepare()
+    for (const { known, revocation } of this.#authorities) {
+      const problem = await revocation?.prepare([...known.values()].flat(), modernSignatures)
+      if (problem !== undefined) throw new OperatorError('REVOCATION_LIST_INVALID', problem)
+    }
   }
 
   /** Takes over an issuing CA that another process of this gateway learned. */

@@ -12,6 +12,8 @@ export interface Name {
   /** As they are written. */
   readonly commonNames: readonly string[]
   readonly emailAddresses: readonly string[]
+  /** For people: the values, in their order. It is as its issuer wrote it. */
+  readonly text: string
 }
 
 /** The content of a `Name`. Throws a {@link DerError}. */
@@ -19,6 +21,7 @@ export function nameOf(content: Buffer): Name {
   const rdns: string[] = []
   const commonNames: string[] = []
   const emailAddresses: string[] = []
+  const values: string[] = []
   for (const rdn of elementsOf(content)) {
     const attributes: string[] = []
     for (const attribute of elementsOf(rdn.content)) {
@@ -26,13 +29,14 @@ export function nameOf(content: Buffer): Name {
       const type = reader.oid()
       const value = reader.next()
       const text = textOf(value)
+      if (text !== undefined) values.push(text)
       if (type === COMMON_NAME) commonNames.push(text ?? '')
       if (type === EMAIL_ADDRESS && text !== undefined) emailAddresses.push(text)
       attributes.push(JSON.stringify([type, text === undefined ? value.encoding.toString('hex') : prepared(text)]))
     }
     rdns.push(attributes.sort().join())
   }
-  return { rdns, key: JSON.stringify(rdns), commonNames, emailAddresses }
+  return { rdns, key: JSON.stringify(rdns), commonNames, emailAddresses, text: values.join(', ') }
 }
 
 /** Of a string type of `DirectoryString`, or IA5String; `undefined` for any other. */

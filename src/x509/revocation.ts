@@ -3,6 +3,7 @@ import type { RevocationList } from './crl.ts'
 import { DerError } from './der.ts'
 import type { PathRefusal } from './path.ts'
 import type { PathSearch } from './search.ts'
+import type { SignatureRules } from './signature.ts'
 
 /** What to do about a certificate of which no current list tells. */
 export type WhenStale = 'refuse' | 'warn'
@@ -21,7 +22,7 @@ export class Revocation {
   readonly lists: readonly RevocationList[]
   /** Equal for what judges equally. */
   readonly name: string
-  readonly #whenStale: WhenStale
+  readonly whenStale: WhenStale
   readonly #complete: readonly RevocationList[]
   readonly #deltas: readonly RevocationList[]
   /** Lists whose signature was found good, by list and signer: a list is signed once, and asked often. */
@@ -30,9 +31,30 @@ export class Revocation {
   constructor(lists: readonly RevocationList[], whenStale: WhenStale) {
     this.lists = lists
     this.name = [whenStale, ...lists.map(({ fingerprint }) => fingerprint)].join()
-    this.#whenStale = whenStale
+    this.whenStale = whenStale
     this.#complete = lists.filter(({ isDelta }) => !isDelta)
     this.#deltas = lists.filter(({ isDelta }) => isDelta)
+  }
+
+  /**
+   * Reads all entries, so that no client has to wait for that, and looks at the signatures of the lists whose issuer is
+   * among `known`. Resolves with what is wrong with one of them, for people.
+   */
+  async prepare(known: readonly Certificate[], signatures: SignatureRules): Promise<string | undefined> {
+    for (const list of this.lists) {
+      try {
+        await list.prepare()
+      } catch (error) {
+        if (!(error instanceof DerError)) throw error
+        return `the revocation list of ${list.issuer.text} is damaged, or has entries that are not known`
+      }
+      const signers = known.filter(({ subject }) => subject.key === list.issuer.key)
+      const checks = await Promise.all(signers.map((signer) => signatures.verify(list, signer)))
+      if (signers.length > 0 && !checks.includes(true)) {
+        return `the revocation list of ${list.issuer.text} is not signed by the CA certificate of that name`
+      }
+    }
+    return undefined
   }
 
   /** @param path from a certificate to a trust anchor, valid but for revocation */
@@ -43,9 +65,9 @@ export class Revocation {
       const status = await this.#statusOf(path, index, search)
       if (status.kind === 'revoked') return { refusal: 'CERT_REVOKED' }
       if (status.kind === 'good') until = Math.min(until, status.until)
-      else if (this.#whenStale === 'refuse') return { refusal: 'REVOCATION_UNKNOWN' }
+      else if (this.whenStale === 'refuse') return { refusal: 'REVOCATION_UNKNOWN' }
     }
-    return this.#whenStale === 'warn' ? {} : { until }
+    return this.whenStale === 'warn' ? {} : { until }
   }
 
   async #statusOf(path: readonly Certificate[], index: number, search: PathSearch): Promise<Status> {

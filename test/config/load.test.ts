@@ -119,7 +119,7 @@ describe('what is wrong, with its line', () => {
     ['text for a mapping', 'limits:\n  deadlineMs: 200', 'limits: fast #!', 'limits', /must be a mapping; allowed here: deadlineMs/],
     ['a list for a mapping', 'limits:\n  deadlineMs: 200', 'limits: [] #!', 'limits', /must be a mapping; allowed here: deadlineMs/],
     ['a mapping for a list', CLIENTS, '    clients: { azureCertificate: azure.json } #!\n', 'pools[0].clients', /must be a list/],
-    ['none of a choice', 'host: 127.0.0.1', 'clientAuth: optional #!', 'listen.clientAuth', /must be one of: required, disabled/],
+    ['none of a choice', 'host: 127.0.0.1', 'clientAuth: optional #!', 'listen.clientAuth', /must be one of: required, handshake, disabled/],
     ['a log destination that is a number', 'limits:\n', 'log: { destination: 5 } #!\nlimits:\n', 'log.destination', /stdout, stderr or the path of a file/],
     ['a setting that is missing', '    backend: store\n', '', 'pools[0].backend', /is required/],
     ['a section that is missing', `  ${TLS}\n`, '', 'listen.tls', /is required/],

@@ -113,6 +113,7 @@ export async function startTestGateway(
   const source = adminSource({
     collect: async (question) => [await answers[question](gateway)],
     certificateDaysLeft: () => [],
+    listDaysLeft: () => [],
   })
   const admin = config.admin && (await serveAdmin(config.admin.host, config.admin.port, source))
   const logText = async () => {

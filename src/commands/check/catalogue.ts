@@ -20,6 +20,7 @@ export const checks = {
   'clients.roots': 'each root and issuing CA of the allow-list is valid now, and for 30 days',
   'clients.strength': 'keys and signatures of these CAs cannot be forged',
   'clients.shared': 'no client may use two pools',
+  'clients.revocation': 'a current list tells which certificates each CA revoked',
   'clients.drift': 'the allow-list is what Azure shows today',
 
   'listener.port': 'the port is free, or in use by this gateway',

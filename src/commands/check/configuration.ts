@@ -30,7 +30,7 @@ export function checkConfiguration(file: string, environment: Environment, findi
 
 /** A setting that is right by itself and should not be found where it counts. */
 export function checkClientAuth({ listen }: Config, findings: Findings): void {
-  if (listen.clientAuth === 'required') findings.ok('configuration.client-auth', 'clients must show a certificate')
+  if (listen.clientAuth !== 'disabled') findings.ok('configuration.client-auth', 'clients must show a certificate')
   else {
     const found = 'listen.clientAuth is disabled: whoever reaches the port can wrap and unwrap with every key'
     const more = { advice: 'for development only; set listen.clientAuth to required' }

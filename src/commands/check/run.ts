@@ -13,6 +13,7 @@ import { Findings, statuses, type Finding, type Status } from './findings.ts'
 import { handshake } from './handshake.ts'
 import { checkListener } from './listener.ts'
 import { withOwnListener } from './own-listener.ts'
+import { checkRevocation } from './revocation.ts'
 import { readServerFiles, type Chain, type ServerFiles } from './server-chain.ts'
 import { WrittenSettings } from './written-settings.ts'
 
@@ -71,6 +72,7 @@ export async function runCheck(
       findings.notChecked('listener.port', NOT_VALID)
     } else {
       checkClients(config, findings)
+      await checkRevocation(config, findings)
       checkDrift(config, fresh, findings)
       if (findings.wants('listener', 'tls')) await checkListener(config, chain, findings)
     }

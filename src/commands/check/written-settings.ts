@@ -95,6 +95,7 @@ export class WrittenSettings {
         const at = ['pools', pool, 'clients', client] as const
         add('trust', ...at, 'azureCertificate')
         for (const index of this.within(...at, 'caCertificates')) add('trust', ...at, 'caCertificates', index)
+        for (const index of this.within(...at, 'revocation', 'lists')) add('trust', ...at, 'revocation', 'lists', index)
       }
     }
     return found

@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CouldNotRun } from '../../../src/commands/check/could-not-run.ts'
 import { CLIENT_CN, issue, type Authority } from '../../support/pki.ts'
+import { makeList, type ListRequest } from '../../support/crl.ts'
 import { expectLine, inDays, makeSite, type Checked, type Site } from './site.ts'
 
 let site: Site
@@ -128,5 +129,46 @@ describe('drift', () => {
       await expect(run).rejects.toThrow(CouldNotRun)
       await expect(run).rejects.toThrow(says)
     }
+  })
+})
+
+describe('revocation lists', () => {
+  async function withLists(lists: readonly string[], whenStale = 'refuse'): Promise<Checked> {
+    for (const [index, list] of lists.entries()) await site.workspace.write(`crl-${index}.pem`, list)
+    const revocation = { lists: lists.map((_, index) => `crl-${index}.pem`), whenStale }
+    const clients = [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-root.pem'], revocation }]
+    return site.check({ pools: [{ ...site.pool, clients }] })
+  }
+  const ofRoot = (request: ListRequest = {}) => makeList(site.pki.clientRoot, request)
+
+  it('are not there', async () => {
+    expectLine(await site.check(), 'clients.revocation', 'not checked', { found: /nobody asks/, subject: 'contoso' })
+  })
+
+  it('are current', async () => {
+    expectLine(await withLists([await ofRoot()]), 'clients.revocation', 'ok', {
+      found: /the list of client root is current until/,
+    })
+  })
+
+  it('end soon', async () => {
+    const list = await ofRoot({ thisUpdate: inDays(-7), nextUpdate: inDays(1) })
+    expectLine(await withLists([list]), 'clients.revocation', 'warning', { found: /is current until/ })
+  })
+
+  it.each([
+    ['refuse', 'problem', /its clients are refused/],
+    ['warn', 'warning', /its clients get in, also those that were revoked/],
+  ] as const)('should have been replaced, or are of another CA: %s', async (whenStale, status, found) => {
+    const old = await withLists([await ofRoot({ thisUpdate: inDays(-9), nextUpdate: inDays(-2) })], whenStale)
+    expectLine(old, 'clients.revocation', status, { found })
+    const other = await withLists([await makeList(newRoot)], whenStale)
+    expectLine(other, 'clients.revocation', status, { found: /no list tells which certificates client root revoked/ })
+  })
+
+  it('are signed by another', async () => {
+    expectLine(await withLists([await ofRoot({ signer: newRoot })]), 'clients.revocation', 'problem', {
+      found: /is not signed by the CA certificate of that name/,
+    })
   })
 })

@@ -1,0 +1,37 @@
+import 'reflect-metadata'
+import { X509Certificate } from 'node:crypto'
+import * as x509 from '@peculiar/x509'
+import type { Authority, Identity } from './pki.ts'
+
+const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+const HOUR_MS = 3_600_000
+
+export interface ListRequest {
+  readonly revoked?: readonly Identity[]
+  readonly thisUpdate?: Date
+  readonly nextUpdate?: Date
+  /** Whose key signs it, if not the issuer's own. */
+  readonly signer?: Authority
+}
+
+const serialOf = ({ certificate }: Identity) => new X509Certificate(certificate).serialNumber.toLowerCase()
+
+/** A revocation list, PEM. */
+export async function makeList(issuer: Authority, request: ListRequest = {}): Promise<string> {
+  const list = await x509.X509CrlGenerator.create({
+    issuer: issuer.issuer.name,
+    thisUpdate: request.thisUpdate ?? new Date(Date.now() - HOUR_MS),
+    nextUpdate: request.nextUpdate ?? new Date(Date.now() + 24 * HOUR_MS),
+    entries: (request.revoked ?? []).map((identity) => ({
+      serialNumber: serialOf(identity),
+      revocationDate: new Date(Date.now() - HOUR_MS),
+      reason: x509.X509CrlReason.keyCompromise,
+    })),
+    signingAlgorithm: ECDSA,
+    signingKey: (request.signer ?? issuer).issuer.keys.privateKey,
+  })
+  // RFC 7468 section 6.
+  return x509.PemConverter.encode(list.rawData, 'X509 CRL') + '\n'
+}
+
+export const derOf = (pem: string): Buffer => Buffer.from(pem.replaceAll(/-----[^-]+-----/g, ''), 'base64')

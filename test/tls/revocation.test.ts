@@ -1,0 +1,256 @@
+import { connect, type TLSSocket } from 'node:tls'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { loadConfig } from '../../src/config/load.ts'
+import { startService } from '../../src/service.ts'
+import { makeList, derOf, type ListRequest } from '../support/crl.ts'
+import { aesKey, recordsIn, startTestGateway, writeGatewayFiles, type TestGateway } from '../support/gateway.ts'
+import { API, CONTEXT, send, tlsOptions } from '../support/https.ts'
+import { metric } from '../support/metrics.ts'
+import { CLIENT_CN, issue, makeClient, makePki, type Authority, type Identity, type Pki } from '../support/pki.ts'
+
+let pki: Pki
+let issuing: Authority
+let behind: Identity
+let fixture: TestGateway | undefined
+const sockets: TLSSocket[] = []
+
+beforeAll(async () => {
+  pki = await makePki()
+  issuing = await issue({ commonName: 'issuing CA', usage: 'authority' }, pki.clientCa)
+  const leaf = await makeClient(issuing)
+  behind = { certificate: leaf.certificate + issuing.certificate, key: leaf.key }
+})
+
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy()
+  await fixture?.stop()
+  fixture = undefined
+})
+
+interface Lists {
+  readonly lists: readonly string[]
+  readonly whenStale?: 'refuse' | 'warn'
+  /** Issuing CAs that the configuration names. */
+  readonly known?: readonly Authority[]
+}
+
+const settings = ({ lists, whenStale, known = [] }: Lists) => ({
+  files: {
+    ...Object.fromEntries(lists.map((list, index) => [`crl-${index}.pem`, list])),
+    'known.pem': [pki.clientCa, ...known].map(({ certificate }) => certificate).join(''),
+  },
+  pools: [
+    {
+      name: 'contoso',
+      pathPrefix: 'azureekm/contoso',
+      clients: [
+        {
+          subjectCommonNames: [CLIENT_CN],
+          caCertificates: ['known.pem'],
+          revocation: { lists: lists.map((_, index) => `crl-${index}.pem`), ...(whenStale && { whenStale }) },
+        },
+      ],
+      backend: 'store',
+      keys: 'all',
+    },
+  ],
+})
+
+const start = async (lists: Lists) => (fixture = await startTestGateway(pki, [aesKey('k')], settings(lists)))
+const running = () => fixture as TestGateway
+const list = (request?: ListRequest) => makeList(pki.clientCa, request)
+const past = () => new Date(Date.now() - 60_000)
+
+const ask = async (identity: Identity = pki.client) => {
+  const reply = await send(
+    running().port,
+    pki,
+    { path: `/azureekm/contoso/info?${API}`, body: { request_context: CONTEXT } },
+    identity,
+  )
+  const record = (await running().logged('request')).at(-1)
+  return [reply.status, record?.['detail']]
+}
+
+async function open(session?: Buffer) {
+  const socket = connect({
+    host: 'localhost',
+    port: running().port,
+    ...tlsOptions(pki, pki.client),
+    ...(session && { session }),
+  })
+  sockets.push(socket)
+  const ticket = once(socket, 'session') as Promise<[Buffer]>
+  await once(socket, 'secureConnect')
+  return { socket, ticket: async () => (await ticket)[0] }
+}
+
+async function askOn(socket: TLSSocket): Promise<string> {
+  if (socket.destroyed || !socket.writable) return 'closed'
+  const body = JSON.stringify({ request_context: CONTEXT })
+  socket.write(
+    `POST /azureekm/contoso/info?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  const reply = once(socket, 'data').then(([chunk]) => (chunk as Buffer).toString().slice(9, 12))
+  return Promise.race([reply, once(socket, 'close').then(() => 'closed')])
+}
+
+async function reload(): Promise<void> {
+  const prepared = await running().gateway.prepare(loadConfig(running().workspace.path('gateway.yaml'), {}))
+  prepared.commit()
+}
+
+describe('a client that a revocation list', () => {
+  it('does not name gets in', async () => {
+    await start({ lists: [await list({ revoked: [await makeClient(pki.clientCa)] })] })
+    expect(await ask()).toEqual([200, undefined])
+  })
+
+  it('names is refused', async () => {
+    await start({ lists: [await list({ revoked: [pki.client] })] })
+    expect(await ask()).toEqual([401, 'CERT_REVOKED'])
+    expect(await ask(await makeClient(pki.clientCa))).toEqual([200, undefined])
+  })
+
+  it('names is refused also if the list should have been replaced, and also where that only warns', async () => {
+    const lists = [await list({ revoked: [pki.client], nextUpdate: past() })]
+    await start({ lists, whenStale: 'warn' })
+    expect(await ask()).toEqual([401, 'CERT_REVOKED'])
+  })
+
+  it('names, as the issuer of a client, is refused with all that it issued', async () => {
+    const lists = [await list({ revoked: [issuing] }), await makeList(issuing)]
+    await start({ lists })
+    expect(await ask(behind)).toEqual([401, 'CERT_REVOKED'])
+    expect(await ask()).toEqual([200, undefined])
+  })
+})
+
+describe('a client of which no current list tells', () => {
+  const rows: readonly (readonly [string, () => Promise<readonly string[]>, () => Identity])[] = [
+    ['the list should have been replaced', async () => [await list({ nextUpdate: past() })], () => pki.client],
+    [
+      'the list is from the future',
+      async () => [await list({ thisUpdate: new Date(Date.now() + 60_000) })],
+      () => pki.client,
+    ],
+    ['its issuing CA has no list', async () => [await list()], () => behind],
+    ["the list of its issuing CA is another's work", async () => [await list(), await makeList(issuing, { signer: pki.serverCa })], () => behind],
+  ] // prettier-ignore
+
+  it.each(rows)('is refused: %s', async (_why, lists, client) => {
+    await start({ lists: await lists() })
+    expect(await ask(client())).toEqual([401, 'REVOCATION_UNKNOWN'])
+  })
+
+  it.each(rows)('gets in where that only warns: %s', async (_why, lists, client) => {
+    await start({ lists: await lists(), whenStale: 'warn' })
+    expect(await ask(client())).toEqual([200, undefined])
+  })
+
+  it('is refused on an open connection from the moment at which a newer list should be there', async () => {
+    const nextUpdate = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000)
+    await start({ lists: [await list({ nextUpdate })] })
+    const { socket } = await open()
+    expect(await askOn(socket)).toBe('200')
+    await setTimeout(nextUpdate.getTime() - Date.now() + 100)
+    expect(await askOn(socket)).toBe('401')
+    expect((await running().logged('request')).at(-1)).toMatchObject({ detail: 'REVOCATION_UNKNOWN' })
+  })
+})
+
+describe('a list that is replaced', () => {
+  it('refuses a client from that moment on, on an open connection and on a resumed session', async () => {
+    await start({ lists: [await list()] })
+    const [{ socket, ticket }, other] = [await open(), await open()]
+    const session = await ticket()
+    expect([await askOn(socket), await askOn(other.socket)]).toEqual(['200', '200'])
+    await running().workspace.write('crl-0.pem', await list({ revoked: [pki.client] }))
+    await reload()
+    expect(await askOn(socket)).toBe('closed')
+    const resumed = await open(session)
+    expect(resumed.socket.isSessionReused()).toBe(true)
+    expect(await askOn(resumed.socket)).toBe('401')
+    expect((await running().logged('request')).at(-1)).toMatchObject({ detail: 'CERT_REVOKED', tls_resumed: true })
+  })
+
+  it('lets a client in again that was refused for an old list', async () => {
+    await start({ lists: [await list({ nextUpdate: past() })] })
+    expect(await ask()).toEqual([401, 'REVOCATION_UNKNOWN'])
+    await running().workspace.write('crl-0.pem', await list())
+    await reload()
+    expect(await ask()).toEqual([200, undefined])
+  })
+
+  it('by one that its issuer did not sign changes nothing', async () => {
+    await start({ lists: [await list({ revoked: [pki.client] })] })
+    await running().workspace.write('crl-0.pem', await list({ signer: pki.serverCa }))
+    await expect(reload()).rejects.toMatchObject({ code: 'REVOCATION_LIST_INVALID' })
+    expect(await ask()).toEqual([401, 'CERT_REVOKED'])
+  })
+
+  it('is read again by itself, and its age is watched', async () => {
+    const { workspace, file } = await writeGatewayFiles(pki, [aesKey('k')], {
+      ...settings({ lists: [await list()] }),
+      admin: { port: 0 },
+    })
+    const service = await startService(file, {})
+    try {
+      const logged = async (event: string) => recordsIn(await readFile(workspace.path('gateway.log'), 'utf8'), event)
+      await expect.poll(() => logged('admin_listening')).toHaveLength(1)
+      const port = Number((await logged('admin_listening'))[0]?.['port'])
+      const days = () => metric(port, 'ekm_crl_days_left{pool="contoso",issuer="test client CA"}')
+      expect(await days()).toBeCloseTo(1, 1)
+      await workspace.write('crl-0.pem', await list({ revoked: [pki.client], nextUpdate: past() }))
+      await expect.poll(() => logged('reloaded'), { timeout: 10_000 }).toHaveLength(1)
+      expect(await days()).toBeLessThan(0)
+      expect(await logged('crl_expired')).toEqual([
+        expect.objectContaining({ level: 'error', pool: 'contoso', issuer: 'test client CA' }),
+      ])
+    } finally {
+      await service.drain()
+      await workspace.remove()
+    }
+  })
+})
+
+describe('a revocation list', () => {
+  it('may be in DER', async () => {
+    const { workspace, file } = await writeGatewayFiles(pki, [aesKey('k')], settings({ lists: [''] }))
+    await workspace.write('crl-0.pem', derOf(await list({ revoked: [pki.client] })))
+    const [entry] = loadConfig(file, {}).pools[0]?.clients ?? []
+    expect(entry?.revocation?.lists.map(({ issuer }) => issuer.text)).toEqual(['test client CA'])
+    await workspace.remove()
+  })
+
+  it.each([
+    ['a certificate', () => Promise.resolve(pki.clientCa.certificate)],
+    ['a list and a certificate', async () => (await list()) + pki.clientCa.certificate],
+    ['a damaged list', async () => (await list()).replace(/\n[A-Za-z0-9]/, '\n!')],
+    ['nothing', () => Promise.resolve('')],
+  ])('is not %s', async (_what, content) => {
+    const { workspace, file } = await writeGatewayFiles(pki, [], settings({ lists: [await content()] }))
+    expect(() => loadConfig(file, {})).toThrow(
+      expect.objectContaining({
+        problems: [
+          expect.objectContaining({
+            path: 'pools[0].clients[0].revocation.lists[0]',
+            message: expect.stringMatching(/not a certificate revocation list, in PEM or DER/) as string,
+          }),
+        ],
+      }),
+    )
+    await workspace.remove()
+  })
+
+  it('that another signed ends the start', async () => {
+    await expect(start({ lists: [await list({ signer: pki.serverCa })] })).rejects.toMatchObject({
+      code: 'REVOCATION_LIST_INVALID',
+      message: 'the revocation list of test client CA is not signed by the CA certificate of that name',
+    })
+  })
+})
