@@ -19,8 +19,8 @@ import {
   type Client,
   type Identified,
 } from './client.ts'
-import { Gate, type GateLimits } from './gate.ts'
-import type { Arrival, ShedReason } from './stranger.ts'
+import { Gate, type ConnectionCounts, type GateLimits } from './gate.ts'
+import type { Arrival, ShedReason, Standing } from './stranger.ts'
 import type { Trust } from './trust.ts'
 
 /** The suites of the EKM Proxy API, and no other. */
@@ -66,10 +66,14 @@ interface Handshake {
 // key is or not.
 const HANDSHAKE = Symbol('handshake')
 const IDENTIFIED = Symbol('identified')
+const SECURED = Symbol('secured')
 
-/** A connection below TLS, until its handshake has ended. */
+/** A connection below TLS. */
 interface Beginning extends Socket {
+  /** Until its handshake has ended. */
   [HANDSHAKE]?: Handshake | undefined
+  /** The connection above it, from then on. */
+  [SECURED]?: TLSSocket
 }
 
 /** A connection whose handshake is done. */
@@ -109,15 +113,19 @@ export class Listener {
       requireHostHeader: false,
     })
     const begin = takeOver(this.server, (socket) => this.#gate.admit(socket))
-    this.#gate = new Gate(
-      settings,
-      (arrival) => {
+    this.#gate = new Gate(settings, {
+      begin: (arrival) => {
         const socket: Beginning = arrival.socket
         socket[HANDSHAKE] = { arrival, trust: this.#settings.trust }
         begin(socket)
       },
-      (reason) => this.#noteShed(reason),
-    )
+      onShed: (reason) => this.#noteShed(reason),
+      idleSince: ({ socket }) => {
+        const secured = (socket as Beginning)[SECURED]
+        return secured && this.idleSince(secured)
+      },
+    })
+    this.server.on('request', () => this.#gate.noteRequest())
     this.server.prependListener('secureConnection', (socket) => this.#identify(socket))
     this.server.on('tlsClientError', (error, socket) => this.#noteFailure(error, socket))
     this.#trust(settings.trust)
@@ -128,9 +136,12 @@ export class Listener {
     return (socket as Partial<Connection>)[IDENTIFIED]?.client ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
   }
 
-  get connections(): { readonly verified: number; readonly unverified: number } {
+  get connections(): ConnectionCounts {
     return this.#gate.connections
   }
+
+  /** Since when a connection has served no request, as in {@link GateOptions}; whoever answers requests knows. */
+  idleSince: (socket: TLSSocket) => number | undefined = () => undefined
 
   /**
    * Takes other settings, from the next handshake on; no connection is cut. Returns the connections whose client is not
@@ -204,8 +215,16 @@ export class Listener {
     if (client.refusal === CHAIN_HIDDEN) this.#warnOfHiddenChain()
     const place = this.#open.join(Object.assign(socket, { [IDENTIFIED]: identified }))
     socket.on('close', () => this.#open.leave(place))
-    this.#gate.handshakeDone(arrival, client.verified !== undefined || clientAuth === 'disabled')
+    ;(arrival.socket as Beginning)[SECURED] = socket
+    this.#gate.handshakeDone(arrival, this.#standingOf(client))
     events?.handshake(client.audit.tls_resumed ? 'resumed' : 'full')
+  }
+
+  /** How the gate counts a client's connections. */
+  #standingOf({ audit, verified }: Client): Standing {
+    if (this.#options.clientAuth === 'disabled') return { kind: 'allowed', identity: audit.remote_address ?? '' }
+    if (verified === undefined) return { kind: 'stranger' }
+    return { kind: 'allowed', identity: audit.client_cert_sha256 ?? '' }
   }
 
   #noteFailure(error: Error, socket: TLSSocket): void {
