@@ -67,7 +67,7 @@ export async function startGateway(config: Config, open = openBackend, options: 
   const log = await openLog(config.log)
   let running: RunningGateway | undefined
   const metrics = new Metrics(() => ({
-    ...(running?.status() ?? { backends: [], connections: { verified: 0, unverified: 0 } }),
+    ...(running?.status() ?? { backends: [], connections: { allowed: 0, verified: 0, unverified: 0 } }),
     logLinesDropped: log.dropped,
   }))
   try {

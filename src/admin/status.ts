@@ -8,8 +8,8 @@ export interface GatewayStatus {
   readonly draining: boolean
   /** Under way. */
   readonly requests: number
-  /** Open connections: with a client certificate that was verified, and all others. */
-  readonly connections: { readonly verified: number; readonly unverified: number }
+  /** Open connections, by their client: one that a pool allows, another with a certificate that was verified, all others. */
+  readonly connections: { readonly allowed: number; readonly verified: number; readonly unverified: number }
   readonly backends: readonly BackendStatus[]
 }
 
@@ -33,6 +33,7 @@ export function combine(statuses: readonly GatewayStatus[], version: string): Ga
     draining: statuses.some(({ draining }) => draining),
     requests: sum(statuses.map(({ requests }) => requests)),
     connections: {
+      allowed: sum(statuses.map(({ connections }) => connections.allowed)),
       verified: sum(statuses.map(({ connections }) => connections.verified)),
       unverified: sum(statuses.map(({ connections }) => connections.unverified)),
     },

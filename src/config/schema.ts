@@ -99,14 +99,14 @@ const limits = () =>
     ),
     maxConnections: v.optional(
       about(
-        'Connections at a time; beyond it, those without a good client certificate are closed first.',
+        'Connections at a time of clients that a pool allows; beyond it, the client certificate that has most loses an idle one.',
         integer(1, 100_000),
       ),
       1000,
     ),
     maxUnverifiedConnections: v.optional(
       about(
-        'Of these, connections that have not shown a good client certificate, or not yet; beyond it, the address that has most of them loses its oldest.',
+        'All other connections at a time, beside maxConnections; beyond it, the address that has most of them loses its oldest.',
         integer(1, 100_000),
       ),
       256,

@@ -11,6 +11,10 @@ export interface VerifiedClient {
   readonly entries: ReadonlySet<AllowedClients>
 }
 
+/** Whether the client is named by an entry that trusts its certificate: then some pool allows it. */
+export const isNamed = ({ commonName, entries }: VerifiedClient): boolean =>
+  commonName !== undefined && [...entries].some(({ commonNames }) => commonNames.includes(commonName))
+
 /** Who may use a pool: a client that an entry of the pool names *and* whose certificate that same entry trusts. */
 export class AllowList {
   readonly #entriesByName = new Map<string, AllowedClients[]>()

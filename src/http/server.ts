@@ -41,6 +41,7 @@ export interface Requests {
 export function serveHttp(listener: Listener, served: () => Served, telemetry: Telemetry): Requests {
   const { server } = listener
   const requests = new RequestCount()
+  listener.idleSince = (socket) => requests.idleSince(socket)
 
   /** For a request that the application cannot be shown. */
   const unshowable = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
@@ -106,6 +107,8 @@ function parserRefusal(code: string): ProxyError {
 interface Connection {
   /** The request that is being answered. */
   current: Place<ServerResponse> | undefined
+  /** When the last one was answered, on `performance.now()`'s clock. */
+  idleSince: number
 }
 
 class RequestCount implements Requests {
@@ -131,7 +134,7 @@ class RequestCount implements Requests {
   #connectionOf(socket: Socket): Connection {
     const known = this.#connections.get(socket)
     if (known !== undefined) return known
-    const connection: Connection = { current: undefined }
+    const connection: Connection = { current: undefined, idleSince: 0 }
     this.#connections.set(socket, connection)
     // A reply that still waits behind another when its connection dies is never told so.
     socket.once('close', () => this.#end(connection))
@@ -142,6 +145,7 @@ class RequestCount implements Requests {
     if (connection.current === undefined) return
     this.#underWay.leave(connection.current)
     connection.current = undefined
+    connection.idleSince = performance.now()
     if (this.#underWay.size === 0) this.#onNone?.()
   }
 
@@ -151,6 +155,12 @@ class RequestCount implements Requests {
 
   isServing(socket: object): boolean {
     return this.currentOf(socket) !== undefined
+  }
+
+  /** Infinity while one of a connection's requests is under way, undefined if there never was one. */
+  idleSince(socket: object): number | undefined {
+    const connection = this.#connections.get(socket)
+    return connection?.current === undefined ? connection?.idleSince : Infinity
   }
 
   async passed(patienceMs: number): Promise<void> {

@@ -21,7 +21,7 @@ export interface Observed {
     readonly waiting: number
     readonly connections: number
   }[]
-  readonly connections: { readonly verified: number; readonly unverified: number }
+  readonly connections: { readonly allowed: number; readonly verified: number; readonly unverified: number }
   readonly logLinesDropped: number
 }
 
@@ -91,10 +91,15 @@ export class Metrics {
       labels: ['backend'],
       values: () => observe().backends.map(({ name, connections }) => [{ backend: name }, connections]),
     })
-    this.#gauge('ekm_connections', 'Open connections, by whether their client certificate was verified.', 'sum', {
-      labels: ['client'],
-      values: () => Object.entries(observe().connections).map(([client, count]) => [{ client }, count]),
-    })
+    this.#gauge(
+      'ekm_connections',
+      'Open connections: of clients that a pool allows, of others whose certificate was verified, and of all others.',
+      'sum',
+      {
+        labels: ['client'],
+        values: () => Object.entries(observe().connections).map(([client, count]) => [{ client }, count]),
+      },
+    )
     this.#gauge('ekm_log_lines_dropped', 'Lines that the log could not take and that it has not yet told of.', 'sum', {
       labels: [],
       values: () => [[{}, observe().logLinesDropped]],

@@ -1,17 +1,19 @@
-import type { X509Certificate } from 'node:crypto'
-import type { TLSSocket } from 'node:tls'
+import { X509Certificate } from 'node:crypto'
+import type { PeerCertificate, TLSSocket } from 'node:tls'
 import type { AllowedClients, VerifiedClient } from '../ekm/allow-list.ts'
 import { cut, type AuditedClient } from '../telemetry/audit.ts'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import { DerError } from '../x509/der.ts'
 import type { PathRefusal } from '../x509/path.ts'
+import type { Arrival } from './stranger.ts'
 import { holds, type Judged, type Trust, type TrustedCas, type Verdict } from './trust.ts'
 
 /** Certificates above the client's own that are looked at, in the order in which they were sent. */
 const MAX_SENT = 8
 /**
- * Bytes that a client may have sent when its handshake is done: eight certificates of 2 KiB, a hello, and what Node.js reads
- * ahead of the request. Node.js makes an object of each certificate that came, wanted or not, at 20 µs each (130 on 20).
+ * Beyond so many bytes below TLS at the end of a handshake nobody looks at what came with the certificate: Node.js makes an
+ * object of each certificate that came, wanted or not, at 20 µs each (130 µs on Node.js 20). Eight certificates of 2 KiB and a
+ * hello are less, also if Node.js has read some of the first request with them.
  */
 const MAX_HANDSHAKE_BYTES = 24 * 1024
 
@@ -25,7 +27,7 @@ export type ClientRefusal =
   | PathRefusal
   | 'NO_CERTIFICATE'
   | 'CERTIFICATE_MALFORMED'
-  /** More bytes than a handshake needs: nobody looked at them. */
+  /** No issuer is known, and more bytes came than a handshake needs: nobody looked at them. */
   | 'CHAIN_TOO_LONG'
   /** After a reload the client cannot be traced to a trusted root without a new handshake. */
   | 'TRUST_CHANGED'
@@ -103,24 +105,23 @@ function commonNameOf({ subject: { commonNames } }: Certificate): string | undef
   return commonNames.length === 1 ? commonNames[0] : undefined
 }
 
-export interface Arrived {
-  /** The client's; absent if the connection was gone before anybody asked. */
-  readonly address: string | undefined
-  /** Received below TLS, so far. */
-  readonly bytesRead: number
-}
-
 /**
  * Finds out who has done a handshake. Only a certificate that was not judged lately takes more than this call.
  *
  * It must be called before anything else asks the socket for its peer's certificate: Node.js shows what came with it once.
  */
-export function identify(socket: TLSSocket, arrived: Arrived, trust: ClientTrust): Identity | Promise<Identity> {
+export function identify(
+  socket: TLSSocket,
+  arrived: Pick<Arrival, 'address' | 'bytesRead'>,
+  trust: ClientTrust,
+): Identity | Promise<Identity> {
   const audit = auditOf(socket, arrived.address)
-  if (arrived.bytesRead > MAX_HANDSHAKE_BYTES && !socket.isSessionReused()) return new Identity(audit, 'CHAIN_TOO_LONG')
-  const shown = socket.getPeerX509Certificate()
+  const isResumed = socket.isSessionReused()
+  const isLong = !isResumed && arrived.bytesRead > MAX_HANDSHAKE_BYTES
+  // Without its chain, if that may be long; its first request may have come with it.
+  const shown = isLong ? leafOf(socket) : socket.getPeerX509Certificate()
   if (shown === undefined) return new Identity(audit, 'NO_CERTIFICATE')
-  const sent = socket.isSessionReused() ? undefined : sentWith(shown)
+  const sent = isResumed || isLong ? undefined : sentWith(shown)
   const fingerprint = fingerprintOf(shown)
   audit.client_cert_sha256 = fingerprint
   const now = Date.now()
@@ -131,11 +132,19 @@ export function identify(socket: TLSSocket, arrived: Arrived, trust: ClientTrust
   if (commonName !== undefined) audit.client_cn = cut(commonName)
   if (known !== undefined) return new Identity(audit, known)
   const issuers = [...(sent?.values() ?? [])].map(parsed).filter((issuer) => issuer !== undefined)
-  return trust.judge(leaf, issuers, now).then((verdict) => new Identity(audit, { leaf, verdict }))
+  return trust.judge(leaf, issuers, now).then((verdict) => {
+    const isIncomplete = isLong && verdict.paths.size === 0 && verdict.refusal === 'ISSUER_UNKNOWN'
+    return new Identity(audit, isIncomplete ? 'CHAIN_TOO_LONG' : { leaf, verdict })
+  })
+}
+
+function leafOf(socket: TLSSocket): X509Certificate | undefined {
+  const { raw } = socket.getPeerCertificate() as Partial<PeerCertificate>
+  return raw && new X509Certificate(raw)
 }
 
 /** A client where none has to show a certificate: `clientAuth: disabled`. */
-export const anonymous = (socket: TLSSocket, { address }: Arrived): Identity =>
+export const anonymous = (socket: TLSSocket, { address }: Pick<Arrival, 'address'>): Identity =>
   new Identity(auditOf(socket, address), 'NO_CERTIFICATE')
 
 const auditOf = (socket: TLSSocket, address = 'gone'): AuditedClient => ({

@@ -1,33 +1,42 @@
-/** How long after its last refusal an address is asked for full handshakes: longer than clients wait before they come back. */
-const ASKED_MS = 300_000
+/** How long a network is asked at most: longer than clients wait before they come back. */
+const ASKED_MS = 60_000
 /** A bound on what strangers can make the gateway remember. Beyond it the oldest is forgotten. */
-const MAX_ADDRESSES = 1000
+const MAX_NETWORKS = 1000
+
+interface Asked {
+  /** The refused client's common name, if it had one. */
+  readonly name: string | undefined
+  /** On `performance.now()`'s clock, in milliseconds. */
+  readonly at: number
+}
 
 /**
- * The addresses of clients that were refused on a resumed session: such a session says who the client was, and a client
- * with a new certificate may hold it for long. So connections from there have to begin with a full handshake for a while.
- * It costs those clients a handshake each, and nobody else.
+ * The networks that are asked for full handshakes. A client that was refused on a resumed session may have a new
+ * certificate by now, but the session repeats the old one. So connections from its network begin with a full handshake
+ * until that client has done one. It costs the others there a handshake each, and nobody else anything.
  */
 export class FullHandshakes {
-  /** When each was marked, on `performance.now()`'s clock; the oldest first. */
-  readonly #marked = new Map<string, number>()
+  /** The oldest first. */
+  readonly #asked = new Map<string, Asked>()
 
-  /** Whether it is new. */
-  ask(network: string, now: number): boolean {
+  /** Returns whether it was not asked already. */
+  ask(network: string, name: string | undefined, now: number): boolean {
     const isNew = !this.isAsked(network, now)
-    this.#marked.delete(network)
-    this.#marked.set(network, now)
-    const [oldest] = this.#marked.keys()
-    if (this.#marked.size > MAX_ADDRESSES && oldest !== undefined) this.#marked.delete(oldest)
+    this.#asked.delete(network)
+    this.#asked.set(network, { name, at: now })
+    const [oldest] = this.#asked.keys()
+    if (this.#asked.size > MAX_NETWORKS && oldest !== undefined) this.#asked.delete(oldest)
     return isNew
   }
 
   isAsked(network: string, now: number): boolean {
-    if (this.#marked.size === 0) return false
-    const marked = this.#marked.get(network)
-    if (marked === undefined) return false
-    if (now - marked < ASKED_MS) return true
-    this.#marked.delete(network)
-    return false
+    const asked = this.#asked.get(network)
+    return asked !== undefined && now - asked.at < ASKED_MS
+  }
+
+  /** A client has done one. */
+  done(network: string, name: string | undefined): void {
+    const asked = this.#asked.get(network)
+    if (asked !== undefined && (asked.name === undefined || asked.name === name)) this.#asked.delete(network)
   }
 }

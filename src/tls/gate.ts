@@ -1,7 +1,10 @@
 import { isIPv6, type Socket } from 'node:net'
 import { Deadlines } from '../ekm/deadlines.ts'
-import { Line } from '../ekm/line.ts'
-import { Source, stages, Stranger, type Arrival, type ShedReason } from './stranger.ts'
+import { Clients } from './clients.ts'
+import { Debts } from './debts.ts'
+import { Handshakes } from './handshakes.ts'
+import { Source, stages, Stranger, type Arrival, type ShedReason, type Standing } from './stranger.ts'
+import { Watch } from './watch.ts'
 
 /** A record's header: content type, version, length (RFC 8446 section 5.1). */
 const RECORD_HEADER_BYTES = 5
@@ -9,114 +12,125 @@ const HANDSHAKE_RECORD = 22
 /** A longer record is none; OpenSSL says so. */
 const MAX_RECORD_BYTES = 16_384
 
-/**
- * How many handshakes may be under way while others wait: what their clients send comes when it comes, and if it comes all
- * at once it is dealt with in one turn of the event loop. The bound falls by half when a turn was long, and rises slowly.
- */
-const UNDER_WAY = { least: 2, most: 128, step: 0.25 } as const
-const LONG_TURN_MS = 8
-/** So many more may be under way of addresses that have none: a flood from one keeps nobody else waiting for its end. */
-const NEWCOMERS = 4
-/** So few strangers need no gate, as long as turns are short: not one handshake in a turn, but not more than these. */
+/** With at most so many strangers and short turns of the event loop, handshakes start at once. */
 const FEW = 8
-/** A client that has not answered by then is far away, or never will: others need not wait for it. */
-const ANSWER_MS = 200
 
 export interface GateLimits {
-  /** Connections at a time. */
+  /** Connections of allowed clients at a time. */
   readonly maxConnections: number
-  /** Of these, strangers at a time: connections without a good client certificate, or without one yet. */
+  /** All other connections at a time: strangers, and clients with a good certificate that no pool allows. */
   readonly maxUnverifiedConnections: number
   /** Milliseconds from a connection to the end of its handshake. */
   readonly handshakeMs: number
 }
 
+/** Open connections, by the standing of their client. */
+export interface ConnectionCounts {
+  readonly allowed: number
+  /** With a good certificate that no pool allows. */
+  readonly verified: number
+  readonly unverified: number
+}
+
+export interface GateOptions {
+  /** Begins TLS on a connection whose first bytes can be read from it. */
+  readonly begin: (arrival: Arrival) => void
+  /** Is told of each connection that the gate closes. */
+  readonly onShed: (reason: ShedReason) => void
+  /**
+   * Since when an allowed client's connection has served no request, on `performance.now()`'s clock. Infinity while it
+   * serves one; undefined if it never did.
+   */
+  readonly idleSince?: (arrival: Arrival) => number | undefined
+}
+
 /**
- * Stands between the port and TLS. A handshake costs about a millisecond of the event loop, and everybody can ask for one:
- * where more than a few do, it is begun only when its ClientHello is there, one in each turn of the event loop, in turn for
- * each address that waits, and not while too many are under way.
- * Strangers are bounded in number and time; beyond, the address that has most of them loses one. So a flood costs clients
- * with a connection a handshake's time for each turn, and not more however large it is.
+ * Stands between the port and TLS. It decides who may begin a handshake, and who has to go.
+ *
+ *     admit ─> silent ─> waiting ─> handshake ─┬─> allowed     at most maxConnections
+ *                 └─── few strangers ───┘      ├─> verified  ┐ with the stages before:
+ *                                              └─> unverified┘ at most maxUnverifiedConnections
+ *
+ * - A handshake costs about a millisecond of the event loop, and everybody can ask for one. With more than a few strangers
+ *   it begins only when its ClientHello is there, one in each turn of the event loop ({@link Handshakes}).
+ * - Strangers never take the place of an allowed client: the two are counted apart. Beyond the bound, the network that has
+ *   most strangers loses one, and the identity that has most allowed connections ({@link Clients}).
+ * - What strangers send is bounded, and their network waits for what they cost beyond a handshake ({@link Watch},
+ *   {@link Debts}).
  */
 export class Gate {
   #limits: GateLimits
   #deadlines: Deadlines
-  readonly #begin: (arrival: Arrival) => void
-  readonly #onShed: (reason: ShedReason) => void
+  readonly #options: GateOptions
   readonly #sources = new Map<string, Source>()
-  /** The networks that wait for a handshake, the next one first. */
-  readonly #queue = new Line<Source>()
   #strangers = 0
-  #verified = 0
-  /** The handshakes that began last, the oldest first. */
-  readonly #underWay = new Line<Stranger>()
-  #mayBeUnderWay: number = UNDER_WAY.most
-  #turn: NodeJS.Immediate | undefined
-  #patience: NodeJS.Timeout | undefined
+  readonly #clients: Clients
+  readonly #debts = new Debts()
+  readonly #watch = new Watch(this.#debts, (stranger) => this.#close(stranger, 'too_many_bytes'))
+  readonly #handshakes = new Handshakes({
+    begin: (stranger) => this.#options.begin(stranger),
+    mustWait: ({ network }, now) => this.#debts.mustWait(network, now),
+    giveUp: (stranger) => this.#close(stranger, 'handshake_timeout'),
+    turn: () => this.#watch.settle(),
+  })
 
-  /**
-   * @param begin begins TLS on a connection whose first bytes can be read from it
-   * @param onShed is told of each connection that is closed here
-   */
-  constructor(limits: GateLimits, begin: (arrival: Arrival) => void, onShed: (reason: ShedReason) => void) {
+  constructor(limits: GateLimits, options: GateOptions) {
     this.#limits = limits
     this.#deadlines = new Deadlines(limits.handshakeMs)
-    this.#begin = begin
-    this.#onShed = onShed
+    this.#options = options
+    this.#clients = new Clients((stranger) => options.idleSince?.(stranger))
   }
 
   /** Takes other limits; who is there already keeps the time it was given. */
   renew(limits: GateLimits): void {
     if (limits.handshakeMs !== this.#limits.handshakeMs) this.#deadlines = new Deadlines(limits.handshakeMs)
     this.#limits = limits
+    this.#watch.forget()
   }
 
-  /** Open connections: of clients with a good certificate, and others. */
-  get connections(): { readonly verified: number; readonly unverified: number } {
-    return { verified: this.#verified, unverified: this.#strangers }
+  get connections(): ConnectionCounts {
+    let verified = 0
+    for (const source of this.#sources.values()) verified += source.in.verified.size
+    return { allowed: this.#clients.size, verified, unverified: this.#strangers - verified }
   }
 
   /** Takes a new connection. */
   admit(socket: Socket): void {
     socket.on('error', ignore)
-    const { maxConnections, maxUnverifiedConnections } = this.#limits
-    const tooMany = this.#verified + this.#strangers >= maxConnections
-    if (tooMany || this.#strangers >= maxUnverifiedConnections) {
-      const reason = tooMany ? 'too_many' : 'too_many_unverified'
-      const greediest = this.#greediest()
-      if (greediest === undefined) {
-        this.#onShed(reason)
-        socket.destroy()
-        return
-      }
-      this.#close(greediest, reason)
-    }
+    this.#makeRoom()
     const address = socket.remoteAddress
+    this.#watch.settle()
     const now = performance.now()
     const source = this.#sourceOf(networkOf(address ?? ''))
     const stranger = new Stranger(socket, address, source, now, this.#deadlines, this.#onTimeUp)
     this.#strangers += 1
-    socket.on('close', () => {
-      if (stranger.verified) this.#verified -= 1
-      else this.#forget(stranger)
-    })
-    if (this.#strangers <= FEW && this.#mayBeUnderWay === UNDER_WAY.most) this.#start(stranger, now)
+    this.#watch.add(stranger)
+    socket.on('close', () => this.#forget(stranger))
+    if (this.#strangers <= FEW && this.#handshakes.isOpenFor(source, now)) this.#handshakes.start(stranger, now)
     else this.#awaitHello(stranger)
   }
 
-  /** Says how a connection's handshake ended: a verified client is a stranger no more. */
-  handshakeDone(arrival: Arrival, verified: boolean): void {
+  /** Says how a connection's handshake ended. */
+  handshakeDone(arrival: Arrival, standing: Standing): void {
     const stranger = arrival as Stranger
     if (stranger.stage === undefined) return
-    if (!verified) {
-      stranger.endTime()
-      stranger.enter('unverified')
-      this.#noLongerUnderWay(stranger)
-      return
-    }
-    this.#forget(stranger)
-    stranger.verified = true
-    this.#verified += 1
+    stranger.endTime()
+    this.#handshakes.ended(stranger)
+    if (standing.kind === 'allowed') stranger.source.widen()
+    this.restate(stranger, standing)
+  }
+
+  /** Says that a connection's client has another standing than before, for instance after a reload. */
+  restate(arrival: Arrival, standing: Standing): void {
+    const stranger = arrival as Stranger
+    if (stranger.stage === undefined && stranger.seat === undefined) return
+    if (standing.kind === 'allowed') this.#allow(stranger, standing.identity)
+    else this.#distrust(stranger, standing.kind === 'verified' ? 'verified' : 'unverified')
+  }
+
+  /** A request begins: what it takes is not charged to a stranger. */
+  noteRequest(): void {
+    this.#watch.mark()
   }
 
   /** Closes the connections of strangers. */
@@ -126,6 +140,35 @@ export class Gate {
     }
   }
 
+  #allow(stranger: Stranger, identity: string): void {
+    if (stranger.seat?.identity === identity) return
+    this.#watch.acquit(stranger)
+    this.#removeStranger(stranger)
+    this.#clients.remove(stranger)
+    if (this.#clients.size >= this.#limits.maxConnections) {
+      const leaver = this.#clients.whoGivesWay(identity)
+      this.#close(leaver ?? stranger, 'too_many')
+      if (leaver === undefined) return
+    }
+    this.#clients.add(stranger, identity)
+  }
+
+  #distrust(stranger: Stranger, stage: 'verified' | 'unverified'): void {
+    if (stranger.seat === undefined) return stranger.enter(stage)
+    this.#clients.remove(stranger)
+    this.#makeRoom()
+    this.#strangers += 1
+    stranger.fallBack(this.#sourceOf(stranger.source.network), stage)
+    this.#watch.add(stranger)
+  }
+
+  /** Makes room for one stranger more. */
+  #makeRoom(): void {
+    if (this.#strangers < this.#limits.maxUnverifiedConnections) return
+    const greediest = this.#greediest()
+    if (greediest !== undefined) this.#close(greediest, 'too_many_unverified')
+  }
+
   #sourceOf(network: string): Source {
     let source = this.#sources.get(network)
     if (source === undefined) this.#sources.set(network, (source = new Source(network)))
@@ -133,7 +176,7 @@ export class Gate {
   }
 
   #awaitHello(stranger: Stranger): void {
-    const { socket, source } = stranger
+    const { socket } = stranger
     let head: Buffer | undefined
     const onData = (chunk: Buffer) => {
       head = head === undefined ? chunk : Buffer.concat([head, chunk])
@@ -141,83 +184,12 @@ export class Gate {
       socket.off('data', onData)
       socket.pause()
       socket.unshift(head)
-      if (stranger.stage === undefined) return
-      stranger.enter('waiting')
-      source.place ??= this.#queue.join(source)
-      this.#beginLater()
+      if (stranger.stage !== undefined) this.#handshakes.enqueue(stranger)
     }
     socket.on('data', onData)
   }
 
-  #beginLater(asked = performance.now()): void {
-    if (this.#turn !== undefined || this.#queue.size === 0) return
-    if (this.#nextSource(asked) === undefined) {
-      this.#patience ??= setTimeout(() => {
-        this.#patience = undefined
-        this.#beginLater()
-      }, ANSWER_MS / 10)
-      return
-    }
-    this.#turn = setImmediate(() => {
-      this.#turn = undefined
-      const now = performance.now()
-      this.#adapt(now - asked)
-      this.#beginNext(now)
-      this.#beginLater(now)
-    })
-  }
-
-  /** @param turnMs how long the event loop's last turn took */
-  #adapt(turnMs: number): void {
-    const { least, most, step } = UNDER_WAY
-    const bound = turnMs > LONG_TURN_MS ? this.#mayBeUnderWay / 2 : this.#mayBeUnderWay + step
-    this.#mayBeUnderWay = Math.min(most, Math.max(least, bound))
-  }
-
-  #beginNext(now: number): void {
-    for (let source = this.#nextSource(now); source !== undefined; source = this.#nextSource(now)) {
-      if (source.place !== undefined) this.#queue.leave(source.place)
-      source.place = undefined
-      const stranger = source.in.waiting.first?.value
-      if (stranger === undefined) continue
-      if (source.in.waiting.size > 1) source.place = this.#queue.join(source)
-      // Its end is not told yet.
-      if (stranger.socket.destroyed) stranger.enter('handshake')
-      else return this.#start(stranger, now)
-    }
-  }
-
-  #start(stranger: Stranger, now: number): void {
-    stranger.enter('handshake')
-    stranger.begun = now
-    stranger.underWay = this.#underWay.join(stranger)
-    stranger.source.underWay += 1
-    this.#begin(stranger)
-  }
-
-  /** Whose handshake may begin now, if anybody's. */
-  #nextSource(now: number): Source | undefined {
-    for (let place = this.#underWay.first; place !== undefined; place = this.#underWay.first) {
-      if (now - place.value.begun < ANSWER_MS) break
-      this.#release(place.value)
-    }
-    const tooMany = this.#underWay.size - this.#mayBeUnderWay
-    if (tooMany >= NEWCOMERS) return undefined
-    return this.#queue.find((source) => tooMany < 0 || source.underWay === 0)
-  }
-
-  #noLongerUnderWay(stranger: Stranger): void {
-    if (this.#release(stranger)) this.#beginLater()
-  }
-
-  #release(stranger: Stranger): boolean {
-    const { underWay, source } = stranger
-    if (underWay === undefined || !this.#underWay.leave(underWay)) return false
-    source.underWay -= 1
-    return true
-  }
-
-  /** The stranger that can best be given up: of the address that has most, the oldest of the first stage there is. */
+  /** The stranger that can best be given up: of the network that has most, the oldest of the first stage there is. */
   #greediest(): Stranger | undefined {
     let greediest: Source | undefined
     for (const source of this.#sources.values()) {
@@ -231,19 +203,25 @@ export class Gate {
 
   #close(stranger: Stranger, reason: ShedReason): void {
     stranger.shedReason = reason
-    this.#onShed(reason)
+    this.#options.onShed(reason)
     this.#forget(stranger)
     stranger.socket.destroy()
   }
 
   #forget(stranger: Stranger): void {
+    this.#watch.remove(stranger)
+    this.#clients.remove(stranger)
+    this.#removeStranger(stranger)
+  }
+
+  #removeStranger(stranger: Stranger): void {
     if (stranger.stage === undefined) return
     const { source } = stranger
     stranger.endTime()
     stranger.leave()
     this.#strangers -= 1
     if (source.size === 0) this.#sources.delete(source.network)
-    this.#noLongerUnderWay(stranger)
+    this.#handshakes.ended(stranger)
   }
 }
 

@@ -7,11 +7,12 @@ import { listen } from '../listen.ts'
 import { writeHandshakeFailure } from '../telemetry/audit.ts'
 import { describeBug, type Log } from '../telemetry/log.ts'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
+import { isNamed } from '../ekm/allow-list.ts'
 import { anonymous, identify, Identity, type Client, type ClientEntry, type ClientTrust } from './client.ts'
 import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
 import { FullHandshakes } from './full-handshakes.ts'
-import { Gate, networkOf, type GateLimits } from './gate.ts'
-import type { Arrival, ShedReason } from './stranger.ts'
+import { Gate, networkOf, type ConnectionCounts, type GateLimits } from './gate.ts'
+import type { Arrival, ShedReason, Standing } from './stranger.ts'
 import type { Verdict } from './trust.ts'
 
 const SHED_REPORT_MS = 10_000
@@ -25,8 +26,8 @@ export interface ListenerSettings extends GateLimits, Omit<EndpointSettings, 'ca
 export type Lesson =
   /** An issuing CA that a client taught: DER, base64. */
   | { readonly issuer: string }
-  /** A network whose clients have to do full handshakes for a while. */
-  | { readonly fullHandshakes: string }
+  /** A network whose clients have to do full handshakes, until the one with that common name has done one. */
+  | { readonly fullHandshakes: string; readonly name?: string | undefined }
 
 /** Is told what happens to connections, for metrics. */
 export interface ListenerEvents {
@@ -48,15 +49,20 @@ export interface ListenerOptions {
 // key is or not.
 const ARRIVAL = Symbol('arrival')
 const IDENTITY = Symbol('identity')
+const SECURED = Symbol('secured')
 
-/** A connection below TLS, until its handshake has ended. */
+/** A connection below TLS. */
 interface Beginning extends Socket {
+  /** Until its handshake has ended. */
   [ARRIVAL]?: Arrival | undefined
+  /** The connection above it, once its client is known. */
+  [SECURED]?: TLSSocket
 }
 
 /** A connection whose client is known. */
 interface Connection extends TLSSocket {
   [IDENTITY]: Identity
+  [ARRIVAL]: Arrival
 }
 
 /** The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection. */
@@ -79,11 +85,15 @@ export class Listener {
       secured: (socket) => this.#identify(socket),
       failed: (error, socket) => this.#noteFailure(error, socket),
     })
-    this.#gate = new Gate(
-      settings,
-      (arrival) => this.#begin(arrival),
-      (reason) => this.#noteShed(reason),
-    )
+    this.#gate = new Gate(settings, {
+      begin: (arrival) => this.#begin(arrival),
+      onShed: (reason) => this.#noteShed(reason),
+      idleSince: ({ socket }) => {
+        const secured = (socket as Beginning)[SECURED]
+        return secured && this.idleSince(secured)
+      },
+    })
+    this.server.on('request', () => this.#gate.noteRequest())
     this.#follow(settings.trust)
   }
 
@@ -97,9 +107,12 @@ export class Listener {
     return (socket as Partial<Connection>)[IDENTITY]?.at(Date.now()) ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
   }
 
-  get connections(): { readonly verified: number; readonly unverified: number } {
+  get connections(): ConnectionCounts {
     return this.#gate.connections
   }
+
+  /** Since when a connection has served no request, as in {@link GateOptions}; whoever answers requests knows. */
+  idleSince: (socket: TLSSocket) => number | undefined = () => undefined
 
   /** What `trust` finds for the clients that are connected: {@link Listener.renew} needs it. */
   async judge(trust: ClientTrust): Promise<ClientVerdicts> {
@@ -136,7 +149,9 @@ export class Listener {
         leaf &&
           (verdicts.get(leaf.fingerprint) ?? settings.trust.recall(leaf.fingerprint, undefined, Date.now())?.verdict),
       )
-      if (wasVerified && identity.at(Date.now()).verified === undefined) refused.push(socket)
+      const client = identity.at(Date.now())
+      this.#gate.restate(socket[ARRIVAL], this.#standingOf(client))
+      if (wasVerified && client.verified === undefined) refused.push(socket)
     }
     return refused
   }
@@ -144,7 +159,7 @@ export class Listener {
   /** Takes over what another process of the same gateway found out. */
   learn(lesson: Lesson): void {
     if ('issuer' in lesson) this.#settings.trust.learn(parseCertificate(Buffer.from(lesson.issuer, 'base64')))
-    else this.#askFullHandshakes(lesson.fullHandshakes)
+    else this.#askFullHandshakes(lesson.fullHandshakes, lesson.name)
   }
 
   /** Rejects with an {@link OperatorError}. Resolves with the port, which the system chooses for port 0. */
@@ -174,10 +189,9 @@ export class Listener {
     const arrival = this.#takeArrival(socket)
     // Nobody comes past the gate.
     if (arrival === undefined) return void socket.destroy()
-    const arrived = { address: arrival.address, bytesRead: arrival.socket.bytesRead }
-    if (this.#options.clientAuth === 'disabled') return this.#welcome(socket, arrival, anonymous(socket, arrived))
+    if (this.#options.clientAuth === 'disabled') return this.#welcome(socket, arrival, anonymous(socket, arrival))
     const { trust } = this.#settings
-    const identity = identify(socket, arrived, trust)
+    const identity = identify(socket, arrival, trust)
     if (identity instanceof Identity) return this.#welcome(socket, arrival, identity)
     identity
       .then((judged) => (this.#settings.trust === trust ? judged : this.#judgeAgain(judged)))
@@ -200,18 +214,32 @@ export class Listener {
     // It may be gone since, and its end is told to nobody any more.
     if (socket.destroyed) return
     const { clientAuth, events } = this.#options
-    const { audit, verified, refusal } = identity.at(Date.now())
-    const isGood = verified !== undefined || clientAuth === 'disabled'
-    if (!isGood && audit.tls_resumed) this.#askAndTell(networkOf(arrival.address ?? ''))
-    if (!isGood && clientAuth === 'handshake') {
+    const client = identity.at(Date.now())
+    const { audit, refusal } = client
+    const standing = this.#standingOf(client)
+    const network = networkOf(arrival.address ?? '')
+    if (!audit.tls_resumed) this.#fullHandshakes.done(network, audit.client_cn)
+    else if (standing.kind !== 'allowed') this.#askAndTell(network, audit.client_cn)
+    if (standing.kind === 'stranger' && clientAuth === 'handshake') {
       this.#tellFailure(refusal ?? '', arrival.address)
       return void socket.destroy()
     }
-    const place = this.#open.join(Object.assign(socket, { [IDENTITY]: identity }))
+    const place = this.#open.join(Object.assign(socket, { [IDENTITY]: identity, [ARRIVAL]: arrival }))
     socket.on('close', () => this.#open.leave(place))
-    this.#gate.handshakeDone(arrival, isGood)
+    const raw: Beginning = arrival.socket
+    raw[SECURED] = socket
+    this.#gate.handshakeDone(arrival, standing)
     events?.handshake(audit.tls_resumed ? 'resumed' : 'full')
     this.#endpoint.serve(socket)
+  }
+
+  /** How the gate counts a client's connections. One identity is one common name, whatever its certificates. */
+  #standingOf({ audit, verified }: Client): Standing {
+    if (this.#options.clientAuth === 'disabled') return { kind: 'allowed', identity: audit.remote_address ?? '' }
+    if (verified === undefined) return { kind: 'stranger' }
+    const { commonName } = verified
+    if (commonName === undefined || !isNamed(verified)) return { kind: 'verified' }
+    return { kind: 'allowed', identity: commonName }
   }
 
   #noteFailure(error: Error, socket: TLSSocket): void {
@@ -243,13 +271,13 @@ export class Listener {
     trust.onLearned = (issuer: Certificate) => this.onLesson?.({ issuer: issuer.der.toString('base64') })
   }
 
-  #askAndTell(network: string): void {
-    if (this.#askFullHandshakes(network)) this.onLesson?.({ fullHandshakes: network })
+  #askAndTell(network: string, name: string | undefined): void {
+    if (this.#askFullHandshakes(network, name)) this.onLesson?.({ fullHandshakes: network, name })
   }
 
-  #askFullHandshakes(network: string): boolean {
+  #askFullHandshakes(network: string, name: string | undefined): boolean {
     this.#endpoint.forgetFreshSessions()
-    return this.#fullHandshakes.ask(network, performance.now())
+    return this.#fullHandshakes.ask(network, name, performance.now())
   }
 
   /** In a flood, a line for each connection would be a flood of its own. */

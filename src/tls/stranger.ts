@@ -1,12 +1,21 @@
 import type { Socket } from 'node:net'
 import type { Deadlines, Timed } from '../ekm/deadlines.ts'
 import { Line, type Place } from '../ekm/line.ts'
+import type { Seat } from './clients.ts'
 
 /**
- * Why a connection was closed unheard: it said nothing, its handshake took too long, or there were too many, of strangers
- * or in all.
+ * Why a connection was closed unheard: it said nothing, its handshake took too long, it sent too many bytes before it had
+ * shown an allowed client's certificate, or there were too many, of strangers or of allowed clients.
  */
-export type ShedReason = 'silent' | 'handshake_timeout' | 'too_many_unverified' | 'too_many'
+export type ShedReason = 'silent' | 'handshake_timeout' | 'too_many_bytes' | 'too_many_unverified' | 'too_many'
+
+/** Who is at the other end of a connection whose handshake is done. */
+export type Standing =
+  /** Some pool allows the client. One `identity` cannot take the connections of all. */
+  | { readonly kind: 'allowed'; readonly identity: string }
+  /** Its certificate is good, but no pool allows it. */
+  | { readonly kind: 'verified' }
+  | { readonly kind: 'stranger' }
 
 /** A connection that the gate has admitted. */
 export interface Arrival {
@@ -15,19 +24,33 @@ export interface Arrival {
   readonly address: string | undefined
   /** Whether the client has not sent a byte. */
   readonly isSilent: boolean
+  /** What the client has sent, in bytes below TLS. */
+  readonly bytesRead: number
   /** Why the gate closed the connection, if it did. */
   readonly shedReason: ShedReason | undefined
 }
 
+/**
+ * What somebody may send before a certificate has shown that a pool allows him: a hello and a certificate chain, of which
+ * OpenSSL takes 100 KiB, or a chain of 24 KiB, a request's header of 16, the largest body by default, and what Node.js
+ * reads ahead meanwhile. Who sends these still gets its 401.
+ */
+const MAX_STRANGER_BYTES = 160 * 1024
+
 /** In the order in which strangers are given up: who had their say, who say nothing, who wait, whose handshake goes on. */
-export const stages = ['unverified', 'silent', 'waiting', 'handshake'] as const
+export const stages = ['unverified', 'verified', 'silent', 'waiting', 'handshake'] as const
 export type Stage = (typeof stages)[number]
+
+/** So many handshakes of a network that has shown no allowed client may be under way: what they cost is not known yet. */
+const FIRST_WINDOW = 4
+const MAX_WINDOW = 128
 
 /** The strangers of one network. They are in lines, since a handshake must leave no garbage that grows old. */
 export class Source {
   readonly network: string
   readonly in: Readonly<Record<Stage, Line<Stranger>>> = {
     unverified: new Line(),
+    verified: new Line(),
     silent: new Line(),
     waiting: new Line(),
     handshake: new Line(),
@@ -36,30 +59,44 @@ export class Source {
   place: Place<Source> | undefined
   /** Its handshakes among those that the gate has under way. */
   underWay = 0
+  /** How many these may be. */
+  window = FIRST_WINDOW
 
   constructor(network: string) {
     this.network = network
   }
 
   get size(): number {
-    const { unverified, silent, waiting, handshake } = this.in
-    return unverified.size + silent.size + waiting.size + handshake.size
+    return stages.reduce((size, stage) => size + this.in[stage].size, 0)
+  }
+
+  /** A handshake was an allowed client's. */
+  widen(): void {
+    this.window = Math.min(MAX_WINDOW, this.window + 1)
   }
 }
 
-/** A connection whose client has not shown a good certificate. */
+/** A connection, whose client is a stranger until it has shown a certificate that a pool allows. */
 export class Stranger implements Arrival, Timed {
   readonly socket: Socket
   readonly address: string | undefined
-  readonly source: Source
   readonly deadline: number
+  source: Source
   shedReason: ShedReason | undefined
-  /** That it is a stranger no more, but a client. */
-  verified = false
+  /** Of an allowed client, which is a stranger no more. */
+  seat: Seat | undefined
   /** When its handshake began, on `performance.now()`'s clock. */
   begun = 0
   /** Among the handshakes that are under way. */
   underWay: Place<Stranger> | undefined
+  /** Among those who are watched. */
+  watched: Place<Stranger> | undefined
+  /** What its network was charged for it, in milliseconds of the event loop. */
+  charged = 0
+  /** Of its bytes, those that were there at the last look. */
+  seenBytes = 0
+  /** Its bytes at the time when it became a stranger. */
+  #firstByte = 0
   #stage: Stage | undefined = 'silent'
   #place: Place<Stranger>
   readonly #deadlines: Deadlines
@@ -86,10 +123,19 @@ export class Stranger implements Arrival, Timed {
   }
 
   get isSilent(): boolean {
-    return this.socket.bytesRead === 0
+    return this.bytesRead === 0
   }
 
-  /** None when it is a stranger no more. */
+  get bytesRead(): number {
+    return this.socket.bytesRead
+  }
+
+  /** What it may send before it is cut. Who waits is not read from. */
+  get maxBytes(): number {
+    return this.#stage === 'silent' || this.#stage === 'waiting' ? Infinity : this.#firstByte + MAX_STRANGER_BYTES
+  }
+
+  /** None when it is an allowed client, or gone. */
   get stage(): Stage | undefined {
     return this.#stage
   }
@@ -98,6 +144,13 @@ export class Stranger implements Arrival, Timed {
     this.leave()
     this.#stage = stage
     this.#place = this.source.in[stage].join(this)
+  }
+
+  /** An allowed client is a stranger again. */
+  fallBack(source: Source, stage: 'unverified' | 'verified'): void {
+    this.source = source
+    this.#firstByte = this.bytesRead
+    this.enter(stage)
   }
 
   leave(): void {

@@ -240,7 +240,7 @@ it(
     for (const name of ['ekm_backend_running', 'ekm_backend_queue_length']) {
       for (const backend of ['store', 'hsm']) expect(await gauge(name, `backend="${backend}"`)).toBe(0)
     }
-    await expect.poll(() => gauge('ekm_connections', 'client="verified"'), PATIENCE).toBe(2 * CONNECTIONS)
+    await expect.poll(() => gauge('ekm_connections', 'client="allowed"'), PATIENCE).toBe(2 * CONNECTIONS)
     // What is open for a moment only, such as a key file that is being read, is closed when it is asked again.
     await expect.poll(() => handlesOf(treeOf(pid)), PATIENCE).toBeLessThanOrEqual(before.handles)
     const grownMiB = residentMiB(treeOf(pid)) - before.residentMiB

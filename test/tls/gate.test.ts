@@ -3,7 +3,7 @@ import { connect as connectTcp, createServer, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Gate, networkOf, type GateLimits } from '../../src/tls/gate.ts'
-import type { Arrival, ShedReason } from '../../src/tls/stranger.ts'
+import type { Arrival, ShedReason, Standing } from '../../src/tls/stranger.ts'
 
 const HELLO = Buffer.from([22, 3, 1, 0, 2, 1, 0])
 const LIMITS: GateLimits = { maxConnections: 100, maxUnverifiedConnections: 100, handshakeMs: 2000 }
@@ -20,7 +20,15 @@ const FEW = 8
 async function makeGate(limits: Partial<GateLimits> = {}) {
   const begun: Arrival[] = []
   const shed: ShedReason[] = []
-  const gate = new Gate({ ...LIMITS, ...limits }, (arrival) => void begun.push(arrival), (reason) => void shed.push(reason))
+  const idle = new Map<Arrival, number>()
+  const gate = new Gate(
+    { ...LIMITS, ...limits },
+    {
+      begin: (arrival) => void begun.push(arrival),
+      onShed: (reason) => void shed.push(reason),
+      idleSince: (arrival) => idle.get(arrival),
+    },
+  )
   const server = createServer((socket) => gate.admit(socket))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
@@ -38,14 +46,31 @@ async function makeGate(limits: Partial<GateLimits> = {}) {
     await once(socket, 'connect')
     return socket
   }
-  /** Strangers of an address of their own, who say nothing: whoever comes after them has to wait for its turn. */
+  /** Strangers of addresses of their own, who say nothing: whoever comes after them has to wait for its turn. */
   const crowd = async () => {
-    for (let count = 0; count < FEW; count += 1) await open('127.0.0.9')
+    for (let count = 0; count < FEW; count += 1) await open(count % 2 === 0 ? '127.0.0.8' : '127.0.0.9')
     await expect.poll(() => begun.length).toBe(FEW)
     begun.length = 0
   }
-  return { gate, begun, shed, open, crowd }
-} // prettier-ignore
+  /** Makes connections whose handshake ends with `standing`. */
+  const connectAs = async (standing: Standing, count = 1, localAddress?: string) => {
+    const clients: { readonly socket: Socket; readonly arrival: Arrival }[] = []
+    for (let made = 0; made < count; made += 1) {
+      const before = begun.length
+      const socket = await open(localAddress)
+      socket.write(HELLO)
+      await expect.poll(() => begun.length, { interval: 1 }).toBe(before + 1)
+      const arrival = begun[before] as Arrival
+      arrival.socket.resume()
+      gate.handshakeDone(arrival, standing)
+      clients.push({ socket, arrival })
+    }
+    return clients
+  }
+  return { gate, begun, shed, idle, open, crowd, connectAs }
+}
+
+const allowed = (identity: string): Standing => ({ kind: 'allowed', identity })
 
 const isOpen = (socket: Socket) => !socket.destroyed
 
@@ -54,7 +79,7 @@ describe('the gate', () => {
     const { gate, begun, shed, open } = await makeGate({ handshakeMs: 300 })
     const [silent, halfway] = [await open(), await open()]
     await expect.poll(() => begun.length).toBe(2)
-    expect(gate.connections).toEqual({ verified: 0, unverified: 2 })
+    expect(gate.connections).toEqual({ allowed: 0, verified: 0, unverified: 2 })
     for (const { socket } of begun) socket.resume()
     halfway.write(HELLO)
     await Promise.all([once(silent, 'close'), once(halfway, 'close')])
@@ -70,7 +95,7 @@ describe('the gate', () => {
     for (let round = 0; round < 3 * FEW; round += 1) {
       const client = await open()
       await expect.poll(() => begun.length, { interval: 1 }).toBe(round + 1)
-      if (round % 2 === 0) gate.handshakeDone(begun[round] as Arrival, true)
+      if (round % 2 === 0) gate.handshakeDone(begun[round] as Arrival, allowed('a'))
       else client.destroy()
       await expect.poll(() => gate.connections.unverified, { interval: 1 }).toBe(0)
     }
@@ -99,8 +124,14 @@ describe('the gate', () => {
   })
 
   it('serves the addresses in turn, however many connections one of them has', async () => {
-    const { begun, open, crowd } = await makeGate()
+    const { gate, begun, open, crowd } = await makeGate()
     await crowd()
+    // Each handshake ends at once, so that none of them keeps the next one waiting.
+    const { push } = begun
+    begun.push = (arrival) => {
+      queueMicrotask(() => gate.handshakeDone(arrival, { kind: 'stranger' }))
+      return push.call(begun, arrival)
+    }
     const many = await Promise.all(Array.from({ length: 20 }, () => open('127.0.0.2')))
     const one = await open('127.0.0.3')
     await setTimeout(50)
@@ -118,7 +149,7 @@ describe('the gate', () => {
     // They have had their time to answer, and are not waited for.
     await setTimeout(220)
     // As many as may be under way; after 200 ms they are not waited for any more.
-    const many = await Promise.all(Array.from({ length: 128 }, () => open('127.0.0.2')))
+    const many = await Promise.all(Array.from({ length: 128 }, (_, index) => open(`127.0.1.${1 + (index >> 2)}`)))
     const one = await open('127.0.0.3')
     const start = performance.now()
     for (const socket of many) socket.write(HELLO)
@@ -135,7 +166,7 @@ describe('the gate', () => {
     halfway.write(HELLO)
     await Promise.all([once(silent, 'close'), once(halfway, 'close')])
     expect(shed.toSorted()).toEqual(['handshake_timeout', ...Array<string>(FEW + 1).fill('silent')])
-    expect(gate.connections).toEqual({ verified: 0, unverified: 0 })
+    expect(gate.connections).toEqual({ allowed: 0, verified: 0, unverified: 0 })
   })
 
   it('gives newcomers another time when it is told to, and the others the time that they had', async () => {
@@ -166,24 +197,193 @@ describe('the gate', () => {
     expect([modest, newcomer].map(isOpen)).toEqual([true, true])
   })
 
-  it('never gives up a verified client for a stranger', async () => {
-    const { gate, begun, shed, open } = await makeGate({ maxConnections: 2 })
-    const clients = [await open(), await open()]
+  it('lets a network that has shown no client have four handshakes under way, and waits 200 ms for their clients', async () => {
+    const { begun, open, crowd } = await makeGate()
+    await crowd()
+    const clients = await Promise.all(Array.from({ length: 6 }, () => open('127.0.0.2')))
     for (const client of clients) client.write(HELLO)
-    await setTimeout(50)
-    for (const arrival of begun) {
-      arrival.socket.resume()
-      gate.handshakeDone(arrival, true)
-    }
-    const stranger = await open()
-    await once(stranger, 'close')
-    expect([shed, gate.connections]).toEqual([['too_many'], { verified: 2, unverified: 0 }])
-    expect(clients.map(isOpen)).toEqual([true, true])
-    clients[0]?.destroy()
-    await setTimeout(50)
-    expect(gate.connections).toEqual({ verified: 1, unverified: 0 })
+    await setTimeout(100)
+    expect(begun).toHaveLength(4)
+    await expect.poll(() => begun.length).toBe(6)
   })
 
+  it('lets a network have more of them with each allowed client that it shows', async () => {
+    const { begun, open, crowd, connectAs } = await makeGate()
+    await crowd()
+    const keepsItsPlace = await open('127.0.0.2')
+    await connectAs(allowed('a'), 3, '127.0.0.2')
+    begun.length = 0
+    const clients = await Promise.all(Array.from({ length: 9 }, () => open('127.0.0.2')))
+    for (const client of clients) client.write(HELLO)
+    await setTimeout(100)
+    expect([begun.length, isOpen(keepsItsPlace)]).toEqual([7, true])
+  })
+
+  it('gives up the oldest handshake of a network that holds sixteen whose clients do not answer', async () => {
+    const { begun, shed, open, crowd } = await makeGate({ handshakeMs: 10_000 })
+    await crowd()
+    const clients = await Promise.all(Array.from({ length: 17 }, () => open('127.0.0.2')))
+    for (const client of clients) client.write(HELLO)
+    await expect.poll(() => begun.length, { timeout: 5000 }).toBe(17)
+    await expect.poll(() => shed).toEqual(['handshake_timeout'])
+    expect(begun[0]?.shedReason).toBe('handshake_timeout')
+  })
+})
+
+describe('the connections of allowed clients', () => {
+  it('are not taken by strangers, nor by clients with a good certificate that no pool allows', async () => {
+    const { gate, shed, open, connectAs } = await makeGate({ maxConnections: 2, maxUnverifiedConnections: 3 })
+    const [first] = await connectAs(allowed('a'))
+    const others = await connectAs({ kind: 'verified' }, 3, '127.0.0.2')
+    const stranger = await open('127.0.0.3')
+    const [second] = await connectAs(allowed('a'))
+    await expect.poll(() => gate.connections).toEqual({ allowed: 2, verified: 1, unverified: 1 })
+    expect(shed).toEqual(['too_many_unverified', 'too_many_unverified'])
+    const whoIsThere = () => [first, ...others, second].map((client) => client && isOpen(client.socket))
+    await expect.poll(whoIsThere).toEqual([true, false, false, true, true])
+    expect(isOpen(stranger)).toBe(true)
+  })
+
+  it('of the identity with most give way to those of another, the one that is idle longest first', async () => {
+    const { gate, shed, idle, connectAs } = await makeGate({ maxConnections: 4 })
+    const many = await connectAs(allowed('a'), 4)
+    const since = [Infinity, 3, 2, Infinity]
+    for (const [index, { arrival }] of many.entries()) idle.set(arrival, since[index] ?? 0)
+    const [one] = await connectAs(allowed('b'))
+    await expect.poll(() => many.map(({ socket }) => isOpen(socket))).toEqual([true, true, false, true])
+    const [two] = await connectAs(allowed('b'))
+    await expect.poll(() => many.map(({ socket }) => isOpen(socket))).toEqual([true, false, false, true])
+    const [refused] = await connectAs(allowed('b'))
+    await expect.poll(() => refused && isOpen(refused.socket)).toBe(false)
+    expect([one, two].map((client) => client && isOpen(client.socket))).toEqual([true, true])
+    expect([shed, gate.connections.allowed]).toEqual([['too_many', 'too_many', 'too_many'], 4])
+  })
+
+  it('give way even in the middle of a request, if their client has all of them and none is idle', async () => {
+    const { idle, connectAs } = await makeGate({ maxConnections: 2 })
+    const many = await connectAs(allowed('a'), 2)
+    for (const { arrival } of many) idle.set(arrival, Infinity)
+    await connectAs(allowed('b'))
+    await expect.poll(() => many.map(({ socket }) => isOpen(socket))).toEqual([false, true])
+  })
+
+  it('can become those of strangers, and those of clients again', async () => {
+    const { gate, shed, connectAs } = await makeGate({ maxConnections: 2, maxUnverifiedConnections: 2 })
+    const [first, second] = await connectAs(allowed('a'), 2)
+    if (first === undefined || second === undefined) throw new Error('no clients')
+    gate.restate(first.arrival, { kind: 'verified' })
+    gate.restate(second.arrival, { kind: 'stranger' })
+    expect(gate.connections).toEqual({ allowed: 0, verified: 1, unverified: 1 })
+    gate.restate(first.arrival, allowed('b'))
+    gate.restate(first.arrival, allowed('c'))
+    expect(gate.connections).toEqual({ allowed: 1, verified: 0, unverified: 1 })
+    for (const { socket } of [first, second]) socket.destroy()
+    await expect.poll(() => gate.connections).toEqual({ allowed: 0, verified: 0, unverified: 0 })
+    gate.restate(first.arrival, allowed('a'))
+    expect([gate.connections.allowed, shed]).toEqual([0, []])
+  })
+})
+
+describe('what a stranger sends', () => {
+  const chunk = Buffer.alloc(100 * 1024)
+
+  it('is bounded during its handshake', async () => {
+    const { begun, shed, open } = await makeGate()
+    const client = await open()
+    await expect.poll(() => begun.length).toBe(1)
+    begun[0]?.socket.resume()
+    client.write(chunk)
+    await setTimeout(100)
+    expect(begun[0]?.bytesRead).toBe(chunk.length)
+    expect(isOpen(client)).toBe(true)
+    client.write(chunk)
+    await once(client, 'close')
+    expect([shed, begun[0]?.shedReason]).toEqual([['too_many_bytes'], 'too_many_bytes'])
+  })
+
+  it.each([{ kind: 'stranger' }, { kind: 'verified' }] as const)('is bounded after it too: $kind', async (standing) => {
+    const { shed, connectAs } = await makeGate()
+    const [client] = await connectAs(standing)
+    client?.socket.write(Buffer.alloc(100 * 1024))
+    await setTimeout(100)
+    expect(shed).toEqual([])
+    client?.socket.write(Buffer.alloc(100 * 1024))
+    await expect.poll(() => shed).toEqual(['too_many_bytes'])
+  })
+
+  it('is not counted for an allowed client, and from then on for one that is allowed no longer', async () => {
+    const { gate, shed, connectAs } = await makeGate()
+    const [client] = await connectAs(allowed('a'))
+    if (client === undefined) throw new Error('no client')
+    client.socket.write(Buffer.alloc(1024 * 1024))
+    await expect.poll(() => client.arrival.bytesRead).toBeGreaterThan(1024 * 1024)
+    gate.restate(client.arrival, { kind: 'stranger' })
+    await setTimeout(60)
+    expect(shed).toEqual([])
+    client.socket.write(Buffer.alloc(200 * 1024))
+    await expect.poll(() => shed).toEqual(['too_many_bytes'])
+  })
+})
+
+describe('what a stranger costs', () => {
+  /** Does what OpenSSL does with a heavy chain, as far as the event loop can tell. */
+  const work = (ms: number) => {
+    for (const end = performance.now() + ms; performance.now() < end;) void 0
+  }
+
+  async function makeCostly(standing?: Standing) {
+    const made = await makeGate({ handshakeMs: 4000 })
+    const { gate, begun, open } = made
+    await setTimeout(50)
+    const client = await open('127.0.0.2')
+    await expect.poll(() => begun.length, { interval: 1 }).toBe(1)
+    const arrival = begun[0] as Arrival
+    arrival.socket.once('data', () => {
+      work(100)
+      if (standing) gate.handshakeDone(arrival, standing)
+    })
+    client.write(HELLO)
+    await setTimeout(200)
+    begun.length = 0
+    const begins = async (localAddress: string) => {
+      ;(await open(localAddress)).write(HELLO)
+      await setTimeout(100)
+      return begun.some(({ address }) => address === localAddress)
+    }
+    return { ...made, client, begins }
+  }
+
+  it.each([
+    ['a handshake that does not end', undefined],
+    ['a stranger', { kind: 'stranger' }],
+    ['a client that no pool allows', { kind: 'verified' }],
+  ] as const)('keeps its network waiting, and no other: %s', async (_what, standing) => {
+    const { begins } = await makeCostly(standing)
+    expect(await begins('127.0.0.2')).toBe(false)
+    expect(await begins('127.0.0.3')).toBe(true)
+  })
+
+  it('keeps its network waiting also when it is gone', async () => {
+    const { client, begins } = await makeCostly()
+    client.destroy()
+    expect(await begins('127.0.0.2')).toBe(false)
+  })
+
+  it('is not charged to an allowed client', async () => {
+    const { begins } = await makeCostly(allowed('a'))
+    expect(await begins('127.0.0.2')).toBe(true)
+  })
+
+  it('ends what waits for it with the time for a handshake', async () => {
+    const { shed, open } = await makeCostly()
+    const client = await open('127.0.0.2')
+    client.write(HELLO)
+    await once(client, 'close')
+    expect(shed).toEqual(['handshake_timeout', 'handshake_timeout'])
+  })
+})
+
+describe('networks', () => {
   it('counts an IPv6 network as one', () => {
     expect(networkOf('2001:db8:1:2:3:4:5:6')).toBe('2001:db8:1:2')
     expect(networkOf('2001:db8::1')).toBe('2001:db8:0:0')

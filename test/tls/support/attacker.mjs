@@ -1,12 +1,15 @@
+import { readFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect } from 'node:tls'
+import { floodWithKeyUpdates } from './key-updates.mjs'
 
 /**
- * Attacks a TLS port, from a process of its own: node attacker.mjs WAY PORT RATE [ADDRESS], with RATE in connections a
- * second, of which it holds 2000. At its end it prints how many it opened.
+ * Attacks a TLS port, from a process of its own: node attacker.mjs WAY PORT RATE [ADDRESS [IDENTITY]], with RATE in
+ * connections a second, of which it holds 2000. IDENTITY.pem and IDENTITY.key are what it shows in the ways that need a
+ * certificate. At its end it prints how many it opened.
  */
-const [, , way, port, rate, localAddress = '127.0.0.1'] = process.argv
+const [, , way, port, rate, localAddress = '127.0.0.1', identity] = process.argv
 const target = { host: '127.0.0.1', port: Number(port), localAddress }
 const HELD = 2000
 /** They come together, as they do from many machines at once. */
@@ -18,7 +21,14 @@ const hello = await new Promise((resolve) => {
   connect({ socket, servername: 'localhost', minVersion: 'TLSv1.3' }).on('error', () => undefined)
 })
 
+const shown = identity && { cert: readFileSync(`${identity}.pem`), key: readFileSync(`${identity}.key`) }
+/** More than a server reads at once: about 200 KiB. */
+const KEY_UPDATES = 8000
+
 const ways = {
+  /** Whole handshakes with a certificate, and nothing after them. */
+  certificates: () => connect({ ...target, ...shown, rejectUnauthorized: false, minVersion: 'TLSv1.3' }),
+  'key updates': () => floodWithKeyUpdates(target, KEY_UPDATES),
   /** Whole handshakes without a certificate, and nothing after them. */
   handshakes: () => connect({ ...target, rejectUnauthorized: false, minVersion: 'TLSv1.3' }),
   /** Hellos, for which the server does the expensive part, and nothing after them. */

@@ -1,0 +1,48 @@
+/**
+ * The part of the event loop that one network may use beyond ordinary handshakes. It is a hundredth, so that the 99th
+ * percentile of everybody else's requests does not show it.
+ */
+const SHARE = 0.01
+/** What a network may owe before it has to wait, in milliseconds of the event loop: a garbage collection can hit anybody. */
+const CREDIT_MS = 20
+/** The longest time for which a network has to wait, in milliseconds. */
+const MAX_WAIT_MS = 300_000
+const MAX_NETWORKS = 10_000
+
+/** What each network owes for the time that its strangers took of the event loop. It pays by waiting. */
+export class Debts {
+  /** When each will have paid, on `performance.now()`'s clock; who was charged last is the last. */
+  readonly #paidAt = new Map<string, number>()
+
+  /** @param ms of the event loop */
+  charge(network: string, ms: number, now: number): void {
+    const owed = Math.max(0, (this.#paidAt.get(network) ?? now) - now)
+    this.#paidAt.delete(network)
+    this.#forgetSome(now)
+    this.#paidAt.set(network, now + Math.min(MAX_WAIT_MS, owed + ms / SHARE))
+  }
+
+  /** Takes back what was charged. */
+  refund(network: string, ms: number): void {
+    const paidAt = this.#paidAt.get(network)
+    if (paidAt !== undefined) this.#paidAt.set(network, paidAt - ms / SHARE)
+  }
+
+  /** Whether a network has to wait before its next handshake. */
+  mustWait(network: string, now: number): boolean {
+    const paidAt = this.#paidAt.get(network)
+    return paidAt !== undefined && paidAt - now > CREDIT_MS / SHARE
+  }
+
+  get size(): number {
+    return this.#paidAt.size
+  }
+
+  /** Debts that are paid, and beyond the bound the oldest one. */
+  #forgetSome(now: number): void {
+    for (const [network, paidAt] of this.#paidAt) {
+      if (paidAt > now && this.#paidAt.size < MAX_NETWORKS) return
+      this.#paidAt.delete(network)
+    }
+  }
+}

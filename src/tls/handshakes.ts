@@ -1,0 +1,138 @@
+import { Line } from '../ekm/line.ts'
+import type { Source, Stranger } from './stranger.ts'
+
+/**
+ * How many handshakes may be under way while others wait: what their clients send comes when it comes, and if it comes all
+ * at once it is dealt with in one turn of the event loop. The bound falls by half when a turn was long, and rises slowly.
+ */
+const UNDER_WAY = { least: 2, most: 128, step: 0.25 } as const
+const LONG_TURN_MS = 8
+/** Extra handshakes for networks that have none under way: a flood from one keeps nobody else waiting for its end. */
+const NEWCOMERS = 4
+/** A client that has not answered by then is far away, or never will: others need not wait for it. */
+const ANSWER_MS = 200
+/** A network may hold so many times its window of handshakes whose client has not answered; all can do so in one turn. */
+const HELD = 4
+
+/** What the queue of handshakes asks, and tells. */
+export interface HandshakeEvents {
+  /** Begins TLS. */
+  begin(stranger: Stranger): void
+  /** Whether a network has to wait, whoever else waits. */
+  mustWait(source: Source, now: number): boolean
+  /** The network holds too many handshakes: `stranger`'s is its oldest. */
+  giveUp(stranger: Stranger): void
+  /** A turn of the event loop begins, in which {@link HandshakeEvents.mustWait} is going to be asked. */
+  turn(): void
+}
+
+/** The queue of handshakes: one begins in each turn of the event loop, round-robin by network. */
+export class Handshakes {
+  readonly #events: HandshakeEvents
+  /** The networks that wait for a handshake, the next one first. */
+  readonly #queue = new Line<Source>()
+  /** The handshakes that began last, the oldest first. */
+  readonly #underWay = new Line<Stranger>()
+  #mayBeUnderWay: number = UNDER_WAY.most
+  #turn: NodeJS.Immediate | undefined
+  #patience: NodeJS.Timeout | undefined
+
+  constructor(events: HandshakeEvents) {
+    this.#events = events
+  }
+
+  /** Whether turns were short of late, and `source` has to wait for nothing. */
+  isOpenFor(source: Source, now: number): boolean {
+    return this.#mayBeUnderWay === UNDER_WAY.most && this.#mayBegin(source, now)
+  }
+
+  /** Queues a stranger whose hello is there. */
+  enqueue(stranger: Stranger): void {
+    const { source } = stranger
+    stranger.enter('waiting')
+    source.place ??= this.#queue.join(source)
+    this.#beginLater()
+  }
+
+  start(stranger: Stranger, now: number): void {
+    const { source } = stranger
+    const held = source.in.handshake
+    if (held.size >= HELD * source.window && held.first !== undefined) this.#events.giveUp(held.first.value)
+    stranger.enter('handshake')
+    stranger.begun = now
+    stranger.underWay = this.#underWay.join(stranger)
+    source.underWay += 1
+    this.#events.begin(stranger)
+  }
+
+  /** Its handshake has ended, or will not begin. */
+  ended(stranger: Stranger): void {
+    if (this.#release(stranger)) this.#beginLater()
+  }
+
+  #beginLater(asked = performance.now()): void {
+    if (this.#turn !== undefined || this.#queue.size === 0) return
+    if (this.#nextSource(asked) === undefined) {
+      this.#patience ??= setTimeout(() => {
+        this.#patience = undefined
+        this.#beginLater()
+      }, ANSWER_MS / 10)
+      return
+    }
+    this.#turn = setImmediate(() => {
+      this.#turn = undefined
+      this.#events.turn()
+      const now = performance.now()
+      this.#adapt(now - asked)
+      this.#beginNext(now)
+      this.#beginLater(now)
+    })
+  }
+
+  /** @param turnMs how long the event loop's last turn took */
+  #adapt(turnMs: number): void {
+    const { least, most, step } = UNDER_WAY
+    const bound = turnMs > LONG_TURN_MS ? this.#mayBeUnderWay / 2 : this.#mayBeUnderWay + step
+    this.#mayBeUnderWay = Math.min(most, Math.max(least, bound))
+  }
+
+  #beginNext(now: number): void {
+    for (let source = this.#nextSource(now); source !== undefined; source = this.#nextSource(now)) {
+      if (source.place !== undefined) this.#queue.leave(source.place)
+      source.place = undefined
+      const stranger = source.in.waiting.first?.value
+      if (stranger === undefined) continue
+      if (source.in.waiting.size > 1) source.place = this.#queue.join(source)
+      // Its end is not told yet.
+      if (stranger.socket.destroyed) stranger.enter('handshake')
+      else return this.start(stranger, now)
+    }
+  }
+
+  /** The network whose handshake may begin now. */
+  #nextSource(now: number): Source | undefined {
+    for (let place = this.#underWay.first; place !== undefined; place = this.#underWay.first) {
+      if (now - place.value.begun < ANSWER_MS) break
+      this.#release(place.value)
+    }
+    const tooMany = this.#underWay.size - this.#mayBeUnderWay
+    if (tooMany >= NEWCOMERS) return undefined
+    return this.#queue.find(
+      (source) => (tooMany < 0 || source.underWay === 0) && (isIdle(source) || this.#mayBegin(source, now)),
+    )
+  }
+
+  #mayBegin(source: Source, now: number): boolean {
+    return source.underWay < source.window && !this.#events.mustWait(source, now)
+  }
+
+  #release(stranger: Stranger): boolean {
+    const { underWay, source } = stranger
+    if (underWay === undefined || !this.#underWay.leave(underWay)) return false
+    source.underWay -= 1
+    return true
+  }
+}
+
+/** Nobody of it waits any more: it only has to leave the queue. */
+const isIdle = (source: Source): boolean => source.in.waiting.size === 0

@@ -1,0 +1,117 @@
+import { Line } from '../ekm/line.ts'
+import type { Debts } from './debts.ts'
+import { LoopTime } from './loop-time.ts'
+import type { Stranger } from './stranger.ts'
+
+/** How often strangers are looked at, in milliseconds. */
+const INTERVAL_MS = 20
+/** To look takes at most this part of the event loop: with many strangers it is done less often. */
+const LOOKING = 0.02
+/** Beyond so many milliseconds the next look is at once. */
+const URGENT_MS = 5
+
+/** The bytes of somebody who is no longer there, but is still to be charged. */
+interface Left {
+  readonly network: string
+  readonly bytes: number
+}
+
+/**
+ * Watches what strangers send. OpenSSL handles key updates, and a certificate chain whose client says nothing after it,
+ * without a single event: only the bytes show them. Who sent too many is cut. And where the event loop was held up, the
+ * networks of those who sent something meanwhile are charged for it, each by its part of the bytes.
+ */
+export class Watch {
+  readonly #debts: Debts
+  readonly #onTooMany: (stranger: Stranger) => void
+  readonly #time = new LoopTime()
+  readonly #strangers = new Line<Stranger>()
+  #left: Left[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  /** @param onTooMany is told of each stranger that has sent too many bytes */
+  constructor(debts: Debts, onTooMany: (stranger: Stranger) => void) {
+    this.#debts = debts
+    this.#onTooMany = onTooMany
+  }
+
+  add(stranger: Stranger): void {
+    stranger.charged = 0
+    stranger.seenBytes = stranger.bytesRead
+    stranger.watched = this.#strangers.join(stranger)
+    if (this.#timer !== undefined) return
+    this.#time.forget()
+    this.#wait(INTERVAL_MS)
+  }
+
+  /** For a client that is a stranger no more: its network is not charged for it. */
+  acquit(stranger: Stranger): void {
+    if (!this.#leave(stranger)) return
+    this.#debts.refund(stranger.source.network, stranger.charged)
+  }
+
+  /** For a connection that ends: what it did last is charged at the next look. */
+  remove(stranger: Stranger): void {
+    if (!this.#leave(stranger)) return
+    const bytes = stranger.bytesRead - stranger.seenBytes
+    if (bytes > 0) this.#left.push({ network: stranger.source.network, bytes })
+  }
+
+  /** Tells it that a request begins: the time of ordinary requests does not add up to a long one. */
+  mark(): void {
+    if (this.#timer !== undefined) this.#time.mark()
+  }
+
+  /** Before a network's next handshake: whether it must wait can have changed since the last look. */
+  settle(): void {
+    this.mark()
+    if (this.#time.excess > URGENT_MS) this.#look()
+  }
+
+  /** Who stalls the event loop by a reload is the operator. */
+  forget(): void {
+    this.#time.forget()
+  }
+
+  #leave({ watched }: Stranger): boolean {
+    return watched !== undefined && this.#strangers.leave(watched)
+  }
+
+  #wait(ms: number): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      const start = performance.now()
+      this.#time.mark()
+      this.#look()
+      if (this.#strangers.size > 0) this.#wait(Math.max(INTERVAL_MS, (performance.now() - start) / LOOKING))
+    }, ms)
+    this.#timer.unref()
+  }
+
+  #look(): void {
+    const { excess } = this.#time
+    const strangers = this.#strangers.values()
+    const active = strangers.filter((stranger) => stranger.bytesRead > stranger.seenBytes)
+    if (excess > 0) this.#charge(active, excess)
+    this.#left = []
+    for (const stranger of active) {
+      stranger.seenBytes = stranger.bytesRead
+      if (stranger.seenBytes > stranger.maxBytes) this.#onTooMany(stranger)
+    }
+    this.#time.forget()
+  }
+
+  #charge(active: readonly Stranger[], ms: number): void {
+    const now = performance.now()
+    const sent = (stranger: Stranger) => stranger.bytesRead - stranger.seenBytes
+    const total = sum(active.map(sent)) + sum(this.#left.map(({ bytes }) => bytes))
+    for (const { network, bytes } of this.#left) this.#debts.charge(network, (ms * bytes) / total, now)
+    for (const stranger of active) {
+      const part = (ms * sent(stranger)) / total
+      this.#debts.charge(stranger.source.network, part, now)
+      stranger.charged += part
+    }
+  }
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest'
+import { Debts } from '../../src/tls/debts.ts'
+
+describe('debts', () => {
+  it('are paid by waiting a hundred times as long, down to the credit that everybody has', () => {
+    const debts = new Debts()
+    debts.charge('a', 100, 0)
+    expect([0, 7999, 8000].map((now) => debts.mustWait('a', now))).toEqual([true, true, false])
+    expect(debts.mustWait('b', 0)).toBe(false)
+    debts.charge('a', 10, 8000)
+    expect([8000, 8999, 9000].map((now) => debts.mustWait('a', now))).toEqual([true, true, false])
+  })
+
+  it('within the credit keep nobody waiting', () => {
+    const debts = new Debts()
+    debts.charge('a', 20, 0)
+    expect(debts.mustWait('a', 0)).toBe(false)
+  })
+
+  it('keep nobody waiting longer than five minutes', () => {
+    const debts = new Debts()
+    debts.charge('a', 60_000, 0)
+    expect([297_999, 298_000].map((now) => debts.mustWait('a', now))).toEqual([true, false])
+  })
+
+  it('can be taken back', () => {
+    const debts = new Debts()
+    debts.charge('a', 100, 0)
+    debts.refund('a', 90)
+    debts.refund('unknown', 90)
+    expect(debts.mustWait('a', 0)).toBe(false)
+  })
+
+  it('are forgotten when they are paid, and bounded in number', () => {
+    const debts = new Debts()
+    for (let count = 0; count < 20_000; count += 1) debts.charge(String(count), 100, count / 1000)
+    expect(debts.size).toBe(10_000)
+    expect([debts.mustWait('0', 20), debts.mustWait('19999', 20)]).toEqual([false, true])
+    debts.charge('last', 1, 1_000_000)
+    expect(debts.size).toBe(1)
+  })
+})

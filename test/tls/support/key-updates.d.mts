@@ -1,0 +1,3 @@
+import type { Socket, TcpNetConnectOpts } from 'node:net'
+
+export function floodWithKeyUpdates(target: TcpNetConnectOpts, count: number): Socket
