@@ -1,5 +1,6 @@
 import cluster from 'node:cluster'
 import { OperatorError } from '../../adapters/contract/index.ts'
+import { withoutInspector } from '../../adapters/contract/no-inspector.ts'
 import type { FileContents } from '../config/files.ts'
 import { describeBug, type RelayLog } from '../telemetry/log.ts'
 import { relayLines } from './line-relay.ts'
@@ -66,7 +67,12 @@ export class WorkerGroup {
     contents: FileContents,
   ): Promise<{ group: WorkerGroup; port: number }> {
     const { exec } = options
-    cluster.setupPrimary({ serialization: 'advanced', silent: true, ...(exec !== undefined && { exec, args: [] }) })
+    cluster.setupPrimary({
+      serialization: 'advanced',
+      silent: true,
+      execArgv: [...process.execArgv, ...withoutInspector],
+      ...(exec !== undefined && { exec, args: [] }),
+    })
     const group = new WorkerGroup(options, contents)
     try {
       const { port } = await group.#spawn(0)
