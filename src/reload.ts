@@ -1,27 +1,30 @@
 import { OperatorError } from '../adapters/contract/index.ts'
-import { FileRecorder, type FileContents } from './config/files.ts'
-import { loadConfig, type Environment } from './config/load.ts'
+import { FileRecorder } from './config/files.ts'
+import { loadConfig, type ConfigContents } from './config/load.ts'
 import type { Config } from './config/schema.ts'
+import type { Variables } from './config/variables.ts'
 import { FileWatch } from './config/watch.ts'
 import { describeBug, type Log } from './telemetry/log.ts'
 
-/** A configuration, and the files that it was made from. */
+/** A configuration, and what it was made from. */
 export interface LoadedConfig {
   readonly config: Config
+  readonly contents: ConfigContents
   readonly recorder: FileRecorder
 }
 
 /** Throws what {@link loadConfig} throws. */
-export function readConfig(file: string, environment: Environment, recorder = new FileRecorder()): LoadedConfig {
-  return { config: loadConfig(file, environment, recorder.read), recorder }
+export function readConfig(file: string, variables: Variables, recorder = new FileRecorder()): LoadedConfig {
+  const config = loadConfig(file, variables, recorder.read)
+  return { config, contents: { files: recorder.contents, variables: variables.contents }, recorder }
 }
 
 export interface ReloaderOptions {
   readonly file: string
-  readonly environment: Environment
+  readonly variables: Variables
   readonly log: Log
   /** Changes over to another configuration, or rejects with an OperatorError and leaves all as it was. */
-  readonly apply: (config: Config, contents: FileContents) => Promise<readonly string[]>
+  readonly apply: (config: Config, contents: ConfigContents) => Promise<readonly string[]>
 }
 
 export type ReloadCause = 'SIGHUP' | 'file'
@@ -70,8 +73,8 @@ export class Reloader {
   async #once(cause: ReloadCause): Promise<void> {
     const { log, apply } = this.#options
     try {
-      const { config, recorder } = this.#read()
-      const changed = await apply(config, recorder.contents)
+      const { config, contents } = this.#read()
+      const changed = await apply(config, contents)
       this.#config = config
       log.info('reloaded', { cause, changed: changed.join(', ') })
     } catch (error) {
@@ -82,10 +85,10 @@ export class Reloader {
   }
 
   #read(): LoadedConfig {
-    const { file, environment } = this.#options
+    const { file, variables } = this.#options
     const recorder = new FileRecorder()
     try {
-      return readConfig(file, environment, recorder)
+      return readConfig(file, variables, recorder)
     } finally {
       // Also of a configuration that was wrong: what mends it is a change of its files. And before it is applied: while an
       // HSM takes its time to refuse a PIN, that PIN must not be found to be new once more.

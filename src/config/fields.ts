@@ -4,12 +4,13 @@ import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { Secret, systemCode } from '../../adapters/contract/index.ts'
 import type { ReadFile } from './files.ts'
+import type { Variables } from './variables.ts'
 
 /** Where references in a configuration lead. */
 export interface References {
   /** Paths in the file are relative to this directory. */
   readonly directory: string
-  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly variables: Variables
   /** By default from the disk. */
   readonly read?: ReadFile
 }
@@ -140,7 +141,7 @@ export const secret = (references: References) =>
         addIssue({ message: SECRET_RULE })
         return NEVER
       }
-      const bytes = file ?? Buffer.from(references.environment[env ?? ''] ?? '')
+      const bytes = file ?? references.variables.reveal(env ?? '') ?? new Uint8Array()
       const end = file === undefined ? bytes.length : lengthWithoutNewline(bytes)
       if (end > 0) return new Secret(bytes.subarray(0, end))
       addIssue({ message: env === undefined ? 'names an empty file' : 'names a variable that is not set' })

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applyEnvironment } from '../../config/environment.ts'
-import type { Environment } from '../../config/load.ts'
+import { variablesOf, type Environment } from '../../config/load.ts'
 import { configSchema } from '../../config/schema.ts'
 import { ConfigSource, type SettingPath } from '../../config/source.ts'
 
@@ -36,7 +36,8 @@ export class WrittenSettings {
     const source = ConfigSource.read(file, readFileSync)
     if (!(source instanceof ConfigSource)) return undefined
     const { directory } = source
-    const { data } = applyEnvironment(source.data, configSchema({ directory, environment }), environment)
+    const variables = variablesOf(environment)
+    const { data } = applyEnvironment(source.data, configSchema({ directory, variables }), variables.overrides)
     return new WrittenSettings(file, directory, data)
   }
 
