@@ -1,4 +1,5 @@
 import { OperatorError } from '../adapters/contract/index.ts'
+import type { Exposure } from './config/file-modes.ts'
 import { FileRecorder } from './config/files.ts'
 import { loadConfig, type ConfigContents } from './config/load.ts'
 import type { Config } from './config/schema.ts'
@@ -39,6 +40,7 @@ export class Reloader {
   #config: Config
   #wanted: ReloadCause | undefined
   #running: Promise<void> | undefined
+  #exposures: readonly Exposure[] = []
   #closed = false
 
   constructor(options: ReloaderOptions, { config, recorder }: LoadedConfig) {
@@ -47,6 +49,7 @@ export class Reloader {
     this.#watch = new FileWatch(recorder, () => {
       if (this.#config.reload.watch) void this.reload('file')
     })
+    this.#warnOf(recorder.exposures)
   }
 
   /** Resolves when it is done, whatever came of it. */
@@ -73,15 +76,26 @@ export class Reloader {
   async #once(cause: ReloadCause): Promise<void> {
     const { log, apply } = this.#options
     try {
-      const { config, contents } = this.#read()
+      const { config, contents, recorder } = this.#read()
       const changed = await apply(config, contents)
       this.#config = config
       log.info('reloaded', { cause, changed: changed.join(', ') })
+      this.#warnOf(recorder.exposures)
     } catch (error) {
       const problem =
         error instanceof OperatorError ? { reason: error.code, message: error.message } : describeBug(error)
       log.error('reload_failed', { cause, ...problem })
     }
+  }
+
+  /** Of what was not so before. */
+  #warnOf(exposures: readonly Exposure[]): void {
+    const known = this.#exposures.map(({ remedy }) => remedy)
+    for (const { path, mode, who, may, remedy } of exposures) {
+      if (known.includes(remedy)) continue
+      this.#options.log.warn('file_exposed', { file: path, mode, who, may, message: `run ${remedy}` })
+    }
+    this.#exposures = exposures
   }
 
   #read(): LoadedConfig {

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { OperatorError } from '../../adapters/contract/index.ts'
 import { applyEnvironment } from './environment.ts'
 import type { References } from './fields.ts'
-import { readFrom, type FileContents, type ReadFile } from './files.ts'
+import { readFrom, readTrusted, type FileContents, type ReadFile } from './files.ts'
 import { crossCheck } from './cross-check.ts'
 import { backendsSchema, configSchema, type Config } from './schema.ts'
 import { ConfigSource, formatPath, type Problem, type SettingPath } from './source.ts'
@@ -29,7 +28,7 @@ const formatProblem = ({ source, line, path, message }: Problem) =>
   `${source}${line === undefined ? '' : `:${line}`}: ${path === '' ? '' : `${path} `}${message}`
 
 /** The whole configuration, frozen. Throws {@link ConfigInvalid} with every problem at once. */
-export const loadConfig = (file: string, environment: Environment, read: ReadFile = readFileSync): Config =>
+export const loadConfig = (file: string, environment: Environment, read: ReadFile = readTrusted): Config =>
   load({ file, environment, read }, configSchema, crossCheck)
 
 /** All that a configuration was made from, for another process to make the same one, whatever the disk says by then. */
@@ -44,7 +43,7 @@ export const loadConfigFrom = (file: string, contents: ConfigContents, own: Node
 
 /** Only the backends, for commands that manage keys before the rest of the configuration can be right. */
 export const loadBackends = (file: string, environment: Environment): Config['backends'] =>
-  load({ file, environment, read: readFileSync }, (references) => v.object({ backends: backendsSchema(references) }))
+  load({ file, environment, read: readTrusted }, (references) => v.object({ backends: backendsSchema(references) }))
     .backends
 
 interface Finding {

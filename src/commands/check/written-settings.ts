@@ -33,7 +33,7 @@ export class WrittenSettings {
 
   /** `undefined` for a file that is not YAML. */
   static read(file: string, environment: Environment): WrittenSettings | undefined {
-    const source = ConfigSource.read(file, readFileSync)
+    const source = ConfigSource.read(file, (path) => readFileSync(path))
     if (!(source instanceof ConfigSource)) return undefined
     const { directory } = source
     const variables = variablesOf(environment)
@@ -79,6 +79,7 @@ export class WrittenSettings {
     add('trust', 'listen', 'tls', 'certificate')
     for (const name of ['key', 'pkcs12']) add('secret', 'listen', 'tls', name)
     add('secret', 'listen', 'tls', 'passphrase', 'file')
+    add('secret', 'listen', 'ticketKeys', 'file')
     for (const backend of this.within('backends')) {
       const at = ['backends', backend] as const
       add('trust', ...at, 'module')
