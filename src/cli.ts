@@ -25,5 +25,5 @@ const asked = process.argv[2]
 for (const load of isCommand(asked) ? [commands[asked]] : Object.values(commands)) program.addCommand(await load())
 
 // No command has read a secret yet.
-closeInspector()
+await closeInspector()
 await runCommand(() => program.parseAsync())

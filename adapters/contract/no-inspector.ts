@@ -12,10 +12,15 @@ const FLAG = '--disable-sigusr1'
  */
 export const withoutInspector: readonly string[] = process.allowedNodeEnvironmentFlags.has(FLAG) ? [FLAG] : []
 
-/** Closes an inspector that a signal opened before this module was there. One that the command line asks for stays. */
-export function closeInspector(): void {
-  const options = [...process.execArgv, process.env['NODE_OPTIONS'] ?? '']
-  if (options.some((option) => option.includes('--inspect'))) return
+/**
+ * Closes an inspector that a signal opened before this module was there. One that the command line asks for stays.
+ *
+ * Node.js opens it from an interrupt, and once more from the event loop: one turn of it has to pass first.
+ */
+export async function closeInspector(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+  const options = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].join(' ')
+  if (/--inspect(?:-brk|-wait)?(?:[ =]|$)/.test(options)) return
   const { url, close } = process.getBuiltinModule('node:inspector')
   if (url() !== undefined) close()
 }

@@ -16,6 +16,8 @@ import { targetOf } from '../support/steady-stream.ts'
 
 const kek = randomBytes(32)
 const dek = randomBytes(32)
+/** An inspector would find a port, also where another one has its own. */
+const NODE_OPTIONS = '--inspect-port=0'
 let pki: Pki
 let hsm: SoftHsm
 
@@ -97,6 +99,7 @@ describe('SIGUSR1 opens no inspector', { timeout: 60_000 }, () => {
       }
       expect(descendantsOf(pid)).toEqual(family.slice(1))
       cli.kill('SIGTERM')
+      // An inspector says so there, also one that finds no port.
       expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
     })
   })
@@ -105,15 +108,18 @@ describe('SIGUSR1 opens no inspector', { timeout: 60_000 }, () => {
     const { workspace, file } = await writeGatewayFiles(pki, [], { log: { destination: 'stdout' } })
     try {
       for (let attempt = 0; attempt < 5; attempt += 1) {
-        const cli = new Cli(['serve', '--config', file])
-        const pid = cli.process.pid ?? 0
-        // Before it has its handlers, the signal ends the process, as it ends every other.
-        await until('Node.js listens to signals', () => (BigInt(`0x${caughtBy(pid)}`) & SIGUSR1) !== 0n)
-        process.kill(pid, 'SIGUSR1')
-        const port = await listeningPort(cli)
-        expect(portsOf(pid)).toEqual([port])
-        cli.kill()
-        await cli.ended
+        const cli = new Cli(['serve', '--config', file], { environment: { NODE_OPTIONS } })
+        try {
+          const pid = cli.process.pid ?? 0
+          // Before Node.js has its handler, the signal ends the process, as it ends every other.
+          await until('Node.js listens to signals', () => (BigInt(`0x${caughtBy(pid)}`) & SIGUSR1) !== 0n)
+          process.kill(pid, 'SIGUSR1')
+          const port = await listeningPort(cli)
+          expect(portsOf(pid)).toEqual([port])
+        } finally {
+          cli.kill()
+          await cli.ended
+        }
       }
     } finally {
       await workspace.remove()

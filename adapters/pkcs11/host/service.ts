@@ -107,7 +107,7 @@ export class Service {
   async #other({ kind, payload }: OtherRequest): Promise<Uint8Array> {
     if (kind === Ask.open) {
       // A signal that came while this process started took effect when it read on, just now.
-      closeInspector()
+      await closeInspector()
       const token = await Token.open(decodeMessage<OpenMessage>(payload))
       this.#open = { token, keys: new Keys(token), crypt: new Crypt(token) }
       return encodeMessage(token.facts())

@@ -17,7 +17,7 @@ const END_MS = 2000
 process.on('SIGINT', () => undefined)
 process.on('SIGTERM', () => undefined)
 
-closeInspector()
+void closeInspector()
 
 const hosts = new Map<number, ChildProcess>()
 
