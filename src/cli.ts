@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { closeInspector } from '../adapters/contract/no-inspector.ts'
 import { Command } from 'commander'
 import { runCommand } from './commands/terminal.ts'
 import { version } from './version.ts'
@@ -23,4 +24,6 @@ const program = new Command('ekm-gateway')
 const asked = process.argv[2]
 for (const load of isCommand(asked) ? [commands[asked]] : Object.values(commands)) program.addCommand(await load())
 
+// No command has read a secret yet.
+await closeInspector()
 await runCommand(() => program.parseAsync())

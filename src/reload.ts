@@ -1,27 +1,31 @@
 import { OperatorError } from '../adapters/contract/index.ts'
-import { FileRecorder, type FileContents } from './config/files.ts'
-import { loadConfig, type Environment } from './config/load.ts'
+import type { Exposure } from './config/file-modes.ts'
+import { FileRecorder } from './config/files.ts'
+import { loadConfig, type ConfigContents } from './config/load.ts'
 import type { Config } from './config/schema.ts'
+import type { Variables } from './config/variables.ts'
 import { FileWatch } from './config/watch.ts'
 import { describeBug, type Log } from './telemetry/log.ts'
 
-/** A configuration, and the files that it was made from. */
+/** A configuration, and what it was made from. */
 export interface LoadedConfig {
   readonly config: Config
+  readonly contents: ConfigContents
   readonly recorder: FileRecorder
 }
 
 /** Throws what {@link loadConfig} throws. */
-export function readConfig(file: string, environment: Environment, recorder = new FileRecorder()): LoadedConfig {
-  return { config: loadConfig(file, environment, recorder.read), recorder }
+export function readConfig(file: string, variables: Variables, recorder = new FileRecorder()): LoadedConfig {
+  const config = loadConfig(file, variables, recorder.read)
+  return { config, contents: { files: recorder.contents, variables: variables.contents }, recorder }
 }
 
 export interface ReloaderOptions {
   readonly file: string
-  readonly environment: Environment
+  readonly variables: Variables
   readonly log: Log
   /** Changes over to another configuration, or rejects with an OperatorError and leaves all as it was. */
-  readonly apply: (config: Config, contents: FileContents) => Promise<readonly string[]>
+  readonly apply: (config: Config, contents: ConfigContents) => Promise<readonly string[]>
 }
 
 export type ReloadCause = 'SIGHUP' | 'file'
@@ -36,6 +40,7 @@ export class Reloader {
   #config: Config
   #wanted: ReloadCause | undefined
   #running: Promise<void> | undefined
+  #exposures: readonly Exposure[] = []
   #closed = false
 
   constructor(options: ReloaderOptions, { config, recorder }: LoadedConfig) {
@@ -44,6 +49,7 @@ export class Reloader {
     this.#watch = new FileWatch(recorder, () => {
       if (this.#config.reload.watch) void this.reload('file')
     })
+    this.#warnOf(recorder.exposures)
   }
 
   /** Resolves when it is done, whatever came of it. */
@@ -70,10 +76,11 @@ export class Reloader {
   async #once(cause: ReloadCause): Promise<void> {
     const { log, apply } = this.#options
     try {
-      const { config, recorder } = this.#read()
-      const changed = await apply(config, recorder.contents)
+      const { config, contents, recorder } = this.#read()
+      const changed = await apply(config, contents)
       this.#config = config
       log.info('reloaded', { cause, changed: changed.join(', ') })
+      this.#warnOf(recorder.exposures)
     } catch (error) {
       const problem =
         error instanceof OperatorError ? { reason: error.code, message: error.message } : describeBug(error)
@@ -81,11 +88,21 @@ export class Reloader {
     }
   }
 
+  /** Of what was not so before. */
+  #warnOf(exposures: readonly Exposure[]): void {
+    const known = this.#exposures.map(({ remedy }) => remedy)
+    for (const { path, mode, who, may, remedy } of exposures) {
+      if (known.includes(remedy)) continue
+      this.#options.log.warn('file_exposed', { file: path, mode, who, may, message: `run ${remedy}` })
+    }
+    this.#exposures = exposures
+  }
+
   #read(): LoadedConfig {
-    const { file, environment } = this.#options
+    const { file, variables } = this.#options
     const recorder = new FileRecorder()
     try {
-      return readConfig(file, environment, recorder)
+      return readConfig(file, variables, recorder)
     } finally {
       // Also of a configuration that was wrong: what mends it is a change of its files. And before it is applied: while an
       // HSM takes its time to refuse a PIN, that PIN must not be found to be new once more.

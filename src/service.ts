@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { serveAdmin } from './admin/server.ts'
 import { adminSource } from './admin/source.ts'
-import type { Environment } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { TICKET_KEY_BYTES } from './config/ticket-keys.ts'
+import type { Variables } from './config/variables.ts'
 import { announce, startGateway } from './gateway.ts'
 import { readConfig, Reloader, type LoadedConfig, type ReloadCause } from './reload.ts'
 import { openLog, type Log } from './telemetry/log.ts'
@@ -34,13 +34,13 @@ const COLLECT_MS = 1000
 /** Rejects with an OperatorError, and then leaves nothing open. */
 export async function startService(
   file: string,
-  environment: Environment,
+  variables: Variables,
   options: Pick<WorkerGroupOptions, 'exec' | 'prepareMs'> = {},
 ): Promise<Service> {
-  const loaded = readConfig(file, environment)
+  const loaded = readConfig(file, variables)
   const { workers } = loaded.config
   const count = workers === 'auto' ? availableParallelism() : workers
-  const start: Start = { file, environment, loaded }
+  const start: Start = { file, variables, loaded }
   const service = count === 1 ? await startAlone(start) : await startWorkers(start, count, options)
   const { admin } = loaded.config
   return admin === undefined ? service : withAdmin(service, admin)
@@ -61,11 +61,11 @@ async function withAdmin(service: Service, { host, port }: NonNullable<Config['a
 
 interface Start {
   readonly file: string
-  readonly environment: Environment
+  readonly variables: Variables
   readonly loaded: LoadedConfig
 }
 
-async function startAlone({ file, environment, loaded }: Start): Promise<Service> {
+async function startAlone({ file, variables, loaded }: Start): Promise<Service> {
   const gateway = await startGateway(loaded.config)
   const { log, port } = gateway
   const expiry = new ExpiryWatch(log, loaded.config)
@@ -76,7 +76,7 @@ async function startAlone({ file, environment, loaded }: Start): Promise<Service
     expiry.follow(config)
     return prepared.changed
   }
-  const reloader = new Reloader({ file, environment, log, apply }, loaded)
+  const reloader = new Reloader({ file, variables, log, apply }, loaded)
   return {
     port,
     log,
@@ -99,7 +99,7 @@ async function startAlone({ file, environment, loaded }: Start): Promise<Service
 }
 
 async function startWorkers(
-  { file, environment, loaded }: Start,
+  { file, variables, loaded }: Start,
   count: number,
   options: Pick<WorkerGroupOptions, 'exec' | 'prepareMs'>,
 ): Promise<Service> {
@@ -108,7 +108,7 @@ async function startWorkers(
   const { destination } = config.log
   const started = await WorkerGroup.start(
     { ...options, count, file, log, destination, ticketKeys: randomBytes(TICKET_KEY_BYTES) },
-    loaded.recorder.contents,
+    loaded.contents,
   ).catch(async (error: unknown) => {
     await log.close()
     throw error
@@ -122,7 +122,7 @@ async function startWorkers(
     expiry.follow(next)
     return changed
   }
-  const reloader = new Reloader({ file, environment, log, apply }, loaded)
+  const reloader = new Reloader({ file, variables, log, apply }, loaded)
   return {
     port,
     log,

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { OperatorError, Secret, wipeableCopy } from '../contract/index.ts'
 import type { Pkcs11Options } from './options.ts'
 import { parsePkcs11Uri, Pkcs11UriError, type Pkcs11Uri } from './pkcs11-uri.ts'
+import { assertTrusted } from './trusted-file.ts'
 
 const MAX_PIN_BYTES = 1024
 
@@ -67,6 +68,7 @@ async function readPin(source: string): Promise<Secret> {
   })
   const bytes = Buffer.alloc(MAX_PIN_BYTES + 1)
   try {
+    await assertTrusted(path, file)
     const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
     let end = bytesRead
     if (bytes[end - 1] === 0x0a) end--

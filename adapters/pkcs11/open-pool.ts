@@ -2,6 +2,7 @@ import { open as openFile } from 'node:fs/promises'
 import { OperatorError, type Report } from '../contract/index.ts'
 import { callTimeoutOf, checkOptions, tokenSelector, type Pkcs11Options } from './options.ts'
 import { HostPool } from './supervisor/host-pool.ts'
+import { assertTrusted } from './trusted-file.ts'
 
 /** ELF e_machine (System V ABI) of the processors that Node.js runs on, by `process.arch`. */
 const machines: Readonly<Record<string, number>> = { x64: 62, arm64: 183, ia32: 3, arm: 40, ppc64: 21, s390x: 22 }
@@ -36,6 +37,8 @@ async function checkModule(path: string): Promise<void> {
     )
   })
   try {
+    // Who can change the module has the PIN.
+    await assertTrusted(path, file)
     const header = Buffer.alloc(20)
     const { bytesRead } = await file.read(header, 0, header.length, 0)
     if (process.platform !== 'linux') return

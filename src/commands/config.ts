@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import * as v from 'valibot'
 import { loadConfig } from '../config/load.ts'
 import { configSchema } from '../config/schema.ts'
+import { Variables } from '../config/variables.ts'
 import { Trust } from '../tls/trust.ts'
 import { print } from './terminal.ts'
 
@@ -14,7 +15,7 @@ export const configCommand = () =>
         .description('tell everything that is wrong with a configuration, with line numbers; reads every file it names')
         .requiredOption('--config <file>', 'the configuration file')
         .action(async ({ config }: { config: string }) => {
-          const { pools, backends } = loadConfig(config, process.env)
+          const { pools, backends } = loadConfig(config, new Variables(process.env))
           await new Trust(pools.flatMap(({ clients }) => clients)).prepare()
           const counts = `pools: ${pools.length}, backends: ${Object.keys(backends).length}`
           print(`${config} is valid (${counts})`)
@@ -28,7 +29,7 @@ export const configCommand = () =>
 
 /** Of what the file holds: the checks that follow a reference, or compare two settings, have no place in a JSON Schema. */
 export const jsonSchema = () =>
-  toJsonSchema(configSchema({ directory: '.', environment: {} }), {
+  toJsonSchema(configSchema({ directory: '.', variables: new Variables({}) }), {
     typeMode: 'input',
     errorMode: 'ignore',
     target: 'draft-2020-12',

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { OperatorError, rsaSizes, type KeyAdministration, type KeySummary } from '../../adapters/contract/index.ts'
 import { administerBackend } from '../backends.ts'
 import { loadBackends } from '../config/load.ts'
+import { Variables } from '../config/variables.ts'
 import { print } from './terminal.ts'
 
 interface BackendChoice {
@@ -76,7 +77,7 @@ const switchCommand = (name: string, description: string, enabled: boolean) =>
     })
 
 async function openKeys({ config, backend: wanted }: BackendChoice): Promise<KeyAdministration> {
-  const backends = loadBackends(config, process.env)
+  const backends = loadBackends(config, new Variables(process.env))
   const names = Object.keys(backends)
   if (names.length === 0) throw new OperatorError('BACKEND_UNKNOWN', `${config} has no backends`)
   const name = wanted ?? (names.length === 1 ? names[0] : undefined)

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
 import { setFlagsFromString } from 'node:v8'
 import { Command } from 'commander'
+import { Variables } from '../config/variables.ts'
 import { startService } from '../service.ts'
 import { runWorker } from '../workers/worker.ts'
 import { untilTold } from './terminal.ts'
@@ -20,7 +21,7 @@ export const serveCommand = () =>
       setFlagsFromString(`--semi-space-growth-factor=${YOUNG_GENERATION_GROWTH}`)
       if (cluster.isWorker) return runWorker()
       const told = untilTold()
-      const starting = startService(config, process.env)
+      const starting = startService(config, new Variables(process.env))
       process.on('SIGHUP', () => {
         // A start that fails is told below.
         void starting.then((service) => service.reload('SIGHUP')).catch(() => undefined)

@@ -1,15 +1,16 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import * as v from 'valibot'
 import { Secret, systemCode } from '../../adapters/contract/index.ts'
-import type { ReadFile } from './files.ts'
+import { FileUntrusted, type Holds } from './file-modes.ts'
+import { readTrusted, type ReadFile } from './files.ts'
+import type { Variables } from './variables.ts'
 
 /** Where references in a configuration lead. */
 export interface References {
   /** Paths in the file are relative to this directory. */
   readonly directory: string
-  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly variables: Variables
   /** By default from the disk. */
   readonly read?: ReadFile
 }
@@ -92,15 +93,25 @@ export const path = ({ directory }: References) =>
     v.transform((value) => resolve(directory, value)),
   )
 
+interface FileRules {
+  readonly holds?: Holds
+  /** How a path that leads nowhere is told. */
+  readonly inWords?: (path: string) => string
+}
+
 /** The bytes of a file. */
-export const file = (references: References, inWords = (path: string) => `: ${path}`) =>
+export const file = (references: References, { holds = 'trust', inWords = (path) => `: ${path}` }: FileRules = {}) =>
   v.pipe(
     path(references),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       try {
-        return (references.read ?? readFileSync)(dataset.value)
+        return (references.read ?? readTrusted)(dataset.value, holds)
       } catch (error) {
-        addIssue({ message: `names a file that cannot be read (${systemCode(error)})${inWords(dataset.value)}` })
+        const problem =
+          error instanceof FileUntrusted
+            ? error.message
+            : `cannot be read (${systemCode(error)})${inWords(dataset.value)}`
+        addIssue({ message: `names a file that ${problem}` })
         return NEVER
       }
     }),
@@ -113,7 +124,7 @@ const SECRET_RULE = 'must be either { env: NAME } or { file: PATH }; a secret ne
 /** A file that is a secret as a whole, such as a private key. */
 export const secretFile = (references: References) =>
   v.pipe(
-    file(references),
+    file(references, { holds: 'secret' }),
     v.transform((bytes) => new Secret(bytes)),
   )
 
@@ -127,7 +138,7 @@ export const secret = (references: References) =>
           file: v.exactOptional(
             about(
               'The path of a file that holds the secret; one newline at its end does not count.',
-              file(references, unspoken),
+              file(references, { holds: 'secret', inWords: unspoken }),
             ),
           ),
         },
@@ -140,7 +151,7 @@ export const secret = (references: References) =>
         addIssue({ message: SECRET_RULE })
         return NEVER
       }
-      const bytes = file ?? Buffer.from(references.environment[env ?? ''] ?? '')
+      const bytes = file ?? references.variables.reveal(env ?? '') ?? new Uint8Array()
       const end = file === undefined ? bytes.length : lengthWithoutNewline(bytes)
       if (end > 0) return new Secret(bytes.subarray(0, end))
       addIssue({ message: env === undefined ? 'names an empty file' : 'names a variable that is not set' })

@@ -1,9 +1,22 @@
-import { readFileSync, statSync, type BigIntStats } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync, statSync, type BigIntStats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { systemCode } from '../../adapters/contract/index.ts'
+import { judgeFile, type Exposure, type Holds } from './file-modes.ts'
 
-/** How a file that a configuration is made from is read. Throws the system's error. */
-export type ReadFile = (path: string) => Buffer
+/** How a file that a configuration is made from is read. Throws the system's error, or FileUntrusted. */
+export type ReadFile = (path: string, holds?: Holds) => Buffer
+
+/** Reads a file from the disk, unless every user can change it. What is judged is the file that is read. */
+export const readTrusted: ReadFile = (path, holds) => readJudged(path, holds).bytes
+
+function readJudged(path: string, holds: Holds = 'trust'): { bytes: Buffer; exposures: readonly Exposure[] } {
+  const file = openSync(path, 'r')
+  try {
+    return { bytes: readFileSync(file), exposures: judgeFile(path, fstatSync(file), holds) }
+  } finally {
+    closeSync(file)
+  }
+}
 
 /** The bytes of every file that a configuration was made from, by path. */
 export type FileContents = ReadonlyMap<string, Uint8Array>
@@ -24,13 +37,20 @@ type Stamp = string
 export class FileRecorder {
   readonly contents = new Map<string, Uint8Array>()
   readonly #stamps = new Map<string, Stamp>()
+  readonly #exposures = new Map<string, Exposure>()
 
-  readonly read: ReadFile = (path) => {
+  readonly read: ReadFile = (path, holds) => {
     // The stamp is taken first: a file that changes in between looks changed, and is read again.
     this.#stamps.set(path, stampNow(path))
-    const bytes = readFileSync(path)
+    const { bytes, exposures } = readJudged(path, holds)
     this.contents.set(path, bytes)
+    for (const exposure of exposures) this.#exposures.set(exposure.remedy, exposure)
     return bytes
+  }
+
+  /** What others can get at of the files that were read, each once. */
+  get exposures(): Exposure[] {
+    return [...this.#exposures.values()]
   }
 
   /** Whether `other` found every file as this one did. */

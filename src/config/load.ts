@@ -1,14 +1,18 @@
-import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { OperatorError } from '../../adapters/contract/index.ts'
 import { applyEnvironment } from './environment.ts'
 import type { References } from './fields.ts'
-import type { ReadFile } from './files.ts'
+import { readFrom, readTrusted, type FileContents, type ReadFile } from './files.ts'
 import { crossCheck } from './cross-check.ts'
 import { backendsSchema, configSchema, type Config } from './schema.ts'
 import { ConfigSource, formatPath, type Problem, type SettingPath } from './source.ts'
+import { secretVariables, Variables, type VariableContents } from './variables.ts'
 
-export type Environment = References['environment']
+/** A record is left as it is: it is not the process's own environment, which other processes would inherit. */
+export type Environment = Variables | Readonly<Record<string, string | undefined>>
+
+export const variablesOf = (environment: Environment): Variables =>
+  environment instanceof Variables ? environment : new Variables({ ...environment })
 
 /** A configuration that cannot be used, with everything that is wrong with it. */
 export class ConfigInvalid extends OperatorError {
@@ -24,12 +28,22 @@ const formatProblem = ({ source, line, path, message }: Problem) =>
   `${source}${line === undefined ? '' : `:${line}`}: ${path === '' ? '' : `${path} `}${message}`
 
 /** The whole configuration, frozen. Throws {@link ConfigInvalid} with every problem at once. */
-export const loadConfig = (file: string, environment: Environment, read: ReadFile = readFileSync): Config =>
+export const loadConfig = (file: string, environment: Environment, read: ReadFile = readTrusted): Config =>
   load({ file, environment, read }, configSchema, crossCheck)
+
+/** All that a configuration was made from, for another process to make the same one, whatever the disk says by then. */
+export interface ConfigContents {
+  readonly files: FileContents
+  readonly variables: VariableContents
+}
+
+/** The configuration that `contents` made elsewhere. `own` is the environment of this process. */
+export const loadConfigFrom = (file: string, contents: ConfigContents, own: NodeJS.ProcessEnv): Config =>
+  loadConfig(file, Variables.from(contents.variables, own), readFrom(contents.files))
 
 /** Only the backends, for commands that manage keys before the rest of the configuration can be right. */
 export const loadBackends = (file: string, environment: Environment): Config['backends'] =>
-  load({ file, environment, read: readFileSync }, (references) => v.object({ backends: backendsSchema(references) }))
+  load({ file, environment, read: readTrusted }, (references) => v.object({ backends: backendsSchema(references) }))
     .backends
 
 interface Finding {
@@ -45,9 +59,11 @@ function load<const Schema extends v.GenericSchema>(
   const source = ConfigSource.read(file, read)
   if (!(source instanceof ConfigSource)) throw new ConfigInvalid(source)
 
-  const references = { directory: source.directory, environment, read }
+  const variables = variablesOf(environment)
+  const references = { directory: source.directory, variables, read }
   // Every override is applied to the whole file, also where only a part of it is used.
-  const { data, overrides, problems } = applyEnvironment(source.data, configSchema(references), environment)
+  const { data, overrides, problems } = applyEnvironment(source.data, configSchema(references), variables.overrides)
+  variables.hide(secretVariables(data))
   // One word on each setting: a number can be neither whole nor in range.
   const parsed = v.safeParse(schemaFor(references), data, { abortPipeEarly: true })
   const findings = [...(parsed.issues ?? []).flatMap(findingsOf), ...check(data)]

@@ -31,8 +31,12 @@ const tls = (references: References) =>
           file(references),
         ),
       ),
-      key: v.exactOptional(about("PEM file of the server certificate's private key.", file(references))),
-      pkcs12: v.exactOptional(about('PKCS#12 file, in place of certificate and key.', file(references))),
+      key: v.exactOptional(
+        about("PEM file of the server certificate's private key.", file(references, { holds: 'secret' })),
+      ),
+      pkcs12: v.exactOptional(
+        about('PKCS#12 file, in place of certificate and key.', file(references, { holds: 'secret' })),
+      ),
       passphrase: v.exactOptional(about('What opens the key or the PKCS#12 file.', secret(references))),
     }),
     v.rawTransform(({ dataset, addIssue, NEVER }): Credentials => {

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
 import { systemCode } from '../../adapters/contract/index.ts'
+import { FileUntrusted } from './file-modes.ts'
 import type { ReadFile } from './files.ts'
 
 /** One thing wrong with a configuration, and where. */
@@ -44,7 +45,9 @@ export class ConfigSource {
     try {
       text = read(file).toString('utf8')
     } catch (error) {
-      return [{ source: file, path: '', message: `cannot be read (${systemCode(error)})` }]
+      const message =
+        error instanceof FileUntrusted ? `is a file that ${error.message}` : `cannot be read (${systemCode(error)})`
+      return [{ source: file, path: '', message }]
     }
     const lines = new LineCounter()
     // No pretty errors: they quote the file, and a secret may stand in it by mistake.

@@ -8,7 +8,7 @@ export const TICKET_KEY_BYTES = 48
 /** A file with the keys of TLS session tickets: 48 bytes as they are, or as hexadecimal or base64 text. */
 export const ticketKeyFile = (references: References) =>
   v.pipe(
-    file(references),
+    file(references, { holds: 'secret' }),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       const keys = parseTicketKeys(dataset.value)
       if (keys !== undefined) return new Secret(keys)

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
 import { OperatorError } from '../../adapters/contract/index.ts'
-import type { FileContents } from '../config/files.ts'
+import { withoutInspector } from '../../adapters/contract/no-inspector.ts'
+import type { ConfigContents } from '../config/load.ts'
 import { describeBug, type RelayLog } from '../telemetry/log.ts'
 import type { Lesson } from '../tls/listener.ts'
 import { relayLines } from './line-relay.ts'
@@ -39,17 +40,17 @@ export class WorkerGroup {
   readonly #options: WorkerGroupOptions
   readonly #workers = new Map<number, WorkerProcess>()
   /** Of these, the ones that serve, with the state that each serves by. */
-  readonly #serving = new Map<WorkerProcess, FileContents>()
+  readonly #serving = new Map<WorkerProcess, ConfigContents>()
   /** What workers taught that stays true: issuing CAs. */
   readonly #lessons = new Map<string, Lesson>()
   readonly #quickEnds = new Map<number, number>()
   /** Workers that are not started again before a reload. */
   readonly #givenUp = new Set<number>()
   readonly #pings: NodeJS.Timeout
-  #contents: FileContents
+  #contents: ConfigContents
   #draining = false
 
-  private constructor(options: WorkerGroupOptions, contents: FileContents) {
+  private constructor(options: WorkerGroupOptions, contents: ConfigContents) {
     this.#options = options
     this.#contents = contents
     this.#pings = setInterval(() => void this.#ping(), PING_MS)
@@ -65,10 +66,15 @@ export class WorkerGroup {
    */
   static async start(
     options: WorkerGroupOptions,
-    contents: FileContents,
+    contents: ConfigContents,
   ): Promise<{ group: WorkerGroup; port: number }> {
     const { exec } = options
-    cluster.setupPrimary({ serialization: 'advanced', silent: true, ...(exec !== undefined && { exec, args: [] }) })
+    cluster.setupPrimary({
+      serialization: 'advanced',
+      silent: true,
+      execArgv: [...process.execArgv, ...withoutInspector],
+      ...(exec !== undefined && { exec, args: [] }),
+    })
     const group = new WorkerGroup(options, contents)
     try {
       const { port } = await group.#spawn(0)
@@ -97,7 +103,7 @@ export class WorkerGroup {
    * Changes all workers over to another configuration, or none. Rejects with the first worker's OperatorError. A worker
    * that dies meanwhile does not count: its successor starts with what holds by then.
    */
-  async reload(contents: FileContents): Promise<readonly string[]> {
+  async reload(contents: ConfigContents): Promise<readonly string[]> {
     const workers = [...this.#serving.keys()]
     const prepared = await this.#prepare(workers, contents)
     const alive = workers.filter((worker) => this.#serving.has(worker))
@@ -121,7 +127,7 @@ export class WorkerGroup {
   }
 
   /** The first one alone, as at the start: a wrong PIN is tried once. */
-  async #prepare([one, ...others]: readonly WorkerProcess[], contents: FileContents) {
+  async #prepare([one, ...others]: readonly WorkerProcess[], contents: ConfigContents) {
     const { prepareMs = PREPARE_MS } = this.#options
     const order = (worker: WorkerProcess) => worker.order('prepare', contents, prepareMs)
     const [first] = await Promise.allSettled(one === undefined ? [] : [order(one)])
@@ -214,7 +220,7 @@ export class WorkerGroup {
     }
   }
 
-  async #commit(worker: WorkerProcess, contents: FileContents): Promise<void> {
+  async #commit(worker: WorkerProcess, contents: ConfigContents): Promise<void> {
     try {
       await worker.order('commit', undefined, COMMIT_MS)
       this.#serving.set(worker, contents)

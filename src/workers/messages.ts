@@ -1,4 +1,4 @@
-import type { FileContents } from '../config/files.ts'
+import type { ConfigContents } from '../config/load.ts'
 import type { GatewayStatus } from '../admin/status.ts'
 import type { Gateway } from '../gateway.ts'
 import type { Share } from '../share.ts'
@@ -19,7 +19,7 @@ export const answers: { readonly [Question in keyof Answers]: (gateway: Gateway)
 /** What a worker needs to serve. It reads no file of the configuration, so that all workers have the same. */
 export interface StartOrder {
   readonly file: string
-  readonly contents: FileContents
+  readonly contents: ConfigContents
   readonly share: Share
   readonly ticketKeys: Uint8Array
   /** What other workers found out. */
@@ -29,7 +29,7 @@ export interface StartOrder {
 /** What the primary process has a worker do. */
 export interface Orders {
   readonly start: { readonly body: StartOrder; readonly result: { readonly port: number } }
-  readonly prepare: { readonly body: FileContents; readonly result: readonly string[] }
+  readonly prepare: { readonly body: ConfigContents; readonly result: readonly string[] }
   readonly commit: { readonly body: undefined; readonly result: undefined }
   readonly abort: { readonly body: undefined; readonly result: undefined }
   readonly answer: { readonly body: keyof Answers; readonly result: Answers[keyof Answers] }

@@ -1,8 +1,7 @@
 import cluster from 'node:cluster'
 import { OperatorError } from '../../adapters/contract/index.ts'
 import { openBackend } from '../backends.ts'
-import { readFrom } from '../config/files.ts'
-import { loadConfig } from '../config/load.ts'
+import { loadConfigFrom } from '../config/load.ts'
 import { startGateway, type Gateway, type Prepared } from '../gateway.ts'
 import { describeBug } from '../telemetry/log.ts'
 import { answers, isOurs, MARK, type Learned, type Order, type Orders, type Outcome, type Ready } from './messages.ts'
@@ -63,7 +62,7 @@ class Worker {
   readonly #handlers: Handlers = {
     start: async ({ file, contents, share, ticketKeys, lessons }) => {
       this.#file = file
-      const config = loadConfig(file, process.env, readFrom(contents))
+      const config = loadConfigFrom(file, contents, process.env)
       const gateway = await startGateway(config, this.#open, {
         share,
         ticketKeys: Buffer.from(ticketKeys),
@@ -76,7 +75,7 @@ class Worker {
     },
     prepare: async (contents) => {
       await this.#prepared?.abort()
-      this.#prepared = await this.#running.prepare(loadConfig(this.#file, process.env, readFrom(contents)))
+      this.#prepared = await this.#running.prepare(loadConfigFrom(this.#file, contents, process.env))
       return this.#prepared.changed
     },
     commit: async () => {

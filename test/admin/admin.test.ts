@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openBackend } from '../../src/backends.ts'
+import { Variables } from '../../src/config/variables.ts'
 import { startService } from '../../src/service.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { aesKey, startTestGateway, writeGatewayFiles, type TestGateway } from '../support/gateway.ts'
@@ -88,7 +89,7 @@ describe('the admin port', () => {
 
   it('is an error at the start where its port is taken, and nothing else is left open', async () => {
     const { workspace, file } = await writeGatewayFiles(pki, [], { admin: { port: fixture.adminPort } })
-    await expect(startService(file, {})).rejects.toMatchObject({ code: 'LISTEN_FAILED' })
+    await expect(startService(file, new Variables({}))).rejects.toMatchObject({ code: 'LISTEN_FAILED' })
     await workspace.remove()
   })
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeWorkspace, type Workspace } from '../support/workspace.ts'
-import { Cli, expectRefusal, run } from './cli.ts'
+import { Cli, CLI, expectRefusal, run } from './cli.ts'
 import { takePort } from './serving.ts'
 
 let workspace: Workspace
@@ -77,6 +77,14 @@ describe.concurrent('quickstart', { timeout: 40_000 }, () => {
     expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' })
     expect(ended.stdout).toMatch(/\nStopped\.\n$/)
   }) // prettier-ignore
+
+  it('makes files that only their owner can change, whatever the umask', async () => {
+    const program = [process.execPath, CLI, ...quickstart(workspace.path('umask'), '--once', '--port', '0')]
+    await promisify(execFile)('sh', ['-c', 'umask 0 && exec "$@"', 'sh', ...program])
+    for (const name of ['gateway.yaml', 'server.pem', 'azure-client.json']) {
+      expect((await stat(join(workspace.path('umask'), name))).mode & 0o777).toBe(0o644)
+    }
+  })
 
   it.each([
     ['some other file', 'notes.txt', 'mine'],

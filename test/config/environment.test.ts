@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadBackends, loadConfig } from '../../src/config/load.ts'
+import { FileRecorder } from '../../src/config/files.ts'
+import { loadBackends, loadConfig, loadConfigFrom } from '../../src/config/load.ts'
+import { Variables } from '../../src/config/variables.ts'
 import { CANARY, GOOD, makeSite, PASSPHRASE, problemsOf, softwareBackend, type Site } from './site.ts'
 
 let site: Site
@@ -113,5 +115,62 @@ describe('what is wrong is told with the name of the variable', () => {
   it('a section that is there, but empty, is filled', async () => {
     const hollow = await site.workspace.write('hollow.yaml', GOOD.replace('limits:\n  deadlineMs: 200', 'limits:'))
     expect(loadConfig(hollow, { [`${PREFIX}LIMITS__DEADLINEMS`]: '100' }).limits.deadlineMs).toBe(100)
+  })
+})
+
+describe('what a configuration reads of the environment is taken out of it', () => {
+  const SECRETS = { STORE: PASSPHRASE, SERVER: `${CANARY}-server`, LATER: `${CANARY}-later` }
+  const naming = (variable: string) =>
+    GOOD.replace('{ file: passphrase }', `{ env: ${variable} }`).replace(
+      'key: server.key',
+      'key: server.key, passphrase: { env: SERVER }',
+    )
+
+  it('overrides at once, and secrets when they are named', async () => {
+    const named = await site.workspace.write('named.yaml', naming('STORE'))
+    const own = { PATH: '/bin', [`${PREFIX}LISTEN__PORT`]: '9443', ...SECRETS }
+    const variables = new Variables(own)
+    expect(own).toEqual({ PATH: '/bin', ...SECRETS })
+    expect(loadConfig(named, variables).listen.port).toBe(9443)
+    expect(own).toEqual({ PATH: '/bin', LATER: SECRETS.LATER })
+  })
+
+  it.each([
+    ['of the part that is not looked at', (yaml: string) => yaml],
+    ['of what is wrong in itself', (yaml: string) => yaml.replace('{ env: SERVER }', '{ env: SERVER, file: x }')],
+    ['where something else is wrong', (yaml: string) => yaml.replace('deadlineMs: 200', 'deadlineMs: 0')],
+  ])('also %s', async (_what, change) => {
+    const named = await site.workspace.write('named.yaml', change(naming('STORE')))
+    const own = { ...SECRETS }
+    expect(Object.keys(loadBackends(named, new Variables(own)))).toEqual(['store'])
+    expect(own).toEqual({ LATER: SECRETS.LATER })
+  })
+
+  it('also those that an override names', async () => {
+    const named = await site.workspace.write('named.yaml', naming('STORE'))
+    const own = { [`${PREFIX}BACKENDS__STORE__PASSPHRASE__ENV`]: 'LATER', ...SECRETS }
+    const { passphrase } = softwareBackend(loadConfig(named, new Variables(own)).backends, 'store')
+    expect(Buffer.from(passphrase.reveal()).toString()).toBe(SECRETS.LATER)
+    expect(own).toEqual({ STORE: SECRETS.STORE })
+  })
+
+  it('and there for every later reading, here and in another process', async () => {
+    const named = await site.workspace.write('named.yaml', naming('STORE'))
+    const own = { [`${PREFIX}LISTEN__PORT`]: '9443', ...SECRETS }
+    const variables = new Variables(own)
+    const passphraseOf = (config: ReturnType<typeof loadConfig>) =>
+      Buffer.from(softwareBackend(config.backends, 'store').passphrase.reveal()).toString()
+    for (const variable of ['STORE', 'LATER', 'STORE'] as const) {
+      await site.workspace.write('named.yaml', naming(variable))
+      const recorder = new FileRecorder()
+      expect(passphraseOf(loadConfig(named, variables, recorder.read))).toBe(SECRETS[variable])
+      const contents = { files: recorder.contents, variables: variables.contents }
+      const other = { PATH: '/bin', ...SECRETS }
+      const config = loadConfigFrom(named, structuredClone(contents), other)
+      expect(passphraseOf(config)).toBe(SECRETS[variable])
+      expect(config.listen.port).toBe(9443)
+      expect(Object.keys(other)).toEqual('LATER' in own ? ['PATH', 'LATER'] : ['PATH'])
+    }
+    expect(own).toEqual({})
   })
 })

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -11,6 +11,13 @@ afterAll(() => rmSync(directory, { recursive: true }))
 function pinFile(name: string, text: string): string {
   const path = join(directory, name)
   writeFileSync(path, text, { mode: 0o600 })
+  return path
+}
+
+/** One that every user can change. */
+function openPinFile(): string {
+  const path = pinFile('open', '648219')
+  chmodSync(path, 0o602)
   return path
 }
 
@@ -45,6 +52,7 @@ describe('a pkcs11: URI for a backend', () => {
     { uri: 'pkcs11:token=a?pin-source=/no/such/file', code: 'FILE_UNREADABLE' },
     { uri: `pkcs11:token=a?pin-source=${directory}`, code: 'FILE_UNREADABLE' },
     { uri: `pkcs11:token=a?pin-source=${pinFile('empty', '\n')}`, code: 'FILE_KIND' },
+    { uri: `pkcs11:token=a?pin-source=${openPinFile()}`, code: 'FILE_UNTRUSTED' },
     { uri: `pkcs11:token=a?pin-source=${pinFile('long', '1'.repeat(2000))}`, code: 'FILE_KIND' },
   ])('$uri is refused', async ({ uri, code }) => {
     const error = await readBackendUri(uri).catch((thrown: unknown) => thrown)

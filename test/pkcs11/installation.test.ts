@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -36,6 +36,14 @@ function foreignModule(): string {
   return path
 }
 
+/** SoftHSM's file, which every user can change. */
+function openModule(): string {
+  const path = join(hsm.directory, 'open.so')
+  writeFileSync(path, readFileSync(MODULE))
+  chmodSync(path, 0o777)
+  return path
+}
+
 describe('open says what is missing', () => {
   it('pkcs11js', async () => {
     const options = process.env['NODE_OPTIONS']
@@ -59,6 +67,7 @@ describe('open says what is missing', () => {
       code: 'MODULE_UNUSABLE',
       says: 'shared library',
     },
+    { what: 'open to every user', module: openModule, code: 'FILE_UNTRUSTED', says: 'run chmod o-w ' },
     { what: 'another processor', module: foreignModule, code: 'MODULE_ARCHITECTURE', says: process.arch },
     {
       what: 'a library without PKCS#11',

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
+import { Variables } from '../../src/config/variables.ts'
 import { startService } from '../../src/service.ts'
 import { makeList, derOf, type ListRequest } from '../support/crl.ts'
 import { aesKey, recordsIn, startTestGateway, writeGatewayFiles, type TestGateway } from '../support/gateway.ts'
@@ -198,7 +199,7 @@ describe('a list that is replaced', () => {
       ...settings({ lists: [await list()] }),
       admin: { port: 0 },
     })
-    const service = await startService(file, {})
+    const service = await startService(file, new Variables({}))
     try {
       const logged = async (event: string) => recordsIn(await readFile(workspace.path('gateway.log'), 'utf8'), event)
       await expect.poll(() => logged('admin_listening')).toHaveLength(1)

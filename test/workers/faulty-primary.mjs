@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url'
+import { Variables } from '../../dist/src/config/variables.js'
 import { startService } from '../../dist/src/service.js'
 
 const exec = fileURLToPath(new URL('faulty-worker.mjs', import.meta.url))
 const prepareMs = Number(process.env['PREPARE_MS'] ?? 1000)
-const service = await startService(process.argv[2], process.env, { exec, prepareMs })
+const service = await startService(process.argv[2], new Variables(process.env), { exec, prepareMs })
 process.on('SIGHUP', () => void service.reload('SIGHUP'))
 process.on('SIGTERM', () => void service.drain().then(() => process.exit(0)))

@@ -3,6 +3,7 @@
  * crash is this process's and not the gateway's. It never returns to the event loop: a blocking read of file descriptor
  * 3, the calls, a blocking write. It ends when the gateway closes its end.
  */
+import '../../contract/no-inspector.ts'
 import { readSync, writeSync } from 'node:fs'
 import { FrameReader, FrameWriter } from '../frames.ts'
 import { Service, toRequest, type Request } from './service.ts'

@@ -1,4 +1,5 @@
 import { AdapterError, wipeableCopy } from '../../contract/index.ts'
+import { closeInspector } from '../../contract/no-inspector.ts'
 import { decodeCrypt, type CryptMessage } from '../crypt-message.ts'
 import { Answer, Ask, type Frame } from '../frames.ts'
 import {
@@ -105,6 +106,8 @@ export class Service {
 
   async #other({ kind, payload }: OtherRequest): Promise<Uint8Array> {
     if (kind === Ask.open) {
+      // A signal that came while this process started took effect when it read on, just now.
+      await closeInspector()
       const token = await Token.open(decodeMessage<OpenMessage>(payload))
       this.#open = { token, keys: new Keys(token), crypt: new Crypt(token) }
       return encodeMessage(token.facts())

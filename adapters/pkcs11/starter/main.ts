@@ -3,6 +3,7 @@
  * /proc, Linux may take seconds to let go of a process that has ended, and whoever waits for it does nothing else
  * (docs/adr/0006).
  */
+import { closeInspector, withoutInspector } from '../../contract/no-inspector.ts'
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { StarterNews, StarterOrder } from '../starter-protocol.ts'
@@ -15,6 +16,8 @@ const END_MS = 2000
 // As for a host, the gateway decides when it ends.
 process.on('SIGINT', () => undefined)
 process.on('SIGTERM', () => undefined)
+
+void closeInspector()
 
 const hosts = new Map<number, ChildProcess>()
 
@@ -46,7 +49,10 @@ process.on('message', (order: StarterOrder) => {
 })
 
 function start({ start: id, program, environment }: Extract<StarterOrder, { start: number }>): void {
-  const host = spawn(process.execPath, [program], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'], env: environment })
+  const host = spawn(process.execPath, [...withoutInspector, program], {
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    env: environment,
+  })
   host.on('error', (error) => tell({ ended: id, why: `it could not be started: ${error.message}` }))
   host.on('exit', (code, signal) => {
     hosts.delete(id)

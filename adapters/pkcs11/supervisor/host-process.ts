@@ -115,7 +115,7 @@ export class HostProcess {
   }
 }
 
-/** The gateway's environment without any variable that holds the PIN. */
+/** The process's environment, which secrets are taken out of elsewhere. The PIN is in none, whatever its variable is called. */
 export function hostEnvironment(pin: Uint8Array | undefined): NodeJS.ProcessEnv {
   const text = pin && Buffer.from(pin).toString('utf8')
   return Object.fromEntries(Object.entries(process.env).filter(([, value]) => text === undefined || value !== text))

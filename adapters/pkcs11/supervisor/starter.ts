@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { withoutInspector } from '../../contract/no-inspector.ts'
 import type { StarterNews, StarterOrder } from '../starter-protocol.ts'
 
 // A module's text cannot be rewritten by the compiler, so the names of the programs follow that of this file.
@@ -38,7 +39,7 @@ export class Starter {
   constructor(environment: NodeJS.ProcessEnv, gone: () => void) {
     this.#gone = gone
     const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const
-    this.#process = fork(programOf('starter'), { stdio: [...stdio], env: environment, execArgv: [] })
+    this.#process = fork(programOf('starter'), { stdio: [...stdio], env: environment, execArgv: [...withoutInspector] })
     this.#process.on('message', (news: StarterNews, channel) => this.#hear(news, channel as Socket | undefined))
     const lost = (why: string) => {
       this.#gone()

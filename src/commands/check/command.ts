@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { access, constants, readFile, stat } from 'node:fs/promises'
 import { systemCode } from '../../../adapters/contract/index.ts'
 import { parsePemCertificates } from '../../config/fields.ts'
+import { Variables } from '../../config/variables.ts'
 import { styleFor } from '../style.ts'
 import { checkIds, isWanted } from './catalogue.ts'
 import { CouldNotRun } from './could-not-run.ts'
@@ -29,7 +30,7 @@ export async function check(options: CheckOptions): Promise<number> {
     const question = await readOptions(options)
     const text = new TextReporter(styleFor(process.stdout, process.env))
     const inText = options.format === 'text'
-    const report = await runCheck(question, process.env, (finding) => {
+    const report = await runCheck(question, new Variables(process.env), (finding) => {
       if (inText) process.stdout.write(text.lines(finding))
     })
     await write(inText ? text.summary(report) : jsonReport(report))

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applyEnvironment } from '../../config/environment.ts'
-import type { Environment } from '../../config/load.ts'
+import { variablesOf, type Environment } from '../../config/load.ts'
 import { configSchema } from '../../config/schema.ts'
 import { ConfigSource, type SettingPath } from '../../config/source.ts'
 
@@ -33,10 +33,11 @@ export class WrittenSettings {
 
   /** `undefined` for a file that is not YAML. */
   static read(file: string, environment: Environment): WrittenSettings | undefined {
-    const source = ConfigSource.read(file, readFileSync)
+    const source = ConfigSource.read(file, (path) => readFileSync(path))
     if (!(source instanceof ConfigSource)) return undefined
     const { directory } = source
-    const { data } = applyEnvironment(source.data, configSchema({ directory, environment }), environment)
+    const variables = variablesOf(environment)
+    const { data } = applyEnvironment(source.data, configSchema({ directory, variables }), variables.overrides)
     return new WrittenSettings(file, directory, data)
   }
 
@@ -78,6 +79,7 @@ export class WrittenSettings {
     add('trust', 'listen', 'tls', 'certificate')
     for (const name of ['key', 'pkcs12']) add('secret', 'listen', 'tls', name)
     add('secret', 'listen', 'tls', 'passphrase', 'file')
+    add('secret', 'listen', 'ticketKeys', 'file')
     for (const backend of this.within('backends')) {
       const at = ['backends', backend] as const
       add('trust', ...at, 'module')

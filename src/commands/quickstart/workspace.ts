@@ -12,6 +12,8 @@ export const AES_KEY = 'aes-1'
 export const RSA_KEY = 'rsa-1'
 const CLIENT_NAME = 'quickstart.managedhsmclient.azure.net'
 const PRIVATE = { mode: 0o600 }
+/** Whatever the umask says: a gateway refuses what every user can change. */
+const PUBLIC = { mode: 0o644 }
 
 /** The files of the quickstart. Certificates and configuration are made anew each time; keys are kept. */
 export interface Workspace {
@@ -39,13 +41,13 @@ export async function prepareWorkspace(directory: string, port: number): Promise
     subjectCommonName: CLIENT_NAME,
   }
   await Promise.all([
-    writeFile(at('server-ca.pem'), serverCa.certificate),
-    writeFile(at('server.pem'), server.certificate),
+    writeFile(at('server-ca.pem'), serverCa.certificate, PUBLIC),
+    writeFile(at('server.pem'), server.certificate, PUBLIC),
     writeFile(at('server.key'), server.key, PRIVATE),
-    writeFile(at('client.pem'), client.certificate),
+    writeFile(at('client.pem'), client.certificate, PUBLIC),
     writeFile(at('client.key'), client.key, PRIVATE),
-    writeFile(at('azure-client.json'), JSON.stringify(azureOutput, undefined, 2) + '\n'),
-    writeFile(at('gateway.yaml'), configuration(port)),
+    writeFile(at('azure-client.json'), JSON.stringify(azureOutput, undefined, 2) + '\n', PUBLIC),
+    writeFile(at('gateway.yaml'), configuration(port), PUBLIC),
   ])
   if (!existsSync(at('passphrase')))
     await writeFile(at('passphrase'), randomBytes(24).toString('base64url') + '\n', PRIVATE)

@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PASSPHRASE } from '../../support/gateway.ts'
 import { checkFile, expectLine, makeSite, type Site } from './site.ts'
 
+const TICKETS = { listen: { ticketKeys: { file: 'tickets.key' } } }
+
 let site: Site
 beforeAll(async () => {
   site = await makeSite(['configuration', 'secrets', 'clients'])
@@ -46,15 +48,40 @@ describe('who can get at the files', () => {
   it.each([
     ['passphrase', 0o644, 'secrets.permissions', 'warning', /backends\.store\.passphrase\.file is a secret .*mode 0644/, /^chmod 600 .*passphrase$/],
     ['server.key', 0o640, 'secrets.permissions', 'warning', /listen\.tls\.key is a secret .*mode 0640/, /^chmod 600 .*server\.key$/],
-    ['client-root.pem', 0o666, 'configuration.writable', 'warning', /can change pools\.0\.clients\.0\.caCertificates\.0/, /^chmod go-w /],
+    ['tickets.key', 0o640, 'secrets.permissions', 'warning', /listen\.ticketKeys\.file is a secret .*mode 0640/, /^chmod 600 .*tickets\.key$/],
+    ['client-root.pem', 0o664, 'configuration.writable', 'warning', /can change pools\.0\.clients\.0\.caCertificates\.0/, /^chmod go-w /],
   ] as const)('%s with mode %o', async (name, mode, id, status, found, command) => {
+    await site.workspace.write('tickets.key', Buffer.alloc(48, 1))
     await chmod(site.workspace.path(name), mode)
-    const checked = await site.check()
+    const checked = await site.check(TICKETS)
     await chmod(site.workspace.path(name), 0o600)
     expectLine(checked, id, status, { found, command, subject: site.workspace.path(name) })
     expect(checked.ids('problem')).toEqual([])
-    expect((await site.check()).all(id).map(({ status }) => status)).toEqual(['ok'])
+    expect((await site.check(TICKETS)).all(id).map(({ status }) => status)).toEqual(['ok'])
   }) // prettier-ignore
+
+  it.each([
+    ['passphrase', 'secrets.permissions', /backends\.store\.passphrase\.file is a secret .*mode 0602/],
+    ['client-root.pem', 'configuration.writable', /can change pools\.0\.clients\.0\.caCertificates\.0 \(mode 0602\)/],
+  ] as const)('%s, which every user can change: it would not be served', async (name, id, found) => {
+    await chmod(site.workspace.path(name), 0o602)
+    const checked = await site.check()
+    await chmod(site.workspace.path(name), 0o600)
+    expectLine(checked, id, 'problem', { found, subject: site.workspace.path(name) })
+    expectLine(checked, 'configuration.valid', 'problem', { found: /every user can change .*run chmod o-w / })
+  })
+
+  it('a directory in which every user can replace them', async () => {
+    await chmod(site.workspace.directory, 0o777)
+    const checked = await site.check()
+    await chmod(site.workspace.directory, 0o700)
+    expectLine(checked, 'configuration.writable', 'problem', {
+      found: /every user can replace files in this directory \(mode 0777\)/,
+      subject: site.workspace.directory,
+      command: /^chmod o-w /,
+    })
+    expectLine(checked, 'configuration.valid', 'problem', { found: /every user can replace, because of the directory/ })
+  })
 
   it('the PIN’s file of a pkcs11: URI', async () => {
     await site.workspace.write('pin', '1234', 0o644)
