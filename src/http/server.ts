@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { getRequestListener, RequestError } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { systemCode } from '../../adapters/contract/index.ts'
 import { writeAudit, type Telemetry } from '../telemetry/audit.ts'
@@ -13,8 +13,6 @@ import type { AppEnv } from './app.ts'
 import { Exchange } from './exchange.ts'
 import { refuse, type ProxyError } from './proxy-error.ts'
 import { reportMalformedBody } from './request-body.ts'
-
-const BAD_HOST = 'the Host header or the request target is malformed'
 
 /** What requests are answered with. It can be another from one request to the next. */
 export interface Served {
@@ -36,17 +34,16 @@ export interface Requests {
 
 /**
  * Answers a listener's requests with the application, and with a ProxyError those that never reach it: what Node.js's
- * parser refuses, what has no usable Host header, and CONNECT.
+ * parser refuses, and CONNECT.
  */
 export function serveHttp(listener: Listener, served: () => Served, telemetry: Telemetry): Requests {
   const { server } = listener
   const requests = new RequestCount()
 
-  /** For a request that the application cannot be shown. */
-  const unshowable = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
-    const { socket } = incoming
+  /** For an error that the application could not answer itself, which only a bug makes. */
+  const answerBug = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
     const { admission, deadlines } = served()
-    const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), deadlines, telemetry)
+    const exchange = new Exchange(incoming, outgoing, listener.clientOf(incoming.socket), deadlines, telemetry)
     try {
       return exchange.fail(admission.refusalOf(exchange.client) ?? error)
     } finally {
@@ -56,18 +53,15 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
 
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     requests.begin(incoming.socket, outgoing)
-    const errorHandler = (error: unknown) =>
-      unshowable(incoming, outgoing, error instanceof RequestError ? refuse('MALFORMED', { saying: BAD_HOST }) : error)
-    void getRequestListener(served().app.fetch, { errorHandler })(incoming, outgoing)
+    const { app } = served()
+    const target = hideTarget(incoming)
+    const fetch = (request: Request) => app.fetch(request, { incoming, outgoing, target })
+    const errorHandler = (error: unknown) => answerBug(incoming, outgoing, error)
+    void getRequestListener(fetch, { errorHandler })(incoming, outgoing)
   }
   server.on('request', answer)
   server.on('checkContinue', answer)
-  server.on('checkExpectation', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    requests.begin(incoming.socket, outgoing)
-    const reply = unshowable(incoming, outgoing, refuse('EXPECTATION'))
-    outgoing.writeHead(reply.status, Object.fromEntries(reply.headers))
-    void reply.text().then((text) => outgoing.end(text))
-  })
+  server.on('checkExpectation', answer)
 
   /** For what is not even a request: written past Node.js's response object, of which there is none. */
   const answerRaw = (socket: Duplex, refusal: ProxyError) => {
@@ -92,6 +86,17 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
     else current.once('close', () => socket.destroy())
   })
   return requests
+}
+
+/**
+ * Takes a request's target and host away from node-server, which makes a URL of them: a URL parser resolves, decodes, drops
+ * or refuses parts of it. The application looks at what was sent.
+ */
+function hideTarget(incoming: IncomingMessage): string {
+  const { url = '' } = incoming
+  incoming.url = '/'
+  incoming.headers.host = 'localhost'
+  return url
 }
 
 /** Codes of Node.js's HTTP parser and its timers, as opposed to those of a socket that failed. */
