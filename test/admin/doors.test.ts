@@ -100,7 +100,7 @@ class Siege {
     socket.on('connect', () => begin(socket))
     socket.on('close', () => {
       this.#sockets.delete(socket)
-      setTimeout(() => this.#hold(localAddress, begin), 20)
+      setTimeout(() => this.#hold(localAddress, begin), 200)
     })
   }
 
@@ -123,14 +123,14 @@ describe('/healthz answers within a second', { timeout: 30_000 }, () => {
     ['500 idle connections of one address', () => new Siege(500, same, nothing)],
     ['500 idle connections of 200 addresses', () => new Siege(500, several, nothing)],
     ['1000 idle connections of one address', () => new Siege(1000, same, nothing)],
-    ['500 connections of slow headers', () => new Siege(500, same, (s) => s.write('GET /healthz HTTP/1.1\r\nX: ')).trickle('x', 50)],
-    ['500 connections of slow headers of 200 addresses', () => new Siege(500, several, (s) => s.write('GET / HTTP/1.1\r\nX: ')).trickle('x', 50)],
+    ['500 connections of slow headers', () => new Siege(500, same, (s) => s.write('GET /healthz HTTP/1.1\r\nX: ')).trickle('x', 250)],
+    ['500 connections of slow headers of 200 addresses', () => new Siege(500, several, (s) => s.write('GET / HTTP/1.1\r\nX: ')).trickle('x', 250)],
     ['500 connections that were answered once and stay', () => new Siege(500, several, (s) => s.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'))],
   ] // prettier-ignore
 
   it.each(sieges)('with %s', async (_what, begin) => {
     siege = begin()
-    await sleep(300)
+    await sleep(500)
     const times: number[] = []
     for (let probe = 0; probe < 6; probe += 1) {
       const start = performance.now()
