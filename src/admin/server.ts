@@ -30,6 +30,8 @@ const IDLE_MS = 2000
 /** So long a connection may stand still at all, as when its client does not read. */
 const STILL_MS = 5000
 const CHECKING_INTERVAL_MS = 500
+/** A connection that finds the kernel's queue full tries again a second later. */
+const BACKLOG = 4096
 
 /**
  * Serves `/healthz`, `/readyz`, `/status` and `/metrics`, unencrypted and to everybody who reaches the port: none of it is
@@ -53,7 +55,7 @@ export async function serveAdmin({ host, port, hosts = [] }: AdminOptions, sourc
   })
   server.timeout = STILL_MS
   server.on('connection', (socket) => connections.admit(socket))
-  const actualPort = await listen(server, host, port)
+  const actualPort = await listen(server, host, port, BACKLOG)
   return {
     port: actualPort,
     close: async () => {
