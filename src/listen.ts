@@ -1,14 +1,18 @@
 import type { Server } from 'node:net'
 import { OperatorError, systemCode } from '../adapters/contract/index.ts'
 
-/** Resolves with the port, which the system chooses for port 0. Rejects with an {@link OperatorError}. */
-export async function listen(server: Server, host: string, port: number): Promise<number> {
+/**
+ * Resolves with the port, which the system chooses for port 0. Rejects with an {@link OperatorError}.
+ *
+ * @param backlog connections that the kernel keeps until they are accepted; by default Node.js's 511
+ */
+export async function listen(server: Server, host: string, port: number, backlog?: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const problem = explanations[systemCode(error)] ?? systemCode(error)
       reject(new OperatorError('LISTEN_FAILED', `cannot listen on ${host} port ${port}: ${problem}`))
     })
-    server.listen(port, host, resolve)
+    server.listen({ port, host, backlog }, resolve)
   })
   const address = server.address()
   return typeof address === 'object' && address !== null ? address.port : port

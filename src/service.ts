@@ -47,10 +47,10 @@ export async function startService(
 }
 
 /** The admin port serves until the gateway has drained: whoever balances load has to see that it does. */
-async function withAdmin(service: Service, { host, port }: NonNullable<Config['admin']>): Promise<Service> {
+async function withAdmin(service: Service, admin: NonNullable<Config['admin']>): Promise<Service> {
   try {
-    const server = await serveAdmin(host, port, adminSource(service))
-    service.log.info('admin_listening', { host, port: server.port })
+    const server = await serveAdmin(admin, adminSource(service))
+    service.log.info('admin_listening', { host: admin.host, port: server.port })
     const drain = service.drain.bind(service)
     return Object.assign(service, { drain: () => drain().finally(() => server.close()) })
   } catch (error) {

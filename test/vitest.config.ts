@@ -13,7 +13,12 @@ const patient = [
   'test/tls/listener.test.ts',
 ]
 /** Their times need a machine that does little else. */
-const quiet = ['test/tls/flood.test.ts', 'test/kmip/gateway.test.ts', 'test/kmip/overhead.test.ts']
+const quiet = [
+  'test/admin/doors.test.ts',
+  'test/tls/flood.test.ts',
+  'test/kmip/gateway.test.ts',
+  'test/kmip/overhead.test.ts',
+]
 
 /** They take long, and are begun first: else the other cores wait for them at the end. */
 const long = [

@@ -2,6 +2,8 @@ import { createServer } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { listen } from '../listen.ts'
+import { Connections } from './connections.ts'
+import { Hosts } from './hosts.ts'
 import type { GatewayStatus } from './status.ts'
 
 /** What the admin port tells of. */
@@ -16,20 +18,44 @@ export interface AdminServer {
   close(): Promise<void>
 }
 
-const PATIENCE_MS = 5000
-const MAX_CONNECTIONS = 100
+export interface AdminOptions {
+  readonly host: string
+  readonly port: number
+  /** Names that the port is asked by, beside its host, its addresses and `localhost`. */
+  readonly hosts?: readonly string[] | undefined
+}
+
+/** A connection that has not sent a header by then, or nothing since its last answer, is closed. */
+const IDLE_MS = 2000
+/** So long a connection may stand still at all, as when its client does not read. */
+const STILL_MS = 5000
+const CHECKING_INTERVAL_MS = 500
+/** A connection that finds the kernel's queue full tries again a second later. */
+const BACKLOG = 4096
 
 /**
  * Serves `/healthz`, `/readyz`, `/status` and `/metrics`, unencrypted and to everybody who reaches the port: none of it is
  * a secret, and all of it is the operator's business. Rejects with an OperatorError if it cannot listen.
  */
-export async function serveAdmin(host: string, port: number, source: AdminSource): Promise<AdminServer> {
-  const answer = getRequestListener(adminApp(source).fetch)
-  const server = createServer({ headersTimeout: PATIENCE_MS, requestTimeout: PATIENCE_MS }, (incoming, outgoing) => {
-    void answer(incoming, outgoing)
+export async function serveAdmin({ host, port, hosts = [] }: AdminOptions, source: AdminSource): Promise<AdminServer> {
+  const answer = getRequestListener(adminApp(source).fetch, { hostname: 'localhost' })
+  const known = new Hosts([...hosts, host])
+  const connections = new Connections()
+  const timeouts = {
+    headersTimeout: IDLE_MS,
+    requestTimeout: IDLE_MS,
+    keepAliveTimeout: IDLE_MS,
+    connectionsCheckingInterval: CHECKING_INTERVAL_MS,
+  }
+  const server = createServer(timeouts, (incoming, outgoing) => {
+    connections.answering(incoming.socket, outgoing)
+    const refusal = known.refusalOf(incoming)
+    if (refusal === undefined) void answer(incoming, outgoing)
+    else outgoing.writeHead(refusal.status, { 'content-type': 'text/plain; charset=utf-8' }).end(refusal.text)
   })
-  server.maxConnections = MAX_CONNECTIONS
-  const actualPort = await listen(server, host, port)
+  server.timeout = STILL_MS
+  server.on('connection', (socket) => connections.admit(socket))
+  const actualPort = await listen(server, host, port, BACKLOG)
   return {
     port: actualPort,
     close: async () => {

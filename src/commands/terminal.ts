@@ -1,12 +1,13 @@
 import { OperatorError, systemCode } from '../../adapters/contract/index.ts'
 import { describeBug } from '../telemetry/log.ts'
+import { visible } from '../visible.ts'
 
 /** Exit statuses, as sysexits would have them: what the operator can mend, and what only we can. */
 const OPERATOR = 1
 const BUG = 70
 
-export const print = (line = ''): void => void process.stdout.write(line + '\n')
-export const printError = (line: string): void => void process.stderr.write(line + '\n')
+export const print = (line = ''): void => void process.stdout.write(visible(line) + '\n')
+export const printError = (line: string): void => void process.stderr.write(visible(line) + '\n')
 
 /** Runs a command to its end. Whatever goes wrong is a message for a person and a non-zero exit status. */
 export async function runCommand(command: () => Promise<unknown>): Promise<void> {

@@ -152,7 +152,21 @@ const admin = () =>
       '127.0.0.1',
     ),
     port: v.optional(about('The TCP port to listen on; 0 lets the system choose.', integer(0, 65535)), 9464),
+    hosts: v.optional(
+      about(
+        'Names by which others call the admin port, besides its address, localhost and admin.host: a Host header with another is refused.',
+        listOf(hostName()),
+      ),
+      [],
+    ),
   })
+
+const hostName = () =>
+  v.pipe(
+    v.string(HOST_NAME_RULE),
+    v.regex(/^(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$/, HOST_NAME_RULE),
+  )
+const HOST_NAME_RULE = 'must be a host name, without a port'
 
 const log = (references: References) =>
   mapping({

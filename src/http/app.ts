@@ -11,6 +11,7 @@ import type { Admission } from './admission.ts'
 import { Exchange } from './exchange.ts'
 import { refuse } from './proxy-error.ts'
 import { assertWanted, parseJsonObject, readBody } from './request-body.ts'
+import { assertSound, parseTarget, valuesOf } from './request-head.ts'
 import { FamiliarTargets, RouteTable, type Destination } from './route-table.ts'
 import { parseBody } from './wire.ts'
 
@@ -24,10 +25,12 @@ export interface AppOptions {
   readonly telemetry: Telemetry
 }
 
-/** What node-server puts into Hono's `env`. */
+/** What the server puts into Hono's `env`. */
 interface NodeBindings {
   readonly incoming: IncomingMessage
   readonly outgoing: ServerResponse
+  /** The request target as it was sent. */
+  readonly target: string
 }
 
 export interface AppEnv {
@@ -41,20 +44,22 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   const familiar = new FamiliarTargets()
   // Hono's routers decode paths and take * for a wildcard; here a path has one spelling.
   const app = new Hono<AppEnv>({ getPath: () => '/' })
-  app.all('/', async ({ env, req }) => {
-    const { incoming, outgoing } = env
+  app.all('/', async ({ env }) => {
+    const { incoming, outgoing, target } = env
     const exchange = new Exchange(incoming, outgoing, clientOf(incoming.socket), deadlines, telemetry)
     try {
       assertAdmitted(exchange, options)
-      const target = incoming.url ?? ''
+      assertSound(incoming)
       const known = familiar.get(target)
-      const destination = known ?? find(req.url, exchange, table, options)
+      const destination = known ?? find(target, exchange, table, options)
       assertMayUse(destination, exchange, options)
       if (incoming.method !== 'POST') throw refuse('METHOD_NOT_ALLOWED')
       assertKeyName(destination, exchange)
       if (known === undefined) {
-        if (hasPlainApiVersion(req.url)) familiar.add(target, destination)
-        else assertApiVersion(req.queries('api-version') ?? [])
+        const { query } = parseTarget(target)
+        assertApiVersion(valuesOf(query, 'api-version'))
+        // What Azure sends. With other queries, one path would fill the table.
+        if (query === plainQuery) familiar.add(target, destination)
       }
       assertWanted(incoming, outgoing, options.maxBodyBytes)
       const json = parseJsonObject(await readBody(incoming, options.maxBodyBytes, exchange.call))
@@ -82,12 +87,11 @@ function assertAdmitted({ client }: Exchange, { admission, isDraining }: AppOpti
 }
 
 /** Who may use no pool at all learns nothing of which paths there are. */
-function find(url: string, exchange: Exchange, table: RouteTable, { pools, admission }: AppOptions): Destination {
+function find(target: string, exchange: Exchange, table: RouteTable, { pools, admission }: AppOptions): Destination {
   const { client, record } = exchange
-  const path = pathOf(url)
-  const destination = table.find(path)
+  const destination = table.find(parseTarget(target).path)
   if (destination === undefined) {
-    record.path = cut(path)
+    record.path = cut(beforeQuery(target))
     if (pools.some((pool) => admission.mayUse(client, pool))) throw refuse('ROUTE_UNKNOWN')
     throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
   }
@@ -106,17 +110,10 @@ function assertKeyName({ route, keyName }: Destination, { record }: Exchange): v
   record.key = keyName
 }
 
-/** The path as it was sent. */
-function pathOf(url: string): string {
-  const start = url.indexOf('/', url.indexOf('://') + 3)
-  const end = url.indexOf('?', start)
-  return end === -1 ? url.slice(start) : url.slice(start, end)
-}
+/** For the log: a query may hold anything, and leads nowhere. */
+const beforeQuery = (target: string): string => target.split('?', 1)[0] ?? ''
 
-const query = `?api-version=${apiVersion}`
-
-/** Whether the query is what Azure sends, which needs no parser to be understood. */
-const hasPlainApiVersion = (url: string): boolean => url.slice(url.indexOf('?')) === query
+const plainQuery = `api-version=${apiVersion}`
 
 function assertApiVersion(versions: readonly string[]): void {
   if (versions.length === 1 && versions[0] === apiVersion) return

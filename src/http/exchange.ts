@@ -5,7 +5,7 @@ import type { Deadlines } from '../ekm/deadlines.ts'
 import { cut, milliseconds, writeAudit, type AuditRecord, type Telemetry } from '../telemetry/audit.ts'
 import { describeBug } from '../telemetry/log.ts'
 import type { Client } from '../tls/client.ts'
-import { toProxyError } from './proxy-error.ts'
+import { recordOf, toProxyError, type ProxyError } from './proxy-error.ts'
 
 /** One request and its reply: its time, its client, and what the audit record will say of it. */
 export class Exchange {
@@ -15,6 +15,7 @@ export class Exchange {
   readonly record: Partial<AuditRecord> = {}
   readonly #telemetry: Telemetry
   readonly #incoming: IncomingMessage
+  readonly #outgoing: ServerResponse
 
   constructor(
     incoming: IncomingMessage,
@@ -27,8 +28,9 @@ export class Exchange {
     this.client = client
     this.#telemetry = telemetry
     this.#incoming = incoming
+    this.#outgoing = outgoing
     outgoing.on('close', () => {
-      if (!outgoing.writableFinished) this.call.stop(new AdapterError('CANCELLED', 'the client went away'))
+      if (!outgoing.writableFinished) this.call.stop(goneAway())
     })
   }
 
@@ -57,8 +59,7 @@ export class Exchange {
 
   /** The reply to a failure, whatever was thrown. */
   fail(error: unknown): Response {
-    const { status, code, message, headers, reason, detail } = toProxyError(error)
-    Object.assign(this.record, { status, code, message, reason, detail } satisfies Partial<AuditRecord>)
+    const { status, code, message, headers } = this.#noteFailure(toProxyError(error))
     if (status === 500) {
       this.#telemetry.log.error('internal_error', { ...describeBug(error), correlation_id: this.call.correlationId })
     }
@@ -70,16 +71,34 @@ export class Exchange {
     })
   }
 
-  /** Ends the request's time and writes its one audit record. */
+  #noteFailure(failure: ProxyError): ProxyError {
+    Object.assign(this.record, recordOf(failure))
+    return failure
+  }
+
+  /**
+   * Ends the request's time and writes its one audit record. An answer that waits behind another of its connection is not
+   * told as one before it is sent.
+   */
   end(): void {
     this.call.end()
-    const { record, client, call } = this
+    const { record, call } = this
     record.status ??= 500
     record.code ??= 'InternalServerError'
     record.total_ms = milliseconds(performance.now() - call.start)
     if (call.backend !== undefined) record.backend = call.backend
     if (call.standby) record.standby = true
     if (call.backendMs !== undefined) record.backend_ms = milliseconds(call.backendMs)
-    writeAudit(this.#telemetry, record as AuditRecord, client.audit)
+    const { socket, destroyed } = this.#outgoing
+    if (socket === null && !destroyed) this.#outgoing.once('close', () => this.#write(this.#outgoing.writableFinished))
+    else this.#write(socket?.writable === true)
+  }
+
+  #write(isDelivered: boolean): void {
+    if (!isDelivered) this.#noteFailure(toProxyError(goneAway()))
+    writeAudit(this.#telemetry, this.record as AuditRecord, this.client.audit)
   }
 }
+
+/** For an answer that nobody gets. */
+export const goneAway = () => new AdapterError('CANCELLED', 'the connection ended before the answer was sent')

@@ -1,5 +1,6 @@
 import { AdapterError, KEY_NAME_RULE, type AdapterErrorCode } from '../../adapters/contract/index.ts'
 import { RequestInvalid } from '../ekm/request-invalid.ts'
+import type { AuditRecord } from '../telemetry/audit.ts'
 
 /** The ProxyError of the EKM Proxy API: Azure passes `code` and `message`, unchanged, into its customer's logs. */
 export class ProxyError extends Error {
@@ -133,3 +134,7 @@ export function toProxyError(error: unknown): ProxyError {
   const headers = retry === undefined ? row.headers : { ...row.headers, 'retry-after': String(retry) }
   return new ProxyError({ ...row, ...(headers && { headers }) }, { reason: error.code, detail: error.detail })
 }
+
+/** What the audit record says of a failure. */
+export const recordOf = ({ status, code, message, reason, detail }: ProxyError) =>
+  ({ status, code, message, reason, detail }) satisfies Partial<AuditRecord>

@@ -12,7 +12,8 @@ const LINGER = { bytes: 1024 * 1024, ms: 100 } as const
 export function assertWanted(incoming: IncomingMessage, outgoing: ServerResponse, maxBytes: number): void {
   const { 'content-type': type = '', 'content-encoding': encoding, expect } = incoming.headers
   if (!/^application\/json[\t ]*(?:;|$)/i.test(type) || encoding !== undefined) throw refuse('CONTENT_TYPE')
-  if (expect === undefined) return
+  // HTTP/1.0 knows no interim answer.
+  if (expect === undefined || incoming.httpVersionMinor === 0) return
   if (declaredBytes(incoming) > maxBytes) throw tooLarge(maxBytes)
   outgoing.writeContinue()
 }

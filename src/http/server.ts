@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { getRequestListener, RequestError } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { systemCode } from '../../adapters/contract/index.ts'
 import { writeAudit, type Telemetry } from '../telemetry/audit.ts'
@@ -10,11 +10,9 @@ import { Line, type Place } from '../ekm/line.ts'
 import type { Listener } from '../tls/listener.ts'
 import type { Admission } from './admission.ts'
 import type { AppEnv } from './app.ts'
-import { Exchange } from './exchange.ts'
-import { refuse, type ProxyError } from './proxy-error.ts'
+import { Exchange, goneAway } from './exchange.ts'
+import { recordOf, refuse, toProxyError, type ProxyError } from './proxy-error.ts'
 import { reportMalformedBody } from './request-body.ts'
-
-const BAD_HOST = 'the Host header or the request target is malformed'
 
 /** What requests are answered with. It can be another from one request to the next. */
 export interface Served {
@@ -36,18 +34,17 @@ export interface Requests {
 
 /**
  * Answers a listener's requests with the application, and with a ProxyError those that never reach it: what Node.js's
- * parser refuses, what has no usable Host header, and CONNECT.
+ * parser refuses, and CONNECT.
  */
 export function serveHttp(listener: Listener, served: () => Served, telemetry: Telemetry): Requests {
   const { server } = listener
   const requests = new RequestCount()
   listener.idleSince = (socket) => requests.idleSince(socket)
 
-  /** For a request that the application cannot be shown. */
-  const unshowable = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
-    const { socket } = incoming
+  /** For an error that the application could not answer itself, which only a bug makes. */
+  const answerBug = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
     const { admission, deadlines } = served()
-    const exchange = new Exchange(incoming, outgoing, listener.clientOf(socket), deadlines, telemetry)
+    const exchange = new Exchange(incoming, outgoing, listener.clientOf(incoming.socket), deadlines, telemetry)
     try {
       return exchange.fail(admission.refusalOf(exchange.client) ?? error)
     } finally {
@@ -57,42 +54,74 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
 
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     requests.begin(incoming.socket, outgoing)
-    const errorHandler = (error: unknown) =>
-      unshowable(incoming, outgoing, error instanceof RequestError ? refuse('MALFORMED', { saying: BAD_HOST }) : error)
-    void getRequestListener(served().app.fetch, { errorHandler })(incoming, outgoing)
+    // Node.js drops what came with a request for an upgrade that it does not make, and the rest would be taken for another.
+    if (incoming.headers.upgrade !== undefined) outgoing.shouldKeepAlive = false
+    const { app } = served()
+    const target = hideTarget(incoming)
+    const fetch = (request: Request) => app.fetch(request, { incoming, outgoing, target })
+    const errorHandler = (error: unknown) => answerBug(incoming, outgoing, error)
+    void getRequestListener(fetch, { errorHandler })(incoming, outgoing)
   }
   server.on('request', answer)
   server.on('checkContinue', answer)
-  server.on('checkExpectation', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    requests.begin(incoming.socket, outgoing)
-    const reply = unshowable(incoming, outgoing, refuse('EXPECTATION'))
-    outgoing.writeHead(reply.status, Object.fromEntries(reply.headers))
-    void reply.text().then((text) => outgoing.end(text))
-  })
+  server.on('checkExpectation', answer)
 
   /** For what is not even a request: written past Node.js's response object, of which there is none. */
   const answerRaw = (socket: Duplex, refusal: ProxyError) => {
     const client = listener.clientOf(socket)
-    const { status, code, message, headers, reason, detail } = served().admission.refusalOf(client) ?? refusal
-    writeAudit(telemetry, { status, code, message, reason, detail, total_ms: 0 }, client.audit)
-    const body = JSON.stringify({ code, message })
-    const head = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...headers }
-    const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`)
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`, () =>
-      socket.destroy(),
-    )
+    const cause = served().admission.refusalOf(client) ?? refusal
+    const isGone = !socket.writable
+    writeAudit(telemetry, { ...recordOf(isGone ? toProxyError(goneAway()) : cause), total_ms: 0 }, client.audit)
+    if (!isGone) socket.write(rawReply(cause))
+    closeGently(socket)
   }
-  server.on('connect', (_incoming: IncomingMessage, socket: Duplex) => answerRaw(socket, refuse('METHOD_NOT_ALLOWED')))
+  server.on('connect', (_incoming: IncomingMessage, socket: Duplex) => {
+    // Node.js listens to the connection no more.
+    socket.on('error', ignore)
+    requests.whenAnswered(socket, () => answerRaw(socket, refuse('METHOD_NOT_ALLOWED')))
+  })
   server.on('clientError', (error: Error, socket: Duplex) => {
     const code = systemCode(error)
     const current = requests.currentOf(socket)
-    if (!socket.writable || !isRequestError(code)) socket.destroy()
+    if (socket.destroyed || !isRequestError(code)) socket.destroy()
+    // An answer has closed it, and may be on its way.
+    else if (!socket.writable) return
     else if (current === undefined) answerRaw(socket, parserRefusal(code))
     else if (!current.req.complete) reportMalformedBody(current.req)
     // The trouble is behind a request that is being answered: that answer goes out, and nothing after it.
-    else current.once('close', () => socket.destroy())
+    else requests.whenAnswered(socket, () => closeGently(socket))
   })
   return requests
+}
+
+const ignore = () => undefined
+
+function rawReply({ status, code, message, headers }: ProxyError): string {
+  const body = JSON.stringify({ code, message })
+  const head = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...headers }
+  const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`
+}
+
+/** A client that still writes when its connection is closed may never see the reply: it is read from for a while. */
+const LINGER_MS = 100
+
+function closeGently(socket: Duplex): void {
+  const patience = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.once('close', () => clearTimeout(patience))
+  socket.resume()
+  socket.end()
+}
+
+/**
+ * Takes a request's target and host away from node-server, which makes a URL of them: a URL parser resolves, decodes, drops
+ * or refuses parts of it. The application looks at what was sent.
+ */
+function hideTarget(incoming: IncomingMessage): string {
+  const { url = '' } = incoming
+  incoming.url = '/'
+  incoming.headers.host = 'localhost'
+  return url
 }
 
 /** Codes of Node.js's HTTP parser and its timers, as opposed to those of a socket that failed. */
@@ -105,10 +134,12 @@ function parserRefusal(code: string): ProxyError {
 }
 
 interface Connection {
-  /** The request that is being answered. */
+  /** The request that is being answered: of several, the last. */
   current: Place<ServerResponse> | undefined
   /** When the last one was answered, on `performance.now()`'s clock. */
   idleSince: number
+  /** The requests whose answers wait behind others. */
+  readonly waiting: Line<ServerResponse>
 }
 
 class RequestCount implements Requests {
@@ -123,7 +154,11 @@ class RequestCount implements Requests {
   /** HTTP/1.1 answers in order: a connection has one request that is being answered, and others may wait behind it. */
   begin(socket: Socket, outgoing: ServerResponse): void {
     const connection = this.#connectionOf(socket)
-    if (connection.current !== undefined) this.#underWay.leave(connection.current)
+    if (connection.current !== undefined) {
+      this.#underWay.leave(connection.current)
+      const waiting = connection.waiting.join(outgoing)
+      outgoing.on('close', () => connection.waiting.leave(waiting))
+    }
     const place = this.#underWay.join(outgoing)
     connection.current = place
     outgoing.on('close', () => {
@@ -134,10 +169,13 @@ class RequestCount implements Requests {
   #connectionOf(socket: Socket): Connection {
     const known = this.#connections.get(socket)
     if (known !== undefined) return known
-    const connection: Connection = { current: undefined, idleSince: 0 }
+    const connection: Connection = { current: undefined, idleSince: 0, waiting: new Line() }
     this.#connections.set(socket, connection)
-    // A reply that still waits behind another when its connection dies is never told so.
-    socket.once('close', () => this.#end(connection))
+    // A reply that still waits behind another when its connection dies is never told so by Node.js.
+    socket.once('close', () => {
+      for (const outgoing of connection.waiting.values()) if (outgoing.socket === null) outgoing.destroy().emit('close')
+      this.#end(connection)
+    })
     return connection
   }
 
@@ -151,6 +189,13 @@ class RequestCount implements Requests {
 
   currentOf(socket: object): ServerResponse | undefined {
     return this.#connections.get(socket)?.current?.value
+  }
+
+  /** Acts once all requests of a connection are answered, or cannot be any more. */
+  whenAnswered(socket: object, act: () => void): void {
+    const current = this.currentOf(socket)
+    if (current === undefined) act()
+    else current.once('close', act)
   }
 
   isServing(socket: object): boolean {

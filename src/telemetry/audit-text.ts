@@ -1,3 +1,4 @@
+import { visible } from '../visible.ts'
 import type { AuditRecord } from './audit.ts'
 import { membersOf } from './log.ts'
 
@@ -48,7 +49,7 @@ const repeats = (one: Complete, other: Complete): boolean =>
   one.backend === other.backend &&
   one.pool_name === other.pool_name
 
-/** What JSON need not escape. */
+/** What need not be escaped. */
 const PLAIN = /^[ !#-[\]-~]*$/
 
-const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text))
+const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : visible(JSON.stringify(text)))

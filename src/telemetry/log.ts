@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { OperatorError, systemCode, type Report } from '../../adapters/contract/index.ts'
+import { visible } from '../visible.ts'
 import { LogSink, type LogDestination } from './sink.ts'
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const
@@ -59,6 +60,7 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
       base: null,
       timestamp: () => `,"time":"${isoTime()}"`,
       formatters: { level: (label) => ({ level: label }) },
+      hooks: { streamWrite: visible },
     },
     sink,
   )
@@ -112,7 +114,7 @@ class UnwrittenLine<Fields extends LogFields> {
 }
 
 /** An object's JSON, without its braces. */
-export const membersOf = (fields: LogFields): string => JSON.stringify(fields).slice(1, -1)
+export const membersOf = (fields: LogFields): string => visible(JSON.stringify(fields)).slice(1, -1)
 
 let lastMs = 0
 let lastTime = ''

@@ -115,7 +115,7 @@ export async function startTestGateway(
     certificateDaysLeft: () => [],
     listDaysLeft: () => [],
   })
-  const admin = config.admin && (await serveAdmin(config.admin.host, config.admin.port, source))
+  const admin = config.admin && (await serveAdmin(config.admin, source))
   const logText = async () => {
     // Lines are gathered for some milliseconds and written together.
     await new Promise((resolve) => setTimeout(resolve, 60))

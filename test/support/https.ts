@@ -87,7 +87,8 @@ export function openSocket(port: number, pki: Pki, options: ConnectionOptions = 
 
 /** Writes `bytes` as they are and reads until the server closes the connection. */
 export async function exchangeRaw(port: number, pki: Pki, bytes: string | Buffer, identity?: Identity | null) {
-  const socket = await openSocket(port, pki, tlsOptions(pki, identity))
+  const nobody = { cert: undefined, key: undefined }
+  const socket = await openSocket(port, pki, { ...nobody, ...tlsOptions(pki, identity) })
   return new Promise<string>((resolve) => {
     let text = ''
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))

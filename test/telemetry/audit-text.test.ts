@@ -3,7 +3,20 @@ import { auditText } from '../../src/telemetry/audit-text.ts'
 import type { AuditRecord } from '../../src/telemetry/audit.ts'
 import { membersOf } from '../../src/telemetry/log.ts'
 
-const texts = ['', 'wrapkey', 'a"b', 'back\\slash', 'line\nbreak', '\u007f', 'é', '\ud800 alone', '\u2028', '{"a":1}']
+const texts = [
+  '',
+  'wrapkey',
+  'a"b',
+  'back\\slash',
+  'line\nbreak',
+  '\u007f',
+  'é',
+  '\ud800 alone',
+  '\u2028',
+  '\u009b31m',
+  '\u202e',
+  '{"a":1}',
+]
 const numbers = [0, 0.001, 32, 1e-7, 12345.678]
 const success: AuditRecord = {
   pool: 'payments',

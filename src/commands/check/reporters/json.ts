@@ -1,4 +1,5 @@
 import { version } from '../../../version.ts'
+import { visible } from '../../../visible.ts'
 import { checks } from '../catalogue.ts'
 import type { Report } from '../run.ts'
 
@@ -14,5 +15,5 @@ export function jsonReport({ config, startedAt, seconds, counts, findings }: Rep
     counts: { ok: counts.ok, warning: counts.warning, problem: counts.problem, notChecked: counts['not checked'] },
     findings: findings.map(({ id, ...finding }) => ({ id, checked: checks[id], ...finding })),
   }
-  return JSON.stringify(all, undefined, 2) + '\n'
+  return visible(JSON.stringify(all, undefined, 2)) + '\n'
 }

@@ -1,3 +1,4 @@
+import { visible } from '../../../visible.ts'
 import type { Style } from '../../style.ts'
 import { sectionOf } from '../catalogue.ts'
 import type { Finding, Status } from '../findings.ts'
@@ -39,6 +40,6 @@ export class TextReporter {
     const about = subject === undefined ? '' : `${subject}: `
     const todo = [advice, command].filter((part) => part !== undefined).join(': ')
     const text = status === 'not checked' ? `${about}not checked: ${found}` : `${about}${found}`
-    return `  ${colour(marks[status])} ${colour(id.padEnd(ID_WIDTH))} ${text}${todo === '' ? '' : ` -> ${todo}`}`
+    return `  ${colour(marks[status])} ${colour(id.padEnd(ID_WIDTH))} ${visible(text)}${todo === '' ? '' : ` -> ${visible(todo)}`}`
   }
 }

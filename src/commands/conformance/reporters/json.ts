@@ -1,3 +1,4 @@
+import { visible } from '../../../visible.ts'
 import { statisticsOf, bucketsOf, BUDGET_MS } from '../measurements.ts'
 import type { Report } from '../runner.ts'
 import { countsOf, urlOf, verdictOf } from './summary.ts'
@@ -23,5 +24,5 @@ export function jsonReport(report: Report): string {
     cases: results,
     latency: { unit: 'ms', budget: BUDGET_MS, series: latency, load: measurements.load ?? null },
   }
-  return JSON.stringify(all, undefined, 2) + '\n'
+  return visible(JSON.stringify(all, undefined, 2)) + '\n'
 }

@@ -1,3 +1,4 @@
+import { visible } from '../../../visible.ts'
 import type { Report } from '../runner.ts'
 import { verdictOf } from './summary.ts'
 
@@ -16,7 +17,7 @@ export function tapReport(report: Report): string {
     }
     lines.push('  ...')
   }
-  return [...lines, `# ${verdictOf(report)}`].join('\n') + '\n'
+  return visible([...lines, `# ${verdictOf(report)}`].join('\n')) + '\n'
 } // prettier-ignore
 
 const escape = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('#', '\\#')

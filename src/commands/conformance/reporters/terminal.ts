@@ -1,6 +1,7 @@
 import type { CaseResult } from '../case.ts'
 import { BUDGET_MS, bucketsOf, statisticsOf, type Measurements } from '../measurements.ts'
 import type { Report } from '../runner.ts'
+import { visible } from '../../../visible.ts'
 import type { Style } from '../../style.ts'
 import { countsOf, failedWith, productOf, sectionsOf, urlOf, verdictOf, withOutcome } from './summary.ts'
 
@@ -10,7 +11,7 @@ const BAR = 40
 export function terminalReport(report: Report, style: Style): string {
   const lines: string[] = [
     style.bold(`Azure EKM Proxy API 0.1-preview, conformance of ${urlOf(report)}`),
-    ...(productOf(report) === '' ? [] : [style.dim(productOf(report))]),
+    ...(productOf(report) === '' ? [] : [style.dim(visible(productOf(report)))]),
   ]
   for (const { title, results } of sectionsOf(report)) {
     lines.push('', style.bold(title))
@@ -38,14 +39,14 @@ function caseLines({ id, title, outcome, severity, last, reason }: CaseResult, s
     case 'passed':
       return [`  ${style.good('✓')} ${name} ${style.dim(title)}`]
     case 'not run':
-      return [style.dim(`  - ${name} not run: ${reason ?? ''}`)]
+      return [style.dim(`  - ${name} not run: ${visible(reason ?? '')}`)]
     case 'failed': {
       const colour = severity === 'must' ? style.bad : style.warn
       return [
         `  ${colour('✗')} ${colour(name)} ${title} ${colour(`(${severity})`)}`,
-        `      sent      ${last?.sent ?? ''}`,
+        `      sent      ${visible(last?.sent ?? '')}`,
         `      expected  ${last?.expected ?? ''}`,
-        `      came      ${last?.came ?? ''}`,
+        `      came      ${visible(last?.came ?? '')}`,
       ]
     }
   }
@@ -57,7 +58,7 @@ function notRunLines(report: Report, style: Style): string[] {
     reasons.set(reason, [...(reasons.get(reason) ?? []), id])
   }
   if (reasons.size === 0) return []
-  return ['', style.bold('Not run'), ...[...reasons].map(([reason, ids]) => `  ${reason}: ${ids.join(', ')}`)]
+  return ['', style.bold('Not run'), ...[...reasons].map(([reason, ids]) => `  ${visible(reason)}: ${ids.join(', ')}`)]
 }
 
 const ms = (value: number) => (value < 10 ? value.toFixed(2) : value.toFixed(1)).padStart(8)

@@ -1,0 +1,178 @@
+import { request } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { serveAdmin, type AdminServer } from '../../src/admin/server.ts'
+
+const source = {
+  status: async () => ({
+    version: '0',
+    ready: true,
+    draining: false,
+    requests: 0,
+    connections: { allowed: 0, verified: 0, unverified: 0 },
+    backends: [],
+  }),
+  metrics: async () => '# nothing\n',
+}
+
+let server: AdminServer
+beforeAll(async () => {
+  server = await serveAdmin({ host: '127.0.0.1', port: 0, hosts: ['ekm-gateway.monitoring.svc'] }, source)
+})
+afterAll(() => server.close())
+
+/** What comes back, up to the end of the connection. */
+function exchange(bytes: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(server.port, '127.0.0.1', () => socket.write(bytes))
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve(text))
+  })
+}
+const statusOf = (text: string) => Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1])
+const get = async (host: string, path = '/status') =>
+  exchange(`GET ${path} HTTP/1.1\r\n${host}Connection: close\r\n\r\n`)
+
+describe('who may ask the admin port', () => {
+  const good = [
+    '127.0.0.1', '10.1.2.3:9464', '[::1]', '[2001:db8::1]:9464', 'localhost', 'LocalHost:9464', 'localhost.', 'ekm-gateway.monitoring.svc:9464', 'EKM-Gateway.Monitoring.svc.',
+  ] // prettier-ignore
+  it.each(good)('%s: its own address or a name that it knows', async (host) => {
+    expect(statusOf(await get(`Host: ${host}\r\n`))).toBe(200)
+  })
+
+  const bad = [
+    'attacker.example', 'attacker.example:9464', '127.0.0.1.attacker.example', 'localhost.attacker.example', 'xlocalhost', 'svc', 'monitoring.svc', 'x.ekm-gateway.monitoring.svc', '127.0.0.1@attacker.example', '[::1].attacker.example', '',
+  ] // prettier-ignore
+  it.each(bad)('not %s, which a web page can have lead here', async (host) => {
+    for (const path of ['/status', '/metrics', '/healthz', '/']) {
+      const text = await get(`Host: ${host}\r\n`, path)
+      expect(statusOf(text)).toBe(421)
+      expect(text).toMatch(/an IP address, localhost, ekm-gateway\.monitoring\.svc or 127\.0\.0\.1/)
+      expect(text).not.toContain('"ready"')
+    }
+  })
+
+  it('not two at once, and HTTP/1.1 without any', async () => {
+    expect(statusOf(await get('Host: localhost\r\nHost: attacker.example\r\n'))).toBe(400)
+    expect(statusOf(await get(''))).toBe(400)
+  })
+
+  it.each(['/healthz', '/readyz'])('HAProxy, whose check of %s is HTTP/1.0 without a Host', async (path) => {
+    expect(statusOf(await exchange(`GET ${path} HTTP/1.0\r\n\r\n`))).toBe(200)
+    expect(statusOf(await exchange(`GET ${path} HTTP/1.0\r\nHost: attacker.example\r\n\r\n`))).toBe(421)
+  })
+
+  it('tells no other web page: there is no header that lets one read', async () => {
+    const text = await get('Host: localhost\r\nOrigin: https://attacker.example\r\n')
+    expect(text).not.toMatch(/access-control/i)
+  })
+})
+
+/** Connections that are held, and made again when they are closed. */
+class Siege {
+  readonly #sockets = new Set<Socket>()
+  readonly #timers: NodeJS.Timeout[] = []
+  made = 0
+  #over = false
+
+  constructor(count: number, from: (index: number) => string, begin: (socket: Socket) => void) {
+    for (let index = 0; index < count; index += 1) this.#hold(from(index), begin)
+  }
+
+  trickle(bytes: string, everyMs: number): this {
+    const timer = setInterval(() => {
+      for (const socket of this.#sockets) if (socket.writable) socket.write(bytes)
+    }, everyMs)
+    this.#timers.push(timer)
+    return this
+  }
+
+  #hold(localAddress: string, begin: (socket: Socket) => void): void {
+    if (this.#over) return
+    const socket = connect({ port: server.port, host: '127.0.0.1', localAddress })
+    this.made += 1
+    this.#sockets.add(socket)
+    socket.on('error', () => undefined)
+    socket.on('connect', () => begin(socket))
+    socket.on('close', () => {
+      this.#sockets.delete(socket)
+      setTimeout(() => this.#hold(localAddress, begin), 200)
+    })
+  }
+
+  async end(): Promise<void> {
+    this.#over = true
+    for (const timer of this.#timers) clearInterval(timer)
+    for (const socket of this.#sockets) socket.destroy()
+    await sleep(100)
+  }
+}
+
+describe('/healthz answers within a second', { timeout: 30_000 }, () => {
+  let siege: Siege | undefined
+  afterEach(() => siege?.end())
+
+  const same = () => '127.0.0.1'
+  const several = (index: number) => `127.0.0.${(index % 200) + 2}`
+  const nothing = () => undefined
+  const sieges: readonly (readonly [string, () => Siege])[] = [
+    ['500 idle connections of one address', () => new Siege(500, same, nothing)],
+    ['500 idle connections of 200 addresses', () => new Siege(500, several, nothing)],
+    ['1000 idle connections of one address', () => new Siege(1000, same, nothing)],
+    ['500 connections of slow headers', () => new Siege(500, same, (s) => s.write('GET /healthz HTTP/1.1\r\nX: ')).trickle('x', 250)],
+    ['500 connections of slow headers of 200 addresses', () => new Siege(500, several, (s) => s.write('GET / HTTP/1.1\r\nX: ')).trickle('x', 250)],
+    ['500 connections that were answered once and stay', () => new Siege(500, several, (s) => s.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'))],
+  ] // prettier-ignore
+
+  it.each(sieges)('with %s', async (_what, begin) => {
+    siege = begin()
+    await sleep(500)
+    const times: number[] = []
+    for (let probe = 0; probe < 6; probe += 1) {
+      const start = performance.now()
+      expect(await healthz()).toBe(200)
+      times.push(performance.now() - start)
+      await sleep(250)
+    }
+    expect(Math.max(...times)).toBeLessThan(1000)
+  })
+
+  it('once answers that do not end have had their time', async () => {
+    const stuck = await serveAdmin({ host: '127.0.0.1', port: 0 }, { ...source, metrics: () => sleep(20_000, '') })
+    const sockets = Array.from({ length: 256 }, () =>
+      connect(stuck.port, '127.0.0.1', function (this: Socket) {
+        this.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      }).on('error', nothing),
+    )
+    await sleep(2500)
+    expect(await healthz(stuck.port)).toBe(200)
+    for (const socket of sockets) socket.destroy()
+    await stuck.close()
+  })
+
+  it('and a connection that is being answered keeps its place', async () => {
+    const slow = await serveAdmin({ host: '127.0.0.1', port: 0 }, { ...source, metrics: () => sleep(1000, '# late\n') })
+    const reply = fetch(`http://127.0.0.1:${slow.port}/metrics`)
+    await sleep(100)
+    const sockets = Array.from({ length: 400 }, () => connect(slow.port, '127.0.0.1').on('error', nothing))
+    expect(await (await reply).text()).toBe('# late\n')
+    for (const socket of sockets) socket.destroy()
+    await slow.close()
+  })
+})
+
+const healthz = (port = server.port) =>
+  new Promise<number>((resolve, reject) => {
+    const outgoing = request({ host: '127.0.0.1', port, path: '/healthz', agent: false, timeout: 5000 })
+    outgoing.on('response', (incoming) => {
+      incoming.resume()
+      resolve(incoming.statusCode ?? 0)
+    })
+    outgoing.on('timeout', () => outgoing.destroy(new Error('no answer within 5 s')))
+    outgoing.on('error', reject)
+    outgoing.end()
+  })
