@@ -58,7 +58,8 @@ export class SignatureChecks {
 
   /** Whether `issuer` signed it; false beyond the bound. */
   verify(signed: Signed, issuer: Certificate): Promise<boolean> {
-    const question = `${signed.fingerprint} ${issuer.fingerprint}`
+    // By its key: a CA may have any number of certificates for one.
+    const question = `${signed.fingerprint} ${issuer.spki.toString('latin1')}`
     const known = this.#made.get(question)
     if (known !== undefined) return known
     if (this.#made.size === MAX_SIGNATURE_CHECKS) {
