@@ -19,7 +19,7 @@ import {
   type Client,
   type Identified,
 } from './client.ts'
-import { Gate, type ConnectionCounts, type GateLimits } from './gate.ts'
+import { Gate, type ConnectionCounts, type GateLimits, type Refusal } from './gate.ts'
 import type { Arrival, ShedReason, Standing } from './stranger.ts'
 import type { Trust } from './trust.ts'
 
@@ -28,6 +28,8 @@ const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256'
 /** How long a session may be resumed after its full handshake. */
 const SESSION_SECONDS = 3600
 const SHED_REPORT_MS = 10_000
+/** OpenSSL's word for what is not TLS, a PROXY header among others. */
+const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER'
 
 /** What can change while the listener listens. */
 export interface ListenerSettings extends GateLimits {
@@ -120,6 +122,7 @@ export class Listener {
         begin(socket)
       },
       onShed: (reason) => this.#noteShed(reason),
+      onRefused: (arrival, refusal) => this.#noteRefusal(arrival, refusal),
       idleSince: ({ socket }) => {
         const secured = (socket as Beginning)[SECURED]
         return secured && this.idleSince(secured)
@@ -234,7 +237,13 @@ export class Listener {
     // There may be any number of these: who says nothing looks whether somebody listens, the others are told together.
     if (isSilent || (shedReason !== undefined && shedReason !== 'handshake_timeout')) return
     const reason = shedReason === undefined ? systemCode(error) : 'ERR_TLS_HANDSHAKE_TIMEOUT'
-    writeHandshakeFailure(this.#options.log, { reason, ...(address && { remote_address: address }) })
+    if (reason === NO_TLS) this.#gate.suspectProxyHeaders()
+    writeHandshakeFailure(this.#options.log, { reason, remote_address: address })
+    this.#options.events?.handshakeFailed(reason)
+  }
+
+  #noteRefusal({ address }: Arrival, { reason, detail }: Refusal): void {
+    writeHandshakeFailure(this.#options.log, { reason, detail, remote_address: address })
     this.#options.events?.handshakeFailed(reason)
   }
 
