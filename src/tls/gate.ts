@@ -81,7 +81,7 @@ export class Gate {
   readonly #handshakes = new Handshakes({
     begin: (stranger) => this.#options.begin(stranger),
     mustWait: ({ network }, now) => this.#debts.mustWait(network, now),
-    giveUp: (stranger) => this.#close(stranger, 'handshake_timeout'),
+    giveUp: (stranger) => this.#onTimeUp(stranger),
     turn: () => this.#watch.settle(),
   })
 

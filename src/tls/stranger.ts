@@ -42,7 +42,10 @@ const MAX_STRANGER_BYTES = MAX_HANDSHAKE_BYTES + (16 + 64 + 16) * 1024
 export const stages = ['unverified', 'verified', 'silent', 'waiting', 'handshake'] as const
 export type Stage = (typeof stages)[number]
 
-/** So many handshakes of a network that has shown no allowed client may be under way: what they cost is not known yet. */
+/**
+ * So many handshakes of a network that has shown no allowed client may be under way. What they cost is not known before
+ * their end, and all can end in the same turn of the event loop.
+ */
 const FIRST_WINDOW = 4
 const MAX_WINDOW = 128
 
@@ -60,7 +63,7 @@ export class Source {
   place: Place<Source> | undefined
   /** Its handshakes among those that the gate has under way. */
   underWay = 0
-  /** How many these may be. */
+  /** How many handshakes it may have that have not ended. */
   window = FIRST_WINDOW
 
   constructor(network: string) {
