@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { GatewayStatus } from './admin/status.ts'
 import { openBackend } from './backends.ts'
 import { assertReloadable, changedSettings } from './config/compare.ts'
+import { blockListOf } from './config/networks.ts'
 import type { Config } from './config/schema.ts'
 import { TICKET_KEY_BYTES } from './config/ticket-keys.ts'
 import { closeBackends, openGeneration, type Generation, type Surroundings } from './generation.ts'
@@ -223,9 +224,10 @@ class RunningGateway implements Gateway {
   }
 
   #listenerSettings({ config, limits, trust }: Generation): ListenerSettings {
-    const { tls, ticketKeys } = config.listen
+    const { tls, ticketKeys, proxyProtocol } = config.listen
     return {
       ...limits,
+      proxyProtocol: proxyProtocol.length === 0 ? undefined : blockListOf(proxyProtocol),
       credentials: tls,
       trust,
       ticketKeys: ticketKeys === undefined ? this.#ticketKeys : Buffer.from(ticketKeys.file.reveal()),

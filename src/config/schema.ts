@@ -5,6 +5,7 @@ import { backend } from './backend-kinds.ts'
 import { clientEntry } from './clients.ts'
 import { Credentials } from './credentials.ts'
 import { trimSlashes } from './cross-check.ts'
+import { network } from './networks.ts'
 import { ticketKeyFile } from './ticket-keys.ts'
 import {
   about,
@@ -66,6 +67,13 @@ const listen = (references: References) =>
         oneOf(['required', 'handshake', 'disabled']),
       ),
       'required',
+    ),
+    proxyProtocol: v.optional(
+      about(
+        'Load balancers that send a PROXY header, version 1 or 2, before TLS: IP addresses and networks. From there it is required, from elsewhere it is refused.',
+        listOf(network()),
+      ),
+      [],
     ),
     ticketKeys: v.exactOptional(
       about(

@@ -65,8 +65,10 @@ export function writeAudit({ log, metrics }: Telemetry, record: AuditRecord, cli
 
 export interface HandshakeFailure {
   remote_address?: string
-  /** OpenSSL's or Node's code, e.g. `ERR_SSL_UNSUPPORTED_PROTOCOL`. */
+  /** OpenSSL's or Node's code, e.g. `ERR_SSL_UNSUPPORTED_PROTOCOL`, or the gateway's own, e.g. `PROXY_HEADER_MISSING`. */
   reason: string
+  /** What came instead of a PROXY header, or what is wrong with it; no text of the client's. */
+  detail?: string
 }
 
 export function writeHandshakeFailure(log: Log, failure: HandshakeFailure): void {

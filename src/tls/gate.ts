@@ -1,19 +1,17 @@
-import { isIPv6, type Socket } from 'node:net'
+import { isIPv6, type BlockList, type Socket } from 'node:net'
 import { Deadlines } from '../ekm/deadlines.ts'
 import { Clients } from './clients.ts'
 import { Debts } from './debts.ts'
+import { isWholeRecord, readFirstBytes, type Verdict } from './first-bytes.ts'
 import { Handshakes } from './handshakes.ts'
+import { describeFirstBytes, proxyVersionOf, readProxyHeader } from './proxy-protocol.ts'
 import { Source, stages, Stranger, type Arrival, type ShedReason, type Standing } from './stranger.ts'
 import { Watch } from './watch.ts'
 
-/** A record's header: content type, version, length (RFC 8446 section 5.1). */
-const RECORD_HEADER_BYTES = 5
-const HANDSHAKE_RECORD = 22
-/** A longer record is none; OpenSSL says so. */
-const MAX_RECORD_BYTES = 16_384
-
 /** With at most so many strangers and short turns of the event loop, handshakes start at once. */
 const FEW = 8
+/** How long first bytes are looked at after a handshake that failed, in milliseconds. */
+const SUSPICION_MS = 60_000
 
 export interface GateLimits {
   /** Connections of allowed clients at a time. */
@@ -22,6 +20,15 @@ export interface GateLimits {
   readonly maxUnverifiedConnections: number
   /** Milliseconds from a connection to the end of its handshake. */
   readonly handshakeMs: number
+  /** From where connections begin with a PROXY header; from nowhere if absent. */
+  readonly proxyProtocol?: BlockList | undefined
+}
+
+/** Why a connection is refused before TLS begins. */
+export interface Refusal {
+  readonly reason: 'PROXY_HEADER_MISSING' | 'PROXY_HEADER_MALFORMED' | 'PROXY_HEADER_UNEXPECTED'
+  /** What came instead. */
+  readonly detail: string
 }
 
 /** Open connections, by the standing of their client. */
@@ -37,6 +44,7 @@ export interface GateOptions {
   readonly begin: (arrival: Arrival) => void
   /** Is told of each connection that the gate closes. */
   readonly onShed: (reason: ShedReason) => void
+  readonly onRefused?: (arrival: Arrival, refusal: Refusal) => void
   /**
    * Since when an allowed client's connection has served no request, on `performance.now()`'s clock. Infinity while it
    * serves one; undefined if it never did.
@@ -51,6 +59,8 @@ export interface GateOptions {
  *                 └─── few strangers ───┘      ├─> verified  ┐ with the stages before:
  *                                              └─> unverified┘ at most maxUnverifiedConnections
  *
+ * A balancer's PROXY header comes while the connection is silent.
+ *
  * - A handshake costs about a millisecond of the event loop, and everybody can ask for one. With more than a few strangers
  *   it begins only when its ClientHello is there, one in each turn of the event loop ({@link Handshakes}).
  * - Strangers never take the place of an allowed client: the two are counted apart. Beyond the bound, the network that has
@@ -64,13 +74,14 @@ export class Gate {
   readonly #options: GateOptions
   readonly #sources = new Map<string, Source>()
   #strangers = 0
+  #suspiciousUntil = 0
   readonly #clients: Clients
   readonly #debts = new Debts()
   readonly #watch = new Watch(this.#debts, (stranger) => this.#close(stranger, 'too_many_bytes'))
   readonly #handshakes = new Handshakes({
     begin: (stranger) => this.#options.begin(stranger),
     mustWait: ({ network }, now) => this.#debts.mustWait(network, now),
-    giveUp: (stranger) => this.#close(stranger, 'handshake_timeout'),
+    giveUp: (stranger) => this.#onTimeUp(stranger),
     turn: () => this.#watch.settle(),
   })
 
@@ -97,17 +108,31 @@ export class Gate {
   /** Takes a new connection. */
   admit(socket: Socket): void {
     socket.on('error', ignore)
-    this.#makeRoom()
     const address = socket.remoteAddress
+    // Reset before it could be accepted, as a balancer's check does it.
+    if (address === undefined) {
+      this.#options.onShed('silent')
+      socket.destroy()
+      return
+    }
+    this.#makeRoom()
     this.#watch.settle()
     const now = performance.now()
-    const source = this.#sourceOf(networkOf(address ?? ''))
+    const source = this.#sourceOf(networkOf(address))
     const stranger = new Stranger(socket, address, source, now, this.#deadlines, this.#onTimeUp)
     this.#strangers += 1
     this.#watch.add(stranger)
     socket.on('close', () => this.#forget(stranger))
-    if (this.#strangers <= FEW && this.#handshakes.isOpenFor(source, now)) this.#handshakes.start(stranger, now)
-    else this.#awaitHello(stranger)
+    if (this.#isBalancer(address)) this.#awaitProxyHeader(stranger)
+    else this.#awaitTurn(stranger, now)
+  }
+
+  /**
+   * A handshake failed because the client does not speak TLS. It can be a balancer's PROXY header. To say so, the first bytes
+   * of the connections to come are looked at before TLS takes them.
+   */
+  suspectProxyHeaders(): void {
+    this.#suspiciousUntil = performance.now() + SUSPICION_MS
   }
 
   /** Says how a connection's handshake ended. */
@@ -175,18 +200,63 @@ export class Gate {
     return source
   }
 
-  #awaitHello(stranger: Stranger): void {
-    const { socket } = stranger
-    let head: Buffer | undefined
-    const onData = (chunk: Buffer) => {
-      head = head === undefined ? chunk : Buffer.concat([head, chunk])
-      if (!isWholeRecord(head)) return
-      socket.off('data', onData)
-      socket.pause()
-      socket.unshift(head)
-      if (stranger.stage !== undefined) this.#handshakes.enqueue(stranger)
+  #isBalancer(address: string): boolean {
+    return this.#limits.proxyProtocol?.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') ?? false
+  }
+
+  #awaitProxyHeader(stranger: Stranger): void {
+    readFirstBytes(stranger.socket, (bytes) => {
+      const header = readProxyHeader(bytes)
+      switch (header.kind) {
+        case 'incomplete':
+          return undefined
+        case 'missing':
+          return this.#refusal(stranger, 'PROXY_HEADER_MISSING', describeFirstBytes(bytes))
+        case 'malformed':
+          return this.#refusal(stranger, 'PROXY_HEADER_MALFORMED', header.problem)
+        case 'header': {
+          const { length, address = stranger.address } = header
+          return { used: length, next: () => this.#introduce(stranger, length, address) }
+        }
+      }
+    })
+  }
+
+  /** The balancer has said whose connection it is. */
+  #introduce(stranger: Stranger, headerBytes: number, address: string): void {
+    if (stranger.stage === undefined) return
+    const { source } = stranger
+    stranger.introduce(address, this.#sourceOf(networkOf(address)), headerBytes)
+    if (source.size === 0) this.#sources.delete(source.network)
+    this.#awaitTurn(stranger, performance.now(), true)
+  }
+
+  #awaitTurn(stranger: Stranger, now: number, isIntroduced = false): void {
+    const mayBeProxy = !isIntroduced && (this.#limits.proxyProtocol !== undefined || now < this.#suspiciousUntil)
+    const isOpen = this.#strangers <= FEW && this.#handshakes.isOpenFor(stranger.source, now)
+    if (isOpen && !mayBeProxy) return this.#handshakes.start(stranger, now)
+    readFirstBytes(stranger.socket, (bytes) => {
+      const version = mayBeProxy ? proxyVersionOf(bytes) : undefined
+      if (version === 'maybe') return undefined
+      if (version !== undefined) return this.#refusal(stranger, 'PROXY_HEADER_UNEXPECTED', describeFirstBytes(bytes))
+      return isOpen || isWholeRecord(bytes) ? { used: 0, next: () => this.#begin(stranger, isOpen) } : undefined
+    })
+  }
+
+  #begin(stranger: Stranger, atOnce: boolean): void {
+    if (stranger.stage === undefined) return
+    if (atOnce) this.#handshakes.start(stranger, performance.now())
+    else this.#handshakes.enqueue(stranger)
+  }
+
+  #refusal(stranger: Stranger, reason: Refusal['reason'], detail: string): Verdict {
+    const refuse = () => {
+      if (stranger.stage === undefined) return
+      this.#options.onRefused?.(stranger, { reason, detail })
+      this.#forget(stranger)
+      stranger.socket.destroy()
     }
-    socket.on('data', onData)
+    return { used: 0, next: refuse }
   }
 
   /** The stranger that can best be given up: of the network that has most, the oldest of the first stage there is. */
@@ -226,14 +296,6 @@ export class Gate {
 }
 
 const ignore = () => undefined
-
-/** Whether the bytes hold a whole handshake record, or something that will never be one. */
-function isWholeRecord(bytes: Buffer): boolean {
-  if (bytes[0] !== HANDSHAKE_RECORD) return true
-  if (bytes.length < RECORD_HEADER_BYTES) return false
-  const length = bytes.readUInt16BE(RECORD_HEADER_BYTES - 2)
-  return length > MAX_RECORD_BYTES || bytes.length >= RECORD_HEADER_BYTES + length
-}
 
 /** What one sender can be told by: an IPv4 address, or the /64 network of an IPv6 address, of which one host has all. */
 export function networkOf(address: string): string {

@@ -11,8 +11,8 @@ const LONG_TURN_MS = 8
 const NEWCOMERS = 4
 /** A client that has not answered by then is far away, or never will: others need not wait for it. */
 const ANSWER_MS = 200
-/** A network may hold so many times its window of handshakes whose client has not answered; all can do so in one turn. */
-const HELD = 4
+/** So long does a handshake keep its place in the window of its network, if others of the network wait. */
+const PLACE_MS = 1000
 
 /** What the queue of handshakes asks, and tells. */
 export interface HandshakeEvents {
@@ -20,7 +20,7 @@ export interface HandshakeEvents {
   begin(stranger: Stranger): void
   /** Whether a network has to wait, whoever else waits. */
   mustWait(source: Source, now: number): boolean
-  /** The network holds too many handshakes: `stranger`'s is its oldest. */
+  /** The window of the network is full, and others of it have waited long enough for this client's answer. */
   giveUp(stranger: Stranger): void
   /** A turn of the event loop begins, in which {@link HandshakeEvents.mustWait} is going to be asked. */
   turn(): void
@@ -56,8 +56,8 @@ export class Handshakes {
 
   start(stranger: Stranger, now: number): void {
     const { source } = stranger
-    const held = source.in.handshake
-    if (held.size >= HELD * source.window && held.first !== undefined) this.#events.giveUp(held.first.value)
+    const oldest = source.in.handshake.first?.value
+    if (isFull(source) && oldest !== undefined) this.#events.giveUp(oldest)
     stranger.enter('handshake')
     stranger.begun = now
     stranger.underWay = this.#underWay.join(stranger)
@@ -123,7 +123,9 @@ export class Handshakes {
   }
 
   #mayBegin(source: Source, now: number): boolean {
-    return source.underWay < source.window && !this.#events.mustWait(source, now)
+    return (
+      (!isFull(source) || hasHadItsTime(source.in.handshake.first?.value, now)) && !this.#events.mustWait(source, now)
+    )
   }
 
   #release(stranger: Stranger): boolean {
@@ -132,6 +134,13 @@ export class Handshakes {
     source.underWay -= 1
     return true
   }
+}
+
+const isFull = (source: Source): boolean => source.in.handshake.size >= source.window
+
+/** Who has not even sent a hello has less. */
+function hasHadItsTime(stranger: Stranger | undefined, now: number): boolean {
+  return stranger !== undefined && now - stranger.begun > (stranger.isSilent ? ANSWER_MS : PLACE_MS)
 }
 
 /** Nobody of it waits any more: it only has to leave the queue. */

@@ -16,6 +16,8 @@ import type { Arrival, ShedReason, Standing } from './stranger.ts'
 import type { Verdict } from './trust.ts'
 
 const SHED_REPORT_MS = 10_000
+/** OpenSSL's word for what is not TLS, a PROXY header among others. */
+const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER'
 
 /** What can change while the listener listens. */
 export interface ListenerSettings extends GateLimits, Omit<EndpointSettings, 'ca'> {
@@ -88,6 +90,7 @@ export class Listener {
     this.#gate = new Gate(settings, {
       begin: (arrival) => this.#begin(arrival),
       onShed: (reason) => this.#noteShed(reason),
+      onRefused: ({ address }, refusal) => this.#tellFailure(refusal, address),
       idleSince: ({ socket }) => {
         const secured = (socket as Beginning)[SECURED]
         return secured && this.idleSince(secured)
@@ -181,7 +184,7 @@ export class Listener {
   #begin(arrival: Arrival): void {
     const socket: Beginning = arrival.socket
     socket[ARRIVAL] = arrival
-    const mayResume = !this.#fullHandshakes.isAsked(networkOf(arrival.address ?? ''), performance.now())
+    const mayResume = !this.#fullHandshakes.isAsked(networkOf(arrival.address), performance.now())
     this.#endpoint.begin(socket, mayResume)
   }
 
@@ -217,11 +220,11 @@ export class Listener {
     const client = identity.at(Date.now())
     const { audit, refusal } = client
     const standing = this.#standingOf(client)
-    const network = networkOf(arrival.address ?? '')
+    const network = networkOf(arrival.address)
     if (!audit.tls_resumed) this.#fullHandshakes.done(network, audit.client_cn)
     else if (standing.kind !== 'allowed') this.#askAndTell(network, audit.client_cn)
     if (standing.kind === 'stranger' && clientAuth === 'handshake') {
-      this.#tellFailure(refusal ?? '', arrival.address)
+      this.#tellFailure({ reason: refusal ?? '' }, arrival.address)
       return void socket.destroy()
     }
     const place = this.#open.join(Object.assign(socket, { [IDENTITY]: identity, [ARRIVAL]: arrival }))
@@ -248,14 +251,17 @@ export class Listener {
     const { isSilent, shedReason, address } = arrival
     // A connection that sends nothing is a port probe and is not logged. Shed connections are summarised.
     if (isSilent || (shedReason !== undefined && shedReason !== 'handshake_timeout')) return
-    if (shedReason !== undefined) return this.#tellFailure('ERR_TLS_HANDSHAKE_TIMEOUT', address)
+    if (shedReason !== undefined) return this.#tellFailure({ reason: 'ERR_TLS_HANDSHAKE_TIMEOUT' }, address)
     // Node.js closes a connection that OpenSSL did not authorize, and then tells only that it was closed.
     const refusal: unknown = this.#options.clientAuth === 'handshake' ? socket.authorizationError : undefined
-    this.#tellFailure(typeof refusal === 'string' ? refusal : systemCode(error), address)
+    const reason = typeof refusal === 'string' ? refusal : systemCode(error)
+    if (reason === NO_TLS) this.#gate.suspectProxyHeaders()
+    this.#tellFailure({ reason }, address)
   }
 
-  #tellFailure(reason: string, address: string | undefined): void {
-    writeHandshakeFailure(this.#options.log, { reason, ...(address && { remote_address: address }) })
+  #tellFailure({ reason, detail }: Failure, address: string): void {
+    const more = detail === undefined ? {} : { detail }
+    writeHandshakeFailure(this.#options.log, { reason, ...more, remote_address: address })
     this.#options.events?.handshakeFailed(reason)
   }
 
@@ -293,6 +299,12 @@ export class Listener {
     }
     this.#shed.connections += 1
   }
+}
+
+/** Why there is no connection, in the gate's word, OpenSSL's or ours. */
+interface Failure {
+  readonly reason: string
+  readonly detail?: string
 }
 
 /** By the fingerprint of a client's certificate. */

@@ -20,11 +20,11 @@ export type Standing =
 /** A connection that the gate has admitted. */
 export interface Arrival {
   readonly socket: Socket
-  /** The client's, as long as it was known; a socket that is closed does not tell it any more. */
-  readonly address: string | undefined
+  /** The client's; behind a balancer that sends PROXY headers, as the header tells it. */
+  readonly address: string
   /** Whether the client has not sent a byte. */
   readonly isSilent: boolean
-  /** What the client has sent, in bytes below TLS. */
+  /** What the client has sent, in bytes below TLS; a balancer's PROXY header is not part of it. */
   readonly bytesRead: number
   /** Why the gate closed the connection, if it did. */
   readonly shedReason: ShedReason | undefined
@@ -41,7 +41,10 @@ const MAX_STRANGER_BYTES = 160 * 1024
 export const stages = ['unverified', 'verified', 'silent', 'waiting', 'handshake'] as const
 export type Stage = (typeof stages)[number]
 
-/** So many handshakes of a network that has shown no allowed client may be under way: what they cost is not known yet. */
+/**
+ * So many handshakes of a network that has shown no allowed client may be under way. What they cost is not known before
+ * their end, and all can end in the same turn of the event loop.
+ */
 const FIRST_WINDOW = 4
 const MAX_WINDOW = 128
 
@@ -59,7 +62,7 @@ export class Source {
   place: Place<Source> | undefined
   /** Its handshakes among those that the gate has under way. */
   underWay = 0
-  /** How many these may be. */
+  /** How many handshakes it may have that have not ended. */
   window = FIRST_WINDOW
 
   constructor(network: string) {
@@ -79,8 +82,8 @@ export class Source {
 /** A connection, whose client is a stranger until it has shown a certificate that a pool allows. */
 export class Stranger implements Arrival, Timed {
   readonly socket: Socket
-  readonly address: string | undefined
   readonly deadline: number
+  address: string
   source: Source
   shedReason: ShedReason | undefined
   /** Of an allowed client, which is a stranger no more. */
@@ -97,6 +100,7 @@ export class Stranger implements Arrival, Timed {
   seenBytes = 0
   /** Its bytes at the time when it became a stranger. */
   #firstByte = 0
+  #headerBytes = 0
   #stage: Stage | undefined = 'silent'
   #place: Place<Stranger>
   readonly #deadlines: Deadlines
@@ -106,7 +110,7 @@ export class Stranger implements Arrival, Timed {
   /** @param came when, on `performance.now()`'s clock */
   constructor(
     socket: Socket,
-    address: string | undefined,
+    address: string,
     source: Source,
     came: number,
     deadlines: Deadlines,
@@ -127,7 +131,7 @@ export class Stranger implements Arrival, Timed {
   }
 
   get bytesRead(): number {
-    return this.socket.bytesRead
+    return Math.max(0, this.socket.bytesRead - this.#headerBytes)
   }
 
   /** What it may send before it is cut. Who waits is not read from. */
@@ -144,6 +148,16 @@ export class Stranger implements Arrival, Timed {
     this.leave()
     this.#stage = stage
     this.#place = this.source.in[stage].join(this)
+  }
+
+  /** A balancer has said whose connection it is, by a header of so many bytes. */
+  introduce(address: string, source: Source, headerBytes: number): void {
+    this.leave()
+    this.address = address
+    this.source = source
+    this.#headerBytes = headerBytes
+    this.seenBytes = 0
+    this.enter('silent')
   }
 
   /** An allowed client is a stranger again. */

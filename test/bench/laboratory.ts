@@ -38,6 +38,8 @@ export interface GatewayParts {
   /** The HSM's hosts, which stand in for a device of its own, leave the gateway's core to the gateway. */
   readonly hostsAway?: true
   readonly kmip?: KmipServer
+  /** The setting `listen.proxyProtocol`. */
+  readonly proxyProtocol?: readonly string[]
   /** The setting of that name, and with it the freedom to use all cores. */
   readonly workers?: number
   /** The dist/src/cli.js of another build. */
@@ -81,13 +83,14 @@ export class Laboratory {
 
   /** `ekm-gateway serve` as an operator runs it, with the software store and whatever else `parts` name. */
   async gateway(parts: GatewayParts = {}): Promise<Server> {
-    const { workers, cli = CLI } = parts
+    const { workers, cli = CLI, proxyProtocol } = parts
     if (workers !== undefined && !this.#knowsWorkers()) throw new NotAvailable('this gateway has no setting workers')
     const keys = [aesKey(keyNames.aes, this.#kek), { name: keyNames.rsa, jwk: await this.rsa() }]
     const { workspace, file } = await writeGatewayFiles(this.#pki, keys, {
       limits: { deadlineMs: 200 },
       log: { level: 'info' },
       ...(workers !== undefined && { top: { workers } }),
+      ...(proxyProtocol && { listen: { proxyProtocol } }),
       backends: backendsOf(parts),
       pools: poolsOf(parts),
       files: filesOf(parts),
@@ -105,7 +108,7 @@ export class Laboratory {
     }
     try {
       const port = await Promise.race([listeningPort(workspace.path('gateway.log')), process.failure()])
-      const target = this.#target(port)
+      const target = this.target(port)
       return { pid: process.pid, target, [Symbol.asyncDispose]: stop }
     } catch (error) {
       await stop()
@@ -128,7 +131,7 @@ export class Laboratory {
       command: [this.#node, program('bare-server')],
       input: JSON.stringify(input),
     })
-    const target = this.#target(Number(await process.firstLine()))
+    const target = this.target(Number(await process.firstLine()))
     return { pid: process.pid, target, [Symbol.asyncDispose]: () => process.stop() }
   }
 
@@ -174,7 +177,13 @@ export class Laboratory {
     }, HOSTS_MS)
   }
 
-  #target(port: number): Target {
+  /** A certificate of the clients' CA that no pool lists. */
+  anotherTenant(): Promise<Identity> {
+    return issue({ commonName: 'another tenant', usage: 'client' }, this.#pki.clientCa)
+  }
+
+  /** Where a client of the gateways here connects to a port. */
+  target(port: number): Target {
     const { serverCa, client } = this.#pki
     return makeTarget(port, { ca: serverCa.certificate, cert: client.certificate, key: client.key })
   }
@@ -233,7 +242,7 @@ async function listeningPort(log: string): Promise<number> {
 }
 
 /** Waits until a server answers `call` rightly: a backend first looks at its keys. */
-export async function untilRight({ target }: Server, call: Call): Promise<void> {
+export async function untilRight({ target }: Pick<Server, 'target'>, call: Call): Promise<void> {
   let last = 'nothing'
   for (const deadline = performance.now() + READY_MS; performance.now() < deadline;) {
     const reply = await askOnce(target, call.request)

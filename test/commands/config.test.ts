@@ -37,7 +37,7 @@ describe('config validate', () => {
     const { code, stdout, stderr } = await run(['config', 'validate', '--config', file])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr.trim().split('\n')).toEqual([
-      `ekm-gateway: ${file}:${lineOf('prot:')}: listen.prot is not a known setting; allowed here: host, port, tls, clientAuth, ticketKeys`,
+      `ekm-gateway: ${file}:${lineOf('prot:')}: listen.prot is not a known setting; allowed here: host, port, tls, clientAuth, proxyProtocol, ticketKeys`,
       `${file}:${lineOf('passphrase:')}: backends.store.passphrase must be either { env: NAME } or { file: PATH }; a secret never stands in this file itself`,
     ])
     expect(stderr).not.toContain(passphrase)

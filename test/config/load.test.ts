@@ -53,6 +53,7 @@ describe('what is right', () => {
     ['keys with and without members', ...keys('{ aes-1: {}, rsa-1: { ref: "pkcs11:object=payroll-kek;id=%0A" }, x: }')],
     ['no keys yet', ...keys('{}')],
     ['no clients where none is asked for', '  host: 127.0.0.1\n', '  clientAuth: disabled\n'],
+    ['balancers', 'host: 127.0.0.1', 'proxyProtocol: [10.0.0.7, 10.0.0.0/8, "fd00::/8", "::1", 0.0.0.0/0]'],
     ['a secret in the environment', ...secret('{ env: STORE_PASSPHRASE }')],
   ] // prettier-ignore
 
@@ -120,6 +121,13 @@ describe('what is wrong, with its line', () => {
     ['a list for a mapping', 'limits:\n  deadlineMs: 200', 'limits: [] #!', 'limits', /must be a mapping; allowed here: deadlineMs/],
     ['a mapping for a list', CLIENTS, '    clients: { azureCertificate: azure.json } #!\n', 'pools[0].clients', /must be a list/],
     ['none of a choice', 'host: 127.0.0.1', 'clientAuth: optional #!', 'listen.clientAuth', /must be one of: required, handshake, disabled/],
+    ['a network with too long a prefix', 'host: 127.0.0.1', 'proxyProtocol: [10.0.0.0/33] #!', 'listen.proxyProtocol[0]', /must be an IP address or a network, such as 10\.0\.0\.7, 10\.0\.0\.0\/8 or "fd00::\/8"/],
+    ['a network without a prefix', 'host: 127.0.0.1', 'proxyProtocol: [10.0.0.0/] #!', 'listen.proxyProtocol[0]', /must be an IP address or a network, such as 10\.0\.0\.7, 10\.0\.0\.0\/8 or "fd00::\/8"/],
+    ['a network with a mask', 'host: 127.0.0.1', 'proxyProtocol: [10.0.0.0/255.0.0.0] #!', 'listen.proxyProtocol[0]', /must be an IP address or a network, such as 10\.0\.0\.7, 10\.0\.0\.0\/8 or "fd00::\/8"/],
+    ['a host name for a network', 'host: 127.0.0.1', 'proxyProtocol: [balancer] #!', 'listen.proxyProtocol[0]', /must be an IP address or a network, such as 10\.0\.0\.7, 10\.0\.0\.0\/8 or "fd00::\/8"/],
+    ['an address with a zone', 'host: 127.0.0.1', 'proxyProtocol: ["fe80::1%eth0"] #!', 'listen.proxyProtocol[0]', /must be an IP address or a network, such as 10\.0\.0\.7, 10\.0\.0\.0\/8 or "fd00::\/8"/],
+    ['a number for an address', 'host: 127.0.0.1', 'proxyProtocol: [10] #!', 'listen.proxyProtocol[0]', /must be an IP address or a network, such as 10\.0\.0\.7, 10\.0\.0\.0\/8 or "fd00::\/8"/],
+    ['one network, not in a list', 'host: 127.0.0.1', 'proxyProtocol: 10.0.0.0/8 #!', 'listen.proxyProtocol', /must be a list/],
     ['a log destination that is a number', 'limits:\n', 'log: { destination: 5 } #!\nlimits:\n', 'log.destination', /stdout, stderr or the path of a file/],
     ['a setting that is missing', '    backend: store\n', '', 'pools[0].backend', /is required/],
     ['a section that is missing', `  ${TLS}\n`, '', 'listen.tls', /is required/],

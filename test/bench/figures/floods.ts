@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { makeWorkspace } from '../../support/workspace.ts'
+import { startHaproxy } from '../../tls/support/haproxy.ts'
+import { makeHeavyChain } from '../../tls/support/heavy-chain.ts'
 import type { Figure } from '../figure.ts'
-import { HttpConnection } from '../http-connection.ts'
-import { keyNames, prefixes, untilRight } from '../laboratory.ts'
+import { HttpConnection, type Target } from '../http-connection.ts'
+import { keyNames, prefixes, untilRight, type Laboratory } from '../laboratory.ts'
 import { openConnections, openLoop } from '../load.ts'
-import { makePair } from '../request.ts'
+import { isRight, makePair, type Call } from '../request.ts'
 import { ServerProcess } from '../server-process.ts'
 import { difference, median, paired, quantile, spreadOf } from '../statistics.ts'
 import { CONNECTIONS, inTurns } from '../turns.ts'
@@ -13,15 +16,41 @@ const RATE = 500
 const LEAD_MS = 500
 const NEW_CONNECTION_MS = 100
 const QUIET = 'no attack'
+const QUIET_BEHIND = 'no attack, behind HAProxy'
 
-/** Connections a second from another address, none with a certificate; 2000 are held at a time. */
-const attacks = [
+interface Attack {
+  readonly name: string
+  readonly way: string
+  /** Connections a second, of which 2000 are held at a time. */
+  readonly rate: number
+  /** Who attacks shows it. */
+  readonly identity?: 'heavy' | 'tenant'
+  /** How long it goes on before it counts, in milliseconds. */
+  readonly leadMs?: number
+  readonly behindHaproxy?: true
+}
+
+/** Each from an address that the gateway has not seen before. */
+const attacks: readonly Attack[] = [
   { name: 'half-open connections', way: 'silence', rate: 2000 },
   { name: 'slow senders', way: 'slow', rate: 500 },
   { name: 'hellos', way: 'hellos', rate: 2000 },
   { name: 'handshakes', way: 'handshakes', rate: 500 },
   { name: 'requests', way: 'requests', rate: 500 },
-] as const
+  // The first of them stall the gateway before it knows what they cost.
+  { name: 'certificate chains', way: 'certificates', rate: 20, identity: 'heavy', leadMs: 2000 },
+  { name: 'key updates', way: 'key updates', rate: 4, leadMs: 2000 },
+  // More than maxConnections.
+  { name: 'slots', way: 'certificates', rate: 250, identity: 'tenant', leadMs: 5000 },
+  {
+    name: 'certificate chains, behind HAProxy with PROXY v2',
+    way: 'certificates',
+    rate: 20,
+    identity: 'heavy',
+    leadMs: 2000,
+    behindHaproxy: true,
+  },
+]
 
 const program = fileURLToPath(new URL('../../../../test/tls/support/attacker.mjs', import.meta.url))
 
@@ -30,87 +59,159 @@ interface Turn {
   readonly connecting: number
 }
 
+/** A gateway, or what leads to it, with the connections of its client. */
+interface Site {
+  readonly target: Target
+  readonly connections: readonly HttpConnection[]
+}
+
+/** What failed of the client, and how often. */
+class Failures {
+  readonly #counts = new Map<string, number>()
+
+  add(how: string, count = 1): void {
+    this.#counts.set(how, (this.#counts.get(how) ?? 0) + count)
+  }
+
+  get total(): number {
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  get notes(): string[] {
+    return [...this.#counts].map(([how, count]) => `${count} × ${how}`)
+  }
+}
+
+/** Makes a connection of the client, and asks one thing on it. Resolves with the milliseconds of its handshake. */
+async function connectAndAsk(target: Target, call: Call): Promise<number> {
+  const start = performance.now()
+  const connection = await HttpConnection.open(target)
+  const took = performance.now() - start
+  try {
+    if (isRight(call, await connection.exchange(call.request))) return took
+    throw new Error('a wrong reply')
+  } finally {
+    connection.close()
+  }
+}
+
+async function steadyClient(site: Site, calls: readonly Call[], seconds: number, failures: Failures): Promise<Turn> {
+  const { target, connections } = site
+  const [call] = calls
+  if (call === undefined) throw new RangeError('no calls')
+  const times: number[] = []
+  const asked: Promise<void>[] = []
+  const connect = setInterval(() => {
+    const connecting = connectAndAsk(target, call).then(
+      (took) => void times.push(took),
+      () => failures.add('a new connection was refused'),
+    )
+    asked.push(connecting)
+  }, NEW_CONNECTION_MS)
+  const result = await openLoop({ connections, calls, rate: RATE }, seconds)
+  clearInterval(connect)
+  await Promise.all(asked)
+  for (const [how, count] of Object.entries(result.failures)) failures.add(how, count)
+  return { slowest: quantile(result.times, 0.99), connecting: median(times) }
+}
+
+/** Begins an attack from an address of its own. */
+function beginAttack({ way, rate }: Attack, port: number, address: string, identity: string): ServerProcess {
+  const command = [process.execPath, program, way, String(port), String(rate), address, identity]
+  // With what the load generator leaves of its core: an attacker has a machine of his own.
+  return new ServerProcess({ prefix: ['nice', '-n', '10'], command })
+}
+
+async function identitiesOf(laboratory: Laboratory) {
+  const workspace = await makeWorkspace()
+  for (const [name, identity] of [
+    ['heavy', await makeHeavyChain()],
+    ['tenant', await laboratory.anotherTenant()],
+  ] as const) {
+    await workspace.write(`${name}.pem`, identity.certificate)
+    await workspace.write(`${name}.key`, identity.key)
+  }
+  return { pathOf: (name: string) => workspace.path(name), [Symbol.asyncDispose]: () => workspace.remove() }
+}
+
 export const floods: Figure = {
   name: 'floods',
-  title: `${RATE} requests/s of an authenticated client beside floods of connections without a certificate`,
+  title: `${RATE} requests/s of an authenticated client beside floods of connections of strangers`,
   async measure(bench) {
     const { laboratory, plan } = bench
-    await using gateway = await laboratory.gateway()
-    const { target } = gateway
     const alg = 'A256KWP'
     const where = { pathPrefix: prefixes.software, key: keyNames.aes, alg }
     const calls = makePair(where, laboratory.dataKey, laboratory.wrapped(alg))
-    for (const call of calls) await untilRight(gateway, call)
-    const connections = await openConnections(target, CONNECTIONS)
-    const seconds = 2 * plan.seconds
-    const failures = new Map<string, number>()
-    const failed = (how: string, count = 1) => failures.set(how, (failures.get(how) ?? 0) + count)
-
-    const run = async (): Promise<Turn> => {
-      const times: number[] = []
-      const connect = setInterval(() => {
-        const start = performance.now()
-        HttpConnection.open(target).then(
-          (connection) => {
-            times.push(performance.now() - start)
-            connection.close()
-          },
-          () => failed('a new connection was refused'),
-        )
-      }, NEW_CONNECTION_MS)
-      const result = await openLoop({ connections, calls, rate: RATE }, seconds)
-      clearInterval(connect)
-      for (const [how, count] of Object.entries(result.failures)) failed(how, count)
-      return { slowest: quantile(result.times, 0.99), connecting: median(times) }
+    await using identities = await identitiesOf(laboratory)
+    await using gateway = await laboratory.gateway()
+    await using hidden = await laboratory.gateway({ proxyProtocol: ['127.0.0.1'] })
+    await using haproxy = await startHaproxy(hidden.target.port, 'send-proxy-v2')
+    const open = async (target: Target): Promise<Site> => {
+      for (const call of calls) await untilRight({ target }, call)
+      return { target, connections: await openConnections(target, CONNECTIONS) }
     }
-    const attacked = async (way: string, rate: number): Promise<Turn> => {
-      const command = [process.execPath, program, way, String(target.port), String(rate), '127.0.0.2']
-      // With what the load generator leaves of its core: an attacker has a machine of his own.
-      const attack = new ServerProcess({ prefix: ['nice', '-n', '10'], command })
-      await sleep(LEAD_MS)
-      const turn = await run()
-      await attack.stop()
+    const direct = await open(gateway.target)
+    const behind = await open(laboratory.target(haproxy.port))
+    const seconds = 2 * plan.seconds
+    const failures = new Failures()
+    const run = (site: Site) => steadyClient(site, calls, seconds, failures)
+    let attackers = 0
+    const attacked = async (attack: Attack): Promise<Turn> => {
+      const site = attack.behindHaproxy ? behind : direct
+      attackers += 1
+      const identity = identities.pathOf(attack.identity ?? 'tenant')
+      const attacker = beginAttack(attack, site.target.port, `127.0.1.${attackers}`, identity)
+      await sleep(attack.leadMs ?? LEAD_MS)
+      const turn = await run(site)
+      await attacker.stop()
       await sleep(LEAD_MS)
       return turn
     }
     const results = await inTurns(bench, [
-      { name: QUIET, turn: run },
-      ...attacks.map(({ name, way, rate }) => ({ name, turn: () => attacked(way, rate) })),
+      { name: QUIET, turn: () => run(direct) },
+      { name: QUIET_BEHIND, turn: () => run(behind) },
+      ...attacks.map((attack) => ({ name: attack.name, turn: () => attacked(attack) })),
     ])
-    for (const connection of connections) connection.close()
-    const values = (name: string, member: keyof Turn) => (results.get(name) ?? []).map((turn) => turn[member])
-    const names = [QUIET, ...attacks.map(({ name }) => name)]
-    return {
-      checks: [
-        ...attacks.map(({ name }) => ({
-          what: `${name}: 99th percentile rises by`,
-          relation: 'at most' as const,
-          target: 50,
-          unit: 'ms' as const,
-          measured: spreadOf(paired(values(name, 'slowest'), values(QUIET, 'slowest'), difference)),
-        })),
-        {
-          what: 'failed requests and connections of the client',
-          relation: 'at most',
-          target: 0,
-          unit: 'of',
-          measured: spreadOf([[...failures.values()].reduce((sum, count) => sum + count, 0)]),
-        },
-      ],
-      series: [
-        ...names.map((name) => ({ what: name, unit: 'ms at the 99th percentile', values: values(name, 'slowest') })),
-        ...names.map((name) => ({
-          what: `${name}, a new connection of the client`,
-          unit: 'ms at the median',
-          values: values(name, 'connecting'),
-        })),
-      ],
-      notes: [
-        `${seconds} s a turn. Connections a second, from another address and in bursts: ${attacks
-          .map(({ name, rate }) => `${name} ${rate}`)
-          .join(', ')}; the attacker shares the load generator's core.`,
-        ...[...failures].map(([how, count]) => `${count} × ${how}`),
-      ],
-    }
+    for (const connection of [...direct.connections, ...behind.connections]) connection.close()
+    return outcomeOf(results, failures, seconds)
   },
+}
+
+function outcomeOf(
+  results: ReadonlyMap<string, readonly Turn[]>,
+  failures: Failures,
+  seconds: number,
+): Awaited<ReturnType<Figure['measure']>> {
+  const values = (name: string, member: keyof Turn) => (results.get(name) ?? []).map((turn) => turn[member])
+  const rise = ({ name, behindHaproxy }: Attack) =>
+    paired(values(name, 'slowest'), values(behindHaproxy ? QUIET_BEHIND : QUIET, 'slowest'), difference)
+  return {
+    checks: [
+      ...attacks.map((attack) => ({
+        what: `${attack.name}: 99th percentile rises by`,
+        relation: 'at most' as const,
+        target: 50,
+        unit: 'ms' as const,
+        measured: spreadOf(rise(attack)),
+      })),
+      {
+        what: 'failed requests and connections of the client',
+        relation: 'at most',
+        target: 0,
+        unit: 'of',
+        measured: spreadOf([failures.total]),
+      },
+    ],
+    series: [...results.keys()].flatMap((name) => [
+      { what: name, unit: 'ms at the 99th percentile', values: values(name, 'slowest') },
+      { what: `${name}, a new connection of the client`, unit: 'ms at the median', values: values(name, 'connecting') },
+    ]),
+    notes: [
+      `${seconds} s a turn. Connections a second, from another address and in bursts: ${attacks
+        .map(({ name, rate }) => `${name} ${rate}`)
+        .join(', ')}; the attacker shares the load generator's core.`,
+      'Certificate chains and key updates count from 2 s after their begin, slots from 5 s: the stall before the gateway knows what a stranger costs is not in them.',
+      ...failures.notes,
+    ],
+  }
 }

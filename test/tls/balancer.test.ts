@@ -1,0 +1,211 @@
+import { once } from 'node:events'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { connect, type TLSSocket } from 'node:tls'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { loadConfig } from '../../src/config/load.ts'
+import { startServing } from '../commands/serving.ts'
+import { aesKey, editConfig, startTestGateway, type Settings, type TestGateway } from '../support/gateway.ts'
+import { API, CONTEXT, tlsOptions } from '../support/https.ts'
+import { makePki, type Identity, type Pki } from '../support/pki.ts'
+import { startHaproxy } from './support/haproxy.ts'
+import { makeHeavyChain } from './support/heavy-chain.ts'
+
+const V1 = Buffer.from('PROXY TCP4 192.0.2.7 10.0.0.1 40000 443\r\n')
+const V2 = Buffer.from(
+  '0d0a0d0a000d0a515549540a' + '2121' + '0027' + '20010db8000000000000000000000007' + '0'.repeat(40) + '040000',
+  'hex',
+)
+const LOCAL = Buffer.from('0d0a0d0a000d0a515549540a' + '2000' + '0000', 'hex')
+
+let pki: Pki
+let fixture: TestGateway | undefined
+const sockets: (Socket | TLSSocket)[] = []
+
+beforeAll(async () => {
+  pki = await makePki()
+})
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy()
+  await fixture?.stop()
+  fixture = undefined
+})
+
+async function start(proxyProtocol: readonly string[] | undefined, settings: Settings = {}) {
+  const listen = { ...(proxyProtocol && { proxyProtocol }) }
+  fixture = await startTestGateway(pki, [aesKey('aes-1')], { ...settings, listen })
+  return fixture
+}
+
+async function open(port: number, localAddress = '127.0.0.1') {
+  const socket = connectTcp({ host: '127.0.0.1', port, localAddress })
+  socket.on('error', () => undefined)
+  sockets.push(socket)
+  await once(socket, 'connect')
+  return socket
+}
+
+const payload = JSON.stringify({ request_context: CONTEXT })
+const REQUEST = `POST /azureekm/contoso/info?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${payload.length}\r\n\r\n${payload}`
+
+/** The status of a request over `raw`; `undefined` if the connection was closed. */
+async function ask(raw: Socket, identity: Identity | null = pki.client): Promise<number | undefined> {
+  const socket = connect({ ...tlsOptions(pki, identity), host: 'localhost', socket: raw })
+  sockets.push(socket)
+  socket.write(REQUEST)
+  return new Promise((resolve) => {
+    socket.once('data', (chunk: Buffer) => resolve(Number(chunk.toString().slice(9, 12))))
+    for (const event of ['error', 'close']) socket.once(event, () => resolve(undefined))
+  })
+}
+
+const addresses = async () => (await fixture?.logged('request'))?.map(({ remote_address }) => remote_address)
+const failures = async () =>
+  (await fixture?.logged('tls_handshake_failed'))?.map(({ reason, detail, remote_address }) => [
+    reason,
+    detail,
+    remote_address,
+  ])
+
+describe('a balancer whose network is listed', () => {
+  it.each([
+    ['version 1', V1, '192.0.2.7'],
+    ['version 2', V2, '2001:db8::7'],
+    ['version 2, for itself', LOCAL, '127.0.0.1'],
+    ['version 1, of an unknown client', Buffer.from('PROXY UNKNOWN\r\n'), '127.0.0.1'],
+  ])('tells the address of its client by %s', async (_what, header, address) => {
+    const { port } = await start(['10.0.0.0/8', '127.0.0.0/8'])
+    const raw = await open(port)
+    raw.write(header)
+    expect(await ask(raw)).toBe(200)
+    expect(await addresses()).toEqual([address])
+  })
+
+  it.each([V1, V2])('may send its header byte by byte, and more with the last one', async (header) => {
+    const { port } = await start(['127.0.0.1'])
+    const raw = await open(port)
+    for (const byte of header.subarray(0, -1)) {
+      raw.write(Buffer.from([byte]))
+      await setTimeout(1)
+    }
+    raw.cork()
+    raw.write(header.subarray(-1))
+    const asked = ask(raw)
+    await setTimeout(20)
+    raw.uncork()
+    expect(await asked).toBe(200)
+  })
+
+  it('has to send it before the hello', async () => {
+    const { port } = await start(['127.0.0.1'])
+    expect(await ask(await open(port))).toBeUndefined()
+    expect(await failures()).toEqual([['PROXY_HEADER_MISSING', 'a TLS record', '127.0.0.1']])
+  })
+
+  it('has to send one that is right', async () => {
+    const { port } = await start(['127.0.0.1'])
+    const raw = await open(port)
+    raw.write('PROXY TCP4 192.0.2.7 192.0.2.8 1\r\n')
+    await once(raw.resume(), 'close')
+    const problem = expect.stringContaining('version 1') as string
+    expect(await failures()).toEqual([['PROXY_HEADER_MALFORMED', problem, '127.0.0.1']])
+  })
+
+  it('has to send it within the time of the handshake', async () => {
+    const { port } = await start(['127.0.0.1'], { limits: { handshakeMs: 300 } })
+    const raw = await open(port)
+    raw.write(V1.subarray(0, 20))
+    await once(raw.resume(), 'close')
+    expect(await failures()).toEqual([])
+  })
+
+  it('may send only a header, or nothing, to see whether the gateway is there', async () => {
+    const { port } = await start(['127.0.0.1'])
+    for (const header of ['', LOCAL]) {
+      const raw = await open(port)
+      raw.write(header)
+      await setTimeout(50)
+      raw.resetAndDestroy()
+    }
+    await setTimeout(50)
+    expect(await failures()).toEqual([])
+  })
+
+  it('does not pay for one of its clients with another', async () => {
+    const { port } = await start(['127.0.0.1'], { limits: { handshakeMs: 2000 } })
+    const heavy = await makeHeavyChain()
+    const through = async (address: string, identity: Identity | null) => {
+      const raw = await open(port)
+      raw.write(`PROXY TCP4 ${address} 10.0.0.1 40000 443\r\n`)
+      return ask(raw, identity)
+    }
+    expect(await through('192.0.2.7', heavy)).toBe(401)
+    await setTimeout(100)
+    const asked = through('192.0.2.7', null)
+    expect(await through('192.0.2.8', pki.client)).toBe(200)
+    expect(await asked).toBeUndefined()
+  })
+})
+
+describe('who is not in a listed network', () => {
+  it('is served without a header', async () => {
+    const { port } = await start(['10.0.0.0/8', 'fd00::/8'])
+    expect(await ask(await open(port))).toBe(200)
+    expect(await addresses()).toEqual(['127.0.0.1'])
+  })
+
+  it.each([
+    ['version 1', V1, 'a PROXY header of version 1'],
+    ['version 2', V2, 'a PROXY header of version 2'],
+  ])('is refused with one of %s', async (_what, header, came) => {
+    const { port } = await start(['10.0.0.0/8'])
+    const raw = await open(port)
+    for (const byte of header) raw.write(Buffer.from([byte]))
+    expect(await ask(raw)).toBeUndefined()
+    expect(await failures()).toEqual([['PROXY_HEADER_UNEXPECTED', came, '127.0.0.1']])
+  })
+
+  it('is told what it sends also where no network is listed, from the second time on', async () => {
+    const { port } = await start(undefined)
+    for (let count = 0; count < 2; count += 1) {
+      const raw = await open(port)
+      raw.write(V2)
+      expect(await ask(raw)).toBeUndefined()
+    }
+    expect(await failures()).toEqual([
+      ['ERR_SSL_WRONG_VERSION_NUMBER', undefined, '127.0.0.1'],
+      ['PROXY_HEADER_UNEXPECTED', 'a PROXY header of version 2', '127.0.0.1'],
+    ])
+    expect(await ask(await open(port))).toBe(200)
+  })
+})
+
+it('a reload changes which networks are listed', async () => {
+  const { port, gateway, workspace } = await start(['127.0.0.1'])
+  const file = await editConfig<{ listen: { proxyProtocol: string[] } }>(workspace, ({ listen }) => {
+    listen.proxyProtocol = ['10.0.0.1']
+  })
+  const prepared = await gateway.prepare(loadConfig(file, {}))
+  expect(prepared.changed).toEqual(['listen.proxyProtocol'])
+  prepared.commit()
+  expect(await ask(await open(port))).toBe(200)
+})
+
+describe('HAProxy', () => {
+  it.each([
+    ['send-proxy', 1],
+    ['send-proxy-v2', 1],
+    ['send-proxy-v2', 2],
+  ])('with %s tells its clients apart, and its checks are not logged: %i workers', async (sending, workers) => {
+    const serving = await startServing(pki, [aesKey('aes-1')], { workers, listen: { proxyProtocol: ['127.0.0.0/8'] } })
+    try {
+      await using haproxy = await startHaproxy(serving.port, sending)
+      for (const address of ['127.0.0.5', '127.0.0.6']) expect(await ask(await open(haproxy.port, address))).toBe(200)
+      await setTimeout(500)
+      expect(serving.logged('request').map(({ remote_address }) => remote_address)).toEqual(['127.0.0.5', '127.0.0.6'])
+      expect([...serving.logged('tls_handshake_failed'), ...serving.logged('connections_shed')]).toEqual([])
+    } finally {
+      await serving.remove()
+    }
+  })
+})
