@@ -4,7 +4,7 @@
  */
 const SHARE = 0.01
 /** What a network may owe before it has to wait, in milliseconds of the event loop: a garbage collection can hit anybody. */
-const CREDIT_MS = 20
+const CREDIT_MS = 50
 /** The longest time for which a network has to wait, in milliseconds. */
 const MAX_WAIT_MS = 300_000
 const MAX_NETWORKS = 10_000

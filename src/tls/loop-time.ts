@@ -1,5 +1,5 @@
 /** What a handshake or a request may take of the event loop without being looked into, in milliseconds. */
-const ORDINARY_MS = 2
+const ORDINARY_MS = 5
 
 /** The processor time of this thread; versions before Node.js 23.9 know that of the whole process only. */
 const processorTime = (): NodeJS.CpuUsage => {

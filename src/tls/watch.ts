@@ -10,6 +10,12 @@ const LOOKING = 0.02
 /** Beyond so many milliseconds the next look is at once. */
 const URGENT_MS = 5
 
+/**
+ * What a byte can cost at most, in milliseconds of the event loop. The most expensive that we know, of RSA-3072 certificates
+ * with a huge exponent, take 8 µs each. What held up the event loop beyond that was not the stranger.
+ */
+const BYTE_MS = 0.01
+
 /** The bytes of somebody who is no longer there, but is still to be charged. */
 interface Left {
   readonly network: string
@@ -105,9 +111,10 @@ export class Watch {
     const now = performance.now()
     const sent = (stranger: Stranger) => stranger.bytesRead - stranger.seenBytes
     const total = sum(active.map(sent)) + sum(this.#left.map(({ bytes }) => bytes))
-    for (const { network, bytes } of this.#left) this.#debts.charge(network, (ms * bytes) / total, now)
+    const perByte = Math.min(BYTE_MS, ms / total)
+    for (const { network, bytes } of this.#left) this.#debts.charge(network, bytes * perByte, now)
     for (const stranger of active) {
-      const part = (ms * sent(stranger)) / total
+      const part = sent(stranger) * perByte
       this.#debts.charge(stranger.source.network, part, now)
       stranger.charged += part
     }

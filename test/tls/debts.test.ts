@@ -4,23 +4,23 @@ import { Debts } from '../../src/tls/debts.ts'
 describe('debts', () => {
   it('are paid by waiting a hundred times as long, down to the credit that everybody has', () => {
     const debts = new Debts()
-    debts.charge('a', 100, 0)
-    expect([0, 7999, 8000].map((now) => debts.mustWait('a', now))).toEqual([true, true, false])
+    debts.charge('a', 150, 0)
+    expect([0, 9999, 10_000].map((now) => debts.mustWait('a', now))).toEqual([true, true, false])
     expect(debts.mustWait('b', 0)).toBe(false)
-    debts.charge('a', 10, 8000)
-    expect([8000, 8999, 9000].map((now) => debts.mustWait('a', now))).toEqual([true, true, false])
+    debts.charge('a', 10, 10_000)
+    expect([10_000, 10_999, 11_000].map((now) => debts.mustWait('a', now))).toEqual([true, true, false])
   })
 
   it('within the credit keep nobody waiting', () => {
     const debts = new Debts()
-    debts.charge('a', 20, 0)
+    debts.charge('a', 50, 0)
     expect(debts.mustWait('a', 0)).toBe(false)
   })
 
   it('keep nobody waiting longer than five minutes', () => {
     const debts = new Debts()
     debts.charge('a', 60_000, 0)
-    expect([297_999, 298_000].map((now) => debts.mustWait('a', now))).toEqual([true, false])
+    expect([294_999, 295_000].map((now) => debts.mustWait('a', now))).toEqual([true, false])
   })
 
   it('can be taken back', () => {
