@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { networkOf } from '../tls/gate.ts'
+import { networkOf } from '../tls/network.ts'
 
 /** So many connections at a time. One takes a few kilobytes. */
 const MAX_CONNECTIONS = 256

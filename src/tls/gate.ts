@@ -1,9 +1,10 @@
-import { isIPv6, type BlockList, type Socket } from 'node:net'
+import type { BlockList, Socket } from 'node:net'
 import { Deadlines } from '../ekm/deadlines.ts'
 import { Clients } from './clients.ts'
 import { Debts } from './debts.ts'
 import { isWholeRecord, readFirstBytes, type Verdict } from './first-bytes.ts'
 import { Handshakes } from './handshakes.ts'
+import { networkOf } from './network.ts'
 import { describeFirstBytes, proxyVersionOf, readProxyHeader } from './proxy-protocol.ts'
 import { Source, stages, Stranger, type Arrival, type ShedReason, type Standing } from './stranger.ts'
 import { Watch } from './watch.ts'
@@ -296,12 +297,3 @@ export class Gate {
 }
 
 const ignore = () => undefined
-
-/** What one sender can be told by: an IPv4 address, or the /64 network of an IPv6 address, of which one host has all. */
-export function networkOf(address: string): string {
-  if (!address.includes(':') || address.includes('.') || !isIPv6(address)) return address
-  const [left = '', right = ''] = address.split('::')
-  const [start, end] = [left, right].map((part) => part.split(':').filter((group) => group !== ''))
-  const zeros = address.includes('::') ? 8 - (start?.length ?? 0) - (end?.length ?? 0) : 0
-  return [...(start ?? []), ...Array<string>(zeros).fill('0'), ...(end ?? [])].slice(0, 4).join(':')
-}

@@ -179,7 +179,9 @@ describe('the record of a request whose answer nobody got', () => {
     socket.destroy()
     await vi.waitFor(() => expect(fixture.gateway.requestsUnderWay).toBe(0))
     await vi.waitFor(async () => expect((await recordsAfter(marker)).map(({ status }) => status)).toEqual([499, 499]))
-    await vi.waitFor(() => expect(fixture.gateway.status().connections).toEqual({ allowed: 0, verified: 0, unverified: 0 }))
+    await vi.waitFor(() =>
+      expect(fixture.gateway.status().connections).toEqual({ allowed: 0, verified: 0, unverified: 0 }),
+    )
   })
 })
 

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { connect as connectTcp, createServer, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Gate, networkOf, type GateLimits } from '../../src/tls/gate.ts'
+import { Gate, type GateLimits } from '../../src/tls/gate.ts'
+import { networkOf } from '../../src/tls/network.ts'
 import type { Arrival, ShedReason, Standing } from '../../src/tls/stranger.ts'
 
 const HELLO = Buffer.from([22, 3, 1, 0, 2, 1, 0])
