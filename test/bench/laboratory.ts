@@ -116,11 +116,10 @@ export class Laboratory {
     }
   }
 
-  async bareServer(kind: BareServerInput['kind'], { keepsCipher = false } = {}): Promise<Server> {
+  async bareServer(kind: BareServerInput['kind']): Promise<Server> {
     const { server, clientCa } = this.#pki
     const input: BareServerInput = {
       kind,
-      keepsCipher,
       certificate: server.certificate,
       key: server.key,
       clientCa: clientCa.certificate,

@@ -7,7 +7,6 @@ import { column, throughputs, withNewServers } from '../turns.ts'
 const GATEWAY = 'gateway'
 const HONO = 'bare Hono'
 const HTTPS = 'bare node:https'
-const KEEPING = 'bare Hono that keeps its cipher'
 
 export const wrap: Figure = {
   name: 'wrap',
@@ -22,19 +21,17 @@ export const wrap: Figure = {
       await using gateway = await laboratory.gateway()
       await using hono = await laboratory.bareServer('hono')
       await using https = await laboratory.bareServer('https')
-      await using keeping = await laboratory.bareServer('hono', { keepsCipher: true })
       const contestants = [
         { name: GATEWAY, server: gateway, calls },
         { name: HONO, server: hono, calls },
         { name: HTTPS, server: https, calls },
-        { name: KEEPING, server: keeping, calls },
       ]
       for (const { server } of contestants) await untilRight(server, call)
       return await throughputs(once, contestants)
     })
     const against = (name: string, member: 'perSecond' | 'perCpuSecond') =>
       paired(column(results, GATEWAY, member), column(results, name, member), ratio)
-    const names = [GATEWAY, HONO, HTTPS, KEEPING]
+    const names = [GATEWAY, HONO, HTTPS]
     return {
       checks: [
         {
@@ -65,8 +62,6 @@ export const wrap: Figure = {
           `By the clock it is ${median(against(HONO, 'perSecond')).toFixed(2)} × of bare Hono, ` +
           `${median(against(HTTPS, 'perSecond')).toFixed(2)} × of bare node:https.`,
         'Each repetition has processes of its own.',
-        'The bare handlers make a cipher for each wrap, as one would write it; the gateway keeps its. For each second of CPU ' +
-          `it does ${median(against(KEEPING, 'perCpuSecond')).toFixed(2)} × of what a bare Hono handler does that keeps it too.`,
         ...names.map((name) => {
           const [server, generator] = (['serverBusy', 'generatorBusy'] as const).map((member) =>
             (100 * median(column(results, name, member))).toFixed(0),

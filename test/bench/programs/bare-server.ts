@@ -11,8 +11,6 @@ import { Hono } from 'hono'
 
 export interface BareServerInput {
   readonly kind: 'hono' | 'https'
-  /** Whether one cipher wraps everything, as the gateway's does; else each wrap makes one. */
-  readonly keepsCipher: boolean
   readonly certificate: string
   readonly key: string
   readonly clientCa: string
@@ -28,14 +26,10 @@ const input = JSON.parse(await text(process.stdin)) as BareServerInput
 const kek = createSecretKey(Buffer.from(input.kek, 'base64url'))
 const initialValue = Buffer.from('a65959a6', 'hex')
 
-const newCipher = () => createCipheriv('id-aes256-wrap-pad', kek, initialValue)
-const keptCipher = newCipher()
-
 /** A256KWP (RFC 5649). */
 function wrap({ value }: WrapBody): { value: string } {
   const bytes = Buffer.from(value, 'base64url')
-  if (input.keepsCipher) return { value: keptCipher.update(bytes).toString('base64url') }
-  const cipher = newCipher()
+  const cipher = createCipheriv('id-aes256-wrap-pad', kek, initialValue)
   return { value: Buffer.concat([cipher.update(bytes), cipher.final()]).toString('base64url') }
 }
 
