@@ -1,4 +1,4 @@
-import type { BlockList, Socket } from 'node:net'
+import { isIPv6, type BlockList, type Socket } from 'node:net'
 import { Deadlines } from '../ekm/deadlines.ts'
 import { Clients } from './clients.ts'
 import { Debts } from './debts.ts'
