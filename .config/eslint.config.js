@@ -67,6 +67,11 @@ export default tseslint.config(
     'src/ekm is the domain: it is told what it needs.',
   ]),
   wall('tls', ['src/tls/**/*.ts'], anyAdapter, commands, http),
+  wall(
+    'x509',
+    ['src/x509/**/*.ts'],
+    [String.raw`^(?!\./|node:)`, 'what RFC 5280 says of certificates needs nothing of a gateway.'],
+  ),
   wall('config and telemetry', ['src/config/**/*.ts', 'src/telemetry/**/*.ts'], anyAdapter, commands, http, [
     towards('(tls|ekm)'),
     'configuration and telemetry lie below what uses them.',

@@ -48,9 +48,11 @@ export class Revocation {
         if (!(error instanceof DerError)) throw error
         return `the revocation list of ${list.issuer.text} is damaged, or has entries that are not known`
       }
-      const signers = known.filter(({ subject }) => subject.key === list.issuer.key)
-      const checks = await Promise.all(signers.map((signer) => signatures.verify(list, signer)))
-      if (signers.length > 0 && !checks.includes(true)) {
+      const namesakes = known.filter(({ subject }) => subject.key === list.issuer.key)
+      const checks = await Promise.all(namesakes.map((signer) => signatures.verify(list, signer)))
+      const signers = namesakes.filter((_, index) => checks[index])
+      for (const signer of signers) this.#signed.add(signatureName(list, signer))
+      if (namesakes.length > 0 && signers.length === 0) {
         return `the revocation list of ${list.issuer.text} is not signed by the CA certificate of that name`
       }
     }
@@ -141,13 +143,15 @@ export class Revocation {
   }
 
   async #hasSigned(signer: Certificate, list: RevocationList, search: PathSearch): Promise<boolean> {
-    const question = `${list.fingerprint} ${signer.fingerprint}`
-    if (this.#signed.has(question)) return true
+    const name = signatureName(list, signer)
+    if (this.#signed.has(name)) return true
     const isGood = await search.rules.signatures.verify(list, signer)
-    if (isGood) this.#signed.add(question)
+    if (isGood) this.#signed.add(name)
     return isGood
   }
 }
+
+const signatureName = (list: RevocationList, signer: Certificate): string => `${list.fingerprint} ${signer.fingerprint}`
 
 /** Where a certificate's lists are, and at last the lists of its issuer that no point names (RFC 5280 section 6.3.3). */
 const pointsOf = ({ distributionPoints, issuer }: Certificate): readonly DistributionPoint[] => [

@@ -10,12 +10,25 @@ import { issuersOf } from './support.ts'
 const MAX_SIGNATURE_CHECKS = 16
 
 async function search(leaf: Certificate, anchors: readonly Certificate[], others: readonly Certificate[]) {
-  const signatures = new SignatureChecks(modernSignatures)
-  const now = Date.now()
-  const before = performance.eventLoopUtilization()
-  const found = await new PathSearch({ issuers: issuersOf(anchors, others), signatures, now }).find(leaf, 'clientAuth')
-  const loopMs = performance.eventLoopUtilization(before).active
-  return { found, checks: signatures.made, loopMs, verdict: 'certificates' in found ? 'found' : found.refusal }
+  // The event loop is held up from one signature check to the next, which is made in the thread pool.
+  let longestMs = 0
+  let since = performance.now()
+  const pause = () => (longestMs = Math.max(longestMs, performance.now() - since))
+  const signatures = new SignatureChecks({
+    isStrong: (certificate) => modernSignatures.isStrong(certificate),
+    verify: async (signed, issuer) => {
+      const check = modernSignatures.verify(signed, issuer)
+      pause()
+      const isGood = await check
+      since = performance.now()
+      return isGood
+    },
+  })
+  const rules = { issuers: issuersOf(anchors, others), signatures, now: Date.now() }
+  const found = await new PathSearch(rules).find(leaf, 'clientAuth')
+  pause()
+  const verdict = 'certificates' in found ? 'found' : found.refusal
+  return { found, checks: signatures.made, longestMs, verdict }
 }
 
 /** A busy machine makes everything longer; the least of some times is what it takes. */
@@ -85,7 +98,7 @@ describe('a hostile graph', () => {
     const way = parsed(await certify(b, root, { identifiers: true }))
     const few = crosses.slice(0, 8)
     expect(await search(leaf, [anchor], [...few, way])).toMatchObject({ verdict: 'found' })
-    expect(await leastOf(10, async () => (await search(leaf, [anchor], few)).loopMs)).toBeLessThan(2)
+    expect(await leastOf(10, async () => (await search(leaf, [anchor], few)).longestMs)).toBeLessThan(2)
   })
 
   it.each(['P-256', 'P-384', 'P-521'])(
@@ -104,7 +117,7 @@ describe('a hostile graph', () => {
       const shown = junk.slice(0, 8)
       expect(await search(leaf, [anchor], shown)).toMatchObject({ checks: 8, verdict: 'SIGNATURE_INVALID' })
       const fresh = () => junk.splice(0, 8)
-      expect(await leastOf(8, async () => (await search(leaf, [anchor], fresh())).loopMs)).toBeLessThan(2)
+      expect(await leastOf(8, async () => (await search(leaf, [anchor], fresh())).longestMs)).toBeLessThan(2)
     },
   )
 
