@@ -46,6 +46,8 @@ export interface Client {
 /** A client with the evidence for what it is: paths end, and the trust can change while its connection lives. */
 export class Identity {
   readonly leaf: Certificate | undefined
+  /** What it took to judge it, in milliseconds of a core; 0 for who was known. */
+  readonly costMs: number
   readonly #audit: AuditedClient
   #verdict: Verdict<ClientEntry> | undefined
   #refusal: ClientRefusal
@@ -54,8 +56,9 @@ export class Identity {
   #from = -Infinity
   #until = Infinity
 
-  constructor(audit: AuditedClient, evidence: Judged<ClientEntry> | ClientRefusal) {
+  constructor(audit: AuditedClient, evidence: Judged<ClientEntry> | ClientRefusal, costMs = 0) {
     this.#audit = audit
+    this.costMs = costMs
     const isRefused = typeof evidence === 'string'
     this.leaf = isRefused ? undefined : evidence.leaf
     this.#verdict = isRefused ? undefined : evidence.verdict
@@ -134,7 +137,7 @@ export function identify(
   const issuers = [...(sent?.values() ?? [])].map(parsed).filter((issuer) => issuer !== undefined)
   return trust.judge(leaf, issuers, now).then((verdict) => {
     const isIncomplete = isLong && verdict.paths.size === 0 && verdict.refusal === 'ISSUER_UNKNOWN'
-    return new Identity(audit, isIncomplete ? 'CHAIN_TOO_LONG' : { leaf, verdict })
+    return new Identity(audit, isIncomplete ? 'CHAIN_TOO_LONG' : { leaf, verdict }, verdict.costMs)
   })
 }
 

@@ -136,9 +136,14 @@ export class Gate {
     this.#suspiciousUntil = performance.now() + SUSPICION_MS
   }
 
-  /** Says how a connection's handshake ended. */
-  handshakeDone(arrival: Arrival, standing: Standing): void {
+  /**
+   * Says how a connection's handshake ended.
+   *
+   * @param costMs what other threads did for it, in milliseconds of a core; charged unless the client is allowed
+   */
+  handshakeDone(arrival: Arrival, standing: Standing, costMs = 0): void {
     const stranger = arrival as Stranger
+    if (standing.kind !== 'allowed') this.#debts.charge(stranger.source.network, costMs, performance.now())
     if (stranger.stage === undefined) return
     stranger.endTime()
     this.#handshakes.ended(stranger)

@@ -2,12 +2,12 @@ import type { Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { systemCode } from '../../adapters/contract/index.ts'
+import { isNamed } from '../ekm/allow-list.ts'
 import { Line } from '../ekm/line.ts'
 import { listen } from '../listen.ts'
 import { writeHandshakeFailure } from '../telemetry/audit.ts'
 import { describeBug, type Log } from '../telemetry/log.ts'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
-import { isNamed } from '../ekm/allow-list.ts'
 import { anonymous, identify, Identity, type Client, type ClientEntry, type ClientTrust } from './client.ts'
 import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
 import { FullHandshakes } from './full-handshakes.ts'
@@ -232,7 +232,7 @@ export class Listener {
     socket.on('close', () => this.#open.leave(place))
     const raw: Beginning = arrival.socket
     raw[SECURED] = socket
-    this.#gate.handshakeDone(arrival, standing)
+    this.#gate.handshakeDone(arrival, standing, identity.costMs)
     events?.handshake(audit.tls_resumed ? 'resumed' : 'full')
     this.#endpoint.serve(socket)
   }

@@ -26,6 +26,8 @@ export interface Verdict<Entry extends TrustedCas> {
   readonly paths: ReadonlyMap<Entry, Path>
   /** Why no entry has a path; of several reasons the one of the entry that came nearest. */
   readonly refusal: PathRefusal
+  /** What the signature checks took, in milliseconds of a core. */
+  readonly costMs: number
 }
 
 /** Trusts the same certificates and lists for each of its entries, so that one path serves them all. */
@@ -114,7 +116,7 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
       if ('certificates' in found) for (const entry of entries) paths.set(entry, found)
       else if (refusal === 'ISSUER_UNKNOWN') refusal = found.refusal
     }
-    const verdict = { paths, refusal }
+    const verdict = { paths, refusal, costMs: signatures.costMs }
     if (paths.size > 0) this.#remember(leaf, sent, verdict)
     return verdict
   }

@@ -43,6 +43,8 @@ export class SignatureChecks {
   readonly #rules: SignatureRules
   readonly #made = new Map<string, Promise<boolean>>()
   isExhausted = false
+  /** What they take, in milliseconds of a core. */
+  costMs = 0
 
   constructor(rules: SignatureRules) {
     this.#rules = rules
@@ -66,6 +68,7 @@ export class SignatureChecks {
       this.isExhausted = true
       return Promise.resolve(false)
     }
+    this.costMs += this.#rules.costMs(issuer)
     const check = this.#rules.verify(signed, issuer)
     this.#made.set(question, check)
     return check

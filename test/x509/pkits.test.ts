@@ -33,6 +33,7 @@ const NOW = Date.UTC(2024, 5, 1)
 
 /** The product's rules, and DSA with SHA-1, which the suite has three tests of and the product refuses. */
 const withDsa = (all: readonly Certificate[]): SignatureRules => ({
+  costMs: (issuer) => modernSignatures.costMs(issuer),
   isStrong: (candidate) => isDsa(candidate) || modernSignatures.isStrong(candidate),
   verify: async (signed, issuer) => {
     const key = isDsa(issuer) ? dsaKeyOf(issuer, all) : undefined

@@ -15,7 +15,7 @@ async function search(leaf: Certificate, anchors: readonly Certificate[], others
   let since = performance.now()
   const pause = () => (longestMs = Math.max(longestMs, performance.now() - since))
   const signatures = new SignatureChecks({
-    isStrong: (certificate) => modernSignatures.isStrong(certificate),
+    ...modernSignatures,
     verify: async (signed, issuer) => {
       const check = modernSignatures.verify(signed, issuer)
       pause()
