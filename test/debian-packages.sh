@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests talk to and Debian has: SoftHSM, PyKMIP, HAProxy, and a compiler for pkcs11js where that could not be built.
+# Installs what the tests use and Debian has: SoftHSM, PyKMIP, HAProxy, faketime, openssl, and a compiler for pkcs11js where that
+# could not be built.
 # Does nothing where it is all there, and leaves it to the tests to say what is missing where it may not install.
 set -eu
 command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || exit 0
@@ -8,6 +9,8 @@ missing=''
 [ -e /usr/lib/softhsm/libsofthsm2.so ] && command -v softhsm2-util >/dev/null || missing="$missing softhsm2"
 [ -e /usr/bin/pykmip-server ] || missing="$missing python3-pykmip"
 [ -e /usr/sbin/haproxy ] || missing="$missing haproxy"
+command -v faketime >/dev/null || missing="$missing faketime"
+command -v openssl >/dev/null || missing="$missing openssl"
 built() { node -e 'require("pkcs11js")' 2>/dev/null; }
 command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
 built || for tool in g++ make python3; do command -v "$tool" >/dev/null || missing="$missing $tool"; done

@@ -26,6 +26,7 @@ const long = [
   'test/contract/pykmip.test.ts',
   'test/conformance/protocol.test.ts',
   'test/pkcs11/recovery.test.ts',
+  'test/tls/identities.test.ts',
 ]
 
 class LongFirst extends BaseSequencer {
