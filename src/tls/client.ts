@@ -6,7 +6,7 @@ import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import { DerError } from '../x509/der.ts'
 import type { PathRefusal } from '../x509/path.ts'
 import type { Arrival } from './stranger.ts'
-import { holds, type Judged, type Trust, type TrustedCas, type Verdict } from './trust.ts'
+import type { Opinion, Trust, TrustedCas, Verdict } from './trust.ts'
 
 /** Certificates above the client's own that are looked at, in the order in which they were sent. */
 const MAX_SENT = 8
@@ -45,61 +45,44 @@ export interface Client {
 
 /** A client with the evidence for what it is: paths end, and the trust can change while its connection lives. */
 export class Identity {
-  readonly leaf: Certificate | undefined
-  /** What it took to judge it, in milliseconds of a core; 0 for who was known. */
-  readonly costMs: number
   readonly #audit: AuditedClient
-  #verdict: Verdict<ClientEntry> | undefined
-  #refusal: ClientRefusal
+  #evidence: Verdict<ClientEntry> | ClientRefusal
+  #opinion: Opinion<ClientEntry> | undefined
   #client: Client
-  /** When {@link Identity.at} has to look anew; milliseconds since the epoch. */
-  #from = -Infinity
-  #until = Infinity
 
-  constructor(audit: AuditedClient, evidence: Judged<ClientEntry> | ClientRefusal, costMs = 0) {
+  constructor(audit: AuditedClient, evidence: Verdict<ClientEntry> | ClientRefusal) {
     this.#audit = audit
-    this.costMs = costMs
-    const isRefused = typeof evidence === 'string'
-    this.leaf = isRefused ? undefined : evidence.leaf
-    this.#verdict = isRefused ? undefined : evidence.verdict
-    this.#refusal = isRefused ? evidence : evidence.verdict.refusal
-    this.#client = this.#look(Date.now())
+    this.#evidence = evidence
+    this.#client = { audit, refusal: typeof evidence === 'string' ? evidence : 'NO_HANDSHAKE' }
+  }
+
+  /** The client's certificate, if one was judged. */
+  get leaf(): Certificate | undefined {
+    return typeof this.#evidence === 'string' ? undefined : this.#evidence.leaf
   }
 
   /** @param now milliseconds since the epoch */
   at(now: number): Client {
-    if (now < this.#from || now > this.#until) this.#client = this.#look(now)
+    if (typeof this.#evidence === 'string') return this.#client
+    const opinion = this.#evidence.at(now)
+    if (opinion !== this.#opinion) {
+      this.#opinion = opinion
+      this.#client = this.#describe(this.#evidence.leaf, opinion)
+    }
     return this.#client
   }
 
   /** The same client under another trust, by what that found for its certificate. */
   restate(verdict: Verdict<ClientEntry> | undefined): void {
-    if (this.leaf === undefined) return
-    this.#verdict = verdict
-    this.#refusal = verdict?.refusal ?? 'TRUST_CHANGED'
-    this.#client = this.#look(Date.now())
+    if (typeof this.#evidence === 'string') return
+    this.#evidence = verdict ?? 'TRUST_CHANGED'
+    this.#client = { audit: this.#audit, refusal: 'TRUST_CHANGED' }
+    this.#opinion = undefined
   }
 
-  #look(now: number): Client {
-    const { leaf } = this
-    const paths = [...(this.#verdict?.paths ?? [])]
-    const held = paths.filter(([, path]) => holds(path, now))
-    // It looks anew when the first path begins or ends, of those that hold and of those that do not.
-    const turns = paths.flatMap(([, { from, until }]) => [from - 1, until])
-    this.#from = Math.max(-Infinity, ...turns.filter((turn) => turn < now).map((turn) => turn + 1))
-    this.#until = Math.min(Infinity, ...turns.filter((turn) => turn >= now))
-    if (leaf === undefined || held.length === 0) return { audit: this.#audit, refusal: this.#refusalAt(now) }
-    const entries = new Set(held.map(([entry]) => entry))
-    return { audit: this.#audit, verified: { commonName: commonNameOf(leaf), entries } }
-  }
-
-  #refusalAt(now: number): ClientRefusal {
-    if (this.#verdict === undefined || this.#verdict.paths.size === 0 || this.leaf === undefined) return this.#refusal
-    const paths = [...this.#verdict.paths.values()]
-    if (paths.every(({ from }) => now < from)) return 'CERT_NOT_YET_VALID'
-    // A path ends with one of its certificates, or with a revocation list.
-    const isDated = paths.some(({ certificates }) => certificates.some(({ notAfter }) => notAfter < now))
-    return isDated ? 'CERT_HAS_EXPIRED' : 'REVOCATION_UNKNOWN'
+  #describe(leaf: Certificate, { entries, refusal }: Opinion<ClientEntry>): Client {
+    const audit = this.#audit
+    return entries.size === 0 ? { audit, refusal } : { audit, verified: { commonName: commonNameOf(leaf), entries } }
   }
 }
 
@@ -111,12 +94,15 @@ function commonNameOf({ subject: { commonNames } }: Certificate): string | undef
 /**
  * Finds out who has done a handshake. Only a certificate that was not judged lately takes more than this call.
  *
+ * @param onCost is told what it took of other threads, in milliseconds of a core
+ *
  * It must be called before anything else asks the socket for its peer's certificate: Node.js shows what came with it once.
  */
 export function identify(
   socket: TLSSocket,
   arrived: Pick<Arrival, 'address' | 'bytesRead'>,
   trust: ClientTrust,
+  onCost: (ms: number) => void,
 ): Identity | Promise<Identity> {
   const audit = auditOf(socket, arrived.address)
   const isResumed = socket.isSessionReused()
@@ -125,19 +111,19 @@ export function identify(
   const shown = isLong ? leafOf(socket) : socket.getPeerX509Certificate()
   if (shown === undefined) return new Identity(audit, 'NO_CERTIFICATE')
   const sent = isResumed || isLong ? undefined : sentWith(shown)
-  const fingerprint = fingerprintOf(shown)
-  audit.client_cert_sha256 = fingerprint
   const now = Date.now()
-  const known = trust.recall(fingerprint, sent && [...sent.keys()].join(), now)
+  const known = trust.recall(shown.fingerprint256, sent && [...sent.keys()].join(), now)
   const leaf = known?.leaf ?? parsed(shown)
   if (leaf === undefined) return new Identity(audit, 'CERTIFICATE_MALFORMED')
+  audit.client_cert_sha256 = leaf.fingerprint
   const commonName = commonNameOf(leaf)
   if (commonName !== undefined) audit.client_cn = cut(commonName)
   if (known !== undefined) return new Identity(audit, known)
   const issuers = [...(sent?.values() ?? [])].map(parsed).filter((issuer) => issuer !== undefined)
   return trust.judge(leaf, issuers, now).then((verdict) => {
-    const isIncomplete = isLong && verdict.paths.size === 0 && verdict.refusal === 'ISSUER_UNKNOWN'
-    return new Identity(audit, isIncomplete ? 'CHAIN_TOO_LONG' : { leaf, verdict }, verdict.costMs)
+    onCost(verdict.costMs)
+    const isIncomplete = isLong && verdict.paths.size === 0 && verdict.at(now).refusal === 'ISSUER_UNKNOWN'
+    return new Identity(audit, isIncomplete ? 'CHAIN_TOO_LONG' : verdict)
   })
 }
 
@@ -161,12 +147,10 @@ function sentWith(leaf: X509Certificate): ReadonlyMap<string, X509Certificate> {
   let looked = 0
   for (let next = leaf.issuerCertificate; next !== undefined && looked < MAX_SENT; next = next.issuerCertificate) {
     looked += 1
-    sent.set(fingerprintOf(next), next)
+    sent.set(next.fingerprint256, next)
   }
   return sent
 }
-
-const fingerprintOf = ({ fingerprint256 }: X509Certificate): string => fingerprint256.replaceAll(':', '').toLowerCase()
 
 /** `undefined` for one that is not in the form of RFC 5280. */
 function parsed({ raw }: X509Certificate): Certificate | undefined {

@@ -14,7 +14,7 @@ import { FullHandshakes } from './full-handshakes.ts'
 import { Gate, type ConnectionCounts, type GateLimits } from './gate.ts'
 import { networkOf } from './network.ts'
 import type { Arrival, ShedReason, Standing } from './stranger.ts'
-import type { Verdict } from './trust.ts'
+import { spelled, type Verdict } from './trust.ts'
 
 const SHED_REPORT_MS = 10_000
 /** OpenSSL's word for what is not TLS, a PROXY header among others. */
@@ -150,8 +150,7 @@ export class Listener {
       const wasVerified = identity.at(Date.now()).verified !== undefined
       const { leaf } = identity
       identity.restate(
-        leaf &&
-          (verdicts.get(leaf.fingerprint) ?? settings.trust.recall(leaf.fingerprint, undefined, Date.now())?.verdict),
+        leaf && (verdicts.get(leaf.fingerprint) ?? settings.trust.recall(spelled(leaf), undefined, Date.now())),
       )
       const client = identity.at(Date.now())
       this.#gate.restate(socket[ARRIVAL], this.#standingOf(client))
@@ -195,11 +194,12 @@ export class Listener {
     if (arrival === undefined) return void socket.destroy()
     if (this.#options.clientAuth === 'disabled') return this.#welcome(socket, arrival, anonymous(socket, arrival))
     const { trust } = this.#settings
-    const identity = identify(socket, arrival, trust)
+    let costMs = 0
+    const identity = identify(socket, arrival, trust, (ms) => (costMs = ms))
     if (identity instanceof Identity) return this.#welcome(socket, arrival, identity)
     identity
       .then((judged) => (this.#settings.trust === trust ? judged : this.#judgeAgain(judged)))
-      .then((judged) => this.#welcome(socket, arrival, judged))
+      .then((judged) => this.#welcome(socket, arrival, judged, costMs))
       .catch((error: unknown) => {
         this.#options.log.error('internal_error', describeBug(error))
         socket.destroy()
@@ -214,7 +214,7 @@ export class Listener {
     return this.#settings.trust === trust ? identity : this.#judgeAgain(identity)
   }
 
-  #welcome(socket: TLSSocket, arrival: Arrival, identity: Identity): void {
+  #welcome(socket: TLSSocket, arrival: Arrival, identity: Identity, costMs = 0): void {
     // It may be gone since, and its end is told to nobody any more.
     if (socket.destroyed) return
     const { clientAuth, events } = this.#options
@@ -232,7 +232,7 @@ export class Listener {
     socket.on('close', () => this.#open.leave(place))
     const raw: Beginning = arrival.socket
     raw[SECURED] = socket
-    this.#gate.handshakeDone(arrival, standing, identity.costMs)
+    this.#gate.handshakeDone(arrival, standing, costMs)
     events?.handshake(audit.tls_resumed ? 'resumed' : 'full')
     this.#endpoint.serve(socket)
   }

@@ -20,14 +20,66 @@ export interface TrustedCas {
   readonly revocation?: Revocation | undefined
 }
 
-/** Which entries a certificate is trusted by, and by which path each. */
-export interface Verdict<Entry extends TrustedCas> {
+/** What holds of a certificate for a while. */
+export interface Opinion<Entry> {
+  /** That trust it. */
+  readonly entries: ReadonlySet<Entry>
+  /** Why there is no such entry. */
+  readonly refusal: PathRefusal
+  /** Milliseconds since the epoch. */
+  readonly from: number
+  readonly until: number
+}
+
+/** A certificate, and for each entry that trusts it a path. Clients come back often, and share it. */
+export class Verdict<Entry extends TrustedCas> {
+  readonly leaf: Certificate
   /** An entry is absent if no path was found for it. */
   readonly paths: ReadonlyMap<Entry, Path>
-  /** Why no entry has a path; of several reasons the one of the entry that came nearest. */
-  readonly refusal: PathRefusal
   /** What the signature checks took, in milliseconds of a core. */
   readonly costMs: number
+  readonly #refusal: PathRefusal
+  #opinion: Opinion<Entry> | undefined
+
+  /** @param refusal why no entry has a path; of several reasons the one of the entry that came nearest */
+  constructor(leaf: Certificate, paths: ReadonlyMap<Entry, Path>, refusal: PathRefusal, costMs: number) {
+    this.leaf = leaf
+    this.paths = paths
+    this.costMs = costMs
+    this.#refusal = refusal
+  }
+
+  /** By the clock of `now`; the same object as long as nothing changes. */
+  at(now: number): Opinion<Entry> {
+    const known = this.#opinion
+    return known !== undefined && holds(known, now) ? known : (this.#opinion = this.#look(now))
+  }
+
+  /** Whether all of its paths hold. */
+  isWhole(now: number): boolean {
+    return this.at(now).entries.size === this.paths.size
+  }
+
+  #look(now: number): Opinion<Entry> {
+    const paths = [...this.paths]
+    // It changes when a path begins or ends, of those that hold and of those that do not.
+    const turns = paths.flatMap(([, { from, until }]) => [from - 1, until])
+    return {
+      entries: new Set(paths.filter(([, path]) => holds(path, now)).map(([entry]) => entry)),
+      refusal: this.#refusalAt(now),
+      from: Math.max(-Infinity, ...turns.filter((turn) => turn < now).map((turn) => turn + 1)),
+      until: Math.min(Infinity, ...turns.filter((turn) => turn >= now)),
+    }
+  }
+
+  #refusalAt(now: number): PathRefusal {
+    const paths = [...this.paths.values()]
+    if (paths.length === 0) return this.#refusal
+    if (paths.every(({ from }) => now < from)) return 'CERT_NOT_YET_VALID'
+    // A path ends with one of its certificates, or with a revocation list.
+    const isDated = paths.some(({ certificates }) => certificates.some(({ notAfter }) => notAfter < now))
+    return isDated ? 'CERT_HAS_EXPIRED' : 'REVOCATION_UNKNOWN'
+  }
 }
 
 /** Trusts the same certificates and lists for each of its entries, so that one path serves them all. */
@@ -38,13 +90,8 @@ interface Authority<Entry> {
   readonly revocation: Revocation | undefined
 }
 
-/** A certificate, and what was found for it. */
-export interface Judged<Entry extends TrustedCas> {
-  readonly leaf: Certificate
+interface Remembered<Entry extends TrustedCas> {
   readonly verdict: Verdict<Entry>
-}
-
-interface Remembered<Entry extends TrustedCas> extends Judged<Entry> {
   /** Fingerprints of the certificates that came with it at its last full handshake. */
   readonly sent: string
 }
@@ -84,18 +131,18 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
   /**
    * What was found for a certificate before, if that holds now.
    *
-   * @param leaf the certificate's fingerprint
-   * @param sent fingerprints of what came with it; absent on a resumed session, where nothing comes
+   * @param leaf the certificate's fingerprint, in Node.js's spelling
+   * @param sent fingerprints of what came with it, likewise; absent on a resumed session, where nothing comes
    */
-  recall(leaf: string, sent: string | undefined, now: number): Judged<Entry> | undefined {
+  recall(leaf: string, sent: string | undefined, now: number): Verdict<Entry> | undefined {
     const remembered = this.#remembered.get(leaf)
     if (remembered === undefined) return undefined
     // What it did not send the last time may lead to more entries.
     if (sent !== undefined && sent !== remembered.sent) return undefined
-    for (const path of remembered.verdict.paths.values()) if (!holds(path, now)) return undefined
+    if (!remembered.verdict.isWhole(now)) return undefined
     this.#remembered.delete(leaf)
     this.#remembered.set(leaf, remembered)
-    return remembered
+    return remembered.verdict
   }
 
   /** Judges a certificate. The time that it takes is bounded, and next to nothing of it is the event loop's. */
@@ -116,8 +163,8 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
       if ('certificates' in found) for (const entry of entries) paths.set(entry, found)
       else if (refusal === 'ISSUER_UNKNOWN') refusal = found.refusal
     }
-    const verdict = { paths, refusal, costMs: signatures.costMs }
-    if (paths.size > 0) this.#remember(leaf, sent, verdict)
+    const verdict = new Verdict(leaf, paths, refusal, signatures.costMs)
+    if (paths.size > 0) this.#remember(verdict, sent)
     return verdict
   }
 
@@ -138,19 +185,22 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     return true
   }
 
-  #remember(leaf: Certificate, sent: readonly Certificate[], verdict: Verdict<Entry>): void {
+  #remember(verdict: Verdict<Entry>, sent: readonly Certificate[]): void {
     const [oldest] = this.#remembered.keys()
     if (this.#remembered.size >= MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest)
-    const fingerprints = sent.map(({ fingerprint }) => fingerprint).join()
-    this.#remembered.set(leaf.fingerprint, { leaf, verdict, sent: fingerprints })
+    this.#remembered.set(spelled(verdict.leaf), { verdict, sent: sent.map(spelled).join() })
     // Of what came with it, what is on a path is kept, and nothing else.
     const onPaths = new Set([...verdict.paths.values()].flatMap(({ certificates }) => certificates.slice(1, -1)))
     for (const issuer of onPaths) if (sent.includes(issuer) && this.learn(issuer)) this.onLearned?.(issuer)
   }
 }
 
-/** Whether a path that was found holds now. */
-export const holds = ({ from, until }: Path, now: number): boolean => from <= now && now <= until
+const holds = ({ from, until }: { readonly from: number; readonly until: number }, now: number): boolean =>
+  from <= now && now <= until
+
+/** A certificate's fingerprint as Node.js spells it: to change that costs more than anything else at a handshake. */
+export const spelled = ({ fingerprint }: Certificate): string =>
+  (fingerprint.toUpperCase().match(/../g) ?? []).join(':')
 
 const fingerprintsOf = (certificates: readonly X509Certificate[]) =>
   certificates.map(({ fingerprint256 }) => fingerprint256).sort()

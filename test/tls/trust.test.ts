@@ -30,7 +30,7 @@ const entriesOf = async (leaf: Identity, sent: readonly Identity[] = [], by = tr
 ]
 
 const refusalOf = async (leaf: Identity, sent: readonly Identity[] = []) =>
-  (await trust.judge(parse(leaf), sent.map(parse), Date.now())).refusal
+  (await trust.judge(parse(leaf), sent.map(parse), Date.now())).at(Date.now()).refusal
 /** Claims to be issued by `issuer` and is not: no key identifier gives it away, only the signature. */
 async function forge(subject: string, issuer: string, ca: boolean) {
   const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify'])
@@ -109,8 +109,8 @@ describe('what is remembered of a client', () => {
     const leaf = await makeClient(issuing)
     expect(await entriesOf(leaf, [...junk, issuing], own)).toEqual([entryA])
     expect(learned).toEqual(['issuing'])
-    const remembered = own.recall(parse(leaf).fingerprint, undefined, Date.now())
-    expect(remembered?.verdict.paths.get(entryA)?.certificates.map(({ fingerprint }) => fingerprint)).toEqual(
+    const remembered = own.recall(native(leaf).fingerprint256, undefined, Date.now())
+    expect(remembered?.paths.get(entryA)?.certificates.map(({ fingerprint }) => fingerprint)).toEqual(
       [leaf, issuing, rootA].map((identity) => parse(identity).fingerprint),
     )
   })
@@ -119,7 +119,7 @@ describe('what is remembered of a client', () => {
     const own = new Trust([entryA])
     const leaf = await makeClient(rootA)
     await entriesOf(leaf, [], own)
-    const { fingerprint } = parse(leaf)
+    const { fingerprint256: fingerprint } = native(leaf)
     expect(own.recall(fingerprint, '', Date.now())).toBeDefined()
     expect(own.recall(fingerprint, 'another', Date.now())).toBeUndefined()
     expect(own.recall(fingerprint, '', Date.now() + 1e10)).toBeUndefined()
@@ -130,6 +130,6 @@ describe('what is remembered of a client', () => {
     const own = new Trust([entryA])
     const leaf = await makeClient(rootB)
     await entriesOf(leaf, [], own)
-    expect(own.recall(parse(leaf).fingerprint, undefined, Date.now())).toBeUndefined()
+    expect(own.recall(native(leaf).fingerprint256, undefined, Date.now())).toBeUndefined()
   })
 })
