@@ -146,9 +146,10 @@ export class Gate {
     if (standing.kind !== 'allowed') this.#debts.charge(stranger.source.network, costMs, performance.now())
     if (stranger.stage === undefined) return
     stranger.endTime()
-    this.#handshakes.ended(stranger)
     if (standing.kind === 'allowed') stranger.source.widen()
     this.restate(stranger, standing)
+    // Only now is its place in the window of its network free.
+    this.#handshakes.ended(stranger)
   }
 
   /** Says that a connection's client has another standing than before, for instance after a reload. */
