@@ -4,8 +4,8 @@ import { DerError } from '../x509/der.ts'
 import { Revocation } from '../x509/revocation.ts'
 import { about, file, mapping, nonEmptyListOf, oneOf, type References } from './fields.ts'
 
-/** A longer list would hold up the start of every process, and nobody's CA has one. */
-const MAX_LIST_BYTES = 32 * 1024 * 1024
+/** A longer list would hold up the start and the reload of every process: some 250,000 entries. */
+const MAX_LIST_BYTES = 8 * 1024 * 1024
 
 /** A file of certificate revocation lists: one in DER, or any number in PEM. */
 const listFile = (references: References) =>
@@ -23,9 +23,11 @@ const listFile = (references: References) =>
 
 /** `undefined` if there is none, or one of them is damaged. */
 export function parseRevocationLists(bytes: Buffer): RevocationList[] | undefined {
-  const text = bytes.subarray(0, 4096).includes('-----BEGIN') ? bytes.toString('latin1') : undefined
+  // Text before it is openssl crl -text; a list in DER begins with a SEQUENCE.
+  const text = bytes[0] !== 0x30 || bytes.includes('-----BEGIN X509 CRL') ? bytes.toString('latin1') : undefined
   const blocks = text?.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g) ?? []
-  if (text !== undefined && blocks.length !== text.split('-----BEGIN').length - 1) return undefined
+  const isDamaged = blocks.length === 0 || blocks.length !== (text?.split('-----BEGIN').length ?? 0) - 1
+  if (text !== undefined && isDamaged) return undefined
   try {
     return text === undefined ? [new RevocationList(bytes)] : blocks.map((block) => new RevocationList(decode(block)))
   } catch (error) {

@@ -1,11 +1,17 @@
-/** How long a network is asked at most: longer than clients wait before they come back. */
-const ASKED_MS = 60_000
-/** A bound on what strangers can make the gateway remember. Beyond it the oldest is forgotten. */
+/** How long a network is asked at most: as long as a session may be resumed. */
+const ASKED_MS = 3_600_000
+/** Bounds on what strangers can make the gateway remember. Beyond them the oldest is forgotten. */
 const MAX_NETWORKS = 1000
+const MAX_CLIENTS = 8
 
-interface Asked {
-  /** The refused client's common name, if it had one. */
+/** Who was refused on a resumed session, as far as its certificate says. */
+export interface RefusedClient {
+  /** SHA-256 of the certificate, hexadecimal; empty if it had none. */
+  readonly fingerprint: string
   readonly name: string | undefined
+}
+
+interface Asked extends RefusedClient {
   /** On `performance.now()`'s clock, in milliseconds. */
   readonly at: number
 }
@@ -17,26 +23,44 @@ interface Asked {
  */
 export class FullHandshakes {
   /** The oldest first. */
-  readonly #asked = new Map<string, Asked>()
+  readonly #asked = new Map<string, readonly Asked[]>()
 
   /** Returns whether it was not asked already. */
-  ask(network: string, name: string | undefined, now: number): boolean {
-    const isNew = !this.isAsked(network, now)
-    this.#asked.delete(network)
-    this.#asked.set(network, { name, at: now })
+  ask(network: string, client: RefusedClient, now: number): boolean {
+    const others = this.#current(network, now).filter(({ fingerprint }) => fingerprint !== client.fingerprint)
+    const isNew = others.length === this.#current(network, now).length
+    this.#set(network, [...others, { ...client, at: now }].slice(-MAX_CLIENTS))
     const [oldest] = this.#asked.keys()
     if (this.#asked.size > MAX_NETWORKS && oldest !== undefined) this.#asked.delete(oldest)
     return isNew
   }
 
   isAsked(network: string, now: number): boolean {
-    const asked = this.#asked.get(network)
-    return asked !== undefined && now - asked.at < ASKED_MS
+    return this.#asked.size > 0 && this.#current(network, now).length > 0
   }
 
-  /** A client has done one. */
-  done(network: string, name: string | undefined): void {
+  /**
+   * A client has done one: with the certificate that was refused, or with another for the same name that is allowed. Whoever
+   * is not allowed may say any name.
+   */
+  done(network: string, client: RefusedClient, isAllowed: boolean): void {
     const asked = this.#asked.get(network)
-    if (asked !== undefined && (asked.name === undefined || asked.name === name)) this.#asked.delete(network)
+    if (asked === undefined) return
+    const isDone = ({ fingerprint, name }: Asked) =>
+      (fingerprint !== '' && fingerprint === client.fingerprint) ||
+      (isAllowed && (name === undefined || name === client.name))
+    this.#set(
+      network,
+      asked.filter((refused) => !isDone(refused)),
+    )
+  }
+
+  #current(network: string, now: number): readonly Asked[] {
+    return this.#asked.get(network)?.filter(({ at }) => now - at < ASKED_MS) ?? []
+  }
+
+  #set(network: string, asked: readonly Asked[]): void {
+    this.#asked.delete(network)
+    if (asked.length > 0) this.#asked.set(network, asked)
   }
 }

@@ -10,7 +10,7 @@ import { describeBug, type Log } from '../telemetry/log.ts'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import { anonymous, identify, Identity, type Client, type ClientEntry, type ClientTrust } from './client.ts'
 import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
-import { FullHandshakes } from './full-handshakes.ts'
+import { FullHandshakes, type RefusedClient } from './full-handshakes.ts'
 import { Gate, type ConnectionCounts, type GateLimits } from './gate.ts'
 import { networkOf } from './network.ts'
 import type { Arrival, ShedReason, Standing } from './stranger.ts'
@@ -27,10 +27,10 @@ export interface ListenerSettings extends GateLimits, Omit<EndpointSettings, 'ca
 
 /** What one process finds out and the others of the same gateway can use. */
 export type Lesson =
-  /** An issuing CA that a client taught: DER, base64. */
-  | { readonly issuer: string }
-  /** A network whose clients have to do full handshakes, until the one with that common name has done one. */
-  | { readonly fullHandshakes: string; readonly name?: string | undefined }
+  /** An issuing CA that a client taught: DER, base64, and the names of the {@link Authority}s that it is of use to. */
+  | { readonly issuer: string; readonly authorities: readonly string[] }
+  /** A network whose clients have to do full handshakes, until the one that was refused has done one. */
+  | { readonly fullHandshakes: string; readonly client: RefusedClient }
 
 /** Is told what happens to connections, for metrics. */
 export interface ListenerEvents {
@@ -76,6 +76,8 @@ export class Listener {
   readonly #endpoint: Endpoint
   readonly #fullHandshakes = new FullHandshakes()
   readonly #open = new Line<Connection>()
+  /** A trust that is about to be the next one, and what it found so far. */
+  #next: { readonly trust: ClientTrust; readonly verdicts: Map<string, Verdict<ClientEntry>> } | undefined
   #shed: { connections: number; readonly report: NodeJS.Timeout } | undefined
   /** Is told what other processes of the same gateway are to learn. */
   onLesson: ((lesson: Lesson) => void) | undefined
@@ -120,14 +122,17 @@ export class Listener {
 
   /** What `trust` finds for the clients that are connected: {@link Listener.renew} needs it. */
   async judge(trust: ClientTrust): Promise<ClientVerdicts> {
-    const now = Date.now()
     const verdicts = new Map<string, Verdict<ClientEntry>>()
-    for (const socket of this.#open.values()) {
-      const { leaf } = socket[IDENTITY]
-      if (leaf === undefined || verdicts.has(leaf.fingerprint)) continue
-      verdicts.set(leaf.fingerprint, await trust.judge(leaf, [], now))
-    }
+    // Who comes from now on is judged by both.
+    this.#next = { trust, verdicts }
+    for (const socket of this.#open.values()) await this.#judgeForNext(socket[IDENTITY].leaf)
     return verdicts
+  }
+
+  async #judgeForNext(leaf: Certificate | undefined): Promise<void> {
+    const next = this.#next
+    if (next === undefined || leaf === undefined || next.verdicts.has(leaf.fingerprint)) return
+    next.verdicts.set(leaf.fingerprint, await next.trust.judge(leaf, [], Date.now()))
   }
 
   /**
@@ -138,6 +143,7 @@ export class Listener {
    */
   renew(settings: ListenerSettings, verdicts: ClientVerdicts): readonly Socket[] {
     const before = this.#settings
+    this.#next = undefined
     // If this throws, nothing has changed yet.
     this.#endpoint.renew(endpointSettings(settings))
     this.#settings = settings
@@ -161,8 +167,9 @@ export class Listener {
 
   /** Takes over what another process of the same gateway found out. */
   learn(lesson: Lesson): void {
-    if ('issuer' in lesson) this.#settings.trust.learn(parseCertificate(Buffer.from(lesson.issuer, 'base64')))
-    else this.#askFullHandshakes(lesson.fullHandshakes, lesson.name)
+    if ('issuer' in lesson) {
+      this.#settings.trust.learn(parseCertificate(Buffer.from(lesson.issuer, 'base64')), lesson.authorities)
+    } else this.#askFullHandshakes(lesson.fullHandshakes, lesson.client)
   }
 
   /** Rejects with an {@link OperatorError}. Resolves with the port, which the system chooses for port 0. */
@@ -196,9 +203,12 @@ export class Listener {
     const { trust } = this.#settings
     let costMs = 0
     const identity = identify(socket, arrival, trust, (ms) => (costMs = ms))
-    if (identity instanceof Identity) return this.#welcome(socket, arrival, identity)
-    identity
-      .then((judged) => (this.#settings.trust === trust ? judged : this.#judgeAgain(judged)))
+    if (identity instanceof Identity && this.#next === undefined) return this.#welcome(socket, arrival, identity)
+    Promise.resolve(identity)
+      .then(async (judged) => {
+        await this.#judgeForNext(judged.leaf)
+        return this.#settings.trust === trust ? judged : this.#judgeAgain(judged)
+      })
       .then((judged) => this.#welcome(socket, arrival, judged, costMs))
       .catch((error: unknown) => {
         this.#options.log.error('internal_error', describeBug(error))
@@ -222,8 +232,10 @@ export class Listener {
     const { audit, refusal } = client
     const standing = this.#standingOf(client)
     const network = networkOf(arrival.address)
-    if (!audit.tls_resumed) this.#fullHandshakes.done(network, audit.client_cn)
-    else if (standing.kind !== 'allowed') this.#askAndTell(network, audit.client_cn)
+    const isAllowed = standing.kind === 'allowed'
+    const shown = { fingerprint: audit.client_cert_sha256 ?? '', name: audit.client_cn }
+    if (!audit.tls_resumed) this.#fullHandshakes.done(network, shown, isAllowed)
+    else if (!isAllowed) this.#askAndTell(network, shown)
     if (standing.kind === 'stranger' && clientAuth === 'handshake') {
       this.#tellFailure({ reason: refusal ?? '' }, arrival.address)
       return void socket.destroy()
@@ -275,16 +287,17 @@ export class Listener {
   }
 
   #follow(trust: ClientTrust): void {
-    trust.onLearned = (issuer: Certificate) => this.onLesson?.({ issuer: issuer.der.toString('base64') })
+    trust.onLearned = (issuer: Certificate, authorities) =>
+      this.onLesson?.({ issuer: issuer.der.toString('base64'), authorities })
   }
 
-  #askAndTell(network: string, name: string | undefined): void {
-    if (this.#askFullHandshakes(network, name)) this.onLesson?.({ fullHandshakes: network, name })
+  #askAndTell(network: string, client: RefusedClient): void {
+    if (this.#askFullHandshakes(network, client)) this.onLesson?.({ fullHandshakes: network, client })
   }
 
-  #askFullHandshakes(network: string, name: string | undefined): boolean {
+  #askFullHandshakes(network: string, client: RefusedClient): boolean {
     this.#endpoint.forgetFreshSessions()
-    return this.#fullHandshakes.ask(network, name, performance.now())
+    return this.#fullHandshakes.ask(network, client, performance.now())
   }
 
   /** In a flood, a line for each connection would be a flood of its own. */

@@ -1,13 +1,13 @@
-import type { X509Certificate } from 'node:crypto'
+import { createHash, type X509Certificate } from 'node:crypto'
 import { OperatorError } from '../../adapters/contract/index.ts'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import type { PathRefusal } from '../x509/path.ts'
 import type { Revocation } from '../x509/revocation.ts'
-import { PathSearch, SignatureChecks, type Path } from '../x509/search.ts'
+import { PathSearch, SignatureChecks, SignatureMemory, type Path } from '../x509/search.ts'
 import { modernSignatures } from '../x509/signature.ts'
 
-/** Issuing CAs that clients taught: more than any PKI has in use. */
-const MAX_LEARNED = 1000
+/** Issuing CAs that clients taught one entry: more than any PKI has in use. Beyond them the oldest is forgotten. */
+const MAX_LEARNED = 64
 /** Clients whose verdict is remembered. */
 const MAX_REMEMBERED = 256
 
@@ -84,10 +84,17 @@ export class Verdict<Entry extends TrustedCas> {
 
 /** Trusts the same certificates and lists for each of its entries, so that one path serves them all. */
 interface Authority<Entry> {
+  /** Equal in all processes, and after a reload, if it trusts the same. */
+  readonly name: string
   readonly entries: Entry[]
   readonly anchors: ReadonlySet<string>
   readonly known: ReadonlyMap<string, readonly Certificate[]>
   readonly revocation: Revocation | undefined
+  /**
+   * Issuing CAs of paths that were found, by fingerprint. They are looked at, and never believed without a signature. What
+   * clients of one entry taught is not shown to another: it could fill the other's search.
+   */
+  readonly learned: Map<string, Certificate>
 }
 
 interface Remembered<Entry extends TrustedCas> {
@@ -104,11 +111,8 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
   /** Every trusted certificate, PEM: what clients are told that may have issued theirs. */
   readonly ca: readonly string[]
   /** Is told of each issuing CA that a client taught. */
-  onLearned: ((issuer: Certificate) => void) | undefined
+  onLearned: ((issuer: Certificate, authorities: readonly string[]) => void) | undefined
   readonly #authorities: readonly Authority<Entry>[]
-  /** Issuing CAs of paths that were found, by subject. They are looked at, and never believed without a signature. */
-  readonly #learned: Map<string, Certificate[]>
-  readonly #learnedFingerprints: Set<string>
   /** By the client certificate's fingerprint; the one used longest ago first. */
   readonly #remembered = new Map<string, Remembered<Entry>>()
 
@@ -118,14 +122,12 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     for (const entry of entries) {
       const name = nameOf(entry)
       const authority = authorities.get(name)
-      if (authority === undefined) authorities.set(name, authorityOf(entry))
+      if (authority === undefined) authorities.set(name, authorityOf(entry, name, before?.learnedOf(name)))
       else authority.entries.push(entry)
     }
     this.#authorities = [...authorities.values()]
     const certificates = entries.flatMap(({ roots, intermediates }) => [...roots, ...intermediates])
     this.ca = [...new Set(certificates.map((certificate) => certificate.toString()))]
-    this.#learned = before ? before.#learned : new Map<string, Certificate[]>()
-    this.#learnedFingerprints = before ? before.#learnedFingerprints : new Set<string>()
   }
 
   /**
@@ -145,26 +147,34 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     return remembered.verdict
   }
 
+  /** What clients taught the entries that trust the same as the authority of that name. */
+  learnedOf(name: string): ReadonlyMap<string, Certificate> | undefined {
+    return this.#authorities.find((authority) => authority.name === name)?.learned
+  }
+
   /** Judges a certificate. The time that it takes is bounded, and next to nothing of it is the event loop's. */
   async judge(leaf: Certificate, sent: readonly Certificate[], now: number): Promise<Verdict<Entry>> {
-    const signatures = new SignatureChecks(modernSignatures)
+    const memory = new SignatureMemory(modernSignatures)
     const paths = new Map<Entry, Path>()
     let refusal: PathRefusal = 'ISSUER_UNKNOWN'
-    for (const { entries, anchors, known, revocation } of this.#authorities) {
+    let isComplete = true
+    for (const { entries, anchors, known, revocation, learned } of this.#authorities) {
+      // What one entry's search spends, another does not lack.
+      const signatures = new SignatureChecks(memory)
+      const untrusted = [...sent, ...learned.values()]
       const issuers = {
         isAnchor: ({ fingerprint }: Certificate) => anchors.has(fingerprint),
-        named: (subject: string) => [
-          ...(known.get(subject) ?? []),
-          ...sent.filter((certificate) => certificate.subject.key === subject),
-          ...(this.#learned.get(subject) ?? []),
-        ],
+        configured: (subject: string) => known.get(subject) ?? [],
+        others: (subject: string) => untrusted.filter((certificate) => certificate.subject.key === subject),
       }
       const found = await new PathSearch({ issuers, signatures, revocation, now }).find(leaf, 'clientAuth')
       if ('certificates' in found) for (const entry of entries) paths.set(entry, found)
       else if (refusal === 'ISSUER_UNKNOWN') refusal = found.refusal
+      isComplete &&= !signatures.isExhausted
     }
-    const verdict = new Verdict(leaf, paths, refusal, signatures.costMs)
-    if (paths.size > 0) this.#remember(verdict, sent)
+    const verdict = new Verdict(leaf, paths, refusal, memory.costMs)
+    if (paths.size > 0) this.#learnFrom(verdict, sent)
+    if (paths.size > 0 && isComplete) this.#remember(verdict, sent)
     return verdict
   }
 
@@ -176,23 +186,37 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     }
   }
 
-  /** Takes over an issuing CA that another process of this gateway learned. */
-  learn(issuer: Certificate): boolean {
-    if (this.#learnedFingerprints.has(issuer.fingerprint) || this.#learnedFingerprints.size === MAX_LEARNED)
-      return false
-    this.#learnedFingerprints.add(issuer.fingerprint)
-    this.#learned.set(issuer.subject.key, [...(this.#learned.get(issuer.subject.key) ?? []), issuer])
-    return true
+  /** Takes over an issuing CA that another process of this gateway learned for the authorities with these names. */
+  learn(issuer: Certificate, names: readonly string[]): void {
+    for (const { name, learned } of this.#authorities) if (names.includes(name)) keep(learned, issuer)
+  }
+
+  /** Of what came with a certificate, what is on a path is kept, and nothing else. */
+  #learnFrom({ paths }: Verdict<Entry>, sent: readonly Certificate[]): void {
+    for (const issuer of sent) {
+      const names: string[] = []
+      for (const { name, entries, learned } of this.#authorities) {
+        const path = entries.map((entry) => paths.get(entry)).find((found) => found !== undefined)
+        if (path?.certificates.slice(1, -1).includes(issuer) && keep(learned, issuer)) names.push(name)
+      }
+      if (names.length > 0) this.onLearned?.(issuer, names)
+    }
   }
 
   #remember(verdict: Verdict<Entry>, sent: readonly Certificate[]): void {
     const [oldest] = this.#remembered.keys()
     if (this.#remembered.size >= MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest)
     this.#remembered.set(spelled(verdict.leaf), { verdict, sent: sent.map(spelled).join() })
-    // Of what came with it, what is on a path is kept, and nothing else.
-    const onPaths = new Set([...verdict.paths.values()].flatMap(({ certificates }) => certificates.slice(1, -1)))
-    for (const issuer of onPaths) if (sent.includes(issuer) && this.learn(issuer)) this.onLearned?.(issuer)
   }
+}
+
+/** Whether it is new. */
+function keep(learned: Map<string, Certificate>, issuer: Certificate): boolean {
+  const isNew = !learned.delete(issuer.fingerprint)
+  learned.set(issuer.fingerprint, issuer)
+  const [oldest] = learned.keys()
+  if (learned.size > MAX_LEARNED && oldest !== undefined) learned.delete(oldest)
+  return isNew
 }
 
 const holds = ({ from, until }: { readonly from: number; readonly until: number }, now: number): boolean =>
@@ -205,10 +229,16 @@ export const spelled = ({ fingerprint }: Certificate): string =>
 const fingerprintsOf = (certificates: readonly X509Certificate[]) =>
   certificates.map(({ fingerprint256 }) => fingerprint256).sort()
 
-const nameOf = ({ roots, intermediates, revocation }: TrustedCas): string =>
-  JSON.stringify([fingerprintsOf(roots), fingerprintsOf(intermediates), revocation?.name])
+function nameOf({ roots, intermediates, revocation }: TrustedCas): string {
+  const trusted = JSON.stringify([fingerprintsOf(roots), fingerprintsOf(intermediates), revocation?.name])
+  return createHash('sha256').update(trusted).digest('base64')
+}
 
-function authorityOf<Entry extends TrustedCas>(entry: Entry): Authority<Entry> {
+function authorityOf<Entry extends TrustedCas>(
+  entry: Entry,
+  name: string,
+  learned: ReadonlyMap<string, Certificate> = new Map<string, Certificate>(),
+): Authority<Entry> {
   const [roots, intermediates] = [entry.roots, entry.intermediates].map((certificates) =>
     certificates.map(({ raw }) => parseCertificate(raw)),
   ) as [Certificate[], Certificate[]]
@@ -217,5 +247,5 @@ function authorityOf<Entry extends TrustedCas>(entry: Entry): Authority<Entry> {
     known.set(certificate.subject.key, [...(known.get(certificate.subject.key) ?? []), certificate])
   }
   const anchors = new Set(roots.map(({ fingerprint }) => fingerprint))
-  return { entries: [entry], anchors, known, revocation: entry.revocation }
+  return { name, entries: [entry], anchors, known, revocation: entry.revocation, learned: new Map(learned) }
 }

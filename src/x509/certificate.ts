@@ -32,6 +32,9 @@ const oids = {
 /** A CA with more is not one that anybody issues clients by; a bound on what one certificate can make a verdict cost. */
 const MAX_NAMES = 256
 const MAX_POLICIES = 64
+const MAX_POINTS = 32
+/** Longer certificates are not read; RSA-4096 and a hundred names take 6 KiB. */
+const MAX_BYTES = 16 * 1024
 
 export interface KeyUsage {
   readonly digitalSignature: boolean
@@ -102,6 +105,7 @@ type Draft = { -readonly [Member in keyof Certificate]: Certificate[Member] }
 
 /** Throws a {@link DerError}. */
 export function parseCertificate(der: Buffer): Certificate {
+  if (der.length > MAX_BYTES) throw new DerError(`a certificate is longer than ${MAX_BYTES} bytes`)
   const whole = new DerReader(der)
   const outer = whole.sequence()
   whole.end()
@@ -258,7 +262,7 @@ const readers: Readonly<Record<string, (certificate: Draft, value: Buffer) => vo
     certificate.inhibitAnyPolicy = countOf(only(value, tags.integer))
   },
   [oids.cRLDistributionPoints]: (certificate, value) => {
-    certificate.distributionPoints = listOf(value, MAX_NAMES).map(({ content }) =>
+    certificate.distributionPoints = listOf(value, MAX_POINTS).map(({ content }) =>
       distributionPointOf(content, certificate.issuer),
     )
   },

@@ -128,20 +128,15 @@ export class RevocationList implements Signed {
     return own.reasons & (point.reasons ?? ALL_REASONS)
   }
 
-  /** Whether `delta` says what has changed since this list (RFC 5280 section 6.3.3 (c)). */
-  isBaseOf(delta: RevocationList): boolean {
-    const [one, other] = [this.#point?.encoding, delta.#point?.encoding]
-    return (
-      this.issuer.key === delta.issuer.key &&
-      (one === undefined || other === undefined ? one === other : one.equals(other)) &&
-      this.authorityKeyId === delta.authorityKeyId &&
-      this.number !== undefined &&
-      delta.baseNumber !== undefined &&
-      delta.number !== undefined &&
-      delta.baseNumber <= this.number &&
-      this.number < delta.number &&
-      !delta.#hasUnknownCriticalExtension
-    )
+  /** Whether it is a later list of the same issuer for the same certificates. */
+  isNewerThan(other: RevocationList): boolean {
+    const [one, two] = [this.#point?.encoding, other.#point?.encoding]
+    const isSame = one === undefined || two === undefined ? one === two : one.equals(two)
+    const isLater =
+      this.number === undefined || other.number === undefined
+        ? this.thisUpdate > other.thisUpdate
+        : this.number > other.number
+    return isSame && isLater && this.issuer.key === other.issuer.key && !this.#hasUnknownCriticalExtension
   }
 
   /** What the list says of a certificate; `undefined` if it is not on it. Rejects with a {@link DerError}. */

@@ -2,7 +2,7 @@ import type { Certificate, NameConstraints } from './certificate.ts'
 import type { GeneralName, Name } from './names.ts'
 
 /** A common name that is taken for a host name: what allow-lists compare has to bear the constraints on host names too. */
-const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+$/i
+const HOST_NAME = /^(?=.{1,254}$)(\*\.)?[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+\.?$/i
 
 /** Whether `certificate`'s names are allowed by the constraints of each CA above it (RFC 5280 section 6.1.4 (g)). */
 export function namesAllowed(certificate: Certificate, constraints: readonly NameConstraints[]): boolean {

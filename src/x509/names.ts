@@ -35,6 +35,7 @@ export function nameOf(content: Buffer): Name {
       attributes.push(JSON.stringify([type, text === undefined ? value.encoding.toString('hex') : prepared(text)]))
     }
     rdns.push(attributes.sort().join())
+    if (rdns.length > MAX_RDNS) throw new DerError(`a name has more than ${MAX_RDNS} parts`)
   }
   return { rdns, key: JSON.stringify(rdns), commonNames, emailAddresses, text: values.join(', ') }
 }
@@ -55,9 +56,20 @@ function textOf({ tag, content }: Element): string | undefined {
   }
 }
 
-/** RFC 4518 as far as certificates use it. */
-const prepared = (text: string): string =>
-  text.normalize('NFKC').toLowerCase().normalize('NFKC').trim().replaceAll(/\s+/g, ' ')
+/** Longer names than anybody has (X.520 allows 64 characters for a common name). */
+const MAX_RDNS = 64
+const MAX_NORMALIZED = 64
+
+/**
+ * RFC 4518 as far as certificates use it. Normalization takes the square of a text's length, if it is made of combining marks:
+ * a long text that is not ASCII is compared as it is.
+ */
+function prepared(text: string): string {
+  const isAscii = Buffer.byteLength(text) === text.length
+  if (!isAscii && text.length > MAX_NORMALIZED) return text
+  const folded = isAscii ? text.toLowerCase() : text.normalize('NFKC').toLowerCase().normalize('NFKC')
+  return folded.trim().replaceAll(/\s+/g, ' ')
+}
 
 export type GeneralName =
   | { readonly kind: 'rfc822' | 'dns' | 'uri'; readonly text: string }

@@ -1,5 +1,5 @@
 import { ALL_REASONS, type Certificate, type DistributionPoint } from './certificate.ts'
-import type { RevocationList } from './crl.ts'
+import type { Entry, RevocationList } from './crl.ts'
 import { DerError } from './der.ts'
 import type { PathRefusal } from './path.ts'
 import type { PathSearch } from './search.ts'
@@ -24,7 +24,6 @@ export class Revocation {
   readonly name: string
   readonly whenStale: WhenStale
   readonly #complete: readonly RevocationList[]
-  readonly #deltas: readonly RevocationList[]
   /** Lists whose signature was found good, by list and signer: a list is signed once, and asked often. */
   readonly #signed = new Set<string>()
 
@@ -33,7 +32,6 @@ export class Revocation {
     this.name = [whenStale, ...lists.map(({ fingerprint }) => fingerprint)].join()
     this.whenStale = whenStale
     this.#complete = lists.filter(({ isDelta }) => !isDelta)
-    this.#deltas = lists.filter(({ isDelta }) => isDelta)
   }
 
   /**
@@ -85,56 +83,65 @@ export class Revocation {
   }
 
   async #look(certificate: Certificate, above: readonly Certificate[], search: PathSearch): Promise<Status> {
+    if (await this.#isNamed(certificate, above, search)) return { kind: 'revoked' }
     let reasons = 0
     let until = Infinity
     for (const point of pointsOf(certificate)) {
       for (const list of this.#complete) {
-        // All of them, also once all reasons are covered: whichever list says that it is revoked is believed.
         const covered = list.reasonsFor(certificate, point)
-        if (covered === 0) continue
-        const said = await this.#read(list, certificate, above, search)
-        if (said === 'revoked') return { kind: 'revoked' }
-        if (said === undefined) continue
+        if ((covered & ~reasons) === 0) continue
+        const end = await this.#endOf(list, above, search)
+        if (end === undefined) continue
         reasons |= covered
-        until = Math.min(until, said)
+        until = Math.min(until, end)
       }
     }
     return reasons === ALL_REASONS ? { kind: 'good', until } : { kind: 'unknown' }
   }
 
-  /** `revoked`, or until when the list says that the certificate is not; `undefined` if the list does not count. */
-  async #read(
-    list: RevocationList,
+  /**
+   * Whether a list names the certificate: any list of its issuer's, also one that is old or is for other certificates. RFC 5280
+   * would ignore these, and let in whom the CA is known to have revoked. A newer list of the same kind takes it back.
+   */
+  async #isNamed(certificate: Certificate, above: readonly Certificate[], search: PathSearch): Promise<boolean> {
+    for (const list of this.lists) {
+      if ((await entryIn(list, certificate)) !== 'revoked' || !(await this.#isSigned(list, above, search))) continue
+      if (!(await this.#isTakenBack(list, certificate, above, search))) return true
+    }
+    return false
+  }
+
+  async #isTakenBack(
+    naming: RevocationList,
     certificate: Certificate,
     above: readonly Certificate[],
     search: PathSearch,
-  ): Promise<'revoked' | number | undefined> {
-    const { now } = search.rules
-    try {
-      if (!(await this.#isSigned(list, above, search))) return undefined
-      for (const delta of this.#deltas) {
-        if (!list.isBaseOf(delta) || !delta.isCurrent(now) || !(await this.#isSigned(delta, above, search))) continue
-        const change = await delta.entryFor(certificate)
-        if (change === 'revoked') return 'revoked'
-        if (change === 'removed') return list.isCurrent(now) ? Math.min(list.nextUpdate, delta.nextUpdate) : undefined
-      }
-      // What a list has once said of a revoked certificate is true also when there should be a newer list.
-      if ((await list.entryFor(certificate)) === 'revoked') return 'revoked'
-      return list.isCurrent(now) ? list.nextUpdate : undefined
-    } catch (error) {
-      if (error instanceof DerError) return undefined
-      throw error
+  ): Promise<boolean> {
+    for (const list of this.lists) {
+      if (!list.isNewerThan(naming) || !list.isCurrent(search.rules.now)) continue
+      // A delta list says what has changed; what it does not name has not.
+      const entry = await entryIn(list, certificate)
+      if (entry !== (list.isDelta ? 'removed' : undefined)) continue
+      if (await this.#isSigned(list, above, search)) return true
     }
+    return false
+  }
+
+  /** Until when a list tells that a certificate is not revoked; `undefined` if it does not count now. */
+  async #endOf(list: RevocationList, above: readonly Certificate[], search: PathSearch): Promise<number | undefined> {
+    if (!list.isCurrent(search.rules.now) || !(await isReadable(list))) return undefined
+    return (await this.#isSigned(list, above, search)) ? list.nextUpdate : undefined
   }
 
   /** Whether a CA that may do so signed the list; its own path has to lead to the same trust anchor. */
   async #isSigned(list: RevocationList, above: readonly Certificate[], search: PathSearch): Promise<boolean> {
     const { issuers, signatures } = search.rules
-    const [issuer] = above as [Certificate]
+    const { key } = list.issuer
     const anchor = above.at(-1)
-    for (const signer of new Set([issuer, ...issuers.named(list.issuer.key)])) {
-      if (signer.subject.key !== list.issuer.key || signer.keyUsage?.cRLSign === false) continue
-      if (!signatures.isStrong(signer) || !(await this.#hasSigned(signer, list, search))) continue
+    const trusted = new Set([...above.filter(({ subject }) => subject.key === key), ...issuers.configured(key)])
+    for (const signer of new Set([...trusted, ...issuers.others(key)])) {
+      if (signer.keyUsage?.cRLSign === false || !signatures.isStrong(signer)) continue
+      if (!(await this.#hasSigned(signer, list, search, trusted.has(signer)))) continue
       if (above.includes(signer)) return true
       const found = await search.find(signer, 'cRLSign')
       if ('certificates' in found && found.certificates.at(-1) === anchor) return true
@@ -142,12 +149,32 @@ export class Revocation {
     return false
   }
 
-  async #hasSigned(signer: Certificate, list: RevocationList, search: PathSearch): Promise<boolean> {
+  async #hasSigned(
+    signer: Certificate,
+    list: RevocationList,
+    search: PathSearch,
+    isTrusted: boolean,
+  ): Promise<boolean> {
     const name = signatureName(list, signer)
     if (this.#signed.has(name)) return true
-    const isGood = await search.rules.signatures.verify(list, signer)
+    const isGood = await search.rules.signatures.verify(list, signer, isTrusted)
     if (isGood) this.#signed.add(name)
     return isGood
+  }
+}
+
+/** What a list says of a certificate; nothing, if its entries cannot be read. */
+async function entryIn(list: RevocationList, certificate: Certificate): Promise<Entry | undefined> {
+  return (await isReadable(list)) ? list.entryFor(certificate) : undefined
+}
+
+async function isReadable(list: RevocationList): Promise<boolean> {
+  try {
+    await list.prepare()
+    return true
+  } catch (error) {
+    if (error instanceof DerError) return false
+    throw error
   }
 }
 

@@ -48,16 +48,27 @@ function isStrongKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): bo
   const { modulusLength = 0, publicExponent = 0n, namedCurve = '' } = asymmetricKeyDetails ?? {}
   if (asymmetricKeyType === 'ec') return CURVES.includes(namedCurve)
   if (asymmetricKeyType === 'rsa' || asymmetricKeyType === 'rsa-pss') {
-    return modulusLength >= MIN_RSA_BITS && modulusLength <= MAX_RSA_BITS && publicExponent < MAX_RSA_EXPONENT
+    const isSound = publicExponent >= 3n && publicExponent < MAX_RSA_EXPONENT && publicExponent % 2n === 1n
+    return modulusLength >= MIN_RSA_BITS && modulusLength <= MAX_RSA_BITS && isSound
   }
   return asymmetricKeyType === 'ed25519' || asymmetricKeyType === 'ed448'
 }
 
-/** A check takes up to 1.5 ms (P-521), which is not the event loop's to spend. */
+/** The check that was asked for last. */
+let last: Promise<unknown> = Promise.resolve()
+
+/**
+ * A check takes up to 1.5 ms (P-521), which is not the event loop's to spend. One is made at a time, whoever asks: strangers
+ * must not take all threads of the pool from what clients of the gateway need them for.
+ */
 function verifyInThreadPool(hash: string | null, { tbs, signature }: Signed, key: VerifyKeyObjectInput) {
-  return new Promise<boolean>((resolve) => {
-    verify(hash, tbs, key, signature, (error, isGood) => resolve(error === null && isGood))
-  })
+  const check = () =>
+    new Promise<boolean>((resolve) => {
+      verify(hash, tbs, key, signature, (error, isGood) => resolve(error === null && isGood))
+    })
+  const asked = last.then(check)
+  last = asked
+  return asked
 }
 
 interface Scheme {

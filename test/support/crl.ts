@@ -12,7 +12,13 @@ export interface ListRequest {
   readonly nextUpdate?: Date
   /** Whose key signs it, if not the issuer's own. */
   readonly signer?: Authority
+  readonly number?: number
+  /** Of a delta list: the number of its base. */
+  readonly base?: number
+  readonly more?: readonly x509.Extension[]
 }
+
+const integer = (number: number) => Buffer.of(0x02, 0x01, number)
 
 const serialOf = ({ certificate }: Identity) => new X509Certificate(certificate).serialNumber.toLowerCase()
 
@@ -27,6 +33,11 @@ export async function makeList(issuer: Authority, request: ListRequest = {}): Pr
       revocationDate: new Date(Date.now() - HOUR_MS),
       reason: x509.X509CrlReason.keyCompromise,
     })),
+    extensions: [
+      ...(request.number === undefined ? [] : [new x509.Extension('2.5.29.20', false, integer(request.number))]),
+      ...(request.base === undefined ? [] : [new x509.Extension('2.5.29.27', true, integer(request.base))]),
+      ...(request.more ?? []),
+    ],
     signingAlgorithm: ECDSA,
     signingKey: (request.signer ?? issuer).issuer.keys.privateKey,
   })

@@ -1,7 +1,9 @@
+import 'reflect-metadata'
 import { connect, type TLSSocket } from 'node:tls'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
+import * as x509 from '@peculiar/x509'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import { Variables } from '../../src/config/variables.ts'
@@ -121,6 +123,52 @@ describe('a client that a revocation list', () => {
     const lists = [await list({ revoked: [pki.client], nextUpdate: past() })]
     await start({ lists, whenStale: 'warn' })
     expect(await ask()).toEqual([401, 'CERT_REVOKED'])
+  })
+
+  /** An issuing distribution point at a URI that no certificate names. */
+  const elsewhere = () => {
+    const uri = Buffer.from('http://crl.example/other')
+    const point = [0xa0, uri.length + 4, 0xa0, uri.length + 2, 0x86, uri.length]
+    return new x509.Extension('2.5.29.28', true, Buffer.concat([Buffer.of(0x30, uri.length + 6, ...point), uri]))
+  }
+  const unknown = () => new x509.Extension('1.2.3.4', true, Buffer.of(5, 0))
+
+  it.each<readonly [string, ListRequest]>([
+    ['an old delta list', { number: 3, base: 2, nextUpdate: past() }],
+    ['a delta list to a base that is not there', { number: 9, base: 8 }],
+    ['a list for other certificates', { more: [elsewhere()] }],
+    ['a list with an extension that is not known', { more: [unknown()] }],
+  ])('names is refused whatever that list is: %s', async (_what, request) => {
+    const naming = await list({ ...request, revoked: [pki.client] })
+    for (const whenStale of ['refuse', 'warn'] as const) {
+      await start({ lists: [await list({ number: 2 }), naming], whenStale })
+      expect(await ask()).toEqual([401, 'CERT_REVOKED'])
+      await running().stop()
+    }
+  })
+
+  it('named, and a newer one does not, gets in', async () => {
+    await start({
+      lists: [await list({ number: 2, revoked: [pki.client], nextUpdate: past() }), await list({ number: 3 })],
+    })
+    expect(await ask()).toEqual([200, undefined])
+  })
+
+  it('names does not get in by sending certificates that take the time to look', async () => {
+    const twins = await Promise.all(
+      [1, 2].map(() => issue({ commonName: 'issuing CA', usage: 'authority' }, pki.clientCa)),
+    )
+    const [first, second] = twins as [Authority, Authority]
+    const leaf = await makeClient(first)
+    const junk = await Promise.all(
+      Array.from({ length: 7 }, () => issue({ commonName: 'issuing CA', usage: 'authority' })),
+    )
+    const lists = [await list(), await makeList(first, { revoked: [leaf] }), await makeList(second)]
+    await start({ lists, whenStale: 'warn' })
+    for (const sent of [[first], [first, ...junk], [...junk, first]]) {
+      const certificate = [leaf, ...sent].map((identity) => identity.certificate).join('')
+      expect((await ask({ certificate, key: leaf.key }))[0]).toBe(401)
+    }
   })
 
   it('names, as the issuer of a client, is refused with all that it issued', async () => {

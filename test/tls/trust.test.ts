@@ -97,6 +97,39 @@ describe('the entries that trust a certificate', () => {
   })
 })
 
+describe('what one entry has to do with another', () => {
+  it('is nothing: issuing CAs that clients of one taught do not fill the search of the other', async () => {
+    const own = new Trust([entryB, entryA])
+    const issuing = await issue({ commonName: 'issuing A', usage: 'authority' }, rootA)
+    for (let count = 0; count < 24; count += 1) {
+      const impostor = await issue({ commonName: 'issuing A', usage: 'authority' }, rootB)
+      expect(await entriesOf(await makeClient(impostor), [impostor], own)).toEqual([entryB])
+    }
+    expect(await entriesOf(await makeClient(issuing), [issuing], own)).toEqual([entryA])
+  })
+
+  it('is nothing, also where many of them have roots of the same name', async () => {
+    const roots = await Promise.all(Array.from({ length: 20 }, () => issue({ commonName: 'root', usage: 'authority' })))
+    const entries = roots.map((root) => ({ roots: [native(root)], intermediates: [] }))
+    const own = new Trust(entries)
+    expect(await entriesOf(await makeClient(roots[19]), [], own)).toEqual([entries[19]])
+  })
+
+  it('is kept over a reload, and forgotten the oldest first', async () => {
+    const before = new Trust([entryA])
+    const first = await issue({ commonName: 'first', usage: 'authority' }, rootA)
+    const client = await makeClient(first)
+    expect(await entriesOf(client, [first], before)).toEqual([entryA])
+    expect(await entriesOf(client, [], new Trust([{ ...entryA }], before))).toHaveLength(1)
+    expect(await entriesOf(client, [], new Trust([entryB], before))).toHaveLength(0)
+    for (let count = 0; count < 64; count += 1) {
+      const issuing = await issue({ commonName: `issuing ${count}`, usage: 'authority' }, rootA)
+      await entriesOf(await makeClient(issuing), [issuing], before)
+    }
+    expect(await entriesOf(client, [], new Trust([{ ...entryA }], before))).toHaveLength(0)
+  })
+})
+
 describe('what is remembered of a client', () => {
   it('is its path, and nothing else that came with it', async () => {
     const own = new Trust([entryA])

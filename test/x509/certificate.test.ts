@@ -50,6 +50,7 @@ describe('name constraints', () => {
   const rows: readonly (readonly [string, x509.Extension, x509.JsonGeneralNames, string | undefined])[] = [
     ['a permitted domain holds the host', constraintsOf('permitted', dns('contoso.example')), [{ type: 'dns', value: 'a.contoso.example' }], undefined],
     ['a permitted domain does not hold what only ends like it', constraintsOf('permitted', dns('contoso.example')), [{ type: 'dns', value: 'notcontoso.example' }], REFUSED],
+    ['a wildcard is elsewhere', constraintsOf('permitted', dns('contoso.example')), [{ type: 'dns', value: '*.fabrikam.example' }], REFUSED],
     ['one of several names is elsewhere', constraintsOf('permitted', dns('contoso.example')), [{ type: 'dns', value: 'contoso.example' }, { type: 'dns', value: 'fabrikam.example' }], REFUSED],
     ['the common name is a host name elsewhere', constraintsOf('permitted', dns('fabrikam.example')), [], REFUSED],
     ['the common name is an excluded host', constraintsOf('excluded', dns('CONTOSO.example')), [], REFUSED],
@@ -136,6 +137,29 @@ describe('a certificate', () => {
     const altered = { ...certificate, publicKey: certificate.publicKey, tbs: Buffer.from(certificate.tbs) }
     altered.tbs[altered.tbs.length - 1] = (altered.tbs.at(-1) ?? 0) ^ 1
     expect(await modernSignatures.verify(altered, certificate)).toBe(false)
+  })
+})
+
+describe('a certificate that was made to take long', () => {
+  it.each([
+    ['a name of combining marks', () => '\u0300\u0316'.repeat(3000)],
+    ['a name of 15 KB', () => 'x'.repeat(15_000)],
+  ])('with %s is read in no time', async (_what, name) => {
+    const pem = await certify(await entity(name()), root)
+    const der = derOf(pem)
+    const times = Array.from({ length: 10 }, () => {
+      const start = performance.now()
+      parseCertificate(der)
+      return performance.now() - start
+    })
+    expect(Math.min(...times)).toBeLessThan(2)
+  })
+
+  it('by its length, or by the parts of its name, is not read', async () => {
+    const long = await certify(await entity('x'.repeat(17_000)), root)
+    expect(() => parsed(long)).toThrow(DerError)
+    const parts = await certify({ ...client, name: Array.from({ length: 65 }, () => 'CN=x').join(', ') }, root)
+    expect(() => parsed(parts)).toThrow(DerError)
   })
 })
 

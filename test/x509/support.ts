@@ -1,10 +1,13 @@
 import type { Certificate } from '../../src/x509/certificate.ts'
 import type { Issuers } from '../../src/x509/search.ts'
 
+/** Of trust anchors, and of others that nobody configured. */
 export const issuersOf = (anchors: readonly Certificate[], others: readonly Certificate[]): Issuers => {
-  const known = [...anchors, ...others]
+  const named = (certificates: readonly Certificate[]) => (subject: string) =>
+    certificates.filter((certificate) => certificate.subject.key === subject)
   return {
     isAnchor: ({ fingerprint }) => anchors.some((anchor) => anchor.fingerprint === fingerprint),
-    named: (subject) => known.filter((certificate) => certificate.subject.key === subject),
+    configured: named(anchors),
+    others: named(others),
   }
 }
