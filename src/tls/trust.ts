@@ -122,7 +122,7 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     for (const entry of entries) {
       const name = nameOf(entry)
       const authority = authorities.get(name)
-      if (authority === undefined) authorities.set(name, authorityOf(entry, name, before?.learnedOf(name)))
+      if (authority === undefined) authorities.set(name, authorityOf(entry, name, before?.learnedOf(entry)))
       else authority.entries.push(entry)
     }
     this.#authorities = [...authorities.values()]
@@ -147,9 +147,11 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     return remembered.verdict
   }
 
-  /** What clients taught the entries that trust the same as the authority of that name. */
-  learnedOf(name: string): ReadonlyMap<string, Certificate> | undefined {
-    return this.#authorities.find((authority) => authority.name === name)?.learned
+  /** What clients taught entries that have a root in common with this one. */
+  learnedOf({ roots }: TrustedCas): ReadonlyMap<string, Certificate> {
+    const fingerprints = roots.map((root) => parseCertificate(root.raw).fingerprint)
+    const related = this.#authorities.filter(({ anchors }) => fingerprints.some((root) => anchors.has(root)))
+    return new Map(related.flatMap(({ learned }) => [...learned]).slice(-MAX_LEARNED))
   }
 
   /** Judges a certificate. The time that it takes is bounded, and next to nothing of it is the event loop's. */

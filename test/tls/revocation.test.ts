@@ -141,7 +141,8 @@ describe('a client that a revocation list', () => {
   ])('names is refused whatever that list is: %s', async (_what, request) => {
     const naming = await list({ ...request, revoked: [pki.client] })
     for (const whenStale of ['refuse', 'warn'] as const) {
-      await start({ lists: [await list({ number: 2 }), naming], whenStale })
+      const before = new Date(Date.now() - 7_200_000)
+      await start({ lists: [await list({ number: 2, thisUpdate: before }), naming], whenStale })
       expect(await ask()).toEqual([401, 'CERT_REVOKED'])
       await running().stop()
     }
