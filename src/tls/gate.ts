@@ -11,6 +11,9 @@ import { Watch } from './watch.ts'
 
 /** With at most so many strangers and short turns of the event loop, handshakes start at once. */
 const FEW = 8
+/** The handshakes that a network may have under way when it comes back, and how many networks are remembered. */
+const MAX_REMEMBERED_WINDOW = 16
+const MAX_WINDOWS = 1000
 /** How long first bytes are looked at after a handshake that failed, in milliseconds. */
 const SUSPICION_MS = 60_000
 
@@ -74,6 +77,8 @@ export class Gate {
   #deadlines: Deadlines
   readonly #options: GateOptions
   readonly #sources = new Map<string, Source>()
+  /** Of networks that have shown allowed clients; the one that did so last is the last. */
+  readonly #windows = new Map<string, number>()
   #strangers = 0
   #suspiciousUntil = 0
   readonly #clients: Clients
@@ -146,7 +151,7 @@ export class Gate {
     if (standing.kind !== 'allowed') this.#debts.charge(stranger.source.network, costMs, performance.now())
     if (stranger.stage === undefined) return
     stranger.endTime()
-    if (standing.kind === 'allowed') stranger.source.widen()
+    if (standing.kind === 'allowed') this.#widen(stranger.source)
     this.restate(stranger, standing)
     // Only now is its place in the window of its network free.
     this.#handshakes.ended(stranger)
@@ -203,8 +208,16 @@ export class Gate {
 
   #sourceOf(network: string): Source {
     let source = this.#sources.get(network)
-    if (source === undefined) this.#sources.set(network, (source = new Source(network)))
+    if (source === undefined) this.#sources.set(network, (source = new Source(network, this.#windows.get(network))))
     return source
+  }
+
+  #widen(source: Source): void {
+    source.widen()
+    this.#windows.delete(source.network)
+    this.#windows.set(source.network, Math.min(MAX_REMEMBERED_WINDOW, source.window))
+    const [oldest] = this.#windows.keys()
+    if (this.#windows.size > MAX_WINDOWS && oldest !== undefined) this.#windows.delete(oldest)
   }
 
   #isBalancer(address: string): boolean {

@@ -63,10 +63,11 @@ export class Source {
   /** Its handshakes among those that the gate has under way. */
   underWay = 0
   /** How many handshakes it may have that have not ended. */
-  window = FIRST_WINDOW
+  window: number
 
-  constructor(network: string) {
+  constructor(network: string, window = FIRST_WINDOW) {
     this.network = network
+    this.window = window
   }
 
   get size(): number {
