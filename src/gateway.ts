@@ -169,7 +169,10 @@ class RunningGateway implements Gateway {
     return {
       changed,
       commit: () => this.#swap(before, next, verdicts),
-      abort: () => closeBackends(next, before),
+      abort: () => {
+        this.listener.abandon()
+        return closeBackends(next, before)
+      },
     }
   }
 

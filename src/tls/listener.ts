@@ -27,8 +27,8 @@ export interface ListenerSettings extends GateLimits, Omit<EndpointSettings, 'ca
 
 /** What one process finds out and the others of the same gateway can use. */
 export type Lesson =
-  /** An issuing CA that a client taught: DER, base64, and the names of the {@link Authority}s that it is of use to. */
-  | { readonly issuer: string; readonly authorities: readonly string[] }
+  /** An issuing CA that a client taught, DER in base64, and the fingerprint of the root that it leads to. */
+  | { readonly issuer: string; readonly root: string }
   /** A network whose clients have to do full handshakes, until the one that was refused has done one. */
   | { readonly fullHandshakes: string; readonly client: RefusedClient }
 
@@ -129,6 +129,11 @@ export class Listener {
     return verdicts
   }
 
+  /** The trust that {@link Listener.judge} was asked about is not going to be the next one. */
+  abandon(): void {
+    this.#next = undefined
+  }
+
   async #judgeForNext(leaf: Certificate | undefined): Promise<void> {
     const next = this.#next
     if (next === undefined || leaf === undefined || next.verdicts.has(leaf.fingerprint)) return
@@ -168,7 +173,7 @@ export class Listener {
   /** Takes over what another process of the same gateway found out. */
   learn(lesson: Lesson): void {
     if ('issuer' in lesson) {
-      this.#settings.trust.learn(parseCertificate(Buffer.from(lesson.issuer, 'base64')), lesson.authorities)
+      this.#settings.trust.learn(parseCertificate(Buffer.from(lesson.issuer, 'base64')), lesson.root)
     } else this.#askFullHandshakes(lesson.fullHandshakes, lesson.client)
   }
 
@@ -287,8 +292,10 @@ export class Listener {
   }
 
   #follow(trust: ClientTrust): void {
-    trust.onLearned = (issuer: Certificate, authorities) =>
-      this.onLesson?.({ issuer: issuer.der.toString('base64'), authorities })
+    trust.onLearned = (issuer, root) => {
+      this.#next?.trust.learn(issuer, root)
+      this.onLesson?.({ issuer: issuer.der.toString('base64'), root })
+    }
   }
 
   #askAndTell(network: string, client: RefusedClient): void {

@@ -84,8 +84,6 @@ export class Verdict<Entry extends TrustedCas> {
 
 /** Trusts the same certificates and lists for each of its entries, so that one path serves them all. */
 interface Authority<Entry> {
-  /** Equal in all processes, and after a reload, if it trusts the same. */
-  readonly name: string
   readonly entries: Entry[]
   readonly anchors: ReadonlySet<string>
   readonly known: ReadonlyMap<string, readonly Certificate[]>
@@ -111,7 +109,7 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
   /** Every trusted certificate, PEM: what clients are told that may have issued theirs. */
   readonly ca: readonly string[]
   /** Is told of each issuing CA that a client taught. */
-  onLearned: ((issuer: Certificate, authorities: readonly string[]) => void) | undefined
+  onLearned: ((issuer: Certificate, root: string) => void) | undefined
   readonly #authorities: readonly Authority<Entry>[]
   /** By the client certificate's fingerprint; the one used longest ago first. */
   readonly #remembered = new Map<string, Remembered<Entry>>()
@@ -122,7 +120,7 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     for (const entry of entries) {
       const name = nameOf(entry)
       const authority = authorities.get(name)
-      if (authority === undefined) authorities.set(name, authorityOf(entry, name, before?.learnedOf(entry)))
+      if (authority === undefined) authorities.set(name, authorityOf(entry, before?.learnedOf(entry)))
       else authority.entries.push(entry)
     }
     this.#authorities = [...authorities.values()]
@@ -188,20 +186,22 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     }
   }
 
-  /** Takes over an issuing CA that another process of this gateway learned for the authorities with these names. */
-  learn(issuer: Certificate, names: readonly string[]): void {
-    for (const { name, learned } of this.#authorities) if (names.includes(name)) keep(learned, issuer)
+  /**
+   * Takes over an issuing CA that another process, or another trust, learned. Returns whether it is new.
+   *
+   * @param root the fingerprint of the trust anchor that it leads to: entries without that root have no use for it
+   */
+  learn(issuer: Certificate, root: string): boolean {
+    const concerned = this.#authorities.filter(({ anchors }) => anchors.has(root))
+    return concerned.map(({ learned }) => keep(learned, issuer)).includes(true)
   }
 
   /** Of what came with a certificate, what is on a path is kept, and nothing else. */
   #learnFrom({ paths }: Verdict<Entry>, sent: readonly Certificate[]): void {
-    for (const issuer of sent) {
-      const names: string[] = []
-      for (const { name, entries, learned } of this.#authorities) {
-        const path = entries.map((entry) => paths.get(entry)).find((found) => found !== undefined)
-        if (path?.certificates.slice(1, -1).includes(issuer) && keep(learned, issuer)) names.push(name)
-      }
-      if (names.length > 0) this.onLearned?.(issuer, names)
+    for (const { certificates } of new Set(paths.values())) {
+      const root = (certificates.at(-1) as Certificate).fingerprint
+      const issuers = certificates.slice(1, -1).filter((issuer) => sent.includes(issuer))
+      for (const issuer of issuers) if (this.learn(issuer, root)) this.onLearned?.(issuer, root)
     }
   }
 
@@ -238,7 +238,6 @@ function nameOf({ roots, intermediates, revocation }: TrustedCas): string {
 
 function authorityOf<Entry extends TrustedCas>(
   entry: Entry,
-  name: string,
   learned: ReadonlyMap<string, Certificate> = new Map<string, Certificate>(),
 ): Authority<Entry> {
   const [roots, intermediates] = [entry.roots, entry.intermediates].map((certificates) =>
@@ -249,5 +248,5 @@ function authorityOf<Entry extends TrustedCas>(
     known.set(certificate.subject.key, [...(known.get(certificate.subject.key) ?? []), certificate])
   }
   const anchors = new Set(roots.map(({ fingerprint }) => fingerprint))
-  return { name, entries: [entry], anchors, known, revocation: entry.revocation, learned: new Map(learned) }
+  return { entries: [entry], anchors, known, revocation: entry.revocation, learned: new Map(learned) }
 }

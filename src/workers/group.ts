@@ -232,8 +232,11 @@ export class WorkerGroup {
 
   #learn(lesson: Lesson, from: WorkerProcess): void {
     if ('issuer' in lesson) {
-      if (this.#lessons.has(lesson.issuer) || this.#lessons.size === MAX_LEARNED) return
-      this.#lessons.set(lesson.issuer, lesson)
+      const name = `${lesson.issuer} ${lesson.root}`
+      if (this.#lessons.has(name)) return
+      const [oldest] = this.#lessons.keys()
+      if (this.#lessons.size === MAX_LEARNED && oldest !== undefined) this.#lessons.delete(oldest)
+      this.#lessons.set(name, lesson)
     }
     for (const worker of this.#workers.values()) if (worker !== from) worker.learn(lesson)
   }

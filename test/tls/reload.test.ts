@@ -223,6 +223,21 @@ describe('a root', () => {
     expect((await fixture.logged('request')).at(-1)).toMatchObject({ detail: 'ISSUER_UNKNOWN' })
   }) // prettier-ignore
 
+  it('that is added cuts nobody who comes while it is made ready, nor a change that is given up', async () => {
+    await start()
+    const both = ['client-ca.pem', 'other-root.pem']
+    const before = await read()
+    const prepared = await prepare((yaml) => { onlyPool(yaml).client.caCertificates = both })
+    const [mine, behind] = [await open(await makeClient(pki.clientCa)), await open(await makeClientBehindIntermediate(pki.clientCa))]
+    expect([await ask(mine), await ask(behind)]).toEqual([200, 200])
+    prepared.commit()
+    expect([await ask(mine), await ask(behind)]).toEqual([200, 200])
+    const never = await prepare((yaml) => { onlyPool(yaml).client.caCertificates = ['other-root.pem'] })
+    await never.abort()
+    expect(await read()).not.toBe(before)
+    expect([await ask(mine), await ask(await open())]).toEqual([200, 200])
+  }) // prettier-ignore
+
   it('that is added costs nobody a connection, and lets its clients in', async () => {
     await start()
     const behind = await makeClientBehindIntermediate(pki.clientCa)
