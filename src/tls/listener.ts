@@ -123,6 +123,8 @@ export class Listener {
   /** What `trust` finds for the clients that are connected: {@link Listener.renew} needs it. */
   async judge(trust: ClientTrust): Promise<ClientVerdicts> {
     const verdicts = new Map<string, Verdict<ClientEntry>>()
+    // Since it was made, clients may have taught the other something.
+    trust.learnFrom(this.#settings.trust)
     // Who comes from now on is judged by both.
     this.#next = { trust, verdicts }
     for (const socket of this.#open.values()) await this.#judgeForNext(socket[IDENTITY].leaf)
@@ -212,7 +214,9 @@ export class Listener {
     Promise.resolve(identity)
       .then(async (judged) => {
         await this.#judgeForNext(judged.leaf)
-        return this.#settings.trust === trust ? judged : this.#judgeAgain(judged)
+        if (this.#settings.trust === trust) return judged
+        this.#settings.trust.learnFrom(trust)
+        return this.#judgeAgain(judged)
       })
       .then((judged) => this.#welcome(socket, arrival, judged, costMs))
       .catch((error: unknown) => {

@@ -120,10 +120,11 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     for (const entry of entries) {
       const name = nameOf(entry)
       const authority = authorities.get(name)
-      if (authority === undefined) authorities.set(name, authorityOf(entry, before?.learnedOf(entry)))
+      if (authority === undefined) authorities.set(name, authorityOf(entry))
       else authority.entries.push(entry)
     }
     this.#authorities = [...authorities.values()]
+    if (before !== undefined) this.learnFrom(before)
     const certificates = entries.flatMap(({ roots, intermediates }) => [...roots, ...intermediates])
     this.ca = [...new Set(certificates.map((certificate) => certificate.toString()))]
   }
@@ -145,11 +146,11 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     return remembered.verdict
   }
 
-  /** What clients taught entries that have a root in common with this one. */
-  learnedOf({ roots }: TrustedCas): ReadonlyMap<string, Certificate> {
-    const fingerprints = roots.map((root) => parseCertificate(root.raw).fingerprint)
-    const related = this.#authorities.filter(({ anchors }) => fingerprints.some((root) => anchors.has(root)))
-    return new Map(related.flatMap(({ learned }) => [...learned]).slice(-MAX_LEARNED))
+  /** Takes over what clients taught another trust, for entries that have a root in common. */
+  learnFrom(other: Trust): void {
+    for (const { anchors, learned } of other.#authorities) {
+      for (const root of anchors) for (const issuer of learned.values()) this.learn(issuer, root)
+    }
   }
 
   /** Judges a certificate. The time that it takes is bounded, and next to nothing of it is the event loop's. */
@@ -236,10 +237,7 @@ function nameOf({ roots, intermediates, revocation }: TrustedCas): string {
   return createHash('sha256').update(trusted).digest('base64')
 }
 
-function authorityOf<Entry extends TrustedCas>(
-  entry: Entry,
-  learned: ReadonlyMap<string, Certificate> = new Map<string, Certificate>(),
-): Authority<Entry> {
+function authorityOf<Entry extends TrustedCas>(entry: Entry): Authority<Entry> {
   const [roots, intermediates] = [entry.roots, entry.intermediates].map((certificates) =>
     certificates.map(({ raw }) => parseCertificate(raw)),
   ) as [Certificate[], Certificate[]]
@@ -248,5 +246,5 @@ function authorityOf<Entry extends TrustedCas>(
     known.set(certificate.subject.key, [...(known.get(certificate.subject.key) ?? []), certificate])
   }
   const anchors = new Set(roots.map(({ fingerprint }) => fingerprint))
-  return { entries: [entry], anchors, known, revocation: entry.revocation, learned: new Map(learned) }
+  return { entries: [entry], anchors, known, revocation: entry.revocation, learned: new Map() }
 }
