@@ -9,7 +9,7 @@ import {
   type Certificate,
   type DistributionPoint,
 } from './certificate.ts'
-import { booleanOf, context, countOf, DerError, DerReader, elementsOf, tags, timeOf } from './der.ts'
+import { booleanOf, context, countOf, DerError, DerReader, elementsOf, tags, timeOf, wholeBytesOf } from './der.ts'
 import { generalNamesOf, isSameName, nameOf, type GeneralName, type Name } from './names.ts'
 import type { Signed } from './signature.ts'
 
@@ -17,7 +17,6 @@ import type { Signed } from './signature.ts'
 const oids = {
   cRLNumber: '2.5.29.20',
   cRLReason: '2.5.29.21',
-  invalidityDate: '2.5.29.24',
   deltaCRLIndicator: '2.5.29.27',
   issuingDistributionPoint: '2.5.29.28',
   certificateIssuer: '2.5.29.29',
@@ -69,10 +68,8 @@ export class RevocationList implements Signed {
     const signed = outer.element(tags.sequence)
     this.tbs = signed.encoding
     this.signatureAlgorithm = outer.element(tags.sequence).encoding
-    const bits = outer.take(tags.bitString)
+    this.signature = wholeBytesOf(outer.take(tags.bitString))
     outer.end()
-    if (bits[0] !== 0) throw new DerError('a signature does not end at a byte')
-    this.signature = bits.subarray(1)
     this.fingerprint = createHash('sha256').update(der).digest('hex')
 
     const tbs = new DerReader(signed.content)
@@ -141,14 +138,16 @@ export class RevocationList implements Signed {
 
   /** What the list says of a certificate; `undefined` if it is not on it. Rejects with a {@link DerError}. */
   async entryFor({ issuer, serialNumber }: Certificate): Promise<Entry | undefined> {
-    this.#index ??= this.#read()
-    return (await this.#index).get(placeOf(issuer.key, serialNumber))
+    return (await this.#entriesByPlace()).get(placeOf(issuer.key, serialNumber))
   }
 
   /** Reads the entries ahead of the first question. Rejects with a {@link DerError}. */
   async prepare(): Promise<number> {
-    this.#index ??= this.#read()
-    return (await this.#index).size
+    return (await this.#entriesByPlace()).size
+  }
+
+  #entriesByPlace(): Promise<ReadonlyMap<string, Entry>> {
+    return (this.#index ??= this.#read())
   }
 
   async #read(): Promise<ReadonlyMap<string, Entry>> {

@@ -43,6 +43,10 @@ export interface SearchRules {
   readonly now: number
 }
 
+/** By the issuer's key: a CA may have any number of certificates for one. */
+const questionOf = ({ fingerprint }: Signed, { spki }: Certificate): string =>
+  `${fingerprint} ${spki.toString('latin1')}`
+
 /** The signature checks on behalf of one client: each is made once. */
 export class SignatureMemory {
   readonly rules: SignatureRules
@@ -59,8 +63,7 @@ export class SignatureMemory {
   }
 
   verify(signed: Signed, issuer: Certificate): Promise<boolean> {
-    // By its key: a CA may have any number of certificates for one.
-    const question = `${signed.fingerprint} ${issuer.spki.toString('latin1')}`
+    const question = questionOf(signed, issuer)
     const known = this.#made.get(question)
     if (known !== undefined) return known
     this.costMs += this.rules.costMs(issuer)
@@ -90,8 +93,8 @@ export class SignatureChecks {
     return isConfigured || this.#mayCheck(signed, issuer) ? this.#memory.verify(signed, issuer) : Promise.resolve(false)
   }
 
-  #mayCheck({ fingerprint }: Signed, issuer: Certificate): boolean {
-    const question = `${fingerprint} ${issuer.spki.toString('latin1')}`
+  #mayCheck(signed: Signed, issuer: Certificate): boolean {
+    const question = questionOf(signed, issuer)
     if (this.#counted.has(question)) return true
     const costMs = this.#memory.rules.costMs(issuer)
     const mayCheck = this.#counted.size < MAX_SIGNATURE_CHECKS && this.#costMs + costMs <= MAX_COST_MS
