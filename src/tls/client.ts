@@ -105,7 +105,7 @@ export function identify(
   onCost: (ms: number) => void,
 ): Identity | Promise<Identity> {
   const audit = auditOf(socket, arrived.address)
-  const isResumed = socket.isSessionReused()
+  const isResumed = audit.tls_resumed
   const isLong = !isResumed && arrived.bytesRead > MAX_HANDSHAKE_BYTES
   // Without its chain, if that may be long; its first request may have come with it.
   const shown = isLong ? leafOf(socket) : socket.getPeerX509Certificate()

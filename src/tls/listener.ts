@@ -12,7 +12,6 @@ import { anonymous, identify, Identity, type Client, type ClientEntry, type Clie
 import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
 import { FullHandshakes, type RefusedClient } from './full-handshakes.ts'
 import { Gate, type ConnectionCounts, type GateLimits } from './gate.ts'
-import { networkOf } from './network.ts'
 import type { Arrival, ShedReason, Standing } from './stranger.ts'
 import { spelled, type Verdict } from './trust.ts'
 
@@ -50,23 +49,29 @@ export interface ListenerOptions {
 
 // What is known of a socket is kept on it: what a WeakMap leads to is alive to V8's collection of what is young, whether its
 // key is or not.
-const ARRIVAL = Symbol('arrival')
-const IDENTITY = Symbol('identity')
-const SECURED = Symbol('secured')
+const CONNECTION = Symbol('connection')
 
-/** A connection below TLS. */
-interface Beginning extends Socket {
-  /** Until its handshake has ended. */
-  [ARRIVAL]?: Arrival | undefined
-  /** The connection above it, once its client is known. */
-  [SECURED]?: TLSSocket
+/** A connection that the gate has let begin. */
+interface Connection {
+  readonly arrival: Arrival
+  /** It has ended, one way or the other. */
+  isHandshakeOver: boolean
+  welcome: Welcome | undefined
 }
 
 /** A connection whose client is known. */
-interface Connection extends TLSSocket {
-  [IDENTITY]: Identity
-  [ARRIVAL]: Arrival
+interface Welcome {
+  readonly arrival: Arrival
+  readonly socket: TLSSocket
+  readonly identity: Identity
 }
+
+/** Above TLS or below. */
+interface Connected extends Socket {
+  [CONNECTION]?: Connection
+}
+
+const connectionOf = (socket: object): Connection | undefined => (socket as Connected)[CONNECTION]
 
 /** The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection. */
 export class Listener {
@@ -75,7 +80,7 @@ export class Listener {
   readonly #gate: Gate
   readonly #endpoint: Endpoint
   readonly #fullHandshakes = new FullHandshakes()
-  readonly #open = new Line<Connection>()
+  readonly #open = new Line<Welcome>()
   /** A trust that is about to be the next one, and what it found so far. */
   #next: { readonly trust: ClientTrust; readonly verdicts: Map<string, Verdict<ClientEntry>> } | undefined
   #shed: { connections: number; readonly report: NodeJS.Timeout } | undefined
@@ -95,8 +100,8 @@ export class Listener {
       onShed: (reason) => this.#noteShed(reason),
       onRefused: ({ address }, refusal) => this.#tellFailure(refusal, address),
       idleSince: ({ socket }) => {
-        const secured = (socket as Beginning)[SECURED]
-        return secured && this.idleSince(secured)
+        const welcome = connectionOf(socket)?.welcome
+        return welcome && this.idleSince(welcome.socket)
       },
     })
     this.server.on('request', () => this.#gate.noteRequest())
@@ -110,7 +115,7 @@ export class Listener {
 
   /** The client of a connection whose handshake is done, by what holds now. */
   clientOf(socket: object): Client {
-    return (socket as Partial<Connection>)[IDENTITY]?.at(Date.now()) ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
+    return connectionOf(socket)?.welcome?.identity.at(Date.now()) ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
   }
 
   get connections(): ConnectionCounts {
@@ -127,7 +132,7 @@ export class Listener {
     trust.learnFrom(this.#settings.trust)
     // Who comes from now on is judged by both.
     this.#next = { trust, verdicts }
-    for (const socket of this.#open.values()) await this.#judgeForNext(socket[IDENTITY].leaf)
+    for (const { identity } of this.#open.values()) await this.#judgeForNext(identity.leaf)
     return verdicts
   }
 
@@ -158,15 +163,14 @@ export class Listener {
     before.trust.onLearned = undefined
     this.#follow(settings.trust)
     const refused: Socket[] = []
-    for (const socket of this.#open.values()) {
-      const identity = socket[IDENTITY]
+    for (const { arrival, socket, identity } of this.#open.values()) {
       const wasVerified = identity.at(Date.now()).verified !== undefined
       const { leaf } = identity
       identity.restate(
         leaf && (verdicts.get(leaf.fingerprint) ?? settings.trust.recall(spelled(leaf), undefined, Date.now())),
       )
       const client = identity.at(Date.now())
-      this.#gate.restate(socket[ARRIVAL], this.#standingOf(client))
+      this.#gate.restate(arrival, this.#standingOf(client))
       if (wasVerified && client.verified === undefined) refused.push(socket)
     }
     return refused
@@ -196,21 +200,22 @@ export class Listener {
   }
 
   #begin(arrival: Arrival): void {
-    const socket: Beginning = arrival.socket
-    socket[ARRIVAL] = arrival
-    const mayResume = !this.#fullHandshakes.isAsked(networkOf(arrival.address), performance.now())
+    const socket: Connected = arrival.socket
+    socket[CONNECTION] = { arrival, isHandshakeOver: false, welcome: undefined }
+    const mayResume = !this.#fullHandshakes.isAsked(arrival.network, performance.now())
     this.#endpoint.begin(socket, mayResume)
   }
 
   #identify(socket: TLSSocket): void {
-    const arrival = this.#takeArrival(socket)
+    const connection = this.#endHandshake(socket)
     // Nobody comes past the gate.
-    if (arrival === undefined) return void socket.destroy()
-    if (this.#options.clientAuth === 'disabled') return this.#welcome(socket, arrival, anonymous(socket, arrival))
+    if (connection === undefined) return void socket.destroy()
+    const { arrival } = connection
+    if (this.#options.clientAuth === 'disabled') return this.#welcome(socket, connection, anonymous(socket, arrival))
     const { trust } = this.#settings
     let costMs = 0
     const identity = identify(socket, arrival, trust, (ms) => (costMs = ms))
-    if (identity instanceof Identity && this.#next === undefined) return this.#welcome(socket, arrival, identity)
+    if (identity instanceof Identity && this.#next === undefined) return this.#welcome(socket, connection, identity)
     Promise.resolve(identity)
       .then(async (judged) => {
         await this.#judgeForNext(judged.leaf)
@@ -218,7 +223,7 @@ export class Listener {
         this.#settings.trust.learnFrom(trust)
         return this.#judgeAgain(judged)
       })
-      .then((judged) => this.#welcome(socket, arrival, judged, costMs))
+      .then((judged) => this.#welcome(socket, connection, judged, costMs))
       .catch((error: unknown) => {
         this.#options.log.error('internal_error', describeBug(error))
         socket.destroy()
@@ -233,14 +238,15 @@ export class Listener {
     return this.#settings.trust === trust ? identity : this.#judgeAgain(identity)
   }
 
-  #welcome(socket: TLSSocket, arrival: Arrival, identity: Identity, costMs = 0): void {
+  #welcome(socket: TLSSocket, connection: Connection, identity: Identity, costMs = 0): void {
     // It may be gone since, and its end is told to nobody any more.
     if (socket.destroyed) return
     const { clientAuth, events } = this.#options
+    const { arrival } = connection
     const client = identity.at(Date.now())
     const { audit, refusal } = client
     const standing = this.#standingOf(client)
-    const network = networkOf(arrival.address)
+    const { network } = arrival
     const isAllowed = standing.kind === 'allowed'
     const shown = { fingerprint: audit.client_cert_sha256 ?? '', name: audit.client_cn }
     if (!audit.tls_resumed) this.#fullHandshakes.done(network, shown, isAllowed)
@@ -249,10 +255,12 @@ export class Listener {
       this.#tellFailure({ reason: refusal ?? '' }, arrival.address)
       return void socket.destroy()
     }
-    const place = this.#open.join(Object.assign(socket, { [IDENTITY]: identity, [ARRIVAL]: arrival }))
+    const welcome = { arrival, socket, identity }
+    connection.welcome = welcome
+    const connected: Connected = socket
+    connected[CONNECTION] = connection
+    const place = this.#open.join(welcome)
     socket.on('close', () => this.#open.leave(place))
-    const raw: Beginning = arrival.socket
-    raw[SECURED] = socket
     this.#gate.handshakeDone(arrival, standing, costMs)
     events?.handshake(audit.tls_resumed ? 'resumed' : 'full')
     this.#endpoint.serve(socket)
@@ -268,9 +276,9 @@ export class Listener {
   }
 
   #noteFailure(error: Error, socket: TLSSocket): void {
-    const arrival = this.#takeArrival(socket)
-    if (arrival === undefined) return
-    const { isSilent, shedReason, address } = arrival
+    const connection = this.#endHandshake(socket)
+    if (connection === undefined) return
+    const { isSilent, shedReason, address } = connection.arrival
     // A connection that sends nothing is a port probe and is not logged. Shed connections are summarised.
     if (isSilent || (shedReason !== undefined && shedReason !== 'handshake_timeout')) return
     if (shedReason !== undefined) return this.#tellFailure({ reason: 'ERR_TLS_HANDSHAKE_TIMEOUT' }, address)
@@ -287,12 +295,12 @@ export class Listener {
     this.#options.events?.handshakeFailed(reason)
   }
 
-  /** Of a handshake that has just ended, one way or the other; once. */
-  #takeArrival(socket: TLSSocket): Arrival | undefined {
-    const raw: Beginning = connectionBelow(socket)
-    const arrival = raw[ARRIVAL]
-    raw[ARRIVAL] = undefined
-    return arrival
+  /** Once for each handshake: Node.js can tell of its end, and then of what becomes of its socket. */
+  #endHandshake(socket: TLSSocket): Connection | undefined {
+    const connection = connectionOf(connectionBelow(socket))
+    if (connection === undefined || connection.isHandshakeOver) return undefined
+    connection.isHandshakeOver = true
+    return connection
   }
 
   #follow(trust: ClientTrust): void {

@@ -22,6 +22,8 @@ export interface Arrival {
   readonly socket: Socket
   /** The client's; behind a balancer that sends PROXY headers, as the header tells it. */
   readonly address: string
+  /** Of the address, as in {@link networkOf}. */
+  readonly network: string
   /** Whether the client has not sent a byte. */
   readonly isSilent: boolean
   /** What the client has sent, in bytes below TLS; a balancer's PROXY header is not part of it. */
@@ -125,6 +127,10 @@ export class Stranger implements Arrival, Timed {
     this.#deadlines = deadlines
     this.#timed = deadlines.add(this)
     this.#onTimeUp = onTimeUp
+  }
+
+  get network(): string {
+    return this.source.network
   }
 
   get isSilent(): boolean {
