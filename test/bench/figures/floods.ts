@@ -59,12 +59,6 @@ interface Turn {
   readonly connecting: number
 }
 
-/** A gateway, or what leads to it, with the connections of its client. */
-interface Site {
-  readonly target: Target
-  readonly connections: readonly HttpConnection[]
-}
-
 /** What failed of the client, and how often. */
 class Failures {
   readonly #counts = new Map<string, number>()
@@ -95,10 +89,16 @@ async function connectAndAsk(target: Target, call: Call): Promise<number> {
   }
 }
 
-async function steadyClient(site: Site, calls: readonly Call[], seconds: number, failures: Failures): Promise<Turn> {
-  const { target, connections } = site
+async function steadyClient(
+  target: Target,
+  calls: readonly Call[],
+  seconds: number,
+  failures: Failures,
+): Promise<Turn> {
   const [call] = calls
   if (call === undefined) throw new RangeError('no calls')
+  // Of their own for each turn: HAProxy closes those that are idle until the next.
+  const connections = await openConnections(target, CONNECTIONS)
   const times: number[] = []
   const asked: Promise<void>[] = []
   const connect = setInterval(() => {
@@ -111,6 +111,7 @@ async function steadyClient(site: Site, calls: readonly Call[], seconds: number,
   const result = await openLoop({ connections, calls, rate: RATE }, seconds)
   clearInterval(connect)
   await Promise.all(asked)
+  for (const connection of connections) connection.close()
   for (const [how, count] of Object.entries(result.failures)) failures.add(how, count)
   return { slowest: quantile(result.times, 0.99), connecting: median(times) }
 }
@@ -146,23 +147,20 @@ export const floods: Figure = {
     await using gateway = await laboratory.gateway()
     await using hidden = await laboratory.gateway({ proxyProtocol: ['127.0.0.1'] })
     await using haproxy = await startHaproxy(hidden.target.port, 'send-proxy-v2')
-    const open = async (target: Target): Promise<Site> => {
-      for (const call of calls) await untilRight({ target }, call)
-      return { target, connections: await openConnections(target, CONNECTIONS) }
-    }
-    const direct = await open(gateway.target)
-    const behind = await open(laboratory.target(haproxy.port))
+    const direct = gateway.target
+    const behind = laboratory.target(haproxy.port)
+    for (const target of [direct, behind]) for (const call of calls) await untilRight({ target }, call)
     const seconds = 2 * plan.seconds
     const failures = new Failures()
-    const run = (site: Site) => steadyClient(site, calls, seconds, failures)
+    const run = (target: Target) => steadyClient(target, calls, seconds, failures)
     let attackers = 0
     const attacked = async (attack: Attack): Promise<Turn> => {
-      const site = attack.behindHaproxy ? behind : direct
+      const target = attack.behindHaproxy ? behind : direct
       attackers += 1
       const identity = identities.pathOf(attack.identity ?? 'tenant')
-      const attacker = beginAttack(attack, site.target.port, `127.0.1.${attackers}`, identity)
+      const attacker = beginAttack(attack, target.port, `127.0.1.${attackers}`, identity)
       await sleep(attack.leadMs ?? LEAD_MS)
-      const turn = await run(site)
+      const turn = await run(target)
       await attacker.stop()
       await sleep(LEAD_MS)
       return turn
@@ -172,7 +170,6 @@ export const floods: Figure = {
       { name: QUIET_BEHIND, turn: () => run(behind) },
       ...attacks.map((attack) => ({ name: attack.name, turn: () => attacked(attack) })),
     ])
-    for (const connection of [...direct.connections, ...behind.connections]) connection.close()
     return outcomeOf(results, failures, seconds)
   },
 }
