@@ -56,11 +56,16 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
     requests.begin(incoming.socket, outgoing)
     // Node.js drops what came with a request for an upgrade that it does not make, and the rest would be taken for another.
     if (incoming.headers.upgrade !== undefined) outgoing.shouldKeepAlive = false
-    const { app } = served()
     const target = hideTarget(incoming)
-    const fetch = (request: Request) => app.fetch(request, { incoming, outgoing, target })
     const errorHandler = (error: unknown) => answerBug(incoming, outgoing, error)
-    void getRequestListener(fetch, { errorHandler })(incoming, outgoing)
+    const dispatch = () => {
+      const { app } = served()
+      const fetch = (request: Request) => app.fetch(request, { incoming, outgoing, target })
+      void getRequestListener(fetch, { errorHandler })(incoming, outgoing)
+    }
+    const judged = listener.refresh(incoming.socket)
+    if (judged === undefined) dispatch()
+    else void judged.then(dispatch)
   }
   server.on('request', answer)
   server.on('checkContinue', answer)

@@ -6,7 +6,9 @@ import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import { DerError } from '../x509/der.ts'
 import type { PathRefusal } from '../x509/path.ts'
 import type { Arrival } from './stranger.ts'
-import type { Opinion, Trust, TrustedCas, Verdict } from './trust.ts'
+import type { TrustedCas } from './authority.ts'
+import type { Trust } from './trust.ts'
+import type { Opinion, Verdict } from './verdict.ts'
 
 /** Certificates above the client's own that are looked at, in the order in which they were sent. */
 const MAX_SENT = 8
@@ -46,19 +48,22 @@ export interface Client {
 /** A client with the evidence for what it is: paths end, and the trust can change while its connection lives. */
 export class Identity {
   readonly #audit: AuditedClient
+  readonly #isUnread: boolean
   #evidence: Verdict<ClientEntry> | ClientRefusal
   #opinion: Opinion<ClientEntry> | undefined
   #client: Client
 
-  constructor(audit: AuditedClient, evidence: Verdict<ClientEntry> | ClientRefusal) {
+  /** @param isUnread whether nobody looked at what came with its certificate */
+  constructor(audit: AuditedClient, evidence: Verdict<ClientEntry> | ClientRefusal, isUnread = false) {
     this.#audit = audit
+    this.#isUnread = isUnread
     this.#evidence = evidence
     this.#client = { audit, refusal: typeof evidence === 'string' ? evidence : 'NO_HANDSHAKE' }
   }
 
-  /** The client's certificate, if one was judged. */
-  get leaf(): Certificate | undefined {
-    return typeof this.#evidence === 'string' ? undefined : this.#evidence.leaf
+  /** What was found of the client's certificate, if one was judged. */
+  get verdict(): Verdict<ClientEntry> | undefined {
+    return typeof this.#evidence === 'string' ? undefined : this.#evidence
   }
 
   /** @param now milliseconds since the epoch */
@@ -72,7 +77,7 @@ export class Identity {
     return this.#client
   }
 
-  /** The same client under another trust, by what that found for its certificate. */
+  /** The same client by what was found for its certificate since, or under another trust. */
   restate(verdict: Verdict<ClientEntry> | undefined): void {
     if (typeof this.#evidence === 'string') return
     this.#evidence = verdict ?? 'TRUST_CHANGED'
@@ -82,7 +87,8 @@ export class Identity {
 
   #describe(leaf: Certificate, { entries, refusal }: Opinion<ClientEntry>): Client {
     const audit = this.#audit
-    return entries.size === 0 ? { audit, refusal } : { audit, verified: { commonName: commonNameOf(leaf), entries } }
+    if (entries.size > 0) return { audit, verified: { commonName: commonNameOf(leaf), entries } }
+    return { audit, refusal: this.#isUnread && refusal === 'ISSUER_UNKNOWN' ? 'CHAIN_TOO_LONG' : refusal }
   }
 }
 
@@ -122,8 +128,7 @@ export function identify(
   const issuers = [...(sent?.values() ?? [])].map(parsed).filter((issuer) => issuer !== undefined)
   return trust.judge(leaf, issuers, now).then((verdict) => {
     onCost(verdict.costMs)
-    const isIncomplete = isLong && verdict.paths.size === 0 && verdict.at(now).refusal === 'ISSUER_UNKNOWN'
-    return new Identity(audit, isIncomplete ? 'CHAIN_TOO_LONG' : verdict)
+    return new Identity(audit, verdict, isLong)
   })
 }
 

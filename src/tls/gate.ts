@@ -148,18 +148,23 @@ export class Gate {
    */
   handshakeDone(arrival: Arrival, standing: Standing, costMs = 0): void {
     const stranger = arrival as Stranger
-    if (standing.kind !== 'allowed') this.#debts.charge(stranger.source.network, costMs, performance.now())
-    if (stranger.stage === undefined) return
-    stranger.endTime()
-    if (standing.kind === 'allowed') this.#widen(stranger.source)
-    this.restate(stranger, standing)
+    if (stranger.stage !== undefined) {
+      stranger.endTime()
+      if (standing.kind === 'allowed') this.#widen(stranger.source)
+    }
+    this.restate(stranger, standing, costMs)
     // Only now is its place in the window of its network free.
     this.#handshakes.ended(stranger)
   }
 
-  /** Says that a connection's client has another standing than before, for instance after a reload. */
-  restate(arrival: Arrival, standing: Standing): void {
+  /**
+   * Says that a connection's client has another standing than before, for instance after a reload.
+   *
+   * @param costMs as in {@link Gate.handshakeDone}
+   */
+  restate(arrival: Arrival, standing: Standing, costMs = 0): void {
     const stranger = arrival as Stranger
+    if (standing.kind !== 'allowed') this.#debts.charge(stranger.source.network, costMs, performance.now())
     if (stranger.stage === undefined && stranger.seat === undefined) return
     if (standing.kind === 'allowed') this.#allow(stranger, standing.identity)
     else this.#distrust(stranger, standing.kind === 'verified' ? 'verified' : 'unverified')

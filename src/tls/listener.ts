@@ -7,13 +7,14 @@ import { Line } from '../ekm/line.ts'
 import { listen } from '../listen.ts'
 import { writeHandshakeFailure } from '../telemetry/audit.ts'
 import { describeBug, type Log } from '../telemetry/log.ts'
-import { parseCertificate, type Certificate } from '../x509/certificate.ts'
+import { parseCertificate } from '../x509/certificate.ts'
 import { anonymous, identify, Identity, type Client, type ClientEntry, type ClientTrust } from './client.ts'
 import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
 import { FullHandshakes, type RefusedClient } from './full-handshakes.ts'
 import { Gate, type ConnectionCounts, type GateLimits } from './gate.ts'
 import type { Arrival, ShedReason, Standing } from './stranger.ts'
-import { spelled, type Verdict } from './trust.ts'
+import { spelled } from './trust.ts'
+import type { Verdict } from './verdict.ts'
 
 const SHED_REPORT_MS = 10_000
 /** OpenSSL's word for what is not TLS, a PROXY header among others. */
@@ -118,6 +119,31 @@ export class Listener {
     return connectionOf(socket)?.welcome?.identity.at(Date.now()) ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
   }
 
+  /**
+   * Judges a connection's client anew if that may find something else by now: a path or a list has ended, a certificate
+   * begins, or another client taught an issuing CA. Before a request is refused, nothing that is known goes unused.
+   *
+   * @returns what to wait for, if there is something
+   */
+  refresh(socket: object): Promise<void> | undefined {
+    const welcome = connectionOf(socket)?.welcome
+    const verdict = welcome?.identity.verdict
+    if (welcome === undefined || verdict === undefined || verdict.isCurrent(Date.now())) return undefined
+    return this.#refresh(welcome, verdict)
+  }
+
+  async #refresh({ arrival, identity }: Welcome, verdict: Verdict<ClientEntry>): Promise<void> {
+    try {
+      const renewed = await this.#settings.trust.renew(verdict, Date.now())
+      // A reload, or another request, has restated it meanwhile.
+      if (identity.verdict !== verdict) return
+      identity.restate(renewed)
+      this.#gate.restate(arrival, this.#standingOf(identity.at(Date.now())), renewed.costMs)
+    } catch (error) {
+      this.#options.log.error('internal_error', describeBug(error))
+    }
+  }
+
   get connections(): ConnectionCounts {
     return this.#gate.connections
   }
@@ -132,7 +158,7 @@ export class Listener {
     trust.learnFrom(this.#settings.trust)
     // Who comes from now on is judged by both.
     this.#next = { trust, verdicts }
-    for (const { identity } of this.#open.values()) await this.#judgeForNext(identity.leaf)
+    for (const { identity } of this.#open.values()) await this.#judgeForNext(identity.verdict)
     return verdicts
   }
 
@@ -141,10 +167,10 @@ export class Listener {
     this.#next = undefined
   }
 
-  async #judgeForNext(leaf: Certificate | undefined): Promise<void> {
+  async #judgeForNext(verdict: Verdict<ClientEntry> | undefined): Promise<void> {
     const next = this.#next
-    if (next === undefined || leaf === undefined || next.verdicts.has(leaf.fingerprint)) return
-    next.verdicts.set(leaf.fingerprint, await next.trust.judge(leaf, [], Date.now()))
+    if (next === undefined || verdict === undefined || next.verdicts.has(verdict.leaf.fingerprint)) return
+    next.verdicts.set(verdict.leaf.fingerprint, await next.trust.judge(verdict.leaf, verdict.issuers, Date.now()))
   }
 
   /**
@@ -165,7 +191,7 @@ export class Listener {
     const refused: Socket[] = []
     for (const { arrival, socket, identity } of this.#open.values()) {
       const wasVerified = identity.at(Date.now()).verified !== undefined
-      const { leaf } = identity
+      const leaf = identity.verdict?.leaf
       identity.restate(
         leaf && (verdicts.get(leaf.fingerprint) ?? settings.trust.recall(spelled(leaf), undefined, Date.now())),
       )
@@ -218,7 +244,7 @@ export class Listener {
     if (identity instanceof Identity && this.#next === undefined) return this.#welcome(socket, connection, identity)
     Promise.resolve(identity)
       .then(async (judged) => {
-        await this.#judgeForNext(judged.leaf)
+        await this.#judgeForNext(judged.verdict)
         if (this.#settings.trust === trust) return judged
         this.#settings.trust.learnFrom(trust)
         return this.#judgeAgain(judged)
@@ -232,7 +258,7 @@ export class Listener {
 
   /** The trust has changed while a certificate was judged. */
   async #judgeAgain(identity: Identity): Promise<Identity> {
-    const { leaf } = identity
+    const leaf = identity.verdict?.leaf
     const { trust } = this.#settings
     if (leaf !== undefined) identity.restate(await trust.judge(leaf, [], Date.now()))
     return this.#settings.trust === trust ? identity : this.#judgeAgain(identity)

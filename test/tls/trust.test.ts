@@ -2,9 +2,10 @@ import 'reflect-metadata'
 import { webcrypto, X509Certificate } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { Trust, type TrustedCas } from '../../src/tls/trust.ts'
+import type { TrustedCas } from '../../src/tls/authority.ts'
+import { Trust } from '../../src/tls/trust.ts'
 import { parseCertificate } from '../../src/x509/certificate.ts'
-import { issue, makeClient, type Authority, type Identity } from '../support/pki.ts'
+import { issue, makeClient, tomorrow, type Authority, type Identity } from '../support/pki.ts'
 
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const native = ({ certificate }: Identity) => new X509Certificate(certificate)
@@ -164,5 +165,50 @@ describe('what is remembered of a client', () => {
     const leaf = await makeClient(rootB)
     await entriesOf(leaf, [], own)
     expect(own.recall(native(leaf).fingerprint256, undefined, Date.now())).toBeUndefined()
+  })
+})
+
+describe('a verdict that is made anew', () => {
+  it('is made once, however many ask, and nothing is looked for again until something changes', async () => {
+    const own = new Trust([entryA, entryB])
+    const leaf = parse(await makeClient(rootA))
+    const now = Date.now()
+    const verdict = await own.judge(leaf, [], now)
+    expect(verdict.isCurrent(now)).toBe(true)
+    const teach = async (commonName: string) => {
+      const issuing = parse(await issue({ commonName, usage: 'authority' }, rootB))
+      expect(own.learn(issuing, parse(rootB).fingerprint)).toBe(true)
+      return issuing
+    }
+    // It cannot be above the leaf.
+    await teach('issuing')
+    expect(verdict.isCurrent(now)).toBe(true)
+    const issuing = await teach('root A')
+    expect(verdict.isCurrent(now)).toBe(false)
+    const [first, ...others] = await Promise.all(Array.from({ length: 20 }, () => own.renew(verdict, now)))
+    expect(new Set(others)).toEqual(new Set([first]))
+    expect(await own.renew(verdict, now)).toBe(first)
+    expect(first?.isCurrent(now)).toBe(true)
+    // Its path was found before, and holds.
+    expect(first?.costMs).toBeLessThanOrEqual(verdict.costMs)
+    expect(first?.paths.get(entryA)).toBe(verdict.paths.get(entryA))
+    // What is known already changes nothing.
+    expect(own.learn(issuing, parse(rootB).fingerprint)).toBe(false)
+    expect(first?.isCurrent(now)).toBe(true)
+  })
+
+  it('of a stranger is made anew when a certificate begins or ends, and not before', async () => {
+    const own = new Trust([entryA])
+    const leaf = parse(await makeClient(rootB, { notAfter: tomorrow() }))
+    const now = Date.now()
+    const { notAfter } = leaf
+    const verdict = await own.judge(leaf, [], now)
+    expect([now, notAfter, notAfter + 1].map((at) => verdict.isCurrent(at))).toEqual([true, true, false])
+    const ended = await own.renew(verdict, notAfter + 1)
+    expect([ended.at(now).refusal, ended.isCurrent(notAfter + 1), ended.isCurrent(now)]).toEqual([
+      'CERT_HAS_EXPIRED',
+      true,
+      false,
+    ])
   })
 })

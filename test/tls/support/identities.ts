@@ -377,6 +377,8 @@ export const scenarios: readonly Scenario[] = [
       { by: 'returning', is: '200' },
       { by: 'fresh', is: '200' },
       { by: 'resumed', is: '200' },
+      // A connection of the time when it was refused is no worse than a new one.
+      { by: 'idle', is: '200' },
     ],
   },
   {
@@ -387,6 +389,7 @@ export const scenarios: readonly Scenario[] = [
       { clock: 0, by: 'fresh', is: '200' },
       { by: 'resumed', is: '200' },
       { by: 'returning', is: '200' },
+      { by: 'idle', is: '200' },
     ],
   },
   {
