@@ -1,42 +1,70 @@
 import * as v from 'valibot'
 import { RevocationList } from '../x509/crl.ts'
-import { DerError } from '../x509/der.ts'
+import { DerError, DerReader } from '../x509/der.ts'
 import { Revocation } from '../x509/revocation.ts'
 import { about, file, mapping, nonEmptyListOf, oneOf, type References } from './fields.ts'
 
 /** A longer list would hold up the start and the reload of every process: some 250,000 entries. */
 const MAX_LIST_BYTES = 8 * 1024 * 1024
 
-/** A file of certificate revocation lists: one in DER, or any number in PEM. */
+/** A file of certificate revocation lists: one in DER, or any number in PEM, among whatever else. */
 const listFile = (references: References) =>
   v.pipe(
     file(references),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      const lists = dataset.value.length > MAX_LIST_BYTES ? undefined : parseRevocationLists(dataset.value)
-      if (lists !== undefined) return lists
-      addIssue({
-        message: `names a file that is not a certificate revocation list, in PEM or DER, of at most ${MAX_LIST_BYTES} bytes`,
-      })
-      return NEVER
+      try {
+        return parseRevocationLists(dataset.value)
+      } catch (error) {
+        if (!(error instanceof DerError)) throw error
+        addIssue({ message: `names a file ${error.message}` })
+        return NEVER
+      }
     }),
   )
 
-/** `undefined` if there is none, or one of them is damaged. */
-export function parseRevocationLists(bytes: Buffer): RevocationList[] | undefined {
-  // Text before it is openssl crl -text; a list in DER begins with a SEQUENCE.
-  const text = bytes[0] !== 0x30 || bytes.includes('-----BEGIN X509 CRL') ? bytes.toString('latin1') : undefined
-  const blocks = text?.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g) ?? []
-  const isDamaged = blocks.length === 0 || blocks.length !== (text?.split('-----BEGIN').length ?? 0) - 1
-  if (text !== undefined && isDamaged) return undefined
+const BEGIN = '-----BEGIN X509 CRL-----'
+const END = '-----END X509 CRL-----'
+
+/** Throws a {@link DerError} that says what is wrong with the file. */
+export function parseRevocationLists(bytes: Buffer): RevocationList[] {
+  if (bytes.length > MAX_LIST_BYTES) throw new DerError(`that is longer than ${MAX_LIST_BYTES} bytes`)
+  // DER begins with a SEQUENCE, and text can begin with the same character.
+  const isDer = bytes[0] === 0x30 && !bytes.includes('-----BEGIN ')
+  const pem = isDer ? [] : blocksIn(bytes.toString('latin1'))
   try {
-    return text === undefined ? [new RevocationList(bytes)] : blocks.map((block) => new RevocationList(decode(block)))
+    return (isDer ? [withoutLineEnd(bytes)] : pem.map(decode)).map((der) => new RevocationList(der))
   } catch (error) {
-    if (error instanceof DerError) return undefined
-    throw error
+    if (!(error instanceof DerError)) throw error
+    throw new DerError(`that cannot be read as a certificate revocation list: ${error.message}`)
   }
 }
 
-const decode = (block: string): Buffer => Buffer.from(block.replaceAll(/-----[^-]+-----/g, ''), 'base64')
+/** What was copied by hand, or written by a shell, ends with a line. */
+function withoutLineEnd(der: Buffer): Buffer {
+  const { length } = new DerReader(der).next().encoding
+  return der.subarray(length).toString('latin1').trim() === '' ? der.subarray(0, length) : der
+}
+
+/** What begins with a list's first line. As OpenSSL has it, other blocks and the text around do not matter. */
+function blocksIn(text: string): string[] {
+  const [, ...blocks] = text.split(BEGIN)
+  if (blocks.length > 0) return blocks
+  throw new DerError(`that holds no certificate revocation list, in PEM or DER: ${inWords(text)}`)
+}
+
+function inWords(text: string): string {
+  const labels = new Set(Array.from(text.matchAll(/-----BEGIN ([A-Z0-9 ]{1,40})-----/g), ([, label]) => label))
+  if (labels.size > 0) return `it holds ${[...labels].slice(0, 5).join(', ')}`
+  return text.trim() === '' ? 'it is empty' : 'it holds neither PEM nor DER'
+}
+
+function decode(block: string): Buffer {
+  const end = block.indexOf(END)
+  if (end < 0) throw new DerError('a list has no end')
+  const base64 = block.slice(0, end).replaceAll(/\s/g, '')
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) throw new DerError('a list is not in base64')
+  return Buffer.from(base64, 'base64')
+}
 
 /** The `revocation` of an allow-list entry. */
 export const revocation = (references: References) =>

@@ -93,13 +93,8 @@ export class ExpiryWatch {
     const name = `${pool} ${fingerprint}`
     if (stage === 2 || stage >= (this.#told.get(name) ?? Infinity)) return
     this.#told.set(name, stage)
-    const isDated = Number.isFinite(nextUpdate)
-    const fields = {
-      pool,
-      issuer,
-      next_update: isDated ? new Date(nextUpdate).toISOString() : 'none',
-      ...(isDated && { hours_left: Math.floor(left / 3_600_000) }),
-    }
+    const hours = Math.floor(left / 3_600_000)
+    const fields = { pool, issuer, next_update: new Date(nextUpdate).toISOString(), hours_left: hours }
     if (stage === 0) this.#log.error('crl_expired', fields)
     else this.#log.warn('crl_expires', fields)
   }
@@ -114,7 +109,7 @@ export class ExpiryWatch {
     const now = this.#now()
     const ends = new Map<string, ListDaysLeft>()
     for (const { pool, issuer, list } of this.#lists) {
-      const days = Number.isFinite(list.nextUpdate) ? (list.nextUpdate - now) / DAY_MS : -1
+      const days = (list.nextUpdate - now) / DAY_MS
       const name = JSON.stringify([pool, issuer])
       if (days < (ends.get(name)?.days ?? Infinity)) ends.set(name, { pool, issuer, days })
     }

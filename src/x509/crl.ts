@@ -49,12 +49,12 @@ export class RevocationList implements Signed {
   readonly issuer: Name
   /** Milliseconds since the epoch. */
   readonly thisUpdate: number
-  /** RFC 5280 requires it; without it a list is never current. */
   readonly nextUpdate: number
+  /** Hexadecimal. */
   readonly authorityKeyId: string | undefined
   readonly number: bigint | undefined
-  /** Of a delta list: the number of the list that it adds to. */
-  readonly baseNumber: bigint | undefined
+  /** It adds to a complete list. */
+  readonly isDelta: boolean = false
   readonly #point: IssuingDistributionPoint | undefined
   readonly #entries: Buffer
   #hasUnknownCriticalExtension = false
@@ -80,8 +80,9 @@ export class RevocationList implements Signed {
     }
     this.issuer = nameOf(tbs.take(tags.sequence))
     this.thisUpdate = timeOf(tbs.next())
-    const isTime = tbs.tag === tags.utcTime || tbs.tag === tags.generalizedTime
-    this.nextUpdate = isTime ? timeOf(tbs.next()) : -Infinity
+    const isDated = tbs.tag === tags.utcTime || tbs.tag === tags.generalizedTime
+    if (!isDated) throw new DerError('a list has no nextUpdate, which RFC 5280 section 5.1.2.5 requires')
+    this.nextUpdate = timeOf(tbs.next())
     this.#entries = tbs.optional(tags.sequence) ?? Buffer.alloc(0)
     const extensions = tbs.optional(context(0, true))
     tbs.end()
@@ -89,15 +90,11 @@ export class RevocationList implements Signed {
 
     for (const { oid, critical, value } of extensionsOf(new DerReader(extensions).take(tags.sequence))) {
       if (oid === oids.cRLNumber) this.number = numberOf(value)
-      else if (oid === oids.deltaCRLIndicator) this.baseNumber = numberOf(value)
+      else if (oid === oids.deltaCRLIndicator) this.isDelta = true
       else if (oid === oids.authorityKeyIdentifier) this.authorityKeyId = authorityKeyIdOf(value)
       else if (oid === oids.issuingDistributionPoint) this.#point = issuingPointOf(value, this.issuer)
       else if (critical) this.#hasUnknownCriticalExtension = true
     }
-  }
-
-  get isDelta(): boolean {
-    return this.baseNumber !== undefined
   }
 
   isCurrent(now: number): boolean {

@@ -2,7 +2,7 @@ import { ALL_REASONS, type Certificate, type DistributionPoint } from './certifi
 import type { Entry, RevocationList } from './crl.ts'
 import { DerError } from './der.ts'
 import type { PathRefusal } from './path.ts'
-import type { PathSearch } from './search.ts'
+import { likelyFirst, type PathSearch } from './search.ts'
 import type { SignatureRules } from './signature.ts'
 
 /** What to do about a certificate of which no current list tells. */
@@ -39,7 +39,11 @@ export class Revocation {
    * among `known`. Resolves with what is wrong with one of them, for people.
    */
   async prepare(known: readonly Certificate[], signatures: SignatureRules): Promise<string | undefined> {
+    const complete = new Set(this.#complete.map(({ issuer }) => issuer.key))
     for (const list of this.lists) {
+      if (!complete.has(list.issuer.key)) {
+        return `the revocation list of ${list.issuer.text} is a delta list: the complete list that it adds to is missing`
+      }
       try {
         await list.prepare()
       } catch (error) {
@@ -139,7 +143,9 @@ export class Revocation {
     const { key } = list.issuer
     const anchor = above.at(-1)
     const trusted = new Set([...above.filter(({ subject }) => subject.key === key), ...issuers.configured(key)])
-    for (const signer of new Set([...trusted, ...issuers.others(key)])) {
+    const likely = likelyFirst(list, issuers)
+    // What is not trusted is checked last: it can use up what a search may spend.
+    for (const signer of [...likely.filter((one) => trusted.has(one)), ...likely.filter((one) => !trusted.has(one))]) {
       if (signer.keyUsage?.cRLSign === false || !signatures.isStrong(signer)) continue
       if (!(await this.#hasSigned(signer, list, search, trusted.has(signer)))) continue
       if (above.includes(signer)) return true

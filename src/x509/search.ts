@@ -1,4 +1,5 @@
 import type { Certificate } from './certificate.ts'
+import type { Name } from './names.ts'
 import { flawOf, issuerFlawOf, pathFlawOf, usageFlawOf, type PathRefusal, type Usage } from './path.ts'
 import type { Revocation } from './revocation.ts'
 import type { Signed, SignatureRules } from './signature.ts'
@@ -195,8 +196,16 @@ class Attempt {
 const isSameEntity = (one: Certificate, other: Certificate): boolean =>
   one.subject.key === other.subject.key && one.spki.equals(other.spki)
 
-/** Those that the certificate itself names by key before others, then trust anchors, configured CAs, and all others. */
-function likelyFirst({ issuer: { key }, authorityKeyId }: Certificate, issuers: Issuers): readonly Certificate[] {
+interface Issued {
+  readonly issuer: Name
+  readonly authorityKeyId?: string | undefined
+}
+
+/**
+ * Who may have issued a certificate, or a list: those that it names by key before others, then trust anchors, configured
+ * CAs, and all others.
+ */
+export function likelyFirst({ issuer: { key }, authorityKeyId }: Issued, issuers: Issuers): readonly Certificate[] {
   const configured = issuers.configured(key)
   const fingerprints = new Set(configured.map(({ fingerprint }) => fingerprint))
   const named = [...configured, ...issuers.others(key).filter(({ fingerprint }) => !fingerprints.has(fingerprint))]

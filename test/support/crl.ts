@@ -9,7 +9,7 @@ const HOUR_MS = 3_600_000
 export interface ListRequest {
   readonly revoked?: readonly Identity[]
   readonly thisUpdate?: Date
-  readonly nextUpdate?: Date
+  readonly nextUpdate?: Date | 'none'
   /** Whose key signs it, if not the issuer's own. */
   readonly signer?: Authority
   readonly number?: number
@@ -24,10 +24,11 @@ const serialOf = ({ certificate }: Identity) => new X509Certificate(certificate)
 
 /** A revocation list, PEM. */
 export async function makeList(issuer: Authority, request: ListRequest = {}): Promise<string> {
+  const { nextUpdate = new Date(Date.now() + 24 * HOUR_MS) } = request
   const list = await x509.X509CrlGenerator.create({
     issuer: issuer.issuer.name,
     thisUpdate: request.thisUpdate ?? new Date(Date.now() - HOUR_MS),
-    nextUpdate: request.nextUpdate ?? new Date(Date.now() + 24 * HOUR_MS),
+    ...(nextUpdate !== 'none' && { nextUpdate }),
     entries: (request.revoked ?? []).map((identity) => ({
       serialNumber: serialOf(identity),
       revocationDate: new Date(Date.now() - HOUR_MS),

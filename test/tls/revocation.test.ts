@@ -1,11 +1,13 @@
 import 'reflect-metadata'
 import { connect, type TLSSocket } from 'node:tls'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import * as x509 from '@peculiar/x509'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
+import { parseRevocationLists } from '../../src/config/revocation-lists.ts'
 import { Variables } from '../../src/config/variables.ts'
 import { startService } from '../../src/service.ts'
 import { makeList, derOf, type ListRequest } from '../support/crl.ts'
@@ -277,24 +279,63 @@ describe('a revocation list', () => {
     await workspace.remove()
   })
 
-  it.each([
-    ['a certificate', () => Promise.resolve(pki.clientCa.certificate)],
-    ['a list and a certificate', async () => (await list()) + pki.clientCa.certificate],
-    ['a damaged list', async () => (await list()).replace(/\n[A-Za-z0-9]/, '\n!')],
-    ['nothing', () => Promise.resolve('')],
-  ])('is not %s', async (_what, content) => {
-    const { workspace, file } = await writeGatewayFiles(pki, [], settings({ lists: [await content()] }))
+  const issuersIn = (bytes: Buffer) => parseRevocationLists(bytes).map(({ issuer }) => issuer.text)
+
+  it('may stand among certificates, comments and other lists, as OpenSSL has it', async () => {
+    const [one, two] = [await list(), await makeList(issuing)]
+    const text = `# from http://crl.example/ - hourly\n${one}Issuer: a CA ----\n${pki.clientCa.certificate}${two}\n0 left\n`
+    expect(issuersIn(Buffer.from(text))).toEqual(['test client CA', 'issuing CA'])
+    expect(issuersIn(Buffer.from(text.replaceAll('\n', '\r\n')))).toEqual(['test client CA', 'issuing CA'])
+    // A comment that begins as DER does.
+    expect(issuersIn(Buffer.from(`0 ${text}`))).toHaveLength(2)
+  })
+
+  it.each(['\n', '\r\n', '\n\n '])('in DER may end with a line: %j', async (end) => {
+    expect(issuersIn(Buffer.concat([derOf(await list()), Buffer.from(end)]))).toEqual(['test client CA'])
+  })
+
+  it.each<readonly [string, () => Buffer | string | Promise<Buffer | string>, RegExp]>([
+    ['a certificate', () => pki.clientCa.certificate, /no certificate revocation list.*: it holds CERTIFICATE$/],
+    ['a certificate in DER', () => new X509Certificate(pki.clientCa.certificate).raw, /cannot be read/],
+    ['text', () => 'hello', /no certificate revocation list.*: it holds neither PEM nor DER$/],
+    ['nothing', () => '', /no certificate revocation list.*: it is empty$/],
+    ['a damaged list', async () => (await list()).replace(/\n[A-Za-z0-9]/, '\n!'), /cannot be read as .*: .*base64/],
+    ['a list that is cut off', async () => (await list()).slice(0, -12), /cannot be read as .*: .*no end/],
+    ['a good list and one that is cut off', async () => (await list()) + (await list()).slice(0, -12), /no end/],
+    ['DER that is cut off', async () => derOf(await list()).subarray(0, -1), /cannot be read as .*: /],
+    [
+      'DER with more behind it',
+      async () => Buffer.concat([derOf(await list()), Buffer.from('x')]),
+      /cannot be read as .*: /,
+    ],
+    [
+      'a list without an end',
+      async () => list({ nextUpdate: 'none' }),
+      /cannot be read as .*: .*nextUpdate.* 5\.1\.2\.5/,
+    ],
+    ['too long', () => Buffer.alloc(8 * 1024 * 1024 + 1, 0x30), /longer than 8388608 bytes/],
+  ])('is not %s', async (_what, content, message) => {
+    const { workspace, file } = await writeGatewayFiles(pki, [], settings({ lists: [''] }))
+    await workspace.write('crl-0.pem', await content())
     expect(() => loadConfig(file, {})).toThrow(
       expect.objectContaining({
         problems: [
           expect.objectContaining({
             path: 'pools[0].clients[0].revocation.lists[0]',
-            message: expect.stringMatching(/not a certificate revocation list, in PEM or DER/) as string,
+            message: expect.stringMatching(message) as string,
           }),
         ],
       }),
     )
     await workspace.remove()
+  })
+
+  it('that is a delta list needs a complete one of the same CA', async () => {
+    const delta = await list({ number: 3, base: 2 })
+    await expect(start({ lists: [delta, await makeList(issuing)] })).rejects.toMatchObject({
+      code: 'REVOCATION_LIST_INVALID',
+      message: 'the revocation list of test client CA is a delta list: the complete list that it adds to is missing',
+    })
   })
 
   it('that another signed ends the start', async () => {
