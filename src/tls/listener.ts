@@ -10,7 +10,7 @@ import { describeBug, type Log } from '../telemetry/log.ts'
 import { parseCertificate } from '../x509/certificate.ts'
 import { anonymous, identify, Identity, type Client, type ClientEntry, type ClientTrust } from './client.ts'
 import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
-import { FullHandshakes, type RefusedClient } from './full-handshakes.ts'
+import { FullHandshakes } from './full-handshakes.ts'
 import { Gate, type ConnectionCounts, type GateLimits } from './gate.ts'
 import type { Arrival, ShedReason, Standing } from './stranger.ts'
 import { spelled } from './trust.ts'
@@ -29,8 +29,8 @@ export interface ListenerSettings extends GateLimits, Omit<EndpointSettings, 'ca
 export type Lesson =
   /** An issuing CA that a client taught, DER in base64, and the fingerprint of the root that it leads to. */
   | { readonly issuer: string; readonly root: string }
-  /** A network whose clients have to do full handshakes, until the one that was refused has done one. */
-  | { readonly fullHandshakes: string; readonly client: RefusedClient }
+  /** A network whose clients have to do full handshakes, since one was refused: as in {@link FullHandshakes.ask}. */
+  | { readonly fullHandshakes: string; readonly fingerprint: string }
 
 /** Is told what happens to connections, for metrics. */
 export interface ListenerEvents {
@@ -55,6 +55,8 @@ const CONNECTION = Symbol('connection')
 /** A connection that the gate has let begin. */
 interface Connection {
   readonly arrival: Arrival
+  /** Whether any session may be resumed on it, not only one of the time since full handshakes were asked for. */
+  readonly mayResume: boolean
   /** It has ended, one way or the other. */
   isHandshakeOver: boolean
   welcome: Welcome | undefined
@@ -206,7 +208,7 @@ export class Listener {
   learn(lesson: Lesson): void {
     if ('issuer' in lesson) {
       this.#settings.trust.learn(parseCertificate(Buffer.from(lesson.issuer, 'base64')), lesson.root)
-    } else this.#askFullHandshakes(lesson.fullHandshakes, lesson.client)
+    } else this.#fullHandshakes.ask(lesson.fullHandshakes, lesson.fingerprint, performance.now())
   }
 
   /** Rejects with an {@link OperatorError}. Resolves with the port, which the system chooses for port 0. */
@@ -227,8 +229,8 @@ export class Listener {
 
   #begin(arrival: Arrival): void {
     const socket: Connected = arrival.socket
-    socket[CONNECTION] = { arrival, isHandshakeOver: false, welcome: undefined }
     const mayResume = !this.#fullHandshakes.isAsked(arrival.network, performance.now())
+    socket[CONNECTION] = { arrival, mayResume, isHandshakeOver: false, welcome: undefined }
     this.#endpoint.begin(socket, mayResume)
   }
 
@@ -272,11 +274,9 @@ export class Listener {
     const client = identity.at(Date.now())
     const { audit, refusal } = client
     const standing = this.#standingOf(client)
-    const { network } = arrival
-    const isAllowed = standing.kind === 'allowed'
-    const shown = { fingerprint: audit.client_cert_sha256 ?? '', name: audit.client_cn }
-    if (!audit.tls_resumed) this.#fullHandshakes.done(network, shown, isAllowed)
-    else if (!isAllowed) this.#askAndTell(network, shown)
+    const fingerprint = audit.client_cert_sha256 ?? ''
+    if (!audit.tls_resumed) this.#fullHandshakes.done(arrival.network, fingerprint)
+    else if (standing.kind !== 'allowed') this.#askFullHandshakes(connection, fingerprint)
     if (standing.kind === 'stranger' && clientAuth === 'handshake') {
       this.#tellFailure({ reason: refusal ?? '' }, arrival.address)
       return void socket.destroy()
@@ -336,13 +336,11 @@ export class Listener {
     }
   }
 
-  #askAndTell(network: string, client: RefusedClient): void {
-    if (this.#askFullHandshakes(network, client)) this.onLesson?.({ fullHandshakes: network, client })
-  }
-
-  #askFullHandshakes(network: string, client: RefusedClient): boolean {
-    this.#endpoint.forgetFreshSessions()
-    return this.#fullHandshakes.ask(network, client, performance.now())
+  /** A client was refused on a resumed session. */
+  #askFullHandshakes({ arrival: { network }, mayResume }: Connection, fingerprint: string): void {
+    if (!mayResume) this.#endpoint.forgetFreshSessions()
+    const isNew = this.#fullHandshakes.ask(network, fingerprint, performance.now())
+    if (isNew) this.onLesson?.({ fullHandshakes: network, fingerprint })
   }
 
   /** In a flood, a line for each connection would be a flood of its own. */

@@ -12,7 +12,15 @@ import { Listener } from '../../src/tls/listener.ts'
 import { Trust } from '../../src/tls/trust.ts'
 import { aesKey, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, openSocket, tlsOptions } from '../support/https.ts'
-import { issue, makeClient, makeClientBehindIntermediate, makePki, type Identity, type Pki } from '../support/pki.ts'
+import {
+  CLIENT_CN,
+  issue,
+  makeClient,
+  makeClientBehindIntermediate,
+  makePki,
+  type Identity,
+  type Pki,
+} from '../support/pki.ts'
 
 let pki: Pki
 let fixture: TestGateway
@@ -104,7 +112,7 @@ describe('listeners that share their ticket keys', () => {
     const fixed = { host: '127.0.0.1', port: 0, clientAuth, log } as const
     const listener = new Listener(fixed, {
       credentials: new Credentials({ cert: Buffer.from(pki.server.certificate), key: Buffer.from(pki.server.key) }),
-      trust: new Trust(rootSets.map((roots) => ({ commonNames: [], roots, intermediates: [] }))),
+      trust: new Trust(rootSets.map((roots) => ({ commonNames: [CLIENT_CN], roots, intermediates: [] }))),
       idleConnectionMs: 1000,
       headerMs: 1000,
       handshakeMs: 1000,
@@ -165,6 +173,29 @@ describe('listeners that share their ticket keys', () => {
     // What it taught is known from then on, and other addresses are not asked for a full handshake.
     await visit(second.port, client, session, '127.0.0.2')
     expect(await second.client()).toMatchObject({ audit: { tls_resumed: true }, verified: {} })
+  })
+
+  it('refuse a client once for its old certificate, however many sessions repeat it', async () => {
+    const keys = randomBytes(48)
+    const [root] = await twoRoots()
+    const oldCa = await issue({ commonName: 'old root', usage: 'authority' })
+    const elsewhere = await start(keys, [root, new X509Certificate(oldCa.certificate)])
+    const here = await start(keys, [root])
+    const old = await makeClient(oldCa)
+    const sessions: Buffer[] = []
+    for (let count = 0; count < 3; count += 1) sessions.push((await visit(elsewhere.port, old)).session as Buffer)
+    // Those that come at the same time are refused before a full handshake can be asked for.
+    const visits = await Promise.all(sessions.map((session) => visit(here.port, old, session)))
+    expect(visits.map(({ resumed }) => resumed)).toEqual([true, true, true])
+    let latest: Buffer | undefined
+    for (const session of sessions) {
+      const again = await visit(here.port, pki.client, session)
+      expect([again.resumed, (await here.client()).verified !== undefined]).toEqual([false, true])
+      latest = again.session
+    }
+    // To the sessions since then this does not apply.
+    expect(await visit(here.port, pki.client, latest)).toMatchObject({ resumed: true })
+    expect((await here.client()).verified).toBeDefined()
   })
 
   it('judge a resumed session by their own roots', async () => {
