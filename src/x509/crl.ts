@@ -1,15 +1,9 @@
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import {
-  ALL_REASONS,
-  authorityKeyIdOf,
-  extensionsOf,
-  pointNamesOf,
-  reasonsOf,
-  type Certificate,
-  type DistributionPoint,
-} from './certificate.ts'
+import type { Certificate } from './certificate.ts'
 import { booleanOf, context, countOf, DerError, DerReader, elementsOf, tags, timeOf, wholeBytesOf } from './der.ts'
+import { ALL_REASONS, pointNamesOf, reasonsOf, type DistributionPoint } from './distribution-points.ts'
+import { authorityKeyIdOf, extensionsOf } from './extensions.ts'
 import { generalNamesOf, isSameName, nameOf, type GeneralName, type Name } from './names.ts'
 import type { Signed } from './signature.ts'
 

@@ -1,6 +1,7 @@
-import { ALL_REASONS, type Certificate, type DistributionPoint } from './certificate.ts'
+import type { Certificate } from './certificate.ts'
 import type { Entry, RevocationList } from './crl.ts'
 import { DerError } from './der.ts'
+import { ALL_REASONS, type DistributionPoint } from './distribution-points.ts'
 import type { PathRefusal } from './path.ts'
 import { likelyFirst, type PathSearch } from './search.ts'
 import type { SignatureRules } from './signature.ts'

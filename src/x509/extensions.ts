@@ -1,0 +1,148 @@
+import type { Certificate } from './certificate.ts'
+import { booleanOf, context, countOf, DerError, DerReader, elementsOf, hasBit, tags } from './der.ts'
+import { distributionPointOf } from './distribution-points.ts'
+import { generalNameOf, type GeneralName } from './names.ts'
+
+/** Extensions (RFC 5280 section 4.2) by object identifier. */
+const oids = {
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  nameConstraints: '2.5.29.30',
+  cRLDistributionPoints: '2.5.29.31',
+  certificatePolicies: '2.5.29.32',
+  policyMappings: '2.5.29.33',
+  authorityKeyIdentifier: '2.5.29.35',
+  policyConstraints: '2.5.29.36',
+  extKeyUsage: '2.5.29.37',
+  inhibitAnyPolicy: '2.5.29.54',
+} as const
+
+/** A CA with more is not one that anybody issues clients by; a bound on what one certificate can make a verdict cost. */
+const MAX_NAMES = 256
+const MAX_POLICIES = 64
+const MAX_POINTS = 32
+
+/** A certificate that is being read. */
+export type Draft = { -readonly [Member in keyof Certificate]: Certificate[Member] }
+
+/** An extension of a certificate, a list or one of its entries. */
+export interface Extension {
+  readonly oid: string
+  readonly critical: boolean
+  /** Of the OCTET STRING. */
+  readonly value: Buffer
+}
+
+/** @param content of `Extensions`. An extension that comes twice is an error. */
+export function extensionsOf(content: Buffer): Extension[] {
+  const seen = new Set<string>()
+  return [...elementsOf(content)].map((extension) => {
+    const reader = new DerReader(extension.content)
+    const oid = reader.oid()
+    const critical = booleanOf(reader.optional(tags.boolean) ?? Buffer.of(0))
+    const value = reader.take(tags.octetString)
+    reader.end()
+    if (seen.has(oid)) throw new DerError('an extension comes twice')
+    seen.add(oid)
+    return { oid, critical, value }
+  })
+}
+
+/** Reads what the extensions of a certificate say. */
+export function readExtensions(certificate: Draft, content: Buffer): void {
+  for (const { oid, critical, value } of extensionsOf(content)) {
+    const read = readers[oid]
+    if (read !== undefined) read(certificate, value)
+    else if (critical) certificate.hasUnknownCriticalExtension = true
+  }
+}
+
+const only = (value: Buffer, tag: number): Buffer => {
+  const reader = new DerReader(value)
+  const content = reader.take(tag)
+  reader.end()
+  return content
+}
+
+/** At most `most` elements of a SEQUENCE that is the whole value. */
+function listOf(value: Buffer, most: number) {
+  const elements = [...elementsOf(only(value, tags.sequence))]
+  if (elements.length > most) throw new DerError(`an extension has more than ${most} members`)
+  return elements
+}
+
+const readers: Readonly<Record<string, (certificate: Draft, value: Buffer) => void>> = {
+  [oids.basicConstraints]: (certificate, value) => {
+    const reader = new DerReader(only(value, tags.sequence))
+    const cA = booleanOf(reader.optional(tags.boolean) ?? Buffer.of(0))
+    const pathLen = reader.optional(tags.integer)
+    reader.end()
+    certificate.basicConstraints = { cA, pathLen: pathLen && countOf(pathLen) }
+  },
+  [oids.keyUsage]: (certificate, value) => {
+    const bits = only(value, tags.bitString)
+    certificate.keyUsage = { digitalSignature: hasBit(bits, 0), keyCertSign: hasBit(bits, 5), cRLSign: hasBit(bits, 6) }
+  },
+  [oids.extKeyUsage]: (certificate, value) => {
+    certificate.extKeyUsage = listOf(value, MAX_POLICIES).map(({ encoding }) => new DerReader(encoding).oid())
+  },
+  [oids.subjectAltName]: (certificate, value) => {
+    certificate.subjectAltName = listOf(value, MAX_NAMES).map(generalNameOf)
+  },
+  [oids.nameConstraints]: (certificate, value) => {
+    const reader = new DerReader(only(value, tags.sequence))
+    const permitted = subtreesOf(reader.optional(context(0, true)))
+    const excluded = subtreesOf(reader.optional(context(1, true)))
+    reader.end()
+    certificate.nameConstraints = { permitted, excluded }
+  },
+  [oids.certificatePolicies]: (certificate, value) => {
+    certificate.policies = listOf(value, MAX_POLICIES).map(({ content }) => new DerReader(content).oid())
+  },
+  [oids.policyMappings]: (certificate, value) => {
+    certificate.policyMappings = listOf(value, MAX_POLICIES).map(({ content }) => {
+      const reader = new DerReader(content)
+      return { issuerDomain: reader.oid(), subjectDomain: reader.oid() }
+    })
+  },
+  [oids.policyConstraints]: (certificate, value) => {
+    const reader = new DerReader(only(value, tags.sequence))
+    const [explicit, mapping] = [reader.optional(context(0)), reader.optional(context(1))]
+    if (explicit) certificate.requireExplicitPolicy = countOf(explicit)
+    if (mapping) certificate.inhibitPolicyMapping = countOf(mapping)
+  },
+  [oids.inhibitAnyPolicy]: (certificate, value) => {
+    certificate.inhibitAnyPolicy = countOf(only(value, tags.integer))
+  },
+  [oids.cRLDistributionPoints]: (certificate, value) => {
+    certificate.distributionPoints = listOf(value, MAX_POINTS).map(({ content }) =>
+      distributionPointOf(content, certificate.issuer),
+    )
+  },
+  [oids.subjectKeyIdentifier]: (certificate, value) => {
+    certificate.subjectKeyId = only(value, tags.octetString).toString('hex')
+  },
+  [oids.authorityKeyIdentifier]: (certificate, value) => {
+    const keyId = authorityKeyIdOf(value)
+    if (keyId !== undefined) certificate.authorityKeyId = keyId
+  },
+}
+
+/** The key identifier of an `AuthorityKeyIdentifier`, hexadecimal. */
+export const authorityKeyIdOf = (value: Buffer): string | undefined =>
+  new DerReader(only(value, tags.sequence)).optional(context(0))?.toString('hex')
+
+function subtreesOf(content: Buffer | undefined): GeneralName[] {
+  if (content === undefined) return []
+  const subtrees = [...elementsOf(content)]
+  if (subtrees.length > MAX_NAMES) throw new DerError(`a name constraint has more than ${MAX_NAMES} subtrees`)
+  return subtrees.map((subtree) => {
+    const reader = new DerReader(subtree.content)
+    const base = generalNameOf(reader.next())
+    // RFC 5280 section 4.2.1.10: minimum is 0 and maximum absent, for every form of name.
+    reader.end()
+    return base
+  })
+}
