@@ -11,7 +11,8 @@ import { Examination, inheritProofs } from './pools.ts'
 import { whole, type Share } from './share.ts'
 import { describeBug, openLog, type Log } from './telemetry/log.ts'
 import { Metrics } from './telemetry/metrics.ts'
-import { Listener, type ClientVerdicts, type Lesson, type ListenerSettings } from './tls/listener.ts'
+import { Listener, type Lesson, type ListenerSettings } from './tls/listener.ts'
+import type { ClientVerdicts } from './tls/succession.ts'
 import { version } from './version.ts'
 
 /** Another configuration, of which everything is open and ready. One of the two has to be called. */

@@ -13,6 +13,7 @@ import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } fro
 import { FullHandshakes } from './full-handshakes.ts'
 import { Gate, type ConnectionCounts, type GateLimits } from './gate.ts'
 import type { Arrival, ShedReason, Standing } from './stranger.ts'
+import { Succession, type ClientVerdicts } from './succession.ts'
 import { spelled } from './trust.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -84,8 +85,7 @@ export class Listener {
   readonly #endpoint: Endpoint
   readonly #fullHandshakes = new FullHandshakes()
   readonly #open = new Line<Welcome>()
-  /** A trust that is about to be the next one, and what it found so far. */
-  #next: { readonly trust: ClientTrust; readonly verdicts: Map<string, Verdict<ClientEntry>> } | undefined
+  #next: Succession | undefined
   #shed: { connections: number; readonly report: NodeJS.Timeout } | undefined
   /** Is told what other processes of the same gateway are to learn. */
   onLesson: ((lesson: Lesson) => void) | undefined
@@ -155,24 +155,16 @@ export class Listener {
 
   /** What `trust` finds for the clients that are connected: {@link Listener.renew} needs it. */
   async judge(trust: ClientTrust): Promise<ClientVerdicts> {
-    const verdicts = new Map<string, Verdict<ClientEntry>>()
-    // Since it was made, clients may have taught the other something.
-    trust.learnFrom(this.#settings.trust)
+    const next = new Succession(trust, this.#settings.trust)
     // Who comes from now on is judged by both.
-    this.#next = { trust, verdicts }
-    for (const { identity } of this.#open.values()) await this.#judgeForNext(identity.verdict)
-    return verdicts
+    this.#next = next
+    for (const { identity } of this.#open.values()) await next.judge(identity.verdict)
+    return next.verdicts
   }
 
   /** The trust that {@link Listener.judge} was asked about is not going to be the next one. */
   abandon(): void {
     this.#next = undefined
-  }
-
-  async #judgeForNext(verdict: Verdict<ClientEntry> | undefined): Promise<void> {
-    const next = this.#next
-    if (next === undefined || verdict === undefined || next.verdicts.has(verdict.leaf.fingerprint)) return
-    next.verdicts.set(verdict.leaf.fingerprint, await next.trust.judge(verdict.leaf, verdict.issuers, Date.now()))
   }
 
   /**
@@ -246,7 +238,7 @@ export class Listener {
     if (identity instanceof Identity && this.#next === undefined) return this.#welcome(socket, connection, identity)
     Promise.resolve(identity)
       .then(async (judged) => {
-        await this.#judgeForNext(judged.verdict)
+        await this.#next?.judge(judged.verdict)
         if (this.#settings.trust === trust) return judged
         this.#settings.trust.learnFrom(trust)
         return this.#judgeAgain(judged)
@@ -363,8 +355,5 @@ interface Failure {
   readonly reason: string
   readonly detail?: string
 }
-
-/** By the fingerprint of a client's certificate. */
-export type ClientVerdicts = ReadonlyMap<string, Verdict<ClientEntry>>
 
 const endpointSettings = ({ trust, ...settings }: ListenerSettings): EndpointSettings => ({ ...settings, ca: trust.ca })
