@@ -1,6 +1,6 @@
 import { readlinkSync, statSync, type Stats } from 'node:fs'
 import { dirname, isAbsolute, join, parse, resolve, sep } from 'node:path'
-import { isForeign, OperatorError, ownCommand } from '../../adapters/contract/index.ts'
+import { OperatorError } from '../../adapters/contract/index.ts'
 
 const GROUP_WRITES = 0o020
 const OTHERS_READ = 0o004
@@ -18,16 +18,13 @@ export type Holds = 'secret' | 'trust'
 export interface Exposure {
   readonly path: string
   readonly mode: string
-  readonly who: 'owner' | 'group' | 'others'
+  readonly who: 'group' | 'others'
   readonly may: 'read' | 'write'
   /** A command that ends it: no two have the same. */
   readonly remedy: string
 }
 
-/**
- * A file that every user can change or replace, or its owner, who is neither root nor the gateway's user: whoever does decides
- * what the gateway trusts.
- */
+/** A file that every user can change or replace: whoever does decides what the gateway trusts. */
 export class FileUntrusted extends OperatorError {
   constructor(why: string) {
     super('FILE_UNTRUSTED', why)
@@ -41,17 +38,15 @@ export class FileUntrusted extends OperatorError {
 export function judgeFile(path: string, stats: Stats, holds: Holds): Exposure[] {
   // Modes mean nothing on Windows, nor those of a terminal or /dev/null.
   if (process.platform === 'win32' || stats.isCharacterDevice()) return []
-  const { mode, uid } = stats
-  if (isForeign(uid)) throw new FileUntrusted(`user ${uid}, its owner, can change: run ${ownCommand(path)}`)
+  const { mode } = stats
   if ((mode & OTHERS_WRITE) !== 0) {
     throw new FileUntrusted(`every user can change (mode ${modeText(mode)}): run chmod o-w ${path}`)
   }
   const directories = openDirectories(path)
   const replaceable = directories.find(({ isVolume }) => !isVolume)
   if (replaceable !== undefined) {
-    const who = replaceable.who === 'owner' ? `user ${replaceable.uid}` : 'every user'
     const where = `the directory ${replaceable.path} (mode ${replaceable.mode})`
-    throw new FileUntrusted(`${who} can replace, because of ${where}: run ${replaceable.remedy}`)
+    throw new FileUntrusted(`every user can replace, because of ${where}: run ${replaceable.remedy}`)
   }
   const readable = holds === 'secret' && (mode & OTHERS_READ) !== 0
   const writable = (mode & GROUP_WRITES) !== 0
@@ -62,9 +57,8 @@ export function judgeFile(path: string, stats: Stats, holds: Holds): Exposure[] 
   ]
 }
 
-/** A directory in which every user, or an owner with no say here, can replace a file. */
+/** A directory in which every user can replace a file. */
 export interface OpenDirectory extends Exposure {
-  readonly uid: number
   /** Kubernetes mounts an emptyDir with mode 0777, and a container that does not run as root cannot change that. */
   readonly isVolume: boolean
 }
@@ -74,18 +68,14 @@ export function openDirectories(path: string): OpenDirectory[] {
   if (process.platform === 'win32') return []
   return directoriesTo(path).flatMap((directory) => {
     const stats = statSync(directory, { throwIfNoEntry: false })
-    if (stats === undefined) return []
-    const { mode, uid } = stats
-    const isOpen = (mode & OTHERS_WRITE) !== 0 && (mode & STICKY) === 0
-    if (!isOpen && !isForeign(uid)) return []
-    const who = isForeign(uid) ? 'owner' : 'others'
-    return [{ ...exposure(directory, mode, who, 'write'), uid, isVolume: isMountPoint(directory, stats) }]
+    if (stats === undefined || (stats.mode & OTHERS_WRITE) === 0 || (stats.mode & STICKY) !== 0) return []
+    return [{ ...exposure(directory, stats.mode, 'others', 'write'), isVolume: isMountPoint(directory, stats) }]
   })
 }
 
 const exposure = (path: string, mode: number, who: Exposure['who'], may: Exposure['may']): Exposure => {
-  const chmod = `chmod ${who === 'group' ? 'g' : 'o'}-${may === 'read' ? 'r' : 'w'} ${path}`
-  return { path, mode: modeText(mode), who, may, remedy: who === 'owner' ? ownCommand(path) : chmod }
+  const remedy = `chmod ${who === 'group' ? 'g' : 'o'}-${may === 'read' ? 'r' : 'w'} ${path}`
+  return { path, mode: modeText(mode), who, may, remedy }
 }
 
 const isMountPoint = (directory: string, { dev }: Stats): boolean => statSync(dirname(directory)).dev !== dev

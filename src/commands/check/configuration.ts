@@ -2,7 +2,7 @@ import { access, constants, stat, type Stats } from 'node:fs'
 import { isIP } from 'node:net'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
-import { isForeign, ownCommand, systemCode } from '../../../adapters/contract/index.ts'
+import { systemCode } from '../../../adapters/contract/index.ts'
 import { openDirectories, type OpenDirectory } from '../../config/file-modes.ts'
 import { ConfigInvalid, loadConfig, type Environment } from '../../config/load.ts'
 import type { Config } from '../../config/schema.ts'
@@ -52,20 +52,30 @@ export async function checkFiles(files: readonly NamedFile[], findings: Findings
   const counts = { secret: 0, trust: 0 }
   const open = { secret: 0, trust: 0 }
   const directories = new Map<string, OpenDirectory>()
-  for (const file of files) {
-    const stats = await look(file.path)
+  for (const { setting, path, holds } of files) {
+    const stats = await look(path)
     if (stats === undefined) continue
-    counts[file.holds] += 1
-    for (const directory of openDirectories(file.path)) directories.set(directory.path, directory)
-    const fault = faultOf(file, stats)
-    if (fault === undefined) continue
-    open[file.holds] += 1
-    const { status, found, fields, ...more } = fault
-    findings[status](file.holds === 'secret' ? 'secrets.permissions' : 'configuration.writable', found, {
-      ...more,
-      subject: file.path,
-      fields: { setting: file.setting, ...fields },
-    })
+    counts[holds] += 1
+    for (const directory of openDirectories(path)) directories.set(directory.path, directory)
+    const mode = (stats.mode & 0o777).toString(8).padStart(4, '0')
+    const more = { subject: path, fields: { setting, mode } }
+    // A configuration with such a file is not served.
+    const status = (stats.mode & OTHERS_WRITE) === 0 ? 'warning' : 'problem'
+    if (holds === 'secret' && (stats.mode & GROUP_AND_OTHERS) !== 0) {
+      open.secret += 1
+      findings[status]('secrets.permissions', `${setting} is a secret that other users can get at (mode ${mode})`, {
+        ...more,
+        advice: 'leave it to its owner alone',
+        command: `chmod 600 ${quoted(path)}`,
+      })
+    } else if ((stats.mode & GROUP_OR_OTHERS_WRITE) !== 0) {
+      open.trust += 1
+      findings[status]('configuration.writable', `other users can change ${setting} (mode ${mode})`, {
+        ...more,
+        advice: 'leave writing to its owner',
+        command: `chmod go-w ${quoted(path)}`,
+      })
+    }
   }
   for (const directory of directories.values()) tellDirectory(directory, findings)
   open.trust += directories.size
@@ -75,46 +85,17 @@ export async function checkFiles(files: readonly NamedFile[], findings: Findings
     findings.ok('configuration.writable', `${count(counts.trust, 'file')}, which only the owner can change`)
 }
 
-interface Fault {
-  readonly status: 'problem' | 'warning'
-  readonly found: string
-  readonly fields: Readonly<Record<string, string | number>>
-  readonly advice: string
-  readonly command: string
-}
-
-function faultOf({ setting, path, holds }: NamedFile, stats: Stats): Fault | undefined {
-  if (isForeign(stats.uid)) {
-    const found = `user ${stats.uid}, its owner, can change ${setting}`
-    return { status: 'problem', found, fields: { owner: stats.uid }, advice: OWN_IT, command: ownCommand(quoted(path)) }
-  }
-  const mode = (stats.mode & 0o777).toString(8).padStart(4, '0')
-  const fields = { mode }
-  // A configuration with such a file is not served.
-  const status = (stats.mode & OTHERS_WRITE) === 0 ? 'warning' : 'problem'
-  if (holds === 'secret' && (stats.mode & GROUP_AND_OTHERS) !== 0) {
-    const found = `${setting} is a secret that other users can get at (mode ${mode})`
-    const advice = 'leave it to its owner alone'
-    return { status, found, fields, advice, command: `chmod 600 ${quoted(path)}` }
-  }
-  if ((stats.mode & GROUP_OR_OTHERS_WRITE) === 0) return undefined
-  const found = `other users can change ${setting} (mode ${mode})`
-  return { status, found, fields, advice: 'leave writing to its owner', command: `chmod go-w ${quoted(path)}` }
-}
-
-const OWN_IT = 'only root and the user that the gateway runs as, who is to run check too, may own it'
-
-function tellDirectory({ path, mode, who, uid, isVolume }: OpenDirectory, findings: Findings): void {
-  const isForeigner = who === 'owner'
-  const found = isForeigner
-    ? `user ${uid}, its owner, can replace files in this directory`
-    : `every user can replace files in this directory (mode ${mode})`
-  findings[isVolume ? 'warning' : 'problem']('configuration.writable', found, {
-    subject: path,
-    fields: isForeigner ? { owner: uid } : { mode },
-    advice: isForeigner ? OWN_IT : isVolume ? 'use a volume with the sticky bit' : 'leave writing to its owner',
-    command: isForeigner ? ownCommand(quoted(path)) : `chmod ${isVolume ? '+t' : 'o-w'} ${quoted(path)}`,
-  })
+function tellDirectory({ path, mode, isVolume }: OpenDirectory, findings: Findings): void {
+  findings[isVolume ? 'warning' : 'problem'](
+    'configuration.writable',
+    `every user can replace files in this directory (mode ${mode})`,
+    {
+      subject: path,
+      fields: { mode },
+      advice: isVolume ? 'use a volume with the sticky bit' : 'leave writing to its owner',
+      command: `chmod ${isVolume ? '+t' : 'o-w'} ${quoted(path)}`,
+    },
+  )
 }
 
 const look = (path: string): Promise<Stats | undefined> => promisify(stat)(path).catch(() => undefined)
