@@ -83,7 +83,14 @@ function observe(backend: string, { log, metrics }: Telemetry): BackendObserver 
   return {
     called: (operation, code, elapsedMs) => metrics.called(backend, operation, code, elapsedMs),
     rejected: (rejection) => metrics.rejected('backend', backend, rejection),
-    changed: (isUp) => (isUp ? log.info('backend_up', { backend }) : log.error('backend_down', { backend })),
+    changed: (evidence) => {
+      if (evidence === undefined) log.info('backend_up', { backend })
+      else log.error('backend_down', { backend, reason: evidence.code, detail: evidence.message })
+    },
+    keyChanged: (operation, key, isAnswered) => {
+      if (isAnswered) log.info('key_answers', { backend, key, operation })
+      else log.warn('key_silent', { backend, key, operation })
+    },
   }
 }
 

@@ -3,7 +3,7 @@ import type { Config, InfoConfig, PoolConfig } from './config/schema.ts'
 import { AllowList } from './ekm/allow-list.ts'
 import type { Backend } from './ekm/backend.ts'
 import { Call } from './ekm/call.ts'
-import { Lane } from './ekm/capacity.ts'
+import { Lane } from './ekm/flow.ts'
 import { Pool, type PoolInfo } from './ekm/pool.ts'
 import { KeyPlace, PooledKey } from './ekm/pooled-key.ts'
 import { RateLimit } from './ekm/rate-limit.ts'
@@ -54,11 +54,26 @@ function buildPool(
         ),
       ]),
     ),
-    ...(settings.keys === 'all' && { find: (key) => new PooledKey(place(settings.backend, key)) }),
+    ...(settings.keys === 'all' && { find: remember((key) => new PooledKey(place(settings.backend, key))) }),
     ...(limits.requestsPerSecond !== undefined && {
       rateLimit: new RateLimit(shareOf(limits.requestsPerSecond, share), () => metrics.rejected('pool', name, 'rate')),
     }),
   })
+}
+
+/** Keys that nobody listed, and of which it is remembered how their calls went; a client can ask for any number. */
+const REMEMBERED_KEYS = 4096
+
+function remember(make: (key: string) => PooledKey): (key: string) => PooledKey {
+  const keys = new Map<string, PooledKey>()
+  return (name) => {
+    const known = keys.get(name)
+    if (known !== undefined) return known
+    if (keys.size === REMEMBERED_KEYS) keys.clear()
+    const key = make(name)
+    keys.set(name, key)
+    return key
+  }
 }
 
 /** Spares standbys that were proven already the time in which they would not be used. */

@@ -79,7 +79,8 @@ export class SoftwareAdapter implements KeyAdapter {
 
   async probe(context: CallContext): Promise<void> {
     this.#assertOpen(context)
-    await this.#store.versions().catch(() => {
+    // One look: RSA operations take turns on the threads that each look at a file would wait for.
+    await this.#store.assertReadable().catch(() => {
       throw new AdapterError('BACKEND_UNAVAILABLE', `${this.#store.directory} cannot be read`)
     })
   }

@@ -112,6 +112,10 @@ export class KeyStore {
     return versions
   }
 
+  async assertReadable(): Promise<void> {
+    await listDirectory(this.directory)
+  }
+
   async read(name: string): Promise<StoredKey> {
     const path = join(this.directory, keyFileName(name))
     if (!isKeyName(name)) {

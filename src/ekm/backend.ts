@@ -1,5 +1,7 @@
 import {
   AdapterError,
+  algorithmRow,
+  type AdapterErrorCode,
   type KeyAdapter,
   type KeyDescription,
   type KeyRef,
@@ -7,16 +9,18 @@ import {
 } from '../../adapters/contract/index.ts'
 import { Breaker } from './breaker.ts'
 import type { Call } from './call.ts'
-import { Capacity, type CapacityLimits, type Lane, type Rejection } from './capacity.ts'
-
-export type BackendOperation = 'describe' | 'wrap' | 'unwrap'
+import { Capacity, type CapacityLimits, type Rejection } from './capacity.ts'
+import type { BackendOperation, Flow } from './flow.ts'
 
 /** Told of everything that a backend is asked. */
 export interface BackendObserver {
   /** @param code `OK`, or the error's code */
   called(operation: BackendOperation, code: string, elapsedMs: number): void
   rejected(rejection: Rejection): void
-  changed(isUp: boolean): void
+  /** @param evidence what the probe came to for which it is taken for down; absent where it is up again */
+  changed(evidence?: AdapterError): void
+  /** Whether calls of `operation` with this key are answered in time, where that has changed. */
+  keyChanged(operation: BackendOperation, ref: KeyRef, isAnswered: boolean): void
 }
 
 export interface BackendOptions extends CapacityLimits {
@@ -51,7 +55,7 @@ export class Backend {
     this.#capacity = new Capacity({ concurrency, queue }, (rejection) => observer.rejected(rejection))
     this.#breaker = new Breaker({
       probe: (context) => adapter.probe(context),
-      onChange: (isUp) => observer.changed(isUp),
+      onChange: (evidence) => observer.changed(evidence),
     })
   }
 
@@ -77,9 +81,10 @@ export class Backend {
   }
 
   /** The key's description as the backend gives it now. */
-  async describe(ref: KeyRef, lane: Lane, call: Call): Promise<KeyDescription> {
+  async describe(flow: Flow, call: Call): Promise<KeyDescription> {
+    const { ref } = flow
     try {
-      const description = await this.#ask('describe', lane, call, () => this.#adapter.describe(ref, call))
+      const description = await this.#ask(flow, call, false, () => this.#adapter.describe(ref, call))
       this.#descriptions.set(ref, { description, until: performance.now() + this.#keyCacheMs })
       return description
     } catch (error) {
@@ -89,13 +94,15 @@ export class Backend {
   }
 
   /** The result is the caller's; `plaintext` stays the caller's to zero. */
-  wrap(ref: KeyRef, lane: Lane, algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
-    return this.#ask('wrap', lane, call, () => this.#adapter.wrap(ref, algorithm, plaintext, call), zero)
+  wrap(flow: Flow, algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
+    // What needs no more than a public key says nothing of the backend.
+    const isWork = algorithmRow(algorithm).kty === 'oct'
+    return this.#ask(flow, call, isWork, () => this.#adapter.wrap(flow.ref, algorithm, plaintext, call), zero)
   }
 
   /** The result is a data key and the caller's to zero. */
-  unwrap(ref: KeyRef, lane: Lane, algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
-    return this.#ask('unwrap', lane, call, () => this.#adapter.unwrap(ref, algorithm, ciphertext, call), zero)
+  unwrap(flow: Flow, algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
+    return this.#ask(flow, call, true, () => this.#adapter.unwrap(flow.ref, algorithm, ciphertext, call), zero)
   }
 
   /** Whether both have one adapter, so that a reference means the same key to both. */
@@ -108,17 +115,18 @@ export class Backend {
     this.#breaker.stop()
   }
 
+  /** @param isWork whether nobody but the backend can do it, and not from memory */
   async #ask<T>(
-    operation: BackendOperation,
-    lane: Lane,
+    flow: Flow,
     call: Call,
+    isWork: boolean,
     work: () => Promise<T>,
     discard?: (late: T) => void,
   ): Promise<T> {
     call.backend = this.name
     this.#breaker.assertClosed()
     let start = performance.now()
-    const turn = this.#capacity.enter(lane, call, start)
+    const turn = this.#capacity.enter(flow, call, start)
     if (turn !== undefined) {
       await turn
       start = performance.now()
@@ -127,34 +135,47 @@ export class Backend {
     // A call that was given up keeps its place until the backend has let go of it.
     const leave = () => {
       end = performance.now()
-      this.#capacity.leave(lane, end - start)
+      this.#capacity.leave(flow)
     }
-    const tell = (code: string, now: number) => {
-      const elapsedMs = now - start
-      call.backendMs = (call.backendMs ?? 0) + elapsedMs
-      this.#observer.called(operation, code, elapsedMs)
-    }
+    let code: Outcome = 'OK'
     try {
-      const result = await call.run(work(), discard, leave)
-      const now = end ?? performance.now()
-      this.#breaker.note(undefined, now)
-      tell('OK', now)
-      return result
+      return await call.run(work(), discard, leave)
     } catch (error) {
-      const now = end ?? performance.now()
-      if (!isLate(error) || hadItsTime(call, start)) this.#breaker.note(error, now)
-      tell(error instanceof AdapterError ? error.code : 'INTERNAL', now)
+      code = error instanceof AdapterError ? error.code : 'INTERNAL'
       throw error
+    } finally {
+      const now = end ?? performance.now()
+      call.backendMs = (call.backendMs ?? 0) + now - start
+      this.#observer.called(flow.operation, code, now - start)
+      if (isWork && code === 'OK') this.#breaker.answered(now)
+      this.#learn(flow, call, code, start, now)
     }
+  }
+
+  /** What a call that was asked at `start` says of its key, and whether it casts doubt on the backend. */
+  #learn(flow: Flow, call: Call, code: Outcome, start: number, now: number): void {
+    const wasStuck = flow.isStuck
+    flow.ended()
+    if (code === 'BACKEND_UNAVAILABLE') this.#breaker.doubt()
+    else if (code === 'DEADLINE_EXCEEDED') {
+      if (hadItsTime(call, start)) {
+        flow.late(call, start, now)
+        this.#breaker.doubt()
+      }
+    } else if (!saysNothing.has(code)) flow.answered(call, start, now)
+    if (flow.isStuck !== wasStuck) this.#observer.keyChanged(flow.operation, flow.ref, wasStuck)
+    this.#capacity.serve()
   }
 }
 
-const isLate = (error: unknown) => error instanceof AdapterError && error.code === 'DEADLINE_EXCEEDED'
+type Outcome = AdapterErrorCode | 'OK' | 'INTERNAL'
+
+/** Of the key: they are the adapter's or the gateway's own affairs. */
+const saysNothing: ReadonlySet<Outcome> = new Set(['BACKEND_BUSY', 'CANCELLED', 'CLOSED', 'INTERNAL'])
 
 /** Whether most of the call's time was the backend's: a client that sends its body slowly says nothing of the backend. */
 const hadItsTime = (call: Call, start: number) => call.deadline - start >= (call.deadline - call.start) / 2
 
-/** How a backend is doing. */
 export interface BackendStatus {
   readonly name: string
   /** Whether requests reach it. */

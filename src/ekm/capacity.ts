@@ -1,6 +1,6 @@
 import { AdapterError } from '../../adapters/contract/index.ts'
 import type { Call } from './call.ts'
-import { Line } from './line.ts'
+import type { Flow, Lane, Waiting } from './flow.ts'
 
 /** How much a backend is given. */
 export interface CapacityLimits {
@@ -13,44 +13,32 @@ export interface CapacityLimits {
 /** Why a call was not even sent. */
 export type Rejection = 'queue_full' | 'too_late'
 
-/** How much one call's duration weighs in the average. */
-const WEIGHT = 0.1
-
-interface Waiting {
-  readonly call: Call
-  readonly begin: () => void
-  readonly refuse: (error: AdapterError) => void
-}
-
-/** One pool's way to a backend. */
-export class Lane {
-  /** Calls of the pool under way at once, at most. */
-  readonly concurrency: number
-  running = 0
-  /** In the order in which they came. */
-  readonly waiting = new Line<Waiting>()
-
-  constructor(concurrency = Infinity) {
-    this.concurrency = concurrency
-  }
-}
+/**
+ * How many times what stays free one pool may hold of the backend's places, and one key of what its pool may hold. So there
+ * is something free for others, however many they are, without shares that an operator would have to choose. Of three places,
+ * one key may have all.
+ */
+const LANE_PER_FREE = 3
+const FLOW_PER_FREE = 2
+/** The part of the places that is left to other pools by the first calls of keys too. */
+const OTHERS = 1 / 8
 
 /**
- * Bounds what a backend is asked at a time. What finds no room waits, and the lanes take turns, so that one pool's flood is
- * not another's delay. What could not be answered by its deadline any more is refused and never sent.
+ * Bounds what a backend is asked at a time. What finds no room waits; pools take turns, and keys within a pool, so that one's
+ * flood is not another's delay. What could not be answered by its deadline any more is refused and never sent.
  */
 export class Capacity {
   readonly #limits: CapacityLimits
   readonly #onRejection: (rejection: Rejection) => void
   /** Those in which somebody waits; the first has the next turn. */
   readonly #lanes: Lane[] = []
+  readonly #mostOfLane: number
   #running = 0
   #waiting = 0
-  /** What a call lately took on average. */
-  #callMs = 0
 
   constructor(limits: CapacityLimits, onRejection: (rejection: Rejection) => void = () => undefined) {
     this.#limits = limits
+    this.#mostOfLane = limits.concurrency - Math.floor(OTHERS * limits.concurrency)
     this.#onRejection = onRejection
   }
 
@@ -64,100 +52,135 @@ export class Capacity {
 
   /**
    * Takes a place, which the caller must {@link Capacity.leave}: at once, or when the promise resolves. Throws or rejects
-   * with `BACKEND_BUSY`, with `DEADLINE_EXCEEDED` where there is room and too little time left, or with the reason why the
-   * call was stopped; then there is no place to leave.
+   * with `BACKEND_BUSY`, with `BACKEND_UNAVAILABLE` where nothing of the flow is answered in time, with `DEADLINE_EXCEEDED`
+   * where there is room and too little time left, or with the reason why the call was stopped; then there is no place to
+   * leave.
    *
    * @param now on `performance.now()`'s clock
    */
-  enter(lane: Lane, call: Call, now = performance.now()): Promise<void> | undefined {
-    if (this.#hasRoom(lane) && lane.waiting.size === 0) {
-      if (this.#cameTooLate(call, now)) throw new AdapterError('DEADLINE_EXCEEDED', 'too little time was left')
-      this.#begin(lane)
+  enter(flow: Flow, call: Call, now = performance.now()): Promise<void> | undefined {
+    if (flow.waiting.size === 0 && this.#hasRoom(flow)) {
+      if (cameTooLate(flow, call, now)) throw new AdapterError('DEADLINE_EXCEEDED', 'too little time was left')
+      this.#begin(flow)
       return undefined
     }
-    if (lane.waiting.size >= this.#limits.queue) throw this.#busy('queue_full')
-    const expectedMs = ((this.#waiting + 1) / this.#limits.concurrency + 1) * this.#callMs
-    if (now + expectedMs > call.deadline) throw this.#busy('too_late')
-    return this.#wait(lane, call)
+    if (flow.isStuck) throw this.#refusal('too_late', flow)
+    const freeInLine = this.#limits.queue - flow.lane.waiting
+    if (freeInLine <= 0 || flow.waiting.size > FLOW_PER_FREE * freeInLine) throw this.#refusal('queue_full', flow)
+    if (!flow.fits(call, flow.waitMs(flow.waiting.size + 1), now)) throw this.#refusal('too_late', flow)
+    return this.#wait(flow, call)
   }
 
-  /** @param elapsedMs how long the call took */
-  leave(lane: Lane, elapsedMs: number): void {
-    this.#callMs += (elapsedMs - this.#callMs) * WEIGHT
-    this.#end(lane)
+  /** Frees the place of a call that the backend has let go of. */
+  leave(flow: Flow): void {
+    this.#running -= 1
+    flow.running -= 1
+    flow.lane.running -= 1
+    this.serve()
   }
 
-  async #wait(lane: Lane, call: Call): Promise<void> {
+  /** Gives what is free to those that wait. */
+  serve(): void {
+    if (this.#waiting === 0) return
+    for (let flow = this.#next(); flow !== undefined; flow = this.#next()) this.#serve(flow)
+  }
+
+  async #wait(flow: Flow, call: Call): Promise<void> {
     const { promise, resolve, reject } = withResolvers<void>()
-    const waiting: Waiting = { call, begin: resolve, refuse: reject }
-    const place = lane.waiting.join(waiting)
-    if (lane.waiting.size === 1) this.#lanes.push(lane)
+    const place = flow.waiting.join({ call, begin: resolve, refuse: reject })
+    if (flow.waiting.size === 1) flow.lane.flows.push(flow)
+    if (flow.lane.flows.length === 1 && flow.waiting.size === 1) this.#lanes.push(flow.lane)
+    flow.lane.waiting += 1
     this.#waiting += 1
     try {
-      await call.run(promise, () => this.#end(lane))
-    } finally {
+      await call.run(promise, () => {
+        flow.ended()
+        this.leave(flow)
+      })
+    } catch (error) {
       // Only a call that was stopped is still in the line.
-      if (lane.waiting.leave(place)) this.#forget(lane)
+      if (!flow.waiting.leave(place)) throw error
+      this.#forget(flow)
+      throw isLate(error) ? this.#refusal('too_late', flow) : error
     }
   }
 
-  #forget(lane: Lane): void {
+  #forget(flow: Flow): void {
+    const { lane } = flow
     this.#waiting -= 1
-    if (lane.waiting.size === 0) this.#lanes.splice(this.#lanes.indexOf(lane), 1)
+    lane.waiting -= 1
+    if (flow.waiting.size === 0) lane.flows.splice(lane.flows.indexOf(flow), 1)
+    if (lane.flows.length === 0) this.#lanes.splice(this.#lanes.indexOf(lane), 1)
   }
 
-  /**
-   * Whether the time is gone that the backend would need, as when a body took its time. Where it would need more than a
-   * call is ever given, it is asked all the same: nothing else would show that it has become faster.
-   */
-  #cameTooLate(call: Call, now: number): boolean {
-    return now + this.#callMs > call.deadline && call.start + this.#callMs <= call.deadline
+  #hasRoom(flow: Flow): boolean {
+    const { lane } = flow
+    const free = Math.min(this.#limits.concurrency - this.#running, lane.concurrency - lane.running)
+    if (free <= 0 || !flow.isOpen) return false
+    if (flow.running === 0) return lane.running < this.#mostOfLane
+    return flow.running <= FLOW_PER_FREE * Math.min(free, this.#shareOf(lane))
   }
 
-  #hasRoom(lane: Lane): boolean {
-    return this.#running < this.#limits.concurrency && lane.running < lane.concurrency
+  /** How many calls more a lane may have under way of keys that have some already. */
+  #shareOf({ running }: Lane): number {
+    const free = this.#limits.concurrency - this.#running
+    return Math.ceil((LANE_PER_FREE * free - running) / (LANE_PER_FREE + 1))
   }
 
-  #begin(lane: Lane): void {
+  #begin(flow: Flow): void {
     this.#running += 1
-    lane.running += 1
+    flow.begin()
   }
 
-  #end(lane: Lane): void {
-    this.#running -= 1
-    lane.running -= 1
-    for (let full = 0; this.#running < this.#limits.concurrency;) {
-      const next = this.#lanes[full]
-      if (next === undefined) return
-      if (this.#hasRoom(next)) this.#serve(next)
-      else full += 1
+  /** Whose turn it is of those that have room. */
+  #next(): Flow | undefined {
+    if (this.#running >= this.#limits.concurrency) return undefined
+    for (const lane of this.#lanes) {
+      const flow = lane.flows.find((one) => this.#hasRoom(one))
+      if (flow !== undefined) return flow
     }
+    return undefined
   }
 
-  /** Gives one place to the first of a lane that can still be answered in time, and the lane's turn to the next. */
-  #serve(lane: Lane): void {
-    this.#lanes.splice(this.#lanes.indexOf(lane), 1)
-    this.#lanes.push(lane)
-    for (let place = lane.waiting.first; place !== undefined; place = lane.waiting.first) {
-      const waiting = place.value
-      lane.waiting.leave(place)
-      this.#forget(lane)
-      if (performance.now() + this.#callMs <= waiting.call.deadline) {
-        this.#begin(lane)
+  /** Gives one place to the first that can still be answered in time, and the next turn to others. */
+  #serve(flow: Flow): void {
+    toTheEnd(this.#lanes, flow.lane)
+    toTheEnd(flow.lane.flows, flow)
+    for (let place = flow.waiting.first; place !== undefined; place = flow.waiting.first) {
+      const waiting: Waiting = place.value
+      flow.waiting.leave(place)
+      this.#forget(flow)
+      if (flow.fits(waiting.call, 0, performance.now())) {
+        this.#begin(flow)
         waiting.begin()
         return
       }
-      waiting.refuse(this.#busy('too_late'))
+      waiting.refuse(this.#refusal('too_late', flow))
     }
   }
 
-  #busy(rejection: Rejection): AdapterError {
+  #refusal(rejection: Rejection, flow: Flow): AdapterError {
+    if (flow.isStuck) return new AdapterError('BACKEND_UNAVAILABLE', 'the last calls with this key were not answered')
     this.#onRejection(rejection)
-    const drainMs = (this.#waiting / this.#limits.concurrency) * this.#callMs
     return new AdapterError('BACKEND_BUSY', 'more is asked of the backend than it can do in time', {
-      retryAfterSeconds: Math.max(1, Math.ceil(drainMs / 1000)),
+      retryAfterSeconds: Math.max(1, Math.ceil(flow.waitMs(flow.waiting.size) / 1000)),
     })
   }
+}
+
+const isLate = (error: unknown) => error instanceof AdapterError && error.code === 'DEADLINE_EXCEEDED'
+
+/**
+ * Whether the time is gone that the backend would need, because the client took most of it. Where the backend would need more
+ * than a call is ever given, it is asked all the same: nothing else would show that it has become faster.
+ */
+function cameTooLate({ averageMs }: Flow, { start, deadline }: Call, now: number): boolean {
+  return now + averageMs > deadline && now - start > (deadline - start) / 2 && start + averageMs <= deadline
+}
+
+function toTheEnd<T>(values: T[], value: T): void {
+  values.splice(values.indexOf(value), 1)
+  values.push(value)
 }
 
 /** `Promise.withResolvers` is not in Node.js 20. */

@@ -2,22 +2,26 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { AdapterError, type KeyDescription, type KeyRef, type WrapAlgorithm } from '../../adapters/contract/index.ts'
 import type { Backend } from './backend.ts'
 import type { Call } from './call.ts'
-import type { Lane } from './capacity.ts'
+import { Flow, type Lane } from './flow.ts'
 
 /** A key where it lives, for one pool. */
 export class KeyPlace {
   readonly #backend: Backend
   readonly #ref: KeyRef
-  readonly #lane: Lane
+  readonly #describes: Flow
+  readonly #wraps: Flow
+  readonly #unwraps: Flow
 
   constructor(backend: Backend, ref: KeyRef, lane: Lane) {
     this.#backend = backend
     this.#ref = ref
-    this.#lane = lane
+    this.#describes = new Flow(lane, 'describe', ref)
+    this.#wraps = new Flow(lane, 'wrap', ref)
+    this.#unwraps = new Flow(lane, 'unwrap', ref)
   }
 
   describe(call: Call): Promise<KeyDescription> {
-    return this.#backend.describe(this.#ref, this.#lane, call)
+    return this.#backend.describe(this.#describes, call)
   }
 
   /** The key's description as it was fetched lately, if it was. */
@@ -26,11 +30,11 @@ export class KeyPlace {
   }
 
   wrap(algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
-    return this.#backend.wrap(this.#ref, this.#lane, algorithm, plaintext, call)
+    return this.#backend.wrap(this.#wraps, algorithm, plaintext, call)
   }
 
   unwrap(algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
-    return this.#backend.unwrap(this.#ref, this.#lane, algorithm, ciphertext, call)
+    return this.#backend.unwrap(this.#unwraps, algorithm, ciphertext, call)
   }
 
   /** Whether both are one key of one adapter, whatever the limits of its use. */

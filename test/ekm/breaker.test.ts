@@ -1,28 +1,28 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { AdapterError, type AdapterErrorCode } from '../../adapters/contract/index.ts'
+import { AdapterError, type AdapterErrorCode, type CallContext } from '../../adapters/contract/index.ts'
 import { Breaker } from '../../src/ekm/breaker.ts'
 
-let probe: () => Promise<void>
+let probe: (context: CallContext) => Promise<void>
 let probes: number
-let changes: boolean[]
+let changes: (string | undefined)[]
 let breaker: Breaker
 
-const failure = (code: AdapterErrorCode) => new AdapterError(code, 'a fault of the test')
-const fail = (times: number, code: AdapterErrorCode = 'BACKEND_UNAVAILABLE') => {
-  for (let i = 0; i < times; i += 1) breaker.note(failure(code))
-}
+const works = async () => undefined
+const hangs = () => new Promise<void>(() => undefined)
+const fails = (code: AdapterErrorCode) => () => Promise.reject(new AdapterError(code, 'a fault of the test'))
+const away = fails('BACKEND_UNAVAILABLE')
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
-  probe = async () => undefined
+  probe = works
   probes = 0
   changes = []
   breaker = new Breaker({
-    probe: () => {
+    probe: (context) => {
       probes += 1
-      return probe()
+      return probe(context)
     },
-    onChange: (isUp) => changes.push(isUp),
+    onChange: (evidence) => changes.push(evidence?.code),
   })
 })
 afterEach(() => {
@@ -30,66 +30,114 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
+
 describe('a breaker', () => {
-  it.each(['BACKEND_UNAVAILABLE', 'DEADLINE_EXCEEDED'] as const)('opens after five times %s in a row', (code) => {
-    fail(4, code)
-    breaker.note()
-    fail(4, code)
-    breaker.assertClosed()
-    fail(1, code)
+  it('never opens for calls alone: they have the backend probed at once, and four times a second while they fail', async () => {
+    for (let ms = 0; ms < 2000; ms += 10) {
+      for (let calls = 0; calls < 5; calls += 1) breaker.doubt()
+      await pass(10)
+    }
+    expect(probes).toBeGreaterThanOrEqual(7)
+    expect(probes).toBeLessThanOrEqual(9)
+    expect([breaker.isOpen, breaker.isReady, changes]).toEqual([false, true, []])
+  })
+
+  it('opens with the first probe that says what failed calls said', async () => {
+    probe = away
+    breaker.doubt()
+    await pass(1)
     expect(() => breaker.assertClosed()).toThrow(expect.objectContaining({ code: 'BACKEND_UNAVAILABLE' }) as Error)
-    expect([changes, breaker.isReady]).toEqual([[false], false])
+    expect([probes, changes, breaker.isReady]).toEqual([1, ['BACKEND_UNAVAILABLE'], false])
   })
 
-  it('takes a refusal for an answer, and what is the gateway’s own affair for nothing', () => {
-    fail(4)
-    breaker.note(failure('KEY_NOT_FOUND'))
-    fail(4)
-    for (const code of ['BACKEND_BUSY', 'CANCELLED', 'CLOSED'] as const) breaker.note(failure(code))
-    expect(breaker.isOpen).toBe(false)
-    fail(1)
-    expect(breaker.isOpen).toBe(true)
+  it('opens after two probes that hang, and has one probe under way at a time', async () => {
+    probe = hangs
+    breaker.doubt()
+    await pass(400)
+    breaker.doubt()
+    await pass(200)
+    expect([probes, breaker.isOpen, breaker.isReady]).toEqual([1, false, false])
+    await pass(900)
+    expect([probes, changes]).toEqual([2, ['DEADLINE_EXCEEDED']])
   })
 
-  it('probes twice a second while it is open, and closes on probation', async () => {
-    probe = () => Promise.reject(failure('BACKEND_UNAVAILABLE'))
-    fail(5)
-    await vi.advanceTimersByTimeAsync(1600)
+  it('takes a probe that hangs for nothing where the backend answered meanwhile, but not one that is refused', async () => {
+    probe = hangs
+    for (let ms = 0; ms < 3000; ms += 100) {
+      breaker.doubt()
+      breaker.answered(performance.now())
+      await pass(100)
+    }
+    expect([breaker.isReady, changes]).toEqual([true, []])
+    probe = (context) => {
+      breaker.answered(performance.now())
+      return away().catch((error: unknown) => {
+        context.signal.throwIfAborted()
+        throw error
+      })
+    }
+    breaker.doubt()
+    await pass(1000)
+    expect(changes[0]).toBe('BACKEND_UNAVAILABLE')
+  })
+
+  it('takes what is the adapter’s own affair for nothing', async () => {
+    for (const code of ['BACKEND_BUSY', 'CANCELLED', 'CLOSED'] as const) {
+      probe = fails(code)
+      for (let times = 0; times < 3; times += 1) {
+        breaker.doubt()
+        await pass(300)
+      }
+    }
+    expect([probes, breaker.isReady, changes]).toEqual([9, true, []])
+  })
+
+  it('probes twice a second while it is open, and closes with the first probe that is answered', async () => {
+    probe = away
+    breaker.doubt()
+    await pass(1)
+    probes = 0
+    await pass(1600)
     expect([probes, breaker.isOpen]).toEqual([3, true])
-    probe = async () => undefined
-    await vi.advanceTimersByTimeAsync(500)
-    expect([breaker.isOpen, breaker.isReady, changes]).toEqual([false, true, [false, true]])
-    fail(1)
-    expect(breaker.isOpen).toBe(true)
-    await vi.advanceTimersByTimeAsync(500)
-    breaker.note()
-    fail(4)
+    probe = works
+    await pass(500)
+    expect([breaker.isOpen, breaker.isReady, changes]).toEqual([false, true, ['BACKEND_UNAVAILABLE', undefined]])
+    for (let calls = 0; calls < 5; calls += 1) breaker.doubt()
+    await pass(1000)
     expect(breaker.isOpen).toBe(false)
   })
 
-  it('gives a probe that hangs up', async () => {
-    probe = () => new Promise(() => undefined)
-    fail(5)
-    await vi.advanceTimersByTimeAsync(500 + 2000 + 500)
-    expect([probes, breaker.isOpen]).toEqual([2, true])
+  it('gives a probe that hangs up after a second while it is open', async () => {
+    probe = away
+    breaker.doubt()
+    await pass(1)
+    probe = hangs
+    await pass(500)
+    probe = works
+    await pass(999)
+    expect(breaker.isOpen).toBe(true)
+    await pass(501)
+    expect(breaker.isOpen).toBe(false)
   })
 
-  it('probes a backend that nobody asks, is not ready after one failure, and open after two', async () => {
-    await vi.advanceTimersByTimeAsync(4000)
-    breaker.note()
-    await vi.advanceTimersByTimeAsync(4000)
+  it('probes a backend that nobody hears of, is not ready after one failure, and open after two', async () => {
+    await pass(4000)
+    breaker.answered(performance.now())
+    await pass(4000)
     expect(probes).toBe(0)
-    probe = () => Promise.reject(failure('BACKEND_UNAVAILABLE'))
-    await vi.advanceTimersByTimeAsync(2000)
+    probe = away
+    await pass(2000)
     expect([probes, breaker.isReady, breaker.isOpen]).toEqual([1, false, false])
-    await vi.advanceTimersByTimeAsync(500)
-    expect([probes, breaker.isOpen]).toEqual([2, true])
+    await pass(250)
+    expect([probes, changes]).toEqual([2, ['BACKEND_UNAVAILABLE']])
   })
 
   it('does nothing once it is stopped', async () => {
+    probe = away
     breaker.stop()
-    fail(5)
-    await vi.advanceTimersByTimeAsync(60_000)
+    breaker.doubt()
+    await pass(60_000)
     expect([probes, changes]).toEqual([0, []])
   })
 })

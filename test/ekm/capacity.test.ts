@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { AdapterError } from '../../adapters/contract/index.ts'
+import { AdapterError, type KeyRef } from '../../adapters/contract/index.ts'
 import { Call } from '../../src/ekm/call.ts'
-import { Capacity, Lane, type Rejection } from '../../src/ekm/capacity.ts'
+import { Capacity, type Rejection } from '../../src/ekm/capacity.ts'
+import { Flow, Lane } from '../../src/ekm/flow.ts'
 
 const calls: Call[] = []
 const newCall = (budgetMs = 60_000): Call => {
@@ -13,11 +14,21 @@ afterEach(() => {
   for (const call of calls.splice(0)) call.end()
 })
 
+const newFlow = (lane = new Lane()) => new Flow(lane, 'wrap', 'a key' as KeyRef)
+
+/** The end of a call that took `elapsedMs`. */
+function leave(capacity: Capacity, flow: Flow, elapsedMs: number, call = newCall()): void {
+  const now = performance.now()
+  flow.ended()
+  flow.answered(call, now - elapsedMs, now)
+  capacity.leave(flow)
+}
+
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
-/** Enters for `lane`, and writes `name` down when it is its turn. */
-function enter(capacity: Capacity, lane: Lane, name: string, turns: string[], call = newCall()): Promise<void> {
-  const turn = capacity.enter(lane, call)
+/** Enters for `flow`, and writes `name` down when it is its turn. */
+function enter(capacity: Capacity, flow: Flow, name: string, turns: string[], call = newCall()): Promise<void> {
+  const turn = capacity.enter(flow, call)
   if (turn === undefined) {
     turns.push(name)
     return Promise.resolve()
@@ -37,31 +48,31 @@ const refusal = (attempt: () => unknown): AdapterError => {
 describe('capacity', () => {
   it('lets in as many as it may, and the others in their order', async () => {
     const capacity = new Capacity({ concurrency: 2, queue: 10 })
-    const lane = new Lane()
+    const flow = newFlow()
     const turns: string[] = []
-    for (const name of ['a', 'b', 'c', 'd']) void enter(capacity, lane, name, turns)
+    for (const name of ['a', 'b', 'c', 'd']) void enter(capacity, flow, name, turns)
     await settled()
     expect(turns).toEqual(['a', 'b'])
     expect([capacity.running, capacity.waiting]).toEqual([2, 2])
-    capacity.leave(lane, 1)
+    leave(capacity, flow, 1)
     await settled()
     expect(turns).toEqual(['a', 'b', 'c'])
-    capacity.leave(lane, 1)
-    capacity.leave(lane, 1)
+    leave(capacity, flow, 1)
+    leave(capacity, flow, 1)
     await settled()
     expect(turns).toEqual(['a', 'b', 'c', 'd'])
-    capacity.leave(lane, 1)
+    leave(capacity, flow, 1)
     expect([capacity.running, capacity.waiting]).toEqual([0, 0])
   })
 
   it('takes turns between pools, so that a flood of one is not the delay of another', async () => {
     const capacity = new Capacity({ concurrency: 1, queue: 100 })
-    const [flood, quiet] = [new Lane(), new Lane()]
+    const [flood, quiet] = [newFlow(), newFlow()]
     const turns: string[] = []
     for (let i = 0; i < 50; i += 1) void enter(capacity, flood, 'flood', turns)
     void enter(capacity, quiet, 'quiet', turns)
     for (let i = 0; i < 2; i += 1) {
-      capacity.leave(flood, 1)
+      leave(capacity, flood, 1)
       await settled()
     }
     expect(turns).toEqual(['flood', 'flood', 'quiet'])
@@ -69,16 +80,16 @@ describe('capacity', () => {
 
   it('lets a pool have no more than its own share, and goes on with the next', async () => {
     const capacity = new Capacity({ concurrency: 3, queue: 10 })
-    const [narrow, wide] = [new Lane(1), new Lane()]
+    const [narrow, wide] = [newFlow(new Lane(1)), newFlow()]
     const turns: string[] = []
     for (const name of ['n1', 'n2']) void enter(capacity, narrow, name, turns)
     for (const name of ['w1', 'w2', 'w3']) void enter(capacity, wide, name, turns)
     await settled()
     expect(turns).toEqual(['n1', 'w1', 'w2'])
-    capacity.leave(wide, 1)
+    leave(capacity, wide, 1)
     await settled()
     expect(turns).toEqual(['n1', 'w1', 'w2', 'w3'])
-    capacity.leave(narrow, 1)
+    leave(capacity, narrow, 1)
     await settled()
     expect(turns.at(-1)).toBe('n2')
   })
@@ -86,39 +97,39 @@ describe('capacity', () => {
   it('refuses at once what finds its queue full, and says when to come back', () => {
     const rejections: Rejection[] = []
     const capacity = new Capacity({ concurrency: 1, queue: 1 }, (rejection) => rejections.push(rejection))
-    const [lane, other] = [new Lane(), new Lane()]
-    void capacity.enter(lane, newCall())
-    void capacity.enter(lane, newCall())
-    expect(refusal(() => capacity.enter(lane, newCall()))).toMatchObject({ code: 'BACKEND_BUSY', retryAfterSeconds: 1 })
+    const [flow, other] = [newFlow(), newFlow()]
+    void capacity.enter(flow, newCall())
+    void capacity.enter(flow, newCall())
+    expect(refusal(() => capacity.enter(flow, newCall()))).toMatchObject({ code: 'BACKEND_BUSY', retryAfterSeconds: 1 })
     expect(rejections).toEqual(['queue_full'])
     expect(capacity.enter(other, newCall())).toBeInstanceOf(Promise)
   })
 
   it('counts the seconds until those who wait have been served', () => {
-    const capacity = new Capacity({ concurrency: 1, queue: 20 })
-    const lane = new Lane()
+    const capacity = new Capacity({ concurrency: 1, queue: 29 })
+    const flow = newFlow()
     for (let i = 0; i < 100; i += 1) {
-      void capacity.enter(lane, newCall())
-      capacity.leave(lane, 200)
+      void capacity.enter(flow, newCall())
+      leave(capacity, flow, 200)
     }
-    for (let i = 0; i < 21; i += 1) void capacity.enter(lane, newCall())
-    expect(refusal(() => capacity.enter(lane, newCall())).retryAfterSeconds).toBe(4)
+    for (let i = 0; i < 21; i += 1) void capacity.enter(flow, newCall())
+    expect(refusal(() => capacity.enter(flow, newCall())).retryAfterSeconds).toBe(4)
   })
 
   it('refuses what could not be answered in time, when it comes and when it is its turn', async () => {
     const rejections: Rejection[] = []
     const capacity = new Capacity({ concurrency: 1, queue: 10 }, (rejection) => rejections.push(rejection))
-    const lane = new Lane()
+    const flow = newFlow()
     for (let i = 0; i < 100; i += 1) {
-      void capacity.enter(lane, newCall())
-      capacity.leave(lane, 100)
+      void capacity.enter(flow, newCall())
+      leave(capacity, flow, 100)
     }
-    void capacity.enter(lane, newCall())
-    expect(refusal(() => capacity.enter(lane, newCall(150))).code).toBe('BACKEND_BUSY')
-    const late = capacity.enter(lane, newCall(250))
-    const patient = capacity.enter(lane, newCall())
+    void capacity.enter(flow, newCall())
+    expect(refusal(() => capacity.enter(flow, newCall(150))).code).toBe('BACKEND_BUSY')
+    const late = capacity.enter(flow, newCall(300))
+    const patient = capacity.enter(flow, newCall())
     await new Promise((resolve) => setTimeout(resolve, 180))
-    capacity.leave(lane, 100)
+    leave(capacity, flow, 100)
     await expect(late).rejects.toMatchObject({ code: 'BACKEND_BUSY' })
     await patient
     expect(rejections).toEqual(['too_late', 'too_late'])
@@ -128,15 +139,15 @@ describe('capacity', () => {
   it('does not begin what came too late, but does where the backend needs longer than any call has', () => {
     const rejections: Rejection[] = []
     const capacity = new Capacity({ concurrency: 2, queue: 10 }, (rejection) => rejections.push(rejection))
-    const lane = new Lane()
+    const flow = newFlow()
     const takes = (ms: number) => {
       for (let i = 0; i < 200; i += 1) {
-        void capacity.enter(lane, newCall())
-        capacity.leave(lane, ms)
+        void capacity.enter(flow, newCall())
+        leave(capacity, flow, ms)
       }
     }
     const call = newCall(1000)
-    const after = (ms: number) => capacity.enter(lane, call, call.start + ms)
+    const after = (ms: number) => capacity.enter(flow, call, call.start + ms)
     takes(300)
     expect(after(690)).toBeUndefined()
     expect(refusal(() => after(710)).code).toBe('DEADLINE_EXCEEDED')
@@ -145,28 +156,66 @@ describe('capacity', () => {
     expect(after(710)).toBeUndefined()
   })
 
+  it('knows how long the calls of each key take, so that a slow one makes no other late', async () => {
+    const capacity = new Capacity({ concurrency: 1, queue: 10 })
+    const [slow, quick] = [newFlow(), newFlow()]
+    for (let i = 0; i < 100; i += 1) {
+      void capacity.enter(slow, newCall())
+      leave(capacity, slow, 300)
+    }
+    void capacity.enter(slow, newCall())
+    expect(refusal(() => capacity.enter(slow, newCall(200))).code).toBe('BACKEND_BUSY')
+    const turn = capacity.enter(quick, newCall(200))
+    leave(capacity, slow, 300)
+    await turn
+    expect([quick.running, slow.running]).toEqual([1, 0])
+  })
+
+  it('leaves places and room in the line to other keys, and other pools', () => {
+    const capacity = new Capacity({ concurrency: 8, queue: 9 })
+    const lane = new Lane()
+    const many = (count: number, of = () => newFlow(lane)) => {
+      const flow = of()
+      return Array.from({ length: count }, () => capacity.enter(flow, newCall())).filter((turn) => turn === undefined)
+    }
+    expect(many(11)).toHaveLength(5)
+    expect(refusal(() => many(2, () => lane.flows[0] ?? newFlow(lane))).code).toBe('BACKEND_BUSY')
+    expect(many(3)).toHaveLength(1)
+    expect(many(1)).toHaveLength(1)
+    expect(many(1, newFlow)).toHaveLength(1)
+    expect([capacity.running, lane.waiting]).toEqual([8, 9])
+  })
+
+  it('refuses with 429 what waited in vain, and was never sent', async () => {
+    const rejections: Rejection[] = []
+    const capacity = new Capacity({ concurrency: 1, queue: 10 }, (rejection) => rejections.push(rejection))
+    void capacity.enter(newFlow(), newCall())
+    await expect(capacity.enter(newFlow(), newCall(10))).rejects.toMatchObject({ code: 'BACKEND_BUSY' })
+    expect([rejections, capacity.waiting]).toEqual([['too_late'], 0])
+  })
+
   it('forgets a call that was stopped while it waited', async () => {
     const capacity = new Capacity({ concurrency: 1, queue: 1 })
-    const lane = new Lane()
-    void capacity.enter(lane, newCall())
+    const flow = newFlow()
+    void capacity.enter(flow, newCall())
     const gone = newCall()
-    const turn = capacity.enter(lane, gone)
+    const turn = capacity.enter(flow, gone)
     gone.stop(new AdapterError('CANCELLED', 'the client went away'))
     await expect(turn).rejects.toMatchObject({ code: 'CANCELLED' })
     expect([capacity.running, capacity.waiting]).toEqual([1, 0])
-    const next = capacity.enter(lane, newCall())
-    capacity.leave(lane, 1)
+    const next = capacity.enter(flow, newCall())
+    leave(capacity, flow, 1)
     await next
     expect([capacity.running, capacity.waiting]).toEqual([1, 0])
   })
 
   it('gives a place back that came in the same moment as the end of its call', async () => {
     const capacity = new Capacity({ concurrency: 1, queue: 1 })
-    const lane = new Lane()
-    void capacity.enter(lane, newCall())
+    const flow = newFlow()
+    void capacity.enter(flow, newCall())
     const gone = newCall()
-    const turn = capacity.enter(lane, gone)
-    capacity.leave(lane, 1)
+    const turn = capacity.enter(flow, gone)
+    leave(capacity, flow, 1)
     gone.stop(new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed'))
     await expect(turn).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
     await settled()

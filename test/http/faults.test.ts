@@ -52,7 +52,7 @@ describe('a failing backend', () => {
   ]
 
   it.each(rows)('%s is %i %s, and its own words stay inside', async (fail, status, code) => {
-    adapter.fault = { fail }
+    adapter.fault = { fail, ofKeys: true }
     for (const reply of [await wrap(), await call('metadata')]) {
       expect([reply.status, reply.json['code']]).toEqual([status, code])
       expect(reply.text).not.toContain('a fault of the test')
@@ -88,7 +88,7 @@ describe('the deadline', () => {
   it('answers 408 when it passes, whatever the backend does, and zeroes what comes late', async () => {
     await wrap()
     adapter.buffers.length = 0
-    adapter.fault = { delayMs: 400 }
+    adapter.fault = { delayMs: 400, ofKeys: true }
     const start = performance.now()
     const reply = await wrap()
     expect([reply.status, reply.json['code']]).toEqual([408, 'RequestTimeout'])

@@ -98,8 +98,10 @@ describe('a standby that holds the same keys', () => {
     expect((await unwrap(before.json['value'])).json['value']).toBe(VALUE)
     expect((await call('metadata', {})).status).toBe(200)
     first.fault = {}
-    await wrap()
-    expect(await lastRecord()).toMatchObject({ backend: 'store' })
+    await vi.waitFor(async () => {
+      await wrap()
+      expect(await lastRecord()).toMatchObject({ backend: 'store' })
+    }, 3000)
   })
 
   it('serves RSA keys too', async () => {

@@ -16,6 +16,8 @@ export interface Fault {
   readonly retryAfterSeconds?: number
   /** Something that is not an AdapterError, as only a bug throws it. */
   readonly bug?: unknown
+  /** Only keys have it: what the backend is probed by works. */
+  readonly ofKeys?: boolean
 }
 
 /** A real adapter with faults that the real thing cannot be made to show; without any, it passes the same contract. */
@@ -64,8 +66,9 @@ export class FaultyAdapter implements KeyAdapter {
   async #call<T>(name: string, context: CallContext, real: () => Promise<T>): Promise<T> {
     this.calls.push(name)
     this.lastSignal = context.signal
-    const { delayMs, fail, bug, retryAfterSeconds } = this.fault
+    const { delayMs, fail, bug, retryAfterSeconds, ofKeys } = this.fault
     const result = await real()
+    if (ofKeys === true && name === 'probe') return result
     if (delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, delayMs))
     if (bug !== undefined) throw bug as Error
     if (fail)
