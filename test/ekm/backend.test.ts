@@ -51,7 +51,7 @@ class Servers implements KeyAdapter {
 
   #serve(key: string, signal: CallContext['signal']): Promise<void> {
     return new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error))
+      signal.addEventListener('abort', () => reject(signal.reason))
       const queue = this.#queues.get(key) ?? []
       queue.push({ done: resolve, signal })
       this.#queues.set(key, queue)

@@ -5,6 +5,7 @@ import { decodeMessage, type KeyFacts } from '../host-protocol.ts'
 import { encodeSelector, parseKeyRef, type OpenToken } from '../key-selector.ts'
 import type { Pkcs11Options } from '../options.ts'
 import { PIPELINE, type HostPool } from '../supervisor/host-pool.ts'
+import { Pace } from '../supervisor/pace.ts'
 import { wayName, type Direction, type Way } from '../way.ts'
 import { qualify, rejections, type Qualification } from './qualification.ts'
 import { isExposed, tokenKey, type TokenKey } from './token-key.ts'
@@ -46,6 +47,8 @@ export class KeyRing {
   readonly #entries = new Map<KeyRef, KnownKey>()
   readonly #reading = new Map<KeyRef, Promise<KnownKey>>()
   readonly #qualified = new Map<string, Qualifications>()
+  /** By direction and selector. */
+  readonly #paces = new Map<string, Pace>()
   readonly #warned = new Set<string>()
   #generation = 0
   #renewMs = RENEW_MS.first
@@ -110,7 +113,14 @@ export class KeyRing {
       ...(signal && { signal }),
       unwrapping: direction === 'unwrap',
       weight: way.scheme === 'KW' || way.scheme === 'KWP' ? 1 : RSA_WEIGHT,
+      pace: this.#paceOf(`${direction} ${selector}`),
     })
+  }
+
+  #paceOf(calls: string): Pace {
+    const pace = this.#paces.get(calls) ?? new Pace()
+    this.#paces.set(calls, pace)
+    return pace
   }
 
   async #readNow(ref: KeyRef): Promise<KnownKey> {
@@ -139,7 +149,10 @@ export class KeyRing {
   }
 
   #qualificationsOf({ fingerprint }: TokenKey): Qualifications {
-    if (this.#generation !== this.#pool.generation) this.#qualified.clear()
+    if (this.#generation !== this.#pool.generation) {
+      this.#qualified.clear()
+      this.#paces.clear()
+    }
     this.#generation = this.#pool.generation
     const known = this.#qualified.get(fingerprint) ?? new Map<WrapAlgorithm, Qualified>()
     this.#qualified.set(fingerprint, known)

@@ -6,6 +6,7 @@ import { TokenError } from '../token-error.ts'
 import type { Host } from './host.ts'
 import { HostKeeper, type HostSettings, type PoolEvents } from './host-keeper.ts'
 import { Job, type CallOptions } from './job.ts'
+import { JobQueue } from './job-queue.ts'
 
 /**
  * Calls given to a host before the first has returned, by weight. It saves the host a wait between calls, and lets it
@@ -19,6 +20,8 @@ export const PIPELINE = 16
 const STALL = { ms: 30, times: 2 }
 const WATCH_MS = 5
 const MAX_QUEUE = 4096
+/** For so long after a call that is not slow, one host is kept for its like. */
+const KEEP_MS = 1000
 const PROBES = 3
 const PROBE_AGAIN_MS = 30
 
@@ -31,7 +34,8 @@ export class HostPool implements PoolEvents {
   readonly #keeper: HostKeeper
   readonly #callTimeoutMs: number
   readonly #watch: NodeJS.Timeout
-  #queue: Job[] = []
+  readonly #queue = new JobQueue()
+  #quickUntil = 0
   #closed = false
 
   private constructor(settings: PoolSettings, report: Report) {
@@ -77,9 +81,9 @@ export class HostPool implements PoolEvents {
     const job = new Job(kind, payload, options)
     if (this.#closed) job.reject(new AdapterError('CLOSED', 'the adapter is closed'))
     else if (options.signal?.aborted) job.reject(options.signal.reason)
-    else if (this.#queue.length >= MAX_QUEUE)
-      job.reject(new TokenError('BACKEND_BUSY', 'too many calls wait', 'request'))
+    else if (this.#queue.size >= MAX_QUEUE) job.reject(new TokenError('BACKEND_BUSY', 'too many calls wait', 'request'))
     else {
+      if (job.weight === 1) this.#quickUntil = performance.now() + KEEP_MS
       this.#queue.push(job)
       this.idle()
     }
@@ -91,8 +95,7 @@ export class HostPool implements PoolEvents {
     clearInterval(this.#watch)
     const closed = new AdapterError('CLOSED', 'the adapter is closed')
     for (const host of this.#keeper.hosts) this.#takeBack(host, closed)
-    for (const job of this.#queue) job.reject(closed)
-    this.#queue = []
+    for (const job of this.#queue.clear()) job.reject(closed)
     await this.#keeper.close()
   }
 
@@ -104,16 +107,15 @@ export class HostPool implements PoolEvents {
   /** Hands out what waits. */
   idle(): void {
     this.#keeper.retire()
-    while (this.#queue.length > 0) {
-      const host = this.#leastBusy()
-      if (host === undefined) break
-      const job = this.#queue.shift()
-      if (job !== undefined && !job.over) host.give(job)
+    while (this.#queue.size > 0) {
+      let host: Host | undefined
+      const job = this.#queue.take((next) => next.over || (host = this.#hostFor(next)) !== undefined)
+      if (job === undefined) break
+      if (!job.over) host?.give(job)
     }
-    const down = this.#queue.length > 0 ? this.#keeper.downBecause : undefined
+    const down = this.#queue.size > 0 ? this.#keeper.downBecause : undefined
     if (down === undefined) return
-    for (const job of this.#queue) job.reject(down)
-    this.#queue = []
+    for (const job of this.#queue.clear()) job.reject(down)
   }
 
   /** The session's column of the CKR table. */
@@ -148,12 +150,12 @@ export class HostPool implements PoolEvents {
 
   #takeBack(host: Host, error: AdapterError): void {
     const { begun, others } = host.abandon(error)
-    this.#queue.unshift(...others)
+    this.#queue.giveBack(others)
     if (begun === undefined) return
     if (begun.retried) begun.reject(error)
     else {
       begun.retried = true
-      this.#queue.unshift(begun)
+      this.#queue.giveBack([begun])
     }
   }
 
@@ -169,7 +171,7 @@ export class HostPool implements PoolEvents {
     } else if (job.unwrapping || job.retried || job.over) job.reject(TokenError.ofCall(ckr, job.unwrapping))
     else {
       job.retried = true
-      this.#queue.unshift(job)
+      this.#queue.giveBack([job])
       this.idle()
     }
   }
@@ -213,14 +215,15 @@ export class HostPool implements PoolEvents {
     })
   }
 
-  #leastBusy(): Host | undefined {
-    let best: Host | undefined
-    for (const host of this.#keeper.hosts) {
-      if (this.#keeper.isRelieved(host)) continue
-      if (host.state !== 'ready' || host.stalled || host.load >= PIPELINE) continue
-      if (best === undefined || host.load < best.load) best = host
+  /** The least busy host that may have `job`: what is quick waits behind nothing slow while there is another host. */
+  #hostFor(job: Job): Host | undefined {
+    const serving = [...this.#keeper.hosts].filter((host) => host.state === 'ready' && !this.#keeper.isRelieved(host))
+    const free = serving.filter((host) => !host.hasSlow)
+    if (job.isSlow) {
+      const kept = serving.length > 1 && performance.now() < this.#quickUntil ? 1 : 0
+      return free.length > kept ? leastBusy(free) : undefined
     }
-    return best
+    return leastBusy(free.length > 0 ? free : serving)
   }
 
   #watchCalls(): void {
@@ -231,13 +234,22 @@ export class HostPool implements PoolEvents {
         const why = `a call of the PKCS#11 module did not return within ${this.#callTimeoutMs} ms`
         const { begun, others } = host.abandon(new TokenError('BACKEND_UNAVAILABLE', why, 'module'))
         begun?.reject(new TokenError('BACKEND_UNAVAILABLE', why, 'module'))
-        this.#queue.unshift(...others)
+        this.#queue.giveBack(others)
         this.#keeper.lost(host, why)
       } else if (age > Math.max(STALL.ms, STALL.times * host.slowest) && !host.stalled) {
         host.stalled = true
-        this.#queue.unshift(...host.recall())
+        this.#queue.giveBack(host.recall())
         this.idle()
       }
     }
   }
+}
+
+function leastBusy(hosts: readonly Host[]): Host | undefined {
+  let best: Host | undefined
+  for (const host of hosts) {
+    if (host.stalled || host.load >= PIPELINE) continue
+    if (best === undefined || host.load < best.load) best = host
+  }
+  return best
 }

@@ -66,6 +66,10 @@ export class Host {
     return this.#load
   }
 
+  get hasSlow(): boolean {
+    return this.#jobs.some(({ job }) => job.isSlow)
+  }
+
   /** How long its slow calls have taken of late, in milliseconds. */
   get slowest(): number {
     return this.#slowest
@@ -162,6 +166,7 @@ export class Host {
     this.#load -= job?.weight ?? 0
     const now = performance.now()
     if (!(job instanceof OwnJob)) this.#slowest = Math.max(FADING * this.#slowest, now - this.#headSince)
+    job?.pace?.took(now - this.#headSince)
     this.#headSince = now
     this.stalled = false
     if (job === undefined) payload.fill(0)

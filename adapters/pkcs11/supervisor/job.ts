@@ -1,4 +1,6 @@
 import type { CallSignal } from '../../contract/index.ts'
+import type { Pace } from './pace.ts'
+
 export interface CallOptions {
   /** Ends the wait, not the call. */
   readonly signal?: CallSignal
@@ -6,6 +8,8 @@ export interface CallOptions {
   readonly unwrapping?: boolean
   /** How much of a host's pipeline it takes; 1 by default. */
   readonly weight?: number
+  /** Of the calls with the same key. They wait in a line of their own. */
+  readonly pace?: Pace
 }
 
 /** One request to whichever host takes it, and the promise that waits for the answer. */
@@ -14,6 +18,7 @@ export class Job {
   readonly payload: Uint8Array
   readonly unwrapping: boolean
   readonly weight: number
+  readonly pace: Pace | undefined
   readonly promise: Promise<Uint8Array>
   /** It has been tried on a session or host that was lost with it. */
   retried = false
@@ -24,17 +29,23 @@ export class Job {
   readonly #aborted: () => void
 
   /** `payload` becomes the job's own and is zeroed when it is over. */
-  constructor(kind: number, payload: Uint8Array, { signal, unwrapping = false, weight = 1 }: CallOptions) {
+  constructor(kind: number, payload: Uint8Array, { signal, unwrapping = false, weight = 1, pace }: CallOptions) {
     this.kind = kind
     this.payload = payload
     this.unwrapping = unwrapping
     this.weight = weight
+    this.pace = pace
     this.promise = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
     this.#signal = signal
     this.#aborted = () => this.reject(signal?.reason)
     signal?.addEventListener('abort', this.#aborted, { once: true })
+  }
+
+  /** Whether calls of other kinds should not have to wait behind it. */
+  get isSlow(): boolean {
+    return this.weight > 1 && this.pace?.isSlow === true
   }
 
   get over(): boolean {
