@@ -3,7 +3,7 @@ import type { Call } from './call.ts'
 import { Line } from './line.ts'
 
 /** How much one call's duration weighs in the average. */
-const WEIGHT = 0.1
+const WEIGHT = 0.2
 /** Calls of a flow under way at once, before it is known how many the backend answers in time. */
 const FIRST_WINDOW = 8
 /** The part of a call's time from which on an answer is slow: a little more, and it would have been none. */
