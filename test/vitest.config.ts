@@ -15,6 +15,7 @@ const patient = [
 /** Their times need a machine that does little else. */
 const quiet = [
   'test/admin/doors.test.ts',
+  'test/http/saturation.test.ts',
   'test/tls/flood.test.ts',
   'test/kmip/gateway.test.ts',
   'test/kmip/overhead.test.ts',

@@ -20,7 +20,7 @@ export const PIPELINE = 16
 const STALL = { ms: 30, times: 2 }
 const WATCH_MS = 5
 const MAX_QUEUE = 4096
-/** For so long after a call that is not slow, one host is kept for its like. */
+/** For so long after an AES call one host is kept for its like. */
 const KEEP_MS = 1000
 const PROBES = 3
 const PROBE_AGAIN_MS = 30
@@ -83,7 +83,7 @@ export class HostPool implements PoolEvents {
     else if (options.signal?.aborted) job.reject(options.signal.reason)
     else if (this.#queue.size >= MAX_QUEUE) job.reject(new TokenError('BACKEND_BUSY', 'too many calls wait', 'request'))
     else {
-      if (job.weight === 1) this.#quickUntil = performance.now() + KEEP_MS
+      if (job.pace !== undefined && job.weight === 1) this.#quickUntil = performance.now() + KEEP_MS
       this.#queue.push(job)
       this.idle()
     }
@@ -217,7 +217,9 @@ export class HostPool implements PoolEvents {
 
   /** The least busy host that may have `job`: what is quick waits behind nothing slow while there is another host. */
   #hostFor(job: Job): Host | undefined {
-    const serving = [...this.#keeper.hosts].filter((host) => host.state === 'ready' && !this.#keeper.isRelieved(host))
+    const serving = [...this.#keeper.hosts].filter(
+      (host) => host.state === 'ready' && !host.stalled && !this.#keeper.isRelieved(host),
+    )
     const free = serving.filter((host) => !host.hasSlow)
     if (job.isSlow) {
       const kept = serving.length > 1 && performance.now() < this.#quickUntil ? 1 : 0
@@ -248,7 +250,7 @@ export class HostPool implements PoolEvents {
 function leastBusy(hosts: readonly Host[]): Host | undefined {
   let best: Host | undefined
   for (const host of hosts) {
-    if (host.stalled || host.load >= PIPELINE) continue
+    if (host.load >= PIPELINE) continue
     if (best === undefined || host.load < best.load) best = host
   }
   return best
