@@ -47,6 +47,7 @@ export class Connection {
   readonly #reader: FrameReader
   #waiting: Waiting | undefined
   #replyStarted = false
+  #code: string | undefined
   #exchanges = 0
   #open = true
   #sentAt = 0
@@ -58,7 +59,10 @@ export class Connection {
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
     // In TLS 1.3 a refused client certificate shows only here: the handshake is complete for the client before the server
     // has looked at it.
-    socket.on('error', (error) => this.#end(new ConnectionLost(this.#replyStarted, systemCode(error))))
+    socket.on('error', (error) => {
+      this.#code = systemCode(error)
+      this.close()
+    })
     socket.on('end', () => this.close())
     socket.on('close', () => this.close())
   }
@@ -134,7 +138,7 @@ export class Connection {
       this.#sentAt = performance.now()
       if (!this.#open) {
         request.fill(0)
-        this.#end(new ConnectionLost(false))
+        this.#end(new ConnectionLost(false, this.#code))
         return
       }
       signal.addEventListener('abort', onAbort, { once: true })
@@ -143,7 +147,7 @@ export class Connection {
   }
 
   close(): void {
-    this.#end(new ConnectionLost(this.#replyStarted))
+    this.#end(new ConnectionLost(this.#replyStarted, this.#code))
   }
 
   #take(chunk: Buffer): void {
