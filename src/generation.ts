@@ -1,8 +1,9 @@
-import type { KeyAdapter } from '../adapters/contract/index.ts'
+import { OperatorError, type KeyAdapter } from '../adapters/contract/index.ts'
 import type { openBackend } from './backends.ts'
 import { digestOf } from './config/compare.ts'
 import type { BackendConfig, Config } from './config/schema.ts'
 import { Backend, type BackendObserver } from './ekm/backend.ts'
+import { Call } from './ekm/call.ts'
 import { Deadlines } from './ekm/deadlines.ts'
 import type { Pool } from './ekm/pool.ts'
 import { Admission } from './http/admission.ts'
@@ -14,6 +15,8 @@ import type { Telemetry } from './telemetry/audit.ts'
 import { reportTo } from './telemetry/log.ts'
 import type { ClientTrust } from './tls/client.ts'
 import { Trust } from './tls/trust.ts'
+
+const PROBE_MS = 3000
 
 /** Everything that one configuration makes, complete and never changed: a reload makes another, and swaps them. */
 export interface Generation extends Served {
@@ -73,10 +76,35 @@ async function openOne(
   const { concurrency, queue, ...rest } = own
   const digests = { adapter: digestOf(rest), backend: digestOf({ concurrency, queue, keyCacheMs }) }
   if (old?.digests.adapter === digests.adapter && old.digests.backend === digests.backend) return old
-  const adapter =
-    old?.digests.adapter === digests.adapter ? old.adapter : await open(own, reportTo(telemetry.log, name))
+  const isSame = old?.digests.adapter === digests.adapter
+  const adapter = isSame ? old.adapter : await open(own, reportTo(telemetry.log, name))
+  if (old !== undefined && !isSame) await assertNoLoss(name, old.adapter, adapter)
   const observer = observe(name, telemetry)
   return { adapter, digests, backend: new Backend({ name, adapter, concurrency, queue, keyCacheMs, observer }) }
+}
+
+/**
+ * A backend that answers is not given up for settings with which it does not. One that is away has nothing to lose: its
+ * settings may be what is mended.
+ */
+async function assertNoLoss(name: string, old: KeyAdapter, adapter: KeyAdapter): Promise<void> {
+  if ((await answers(adapter)) || !(await answers(old))) return
+  await adapter.close()
+  throw new OperatorError(
+    'BACKEND_UNUSABLE',
+    `backend ${name} answers with the settings that it has, and not with the new ones; the log says why`,
+  )
+}
+
+async function answers(adapter: KeyAdapter): Promise<boolean> {
+  const call = new Call(PROBE_MS)
+  return call
+    .run(adapter.probe(call))
+    .then(
+      () => true,
+      () => false,
+    )
+    .finally(() => call.end())
 }
 
 function observe(backend: string, { log, metrics }: Telemetry): BackendObserver {

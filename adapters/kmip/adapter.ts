@@ -3,7 +3,6 @@ import {
   AdapterError,
   algorithmRow,
   lengthFits,
-  OperatorError,
   wrapAlgorithms,
   type CallContext,
   type CallSignal,
@@ -23,12 +22,11 @@ import type { KmipKey } from './keys/kmip-key.ts'
 import { WayRing } from './keys/way-ring.ts'
 import type { Way } from './keys/way.ts'
 import { checkOptions, connectionsOf, type KmipOptions } from './options.ts'
-import { discoverVersions } from './protocol/discovery.ts'
 import { usageMask } from './protocol/numbers.ts'
 import { KmipRefusal } from './protocol/operation.ts'
-import { kmipVersions } from './protocol/version.ts'
 import { KmipCluster } from './transport/cluster.ts'
-import { ServerUnreachable, type Negotiated } from './transport/server.ts'
+import type { Negotiated } from './transport/negotiation.ts'
+import { operatorError, ServerUnreachable } from './transport/unreachable.ts'
 
 /** Serves keys that live in a KMIP key manager. */
 export class KmipAdapter implements KeyAdapter {
@@ -67,9 +65,10 @@ export class KmipAdapter implements KeyAdapter {
       report('info', 'kmip_connected', { version, vendor: vendor ?? 'unknown' })
       return new KmipAdapter(cluster, options, report, vendor ?? 'unknown')
     } catch (error) {
-      if (error instanceof ServerUnreachable && isTlsCode(error.code)) {
+      const wrong = operatorError(error)
+      if (wrong !== undefined) {
         cluster.close()
-        throw new OperatorError('KMIP_TLS_REFUSED', `the TLS connection to the key manager failed: ${error.code}`)
+        throw wrong
       }
       const reason = error instanceof Error ? error.message : 'unknown'
       report('error', 'kmip_unavailable', { reason })
@@ -124,7 +123,7 @@ export class KmipAdapter implements KeyAdapter {
   async probe(context: CallContext): Promise<void> {
     this.#assertOpen(context)
     try {
-      await this.#cluster.call(discoverVersions(kmipVersions), context.signal)
+      await this.#cluster.probe(context.signal)
     } catch (error) {
       throw error instanceof KmipRefusal ? refusalError(error, 'BACKEND_UNAVAILABLE') : error
     }
@@ -195,7 +194,7 @@ export class KmipAdapter implements KeyAdapter {
 }
 
 function serverFacts([address, said]: readonly [string, Negotiated | Error]): ServerFacts {
-  if (said instanceof ServerUnreachable) return { address, unusable: said.code, fields: {} }
+  if (said instanceof ServerUnreachable) return { address, unusable: said.sentence ?? said.code, fields: {} }
   if (said instanceof Error) return { address, unusable: said.message, fields: {} }
   const { version, vendor, operations } = said
   return { address, fields: { version, ...(vendor !== undefined && { vendor }), operations: operations.size } }
@@ -215,11 +214,3 @@ function assertMask({ attributes, description }: KmipKey, use: 'wrap' | 'unwrap'
   if ((mask & needed) === needed) return
   throw new AdapterError('OPERATION_FORBIDDEN', `the key's usage mask does not allow it to ${use}`)
 }
-
-/** A certificate or a protocol that one of the two sides does not accept: waiting does not help. */
-const isTlsCode = (code: string): boolean =>
-  code.startsWith('ERR_SSL_') ||
-  code.startsWith('ERR_TLS_') ||
-  code.startsWith('CERT_') ||
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'].includes(code) ||
-  code.startsWith('UNABLE_TO_GET_ISSUER_CERT')

@@ -17,7 +17,7 @@ import { algorithm, objectType, state, usageMask } from './protocol/numbers.ts'
 import { activate, create, createKeyPair, destroy, getAttributes, locate } from './protocol/objects.ts'
 import { KmipRefusal } from './protocol/operation.ts'
 import { KmipCluster } from './transport/cluster.ts'
-import { ServerUnreachable } from './transport/server.ts'
+import { operatorError, ServerUnreachable } from './transport/unreachable.ts'
 
 const TIMEOUT_MS = 30_000
 /** Objects asked for at a time. */
@@ -67,6 +67,8 @@ export class KmipAdministration implements KeyAdministration {
       await cluster.negotiate()
       return await work(cluster, AbortSignal.timeout(TIMEOUT_MS))
     } catch (error) {
+      const wrong = operatorError(error)
+      if (wrong !== undefined) throw wrong
       if (error instanceof KmipRefusal) {
         throw new OperatorError('KMIP_REFUSED', `the key manager said no: ${error.message}`)
       }

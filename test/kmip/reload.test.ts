@@ -8,6 +8,7 @@ import { aes256, kw } from '../contract/reference.ts'
 import { contosoPool } from '../support/gateway.ts'
 import { issue } from '../support/pki.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
+import { freePort } from './pykmip.ts'
 import { activateIfNeeded, registerAes } from './register.ts'
 import { startTestServer } from './test-server.ts'
 
@@ -95,8 +96,23 @@ it.each([1, 2])(
       await onlyFrom(renewed.certificate)
       expect(server.connections).toBeLessThanOrEqual(CONNECTIONS)
 
+      // What works is not given up for a client that the server does not let in, or for a server that is not there.
+      const stranger = await issue({ commonName: 'ekm-gateway', usage: 'client' }, pki.serverCa)
+      await workspace.write('kmip.pem', stranger.certificate)
+      await workspace.write('kmip.key', stranger.key)
+      expect(await reload('reload_failed')).toMatchObject({ reason: 'BACKEND_UNUSABLE' })
+      await workspace.write('kmip.pem', renewed.certificate)
+      await workspace.write('kmip.key', renewed.key)
+      const elsewhere = `127.0.0.1:${await freePort()}`
+      await changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { servers: [elsewhere] }))
+      expect(await reload('reload_failed')).toMatchObject({ reason: 'BACKEND_UNUSABLE' })
+      await onlyFrom(renewed.certificate)
+
       await changeConfig(served, ({ backends }) =>
-        Object.assign(backends?.['store'] ?? {}, { connections: FEWER_CONNECTIONS }),
+        Object.assign(backends?.['store'] ?? {}, {
+          servers: [`127.0.0.1:${server.port}`],
+          connections: FEWER_CONNECTIONS,
+        }),
       )
       expect(await reload()).toMatchObject({ changed: 'backends.store' })
       const answered = stream.right

@@ -1,20 +1,33 @@
-import { AdapterError, type CallSignal, type Report } from '../../contract/index.ts'
+import { abortable, AdapterError, type CallSignal, type Report } from '../../contract/index.ts'
 import type { KmipOptions } from '../options.ts'
-import type { KmipOperation, Outcome } from '../protocol/operation.ts'
-import { KmipServer, ServerUnreachable, valueOf, type Negotiated } from './server.ts'
+import { KmipRefusal, type KmipOperation, type Outcome } from '../protocol/operation.ts'
+import type { Negotiated } from './negotiation.ts'
+import { KmipServer, valueOf } from './server.ts'
+import { LOGIN_REFUSED, operatorError, ServerUnreachable } from './unreachable.ts'
 
-/** So many calls in a row without an answer, and the server is taken to be sick. */
-const FAILURES_TO_SICK = 3
-/** A call that had less time than this, because its client took the rest, says nothing of the server that did not answer it. */
-const SILENCE_MS = 50
 const FIRST_PROBE_MS = 250
 const LAST_PROBE_MS = 15_000
+/** A server that callers ask for in vain is probed so often. */
+const WANTED_PROBE_MS = 1000
+/** What a silent server has to answer on a fresh connection, and a sick one to agree on a version. */
+const CHECK_MS = 2000
+const PROBE_MS = 5000
+
+/** A server that was found not to answer. */
+interface Sick {
+  readonly code: string
+  /** Of the next probe; `undefined` while one is under way. */
+  timer: NodeJS.Timeout | undefined
+  delayMs: number
+  /** When it may be probed early, on `performance.now()`'s clock. */
+  mayProbeAt: number
+}
 
 interface Member {
   readonly server: KmipServer
-  failures: number
-  /** The timer of the next probe while the server is sick. */
-  probe: NodeJS.Timeout | undefined
+  /** It was silent, and whether it still answers is being found out: others are asked before it. */
+  isDoubted: boolean
+  sick: Sick | undefined
 }
 
 type Results<Operations extends readonly KmipOperation<unknown>[]> = {
@@ -22,8 +35,9 @@ type Results<Operations extends readonly KmipOperation<unknown>[]> = {
 }
 
 /**
- * The servers in the operator's order. The first that is well is asked. One that cannot be reached, or that keeps silent
- * several times in a row, is sick: it is left alone, probed with growing intervals, and asked again once it answers.
+ * The servers in the operator's order. The first that is well is asked. One that cannot be reached, or that is silent on a
+ * fresh connection too, is sick: it is left alone, probed with growing intervals, and asked again once it answers. The
+ * silence of single requests makes no server sick: they may be slow by themselves.
  */
 export class KmipCluster {
   readonly #members: readonly Member[]
@@ -31,11 +45,14 @@ export class KmipCluster {
   #closed = false
 
   constructor(options: KmipOptions, report: Report) {
-    this.#members = options.servers.map((server) => ({
-      server: new KmipServer(server, options),
-      failures: 0,
-      probe: undefined,
-    }))
+    this.#members = options.servers.map((server) => {
+      const member: Member = {
+        server: new KmipServer(server, options, () => void this.#examine(member)),
+        isDoubted: false,
+        sick: undefined,
+      }
+      return member
+    })
     this.#report = report
   }
 
@@ -54,29 +71,44 @@ export class KmipCluster {
     signal: CallSignal,
   ): Promise<Results<Operations>> {
     signal.throwIfAborted()
-    for (const member of this.#members) {
-      if (member.probe !== undefined) continue
-      const outcomes = await this.#ask(member, operations, signal)
-      if (outcomes !== undefined) return outcomes as unknown as Results<Operations>
+    for (const isDoubted of [false, true]) {
+      for (const member of this.#members) {
+        if (member.sick !== undefined || member.isDoubted !== isDoubted) continue
+        const outcomes = await this.#ask(member, operations, signal)
+        if (outcomes !== undefined) return outcomes as unknown as Results<Operations>
+      }
     }
-    throw this.#closed ? closed() : new AdapterError('BACKEND_UNAVAILABLE', 'no KMIP server can be reached')
+    for (const member of this.#members) this.#probeIfDue(member)
+    throw this.#unusable()
+  }
+
+  /** Resolves if a server answers, of which each is asked now. Rejects like {@link call}. */
+  async probe(signal: CallSignal): Promise<void> {
+    signal.throwIfAborted()
+    const asked = this.#members.filter(({ sick }) => sick?.code !== LOGIN_REFUSED)
+    try {
+      await abortable(Promise.any(asked.map((member) => this.#check(member, signal))), signal)
+    } catch (error) {
+      if (!(error instanceof AggregateError)) throw error
+      throw error.errors.find((one) => one instanceof KmipRefusal) ?? this.#unusable()
+    }
   }
 
   /**
-   * What the first well server can do. Rejects like {@link batch}; `ServerUnreachable` of the last one if none can be
-   * reached.
+   * What the first well server can do. Rejects with the error of a server that only an operator can make usable, otherwise
+   * of the last.
    */
   async negotiate(): Promise<Negotiated> {
-    let last: unknown = new AdapterError('BACKEND_UNAVAILABLE', 'no KMIP server can be reached')
+    const errors: unknown[] = []
     for (const member of this.#members) {
       try {
         return await member.server.negotiate()
       } catch (error) {
-        last = error
+        errors.push(error)
         if (error instanceof ServerUnreachable) this.#markSick(member, error.code)
       }
     }
-    throw last
+    throw errors.find((error) => operatorError(error) !== undefined) ?? errors.at(-1)
   }
 
   /** Connections to all servers that are open or being opened. */
@@ -106,61 +138,85 @@ export class KmipCluster {
   close(): void {
     this.#closed = true
     for (const member of this.#members) {
-      clearTimeout(member.probe)
+      clearTimeout(member.sick?.timer)
       member.server.close()
     }
   }
 
   /** `undefined` if nothing could be sent. */
   async #ask(member: Member, operations: readonly KmipOperation<unknown>[], signal: CallSignal) {
-    const start = performance.now()
     try {
-      const outcomes = await member.server.call(operations, signal)
-      member.failures = 0
-      return outcomes
+      return await member.server.call(operations, signal)
     } catch (error) {
       if (this.#closed) throw closed()
-      if (error instanceof ServerUnreachable) {
-        this.#markSick(member, error.code)
-        return undefined
-      }
-      if (isServersFault(error, performance.now() - start)) {
-        member.failures += 1
-        if (member.failures >= FAILURES_TO_SICK) this.#markSick(member, 'NO_ANSWER')
-      }
+      if (!(error instanceof ServerUnreachable)) throw error
+      this.#markSick(member, error.code)
+      return undefined
+    }
+  }
+
+  #unusable(): AdapterError {
+    return this.#closed ? closed() : new AdapterError('BACKEND_UNAVAILABLE', 'no KMIP server can be reached')
+  }
+
+  /** Finds out whether a server that was silent is sick. */
+  async #examine(member: Member): Promise<void> {
+    if (member.isDoubted || member.sick !== undefined || this.#closed) return
+    member.isDoubted = true
+    await this.#check(member, AbortSignal.timeout(CHECK_MS)).catch(() => undefined)
+    member.isDoubted = false
+  }
+
+  /** Rejects like {@link KmipServer.check}; what it comes to is remembered. */
+  async #check(member: Member, signal: CallSignal): Promise<void> {
+    try {
+      await member.server.check(signal)
+    } catch (error) {
+      if (error instanceof ServerUnreachable) this.#markSick(member, error.code)
       throw error
     }
+    this.#markWell(member)
+  }
+
+  #markWell(member: Member): void {
+    if (member.sick === undefined || this.#closed) return
+    clearTimeout(member.sick.timer)
+    member.sick = undefined
+    this.#report('info', 'kmip_server_back', { server: member.server.address })
   }
 
   #markSick(member: Member, code: string): void {
-    if (member.probe !== undefined || this.#closed) return
+    if (member.sick !== undefined || this.#closed) return
     member.server.forget()
     this.#report('error', 'kmip_server_unreachable', { server: member.server.address, code })
-    this.#scheduleProbe(member, FIRST_PROBE_MS)
+    const delayMs = code === LOGIN_REFUSED ? LAST_PROBE_MS : FIRST_PROBE_MS
+    member.sick = { code, timer: undefined, delayMs, mayProbeAt: Infinity }
+    this.#scheduleProbe(member, member.sick)
   }
 
-  #scheduleProbe(member: Member, delay: number): void {
+  #scheduleProbe(member: Member, sick: Sick): void {
     // Many gateways must not come back to a restarted server at the same moment.
-    member.probe = setTimeout(() => void this.#probe(member, delay), delay * (0.5 + Math.random()))
-    member.probe.unref()
+    const jitter = 0.5 + Math.random()
+    sick.timer = setTimeout(() => void this.#probe(member, sick), sick.delayMs * jitter)
+    sick.timer.unref()
+    sick.mayProbeAt = sick.code === LOGIN_REFUSED ? Infinity : performance.now() + (WANTED_PROBE_MS * jitter) / 1.5
   }
 
-  async #probe(member: Member, delay: number): Promise<void> {
-    try {
-      await member.server.negotiate()
-    } catch {
-      if (!this.#closed) this.#scheduleProbe(member, Math.min(2 * delay, LAST_PROBE_MS))
-      return
-    }
-    member.failures = 0
-    member.probe = undefined
-    this.#report('info', 'kmip_server_back', { server: member.server.address })
+  /** Somebody asks for it in vain. */
+  #probeIfDue(member: Member): void {
+    const { sick } = member
+    if (sick === undefined || performance.now() < sick.mayProbeAt) return
+    clearTimeout(sick.timer)
+    void this.#probe(member, sick)
+  }
+
+  async #probe(member: Member, sick: Sick): Promise<void> {
+    sick.mayProbeAt = Infinity
+    await this.#check(member, AbortSignal.timeout(PROBE_MS)).catch(() => undefined)
+    if (member.sick !== sick || this.#closed) return
+    sick.delayMs = Math.min(2 * sick.delayMs, LAST_PROBE_MS)
+    this.#scheduleProbe(member, sick)
   }
 }
 
 const closed = () => new AdapterError('CLOSED', 'the key manager connection is closed')
-
-/** A caller who went away says nothing of the server; a deadline that passed does, where the server was given time. */
-const isServersFault = (error: unknown, elapsedMs: number): boolean =>
-  error instanceof AdapterError &&
-  (error.code === 'BACKEND_UNAVAILABLE' || (error.code === 'DEADLINE_EXCEEDED' && elapsedMs >= SILENCE_MS))

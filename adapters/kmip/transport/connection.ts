@@ -1,5 +1,5 @@
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
-import type { CallSignal } from '../../contract/index.ts'
+import { systemCode, type CallSignal } from '../../contract/index.ts'
 import { FrameReader, TtlvError } from '../../ttlv-codec/src/index.ts'
 
 /** The connection could not be made: nothing was sent. `code` is Node's or OpenSSL's. */
@@ -18,10 +18,13 @@ export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost'
   /** Whether any part of the reply had come. */
   readonly replyStarted: boolean
+  /** Node's or OpenSSL's, where it ended with an error. */
+  readonly code: string | undefined
 
-  constructor(replyStarted: boolean) {
+  constructor(replyStarted: boolean, code?: string) {
     super('the connection was lost')
     this.replyStarted = replyStarted
+    this.code = code
   }
 }
 
@@ -38,27 +41,33 @@ interface Waiting {
  * and only so is a cancelled request's late reply nobody else's.
  */
 export class Connection {
+  /** Called once, when the connection has ended for whatever reason. */
+  onClose: () => void = () => undefined
   readonly #socket: TLSSocket
   readonly #reader: FrameReader
-  readonly #onClose: () => void
   #waiting: Waiting | undefined
   #replyStarted = false
+  #code: string | undefined
   #exchanges = 0
   #open = true
+  #sentAt = 0
   #lastUsed = performance.now()
 
-  private constructor(socket: TLSSocket, onClose: () => void) {
+  private constructor(socket: TLSSocket) {
     this.#socket = socket
-    this.#onClose = onClose
     this.#reader = new FrameReader((frame) => this.#deliver(frame), { maxBytes: MAX_REPLY_BYTES })
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
-    socket.on('error', () => this.close())
+    // In TLS 1.3 a refused client certificate shows only here: the handshake is complete for the client before the server
+    // has looked at it.
+    socket.on('error', (error) => {
+      this.#code = systemCode(error)
+      this.close()
+    })
     socket.on('end', () => this.close())
     socket.on('close', () => this.close())
   }
 
-  /** @param onClose called once, when the connection has ended for whatever reason */
-  static open(options: ConnectionOptions, timeoutMs: number, onClose: () => void): Promise<Connection> {
+  static open(options: ConnectionOptions, timeoutMs: number): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const socket = connect(options)
       socket.setNoDelay(true)
@@ -76,7 +85,7 @@ export class Connection {
         clearTimeout(timer)
         socket.off('error', onError)
         socket.off('close', onEnd)
-        resolve(new Connection(socket, onClose))
+        resolve(new Connection(socket))
       })
     })
   }
@@ -93,6 +102,11 @@ export class Connection {
   /** When the last exchange ended, on `performance.now()`'s clock. */
   get lastUsed(): number {
     return this.#lastUsed
+  }
+
+  /** When the request was sent that is not answered yet, on the same clock. */
+  get waitingSince(): number | undefined {
+    return this.#waiting && this.#sentAt
   }
 
   /** Keeps the process from ending, or not: an idle connection should not. */
@@ -121,9 +135,10 @@ export class Connection {
         reject: (error) => settle(() => reject(error)),
       }
       this.#replyStarted = false
+      this.#sentAt = performance.now()
       if (!this.#open) {
         request.fill(0)
-        this.#end(new ConnectionLost(false))
+        this.#end(new ConnectionLost(false, this.#code))
         return
       }
       signal.addEventListener('abort', onAbort, { once: true })
@@ -132,7 +147,7 @@ export class Connection {
   }
 
   close(): void {
-    this.#end(new ConnectionLost(this.#replyStarted))
+    this.#end(new ConnectionLost(this.#replyStarted, this.#code))
   }
 
   #take(chunk: Buffer): void {
@@ -166,6 +181,6 @@ export class Connection {
     this.#open = false
     this.#reader.discard()
     this.#socket.destroy()
-    this.#onClose()
+    this.onClose()
   }
 }

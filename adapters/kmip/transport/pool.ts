@@ -1,11 +1,10 @@
-import { AdapterError, type CallSignal } from '../../contract/index.ts'
+import { abortable, AdapterError, type CallSignal } from '../../contract/index.ts'
 import type { Connection } from './connection.ts'
 
 export interface PoolOptions {
-  /** Opens a connection; `onClose` is to be called when it has ended. */
-  readonly open: (onClose: () => void) => Promise<Connection>
+  readonly open: () => Promise<Connection>
   readonly max: number
-  /** A small request that keeps an idle connection from being dropped. Must not reject. */
+  /** A small request, which keeps an idle connection from being dropped. Rejects if it is not answered. */
   readonly ping: (connection: Connection) => Promise<void>
 }
 
@@ -25,13 +24,16 @@ interface Waiter {
 export class Pool {
   readonly #options: PoolOptions
   readonly #idle: Connection[] = []
+  /** Nobody gets one of these before it has answered. */
+  readonly #pinged = new Set<Connection>()
   readonly #waiters = new Set<Waiter>()
-  /** Open or being opened. */
-  #count = 0
+  readonly #connections = new Set<Connection>()
+  /** Being opened for waiters. */
   #opening = 0
+  /** Being opened by {@link openFresh}. */
+  #openingFresh = 0
   #closed = false
   readonly #timer: NodeJS.Timeout
-  readonly #connections = new Set<Connection>()
   /** When each idle connection last did real work, so that pings do not keep it for ever. */
   readonly #worked = new WeakMap<Connection, number>()
 
@@ -43,7 +45,7 @@ export class Pool {
 
   /** Connections that are open or being opened. */
   get size(): number {
-    return this.#count
+    return this.#connections.size + this.#opening + this.#openingFresh
   }
 
   /**
@@ -58,6 +60,49 @@ export class Pool {
     } finally {
       this.#release(connection)
     }
+  }
+
+  /**
+   * Opens a connection that nobody has used, for a moment even where there are as many as may be: whether the server can be
+   * reached shows on no other. The caller gives it back.
+   */
+  async openFresh(signal: CallSignal): Promise<Connection> {
+    this.#openingFresh += 1
+    const opened = this.#options
+      .open()
+      .finally(() => (this.#openingFresh -= 1))
+      .then(
+        (connection) => this.#admit(connection),
+        (error: unknown) => this.#failed(error),
+      )
+    return abortable(opened, signal, (late) => this.giveBack(late))
+  }
+
+  /** What {@link openFresh} opened stays where there is room for it. */
+  giveBack(connection: Connection): void {
+    if (this.size > this.#options.max) connection.close()
+    this.#release(connection)
+  }
+
+  /** Asks on every idle connection whether it still leads anywhere; resolves when each has answered or is closed. */
+  pingIdle(): Promise<unknown> {
+    return Promise.all([...this.#idle].map((connection) => this.#ping(connection)))
+  }
+
+  /**
+   * Gives up idle connections that do not answer. Where there are any, requests on other connections, sent before `time`,
+   * are taken to be lost on the way too.
+   */
+  closeSilent(time: number): void {
+    if (this.#pinged.size === 0) return
+    for (const connection of [...this.#connections]) {
+      if (this.#pinged.has(connection) || (connection.waitingSince ?? time) < time) connection.close()
+    }
+  }
+
+  /** Gives up what nobody is using. */
+  reset(): void {
+    for (const connection of [...this.#idle, ...this.#pinged]) connection.close()
   }
 
   close(): void {
@@ -111,31 +156,34 @@ export class Pool {
 
   /** A connection belongs to no particular caller: one that gives up while it is being made leaves it to the next. */
   #openForWaiters(): void {
-    while (!this.#closed && this.#count < this.#options.max && this.#opening < this.#waiters.size) {
-      this.#count += 1
+    while (!this.#closed && this.size < this.#options.max && this.#opening < this.#waiters.size) {
       this.#opening += 1
-      let opened: Connection | undefined
-      const onClose = () => {
-        this.#count -= 1
-        if (opened !== undefined) this.#forget(opened)
-      }
-      void this.#options.open(onClose).then(
-        (connection) => {
-          this.#opening -= 1
-          opened = connection
-          this.#connections.add(connection)
-          if (!connection.isOpen) this.#forget(connection)
-          else if (this.#closed) connection.close()
-          else this.#release(connection)
-        },
-        (error: unknown) => {
-          this.#opening -= 1
-          this.#count -= 1
-          // Somebody else's connection may still come free for those who wait.
-          if (this.#count === 0) for (const waiter of [...this.#waiters]) waiter.reject(error)
-        },
-      )
+      void this.#options
+        .open()
+        .finally(() => (this.#opening -= 1))
+        .then((connection) => this.#release(this.#admit(connection)))
+        // Those who wait are told.
+        .catch((error: unknown) => this.#failed(error))
+        .catch(() => undefined)
     }
+  }
+
+  #admit(connection: Connection): Connection {
+    if (this.#closed) {
+      connection.close()
+      throw closed()
+    }
+    if (connection.isOpen) {
+      this.#connections.add(connection)
+      connection.onClose = () => this.#forget(connection)
+    }
+    return connection
+  }
+
+  #failed(error: unknown): never {
+    // Somebody else's connection may still come free for those who wait.
+    if (this.size === 0) for (const waiter of [...this.#waiters]) waiter.reject(error)
+    throw error
   }
 
   #release(connection: Connection): void {
@@ -163,13 +211,18 @@ export class Pool {
     const now = performance.now()
     for (const connection of [...this.#idle]) {
       if (now - connection.lastUsed < PING_AFTER_MS) continue
-      if (this.#count > KEPT_WARM && now - (this.#worked.get(connection) ?? 0) > CLOSE_AFTER_MS) {
-        connection.close()
-        continue
-      }
-      this.#idle.splice(this.#idle.indexOf(connection), 1)
-      void this.#options.ping(connection).finally(() => this.#release(connection))
+      const worked = this.#worked.get(connection) ?? 0
+      if (this.size > KEPT_WARM && now - worked > CLOSE_AFTER_MS) connection.close()
+      else void this.#ping(connection)
     }
+  }
+
+  async #ping(connection: Connection): Promise<void> {
+    this.#idle.splice(this.#idle.indexOf(connection), 1)
+    this.#pinged.add(connection)
+    await this.#options.ping(connection).catch(() => connection.close())
+    this.#pinged.delete(connection)
+    this.#release(connection)
   }
 }
 

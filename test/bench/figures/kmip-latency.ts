@@ -75,5 +75,5 @@ function connectTo({ port, serverCa, client }: KmipServer): Promise<Connection> 
     certificate: Buffer.from(client.certificate),
     key: new Secret(Buffer.from(client.key)),
   }
-  return Connection.open(tlsOptions(server, { servers: [server], tls }), 2000, () => undefined)
+  return Connection.open(tlsOptions(server, { servers: [server], tls }), 2000)
 }

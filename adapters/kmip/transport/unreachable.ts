@@ -1,0 +1,51 @@
+import { OperatorError } from '../../contract/index.ts'
+
+/**
+ * The server cannot be used, and what a caller wanted of it was not sent: another server can be asked instead. `code` is
+ * Node's or OpenSSL's, or one of {@link NO_ANSWER} and {@link LOGIN_REFUSED}.
+ */
+export class ServerUnreachable extends Error {
+  override readonly name = 'ServerUnreachable'
+  readonly code: string
+  /** What is to be said in place of the code, where that says too little. */
+  readonly sentence: string | undefined
+
+  constructor(code: string, sentence?: string) {
+    super(sentence ?? `the server cannot be reached: ${code}`)
+    this.code = code
+    this.sentence = sentence
+  }
+}
+
+export const NO_ANSWER = 'NO_ANSWER'
+/** KMIP's Authentication Not Successful. Asked again and again, a server may lock the account. */
+export const LOGIN_REFUSED = 'AUTHENTICATION_NOT_SUCCESSFUL'
+
+/** A certificate or a protocol that one of the two sides does not accept: waiting does not help. */
+export const isTlsCode = (code: string): boolean =>
+  code.startsWith('ERR_SSL_') ||
+  code.startsWith('ERR_TLS_') ||
+  code.startsWith('CERT_') ||
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'].includes(code) ||
+  code.startsWith('UNABLE_TO_GET_ISSUER_CERT')
+
+/** Alerts of RFC 8446 section 6.2 that are about the client's certificate; OpenSSL puts the version before their names. */
+const CLIENT_REFUSED =
+  /_ALERT_(?:BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(?:REQUIRED|REVOKED|EXPIRED|UNKNOWN)|UNKNOWN_CA|ACCESS_DENIED)$/
+
+/** The alert that was sent says that it is this client's certificate that the server does not take. */
+export const isClientRefused = (code: string): boolean => CLIENT_REFUSED.test(code)
+
+/** What only an operator can mend; `undefined` for what may pass. */
+export function operatorError(error: unknown): OperatorError | undefined {
+  if (!(error instanceof ServerUnreachable)) return undefined
+  const { code } = error
+  if (code === LOGIN_REFUSED) {
+    return new OperatorError('KMIP_LOGIN_REFUSED', `the key manager refuses the login: ${error.message}`)
+  }
+  if (isClientRefused(code)) {
+    return new OperatorError('KMIP_TLS_REFUSED', `the key manager does not accept this client's certificate: ${code}`)
+  }
+  if (!isTlsCode(code)) return undefined
+  return new OperatorError('KMIP_TLS_REFUSED', `the TLS connection to the key manager failed: ${code}`)
+}

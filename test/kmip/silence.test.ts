@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it, vi } from 'vitest'
+import type { KeyAdapter } from '../../adapters/contract/index.ts'
+import { open, type KmipOptions } from '../../adapters/kmip/index.ts'
+import { operation, resultReason } from '../../adapters/kmip/protocol/numbers.ts'
+import { oaepWrap } from '../contract/reference.ts'
+import { rsaKey } from '../contract/rsa-keys.ts'
+import { rejection } from '../contract/suite.ts'
+import { Reports } from '../software/fixtures.ts'
+import { kmipFixture, ref, within, type KmipFixture } from './kmip-fixture.ts'
+import type { Behaviour } from './server/behaviour.ts'
+import { KmipRelay } from './support/relay.ts'
+
+const dek = randomBytes(32)
+const DEADLINE_MS = 200
+/** What all else may take on a machine that is busy; a connection that is dead would take all of it. */
+const PATIENT_MS = 3000
+const CONNECTIONS = 8
+
+interface Relayed extends AsyncDisposable {
+  readonly fixture: KmipFixture
+  readonly relay: KmipRelay
+  /** Goes through the relay; the fixture's own does not. */
+  readonly adapter: KeyAdapter
+  readonly reports: Reports
+}
+
+async function relayed(behaviour: Partial<Behaviour> = {}, options: Partial<KmipOptions> = {}): Promise<Relayed> {
+  const fixture = await kmipFixture(behaviour)
+  const relay = await KmipRelay.start(fixture.options, fixture.pki.server)
+  const reports = new Reports()
+  const adapter = await open({ ...relay.options, connections: CONNECTIONS, ...options }, reports.report)
+  return {
+    fixture,
+    relay,
+    adapter,
+    reports,
+    [Symbol.asyncDispose]: async () => {
+      await adapter.close()
+      await relay[Symbol.asyncDispose]()
+      await fixture[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const wrap = (adapter: KeyAdapter, ms = DEADLINE_MS) => adapter.wrap(ref('aes'), 'A256KW', dek, within(ms))
+const sick = ({ all }: Reports) => all.filter(({ event }) => event === 'kmip_server_unreachable')
+
+/** Opens all connections that there may be. */
+async function warmUp({ adapter, relay }: Relayed): Promise<void> {
+  await wrap(adapter, 5000)
+  relay.rules = [{ action: { kind: 'delay', ms: 50 } }]
+  await Promise.all(Array.from({ length: 2 * CONNECTIONS }, () => wrap(adapter, 5000)))
+  relay.rules = []
+  expect(relay.connections).toBe(CONNECTIONS)
+}
+
+describe('connections that die silently', () => {
+  it('are replaced as soon as one of them is silent', async () => {
+    await using relayedOne = await relayed()
+    const { adapter, relay, reports } = relayedOne
+    await warmUp(relayedOne)
+    relay.swallowOpen()
+    const died = performance.now()
+    await Promise.all(Array.from({ length: 4 }, () => wrap(adapter, PATIENT_MS)))
+    expect(performance.now() - died).toBeLessThan(PATIENT_MS / 2)
+    await Promise.all(Array.from({ length: 40 }, () => wrap(adapter, PATIENT_MS)))
+    expect(sick(reports)).toEqual([])
+  })
+
+  it('do not hold up what is asked of the server for longer than a caller waits', async () => {
+    await using relayedOne = await relayed()
+    const { adapter, relay } = relayedOne
+    await warmUp(relayedOne)
+    relay.swallowOpen()
+    expect((await adapter.describe(ref('rsa'), within(PATIENT_MS))).kty).toBe('RSA')
+  })
+
+  it('are replaced where all of them are busy', async () => {
+    await using relayedOne = await relayed({}, { connections: 2 })
+    const { adapter, relay, reports } = relayedOne
+    await wrap(adapter, 5000)
+    relay.swallowOpen()
+    const died = performance.now()
+    const lost = await Promise.allSettled(Array.from({ length: 8 }, () => wrap(adapter)))
+    expect(lost).toHaveLength(8)
+    await wrap(adapter, PATIENT_MS)
+    expect(performance.now() - died).toBeLessThan(PATIENT_MS / 2)
+    expect(sick(reports)).toEqual([])
+  })
+
+  it('do not hold up a probe', async () => {
+    await using relayedOne = await relayed()
+    const { adapter, relay, reports } = relayedOne
+    await warmUp(relayedOne)
+    relay.swallowOpen()
+    await adapter.probe(within(PATIENT_MS))
+    await wrap(adapter, PATIENT_MS)
+    await expect.poll(() => relay.dead).toBe(0)
+    expect(sick(reports)).toEqual([])
+  })
+})
+
+describe('requests that take long', () => {
+  it('are no reason to leave alone the server that does others in time', async () => {
+    await using relayedOne = await relayed()
+    const { adapter, relay, reports } = relayedOne
+    const wrapped = oaepWrap(await rsaKey(2048), 'sha256', dek)
+    const unwrap = (ms = DEADLINE_MS) => adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', wrapped, within(ms))
+    await wrap(adapter, 5000)
+    await unwrap(5000)
+    const before = relay.received.length
+    const slow = { kind: 'delay', ms: 600 } as const
+    const [key] = relay.received.at(-1)?.keys ?? []
+    relay.rules = [{ ...(key !== undefined && { key }), operation: operation.Decrypt, action: slow }]
+    for (let round = 0; round < 3; round++) {
+      // Together, and with nobody else who is answered.
+      const late = await Promise.all(Array.from({ length: 3 }, () => rejection(unwrap())))
+      expect(late.map(({ code }) => code)).toEqual(late.map(() => 'DEADLINE_EXCEEDED'))
+      for (let call = 0; call < 5; call++) await wrap(adapter, PATIENT_MS)
+    }
+    expect(relay.received.length).toBeGreaterThan(before)
+    expect(sick(reports)).toEqual([])
+  })
+})
+
+describe('a server that takes one operation in a message', () => {
+  it.each([
+    { what: 'refuses more', action: { kind: 'refuse', reason: resultReason.InvalidMessage } },
+    { what: 'closes', action: { kind: 'cut' } },
+  ] as const)('and $what is asked singly', async ({ action }) => {
+    await using relayedOne = await relayed()
+    const { adapter, relay, reports } = relayedOne
+    relay.rules = [{ batchOver: 1, action }]
+    expect(await adapter.describe(ref('aes'), within(PATIENT_MS))).toEqual({ kty: 'oct', bits: 256 })
+    const batches = () => relay.received.filter(({ operations }) => operations.length > 1).length
+    const tried = batches()
+    expect((await adapter.describe(ref('rsa'), within(PATIENT_MS))).kty).toBe('RSA')
+    await wrap(adapter, PATIENT_MS)
+    expect(batches()).toBe(tried)
+    expect(sick(reports)).toEqual([])
+  })
+})
+
+// They wait most of their time.
+describe.concurrent('a server that is away', () => {
+  it('is told from connections that died', async ({ expect }) => {
+    await using relayedOne = await relayed()
+    const { adapter, relay, reports } = relayedOne
+    await warmUp(relayedOne)
+    relay.swallowOpen()
+    relay.newcomers = 'swallow'
+    expect((await rejection(wrap(adapter))).code).toBe('DEADLINE_EXCEEDED')
+    await expect.poll(() => sick(reports), { timeout: 10_000 }).toHaveLength(1)
+    expect((await rejection(wrap(adapter))).code).toBe('BACKEND_UNAVAILABLE')
+    relay.newcomers = 'serve'
+    await expect.poll(() => wrap(adapter).then(Boolean, () => false), { timeout: 10_000 }).toBe(true)
+  })
+
+  it('for long is found within a second or so by those who ask for it', async ({ expect, onTestFinished }) => {
+    const random = vi.spyOn(Math, 'random').mockReturnValue(0.999)
+    onTestFinished(() => random.mockRestore())
+    await using relayedOne = await relayed()
+    const { adapter, relay, reports } = relayedOne
+    await wrap(adapter, 5000)
+    relay.newcomers = 'refuse'
+    relay.cutOpen()
+    await expect.poll(() => wrap(adapter).catch(() => sick(reports))).toHaveLength(1)
+    // By now a probe failed after 2.6 s, and the next one would come after 5.6 s.
+    await sleep(2700)
+    await rejection(wrap(adapter))
+    relay.newcomers = 'serve'
+    const back = performance.now()
+    await expect.poll(() => wrap(adapter).then(Boolean, () => false), { timeout: 10_000 }).toBe(true)
+    expect(performance.now() - back).toBeLessThan(2000)
+  })
+})
