@@ -69,7 +69,7 @@ export async function startGateway(config: Config, open = openBackend, options: 
   const log = await openLog(config.log)
   let running: RunningGateway | undefined
   const metrics = new Metrics(() => ({
-    ...(running?.status() ?? { backends: [], connections: { allowed: 0, verified: 0, unverified: 0 } }),
+    ...(running?.status() ?? { backends: [], pools: [], connections: { allowed: 0, verified: 0, unverified: 0 } }),
     logLinesDropped: log.dropped,
   }))
   try {
@@ -150,14 +150,16 @@ class RunningGateway implements Gateway {
   }
 
   status(): GatewayStatus {
-    const backends = [...this.#generation.backends.values()].map(({ backend }) => backend.status)
+    const { backends, pools } = this.#generation
+    const statuses = pools.map(({ status }) => status)
     return {
       version,
-      ready: !this.draining && backends.every(({ ready }) => ready),
+      ready: !this.draining && statuses.some(({ ready }) => ready),
       draining: this.draining,
       requests: this.requestsUnderWay,
       connections: this.listener.connections,
-      backends,
+      pools: statuses,
+      backends: [...backends.values()].map(({ backend }) => backend.status),
     }
   }
 

@@ -1,4 +1,4 @@
-import type { KeyAdapter, KeyRef } from '../adapters/contract/index.ts'
+import type { KeyRef } from '../adapters/contract/index.ts'
 import type { Config, InfoConfig, PoolConfig } from './config/schema.ts'
 import { AllowList } from './ekm/allow-list.ts'
 import type { Backend } from './ekm/backend.ts'
@@ -32,19 +32,25 @@ function buildPool(
 ): Pool {
   const { name, limits } = settings
   const lanes = new Map<Backend, Lane>()
-  const place = (backendName: string, ref: string) => {
+  const find = (backendName: string) => {
     const backend = backends.get(backendName)
     if (backend === undefined) throw new Error(`the configuration was not checked: no backend ${backendName}`)
+    return backend
+  }
+  const place = (backendName: string, ref: string) => {
+    const backend = find(backendName)
     const lane = lanes.get(backend) ?? new Lane(limits.concurrency && shareOf(limits.concurrency, share))
     lanes.set(backend, lane)
     return new KeyPlace(backend, ref as KeyRef, lane)
   }
   const keys = settings.keys === 'all' ? {} : settings.keys
+  const backend = find(settings.backend)
   return new Pool({
     name,
     pathPrefix: settings.pathPrefix,
     clients: new AllowList(settings.clients),
-    info: poolInfo({ ...shared, ...settings.info }, backends.get(settings.backend)?.product),
+    info: poolInfo({ ...shared, ...settings.info }, backend),
+    backend,
     keys: new Map(
       Object.entries(keys).map(([key, entry]) => [
         key,
@@ -72,11 +78,11 @@ export function inheritProofs(pools: readonly Pool[], before: readonly Pool[]): 
   }
 }
 
-const poolInfo = (info: InfoConfig, product: KeyAdapter['product'] | undefined): PoolInfo => ({
+const poolInfo = (info: InfoConfig, { product }: Backend): PoolInfo => ({
   proxyVendor: info.proxyVendor ?? 'ekm-gateway',
   proxyName: info.proxyName ?? `ekm-gateway ${version}`,
-  ekmVendor: info.ekmVendor ?? product?.vendor ?? 'unknown',
-  ekmProduct: info.ekmProduct ?? product?.name ?? 'unknown',
+  ekmVendor: info.ekmVendor ?? product.vendor,
+  ekmProduct: info.ekmProduct ?? product.name,
 })
 
 const EXAMINATION_MS = 10_000

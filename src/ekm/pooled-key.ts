@@ -16,6 +16,11 @@ export class KeyPlace {
     this.#lane = lane
   }
 
+  /** Whether its backend is. */
+  get isReady(): boolean {
+    return this.#backend.status.ready
+  }
+
   describe(call: Call): Promise<KeyDescription> {
     return this.#backend.describe(this.#ref, this.#lane, call)
   }
@@ -55,6 +60,11 @@ export class PooledKey {
   constructor(primary: KeyPlace, standby?: KeyPlace) {
     this.#primary = primary
     this.#standby = standby
+  }
+
+  /** Whether it can be used in full: at its place, or at a standby that was proven. */
+  get isReady(): boolean {
+    return this.#primary.isReady || (this.#likeness === 'same' && this.#standby?.isReady === true)
   }
 
   /** `undefined` where there is no standby. */

@@ -246,7 +246,7 @@ describe.concurrent('workers', () => {
     expect(page).toMatch(/^ekm_certificate_days_left\{role="server",[^}]*\} [1-9]/m)
     expect(page).toMatch(/^ekm_backend_up\{backend="store"\} 1$/m)
     const ready = await ask('readyz')
-    expect([ready.status, await ready.json()]).toMatchObject([200, { ready: true, backends: [{ name: 'store' }] }])
+    expect([ready.status, await ready.json()]).toMatchObject([200, { ready: true, pools: [{ name: 'contoso' }] }])
     const { finish } = await openRequest(port, pki)
     cli.kill('SIGTERM')
     await logs('draining')
