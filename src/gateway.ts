@@ -15,6 +15,9 @@ import { Listener, type Lesson, type ListenerSettings } from './tls/listener.ts'
 import type { ClientVerdicts } from './tls/succession.ts'
 import { version } from './version.ts'
 
+/** How long what one side has sent may be on its way to the other. */
+const ON_THE_WAY_MS = 250
+
 /** Another configuration, of which everything is open and ready. One of the two has to be called. */
 export interface Prepared {
   /** The settings that differ, by name. */
@@ -44,8 +47,10 @@ export interface Gateway {
   onLesson: ((lesson: Lesson) => void) | undefined
   /** Takes over what another process found out. */
   learn(lesson: Lesson): void
+  /** It is not ready any more, and serves on; each connection ends with its next reply. */
+  retire(): void
   /**
-   * Takes no new connections, refuses new requests with 503, waits for those under way as long as the configuration
+   * Retires, takes no new connections, ends those that are idle, waits for requests under way as long as the configuration
    * allows, and lets go of everything. Resolves with how many requests were cut off.
    */
   drain(): Promise<number>
@@ -78,7 +83,6 @@ export async function startGateway(config: Config, open = openBackend, options: 
       open,
       share: options.share ?? whole,
       clientOf: (socket) => running?.listener.clientOf(socket) ?? { audit: {} },
-      isDraining: () => running?.draining ?? false,
     }
     const generation = await openGeneration(config, surroundings)
     try {
@@ -190,12 +194,22 @@ class RunningGateway implements Gateway {
     this.listener.learn(lesson)
   }
 
-  async drain(): Promise<number> {
+  retire(): void {
+    if (this.draining) return
     this.draining = true
-    this.#examination?.stop()
     if (this.#announce) this.log.info('draining', { requests: this.requestsUnderWay })
-    this.listener.stopAccepting()
+    this.#requests.endConnections()
+  }
+
+  async drain(): Promise<number> {
+    this.retire()
+    this.#examination?.stop()
+    const closed = this.listener.stopAccepting()
+    // What a client has sent by now is still answered.
+    await orAfter(ON_THE_WAY_MS, closed)
+    this.listener.endIdle((socket) => this.#requests.isServing(socket))
     const cutOff = await this.#requests.settled(this.#generation.limits.drainMs)
+    await orAfter(ON_THE_WAY_MS, closed)
     this.listener.closeConnections()
     if (this.#announce) this.log.info('stopped', { requests_cut_off: cutOff })
     await closeBackends(this.#generation)
@@ -239,4 +253,11 @@ class RunningGateway implements Gateway {
       ticketKeys: ticketKeys === undefined ? this.#ticketKeys : Buffer.from(ticketKeys.file.reveal()),
     }
   }
+}
+
+/** Waits for `done`, at most `patienceMs`. */
+async function orAfter(patienceMs: number, done: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([done, new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)))])
+  clearTimeout(timer)
 }

@@ -32,7 +32,7 @@ export interface OpenBackend {
 }
 
 /** What every generation of a process has in common. */
-export interface Surroundings extends Pick<AppOptions, 'clientOf' | 'isDraining' | 'telemetry'> {
+export interface Surroundings extends Pick<AppOptions, 'clientOf' | 'telemetry'> {
   readonly share: Share
   readonly open: typeof openBackend
 }
@@ -94,7 +94,7 @@ function compose(
   surroundings: Surroundings,
   before: Generation | undefined,
 ): Generation {
-  const { clientOf, isDraining, telemetry, share } = surroundings
+  const { clientOf, telemetry, share } = surroundings
   const open = new Map([...backends].map(([name, { backend }]) => [name, backend]))
   const pools = buildPools(config, open, telemetry.metrics, share)
   const admission = new Admission(config.listen.clientAuth)
@@ -111,7 +111,7 @@ function compose(
     backends,
     admission,
     deadlines,
-    app: createApp({ pools, deadlines, maxBodyBytes, admission, clientOf, isDraining, telemetry }),
+    app: createApp({ pools, deadlines, maxBodyBytes, admission, clientOf, telemetry }),
   }
 }
 

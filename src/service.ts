@@ -25,6 +25,8 @@ export interface Service {
   listDaysLeft(): ListDaysLeft[]
   /** Reads the configuration again. Resolves when it is done; the log says what came of it. */
   reload(cause: ReloadCause): Promise<void>
+  /** As {@link Gateway.retire} says, in every process. */
+  retire(): Promise<void>
   /** Ends as {@link Gateway.drain} says, in every process. */
   drain(): Promise<number>
 }
@@ -77,9 +79,15 @@ async function startAlone({ file, variables, loaded }: Start): Promise<Service> 
     return prepared.changed
   }
   const reloader = new Reloader({ file, variables, log, apply }, loaded)
+  const retire = async () => {
+    expiry.close()
+    reloader.close()
+    gateway.retire()
+  }
   return {
     port,
     log,
+    retire,
     get config() {
       return gateway.config
     },
@@ -91,8 +99,7 @@ async function startAlone({ file, variables, loaded }: Start): Promise<Service> 
     listDaysLeft: () => expiry.listDaysLeft(),
     reload: (cause) => reloader.reload(cause),
     drain: async () => {
-      expiry.close()
-      reloader.close()
+      await retire()
       return gateway.drain()
     },
   }
@@ -123,9 +130,17 @@ async function startWorkers(
     return changed
   }
   const reloader = new Reloader({ file, variables, log, apply }, loaded)
+  const retire = async () => {
+    if (group.draining) return
+    expiry.close()
+    reloader.close()
+    log.info('draining', { workers: count })
+    await group.retire()
+  }
   return {
     port,
     log,
+    retire,
     get config() {
       return config
     },
@@ -137,9 +152,7 @@ async function startWorkers(
     listDaysLeft: () => expiry.listDaysLeft(),
     reload: (cause) => reloader.reload(cause),
     drain: async () => {
-      expiry.close()
-      reloader.close()
-      log.info('draining', { workers: count })
+      await retire()
       const cutOff = await group.drain(config.limits.drainMs)
       log.info('stopped', { requests_cut_off: cutOff })
       await log.close()

@@ -35,16 +35,28 @@ function explain(error: unknown): number {
   return BUG
 }
 
-/** Resolves at SIGINT or SIGTERM; a second one ends the process at once. */
-export function untilTold(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let told = false
+/** SIGINT and SIGTERM. One that nobody waits for ends the process at once. */
+export class StopSignals {
+  #waiting: ((signal?: NodeJS.Signals) => void) | undefined
+
+  constructor() {
     for (const [signal, number] of [['SIGINT', 2] as const, ['SIGTERM', 15] as const]) {
       process.on(signal, () => {
-        if (told) process.exit(128 + number)
-        told = true
-        resolve(signal)
+        if (this.#waiting === undefined) process.exit(128 + number)
+        this.#waiting(signal)
       })
     }
-  })
+  }
+
+  /** Resolves with the next one, or with `undefined` after `patienceMs`. */
+  next(patienceMs?: number): Promise<NodeJS.Signals | undefined> {
+    return new Promise((resolve) => {
+      const timer = patienceMs === undefined ? undefined : setTimeout(() => this.#waiting?.(), patienceMs)
+      this.#waiting = (signal) => {
+        clearTimeout(timer)
+        this.#waiting = undefined
+        resolve(signal)
+      }
+    })
+  }
 }

@@ -136,6 +136,12 @@ export class WorkerGroup {
     return [first, ...(await Promise.allSettled(others.map(order)))]
   }
 
+  /** As {@link Gateway.retire} says. Workers that end from now on are not replaced. */
+  async retire(): Promise<void> {
+    this.#draining = true
+    await Promise.allSettled([...this.#serving.keys()].map((worker) => worker.order('retire', undefined, COMMIT_MS)))
+  }
+
   /** Has all workers end what they are doing, and end. Resolves with how many requests were cut off. */
   async drain(drainMs: number): Promise<number> {
     this.#draining = true

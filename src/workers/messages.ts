@@ -33,6 +33,7 @@ export interface Orders {
   readonly commit: { readonly body: undefined; readonly result: undefined }
   readonly abort: { readonly body: undefined; readonly result: undefined }
   readonly answer: { readonly body: keyof Answers; readonly result: Answers[keyof Answers] }
+  readonly retire: { readonly body: undefined; readonly result: undefined }
   readonly drain: { readonly body: undefined; readonly result: number }
 }
 

@@ -91,6 +91,10 @@ class Worker {
       return undefined
     },
     answer: async (question) => answers[question](this.#running),
+    retire: async () => {
+      this.#gateway?.retire()
+      return undefined
+    },
     drain: async () => this.#gateway?.drain() ?? 0,
   }
 
