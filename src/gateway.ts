@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { GatewayStatus } from './admin/status.ts'
+import { AwaitedAdapter } from './awaited-adapter.ts'
 import { openBackend } from './backends.ts'
 import { assertReloadable, changedSettings } from './config/compare.ts'
 import { blockListOf } from './config/networks.ts'
@@ -15,6 +16,8 @@ import { Listener, type Lesson, type ListenerSettings } from './tls/listener.ts'
 import type { ClientVerdicts } from './tls/succession.ts'
 import { version } from './version.ts'
 
+/** So long a start waits for keys to be looked at: the first requests would have to. */
+const EXAMINATION_PATIENCE_MS = 5000
 /** How long what one side has sent may be on its way to the other. */
 const ON_THE_WAY_MS = 250
 
@@ -47,6 +50,11 @@ export interface Gateway {
   onLesson: ((lesson: Lesson) => void) | undefined
   /** Takes over what another process found out. */
   learn(lesson: Lesson): void
+  /**
+   * Tries once more to open backends that were away at the start, but for those in `except`. Resolves with the names of
+   * those that no other attempt helps.
+   */
+  openAway(except?: readonly string[]): Promise<readonly string[]>
   /** It is not ready any more, and serves on; each connection ends with its next reply. */
   retire(): void
   /**
@@ -66,7 +74,7 @@ export interface GatewayOptions {
 }
 
 /**
- * Opens everything the configuration names, then listens. Rejects with an OperatorError and then leaves nothing open.
+ * Opens everything the configuration names and looks at the keys, then listens. What is away is awaited. Rejects with an OperatorError and then leaves nothing open.
  *
  * @param open how a backend is opened; tests put faults in between
  */
@@ -140,9 +148,27 @@ class RunningGateway implements Gateway {
   }
 
   async start(): Promise<void> {
-    this.port = await this.listener.listen()
+    const { looked } = this.#examine(this.#generation)
+    await orAfter(EXAMINATION_PATIENCE_MS, looked)
+    this.port = await this.listener.listen().catch((error: unknown) => {
+      this.#examination?.stop()
+      throw error
+    })
     if (this.#announce) announce(this.log, this.config, this.port)
-    this.#examine(this.#generation)
+  }
+
+  async openAway(except: readonly string[] = []): Promise<readonly string[]> {
+    const { backends } = this.#generation
+    let opened = false
+    const givenUp: string[] = []
+    for (const [name, { adapter }] of backends) {
+      if (!(adapter instanceof AwaitedAdapter) || !adapter.away || except.includes(name)) continue
+      await adapter.tryAgain()
+      opened ||= !adapter.away
+      if (adapter.isGivenUp) givenUp.push(name)
+    }
+    if (opened && !this.draining) this.#examine(this.#generation)
+    return givenUp
   }
 
   get config(): Config {
@@ -228,9 +254,10 @@ class RunningGateway implements Gateway {
     this.#examine(next)
   }
 
-  #examine({ pools }: Generation): void {
+  #examine({ pools }: Generation): Examination {
     this.#examination?.stop()
     this.#examination = new Examination(pools, this.#announce ? this.log : undefined)
+    return this.#examination
   }
 
   /** Lets go of what the next generation does not use, once the requests that use it are done. */

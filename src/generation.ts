@@ -1,4 +1,5 @@
 import type { KeyAdapter } from '../adapters/contract/index.ts'
+import { openOrAwait } from './awaited-adapter.ts'
 import type { openBackend } from './backends.ts'
 import { digestOf } from './config/compare.ts'
 import type { BackendConfig, Config } from './config/schema.ts'
@@ -38,7 +39,7 @@ export interface Surroundings extends Pick<AppOptions, 'clientOf' | 'telemetry'>
 }
 
 /**
- * Opens what `config` names and `before` does not have open yet. Rejects with an OperatorError, and then leaves nothing
+ * Opens what `config` names and `before` does not have open yet; without `before`, what is away is awaited. Rejects with an OperatorError, and then leaves nothing
  * open of its own; what `before` has stays as it is in any case.
  */
 export async function openGeneration(
@@ -50,7 +51,7 @@ export async function openGeneration(
   const backends = new Map<string, OpenBackend>()
   try {
     for (const [name, settings] of Object.entries(config.backends)) {
-      backends.set(name, await openOne(name, settings, limits.keyCacheMs, surroundings, before?.backends.get(name)))
+      backends.set(name, await openOne(name, settings, limits.keyCacheMs, surroundings, before))
     }
     const generation = compose(config, limits, backends, surroundings, before)
     await generation.trust.prepare()
@@ -67,14 +68,18 @@ async function openOne(
   settings: BackendConfig,
   keyCacheMs: number,
   { open, share, telemetry }: Surroundings,
-  old: OpenBackend | undefined,
+  before: Generation | undefined,
 ): Promise<OpenBackend> {
+  const old = before?.backends.get(name)
   const own = shareBackend(settings, share)
   const { concurrency, queue, ...rest } = own
   const digests = { adapter: digestOf(rest), backend: digestOf({ concurrency, queue, keyCacheMs }) }
   if (old?.digests.adapter === digests.adapter && old.digests.backend === digests.backend) return old
-  const adapter =
-    old?.digests.adapter === digests.adapter ? old.adapter : await open(own, reportTo(telemetry.log, name))
+  const report = reportTo(telemetry.log, name)
+  const opener = () => open(own, report)
+  // A reload that cannot have what it asks for is refused; a start makes the best of it.
+  const openNew = () => (before === undefined ? openOrAwait(opener, report) : opener())
+  const adapter = old?.digests.adapter === digests.adapter ? old.adapter : await openNew()
   const observer = observe(name, telemetry)
   return { adapter, digests, backend: new Backend({ name, adapter, concurrency, queue, keyCacheMs, observer }) }
 }

@@ -32,6 +32,8 @@ export interface Service {
 }
 
 const COLLECT_MS = 1000
+/** How often backends that were away at the start are tried. */
+const OPEN_AGAIN_MS = 1000
 
 /** Rejects with an OperatorError, and then leaves nothing open. */
 export async function startService(
@@ -79,7 +81,9 @@ async function startAlone({ file, variables, loaded }: Start): Promise<Service> 
     return prepared.changed
   }
   const reloader = new Reloader({ file, variables, log, apply }, loaded)
+  const opening = setInterval(() => void gateway.openAway(), OPEN_AGAIN_MS).unref()
   const retire = async () => {
+    clearInterval(opening)
     expiry.close()
     reloader.close()
     gateway.retire()

@@ -22,10 +22,13 @@ export function combine(statuses: readonly GatewayStatus[], version: string): Ga
     if (pools.get(pool.name)?.ready !== false) pools.set(pool.name, pool)
   }
   const backends = new Map<string, BackendStatus>()
-  for (const { name, up, ready, running, waiting, connections } of statuses.flatMap((status) => status.backends)) {
+  for (const { name, away, up, ready, running, waiting, connections } of statuses.flatMap(
+    (status) => status.backends,
+  )) {
     const others = backends.get(name)
     backends.set(name, {
       name,
+      away: away || others?.away === true,
       up: up && others?.up !== false,
       ready: ready && others?.ready !== false,
       running: running + (others?.running ?? 0),

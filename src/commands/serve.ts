@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { Variables } from '../config/variables.ts'
 import { startService } from '../service.ts'
 import { runWorker } from '../workers/worker.ts'
-import { StopSignals } from './terminal.ts'
+import { explainStart, StopSignals } from './terminal.ts'
 
 /**
  * V8 lets its young generation grow by this factor whenever as much has survived in it as it holds. By its own, 2, a
@@ -27,7 +27,8 @@ export const serveCommand = () =>
         // A start that fails is told below.
         void starting.then((service) => service.reload('SIGHUP')).catch(() => undefined)
       })
-      const service = await starting
+      const service = await starting.catch((error: unknown) => void (process.exitCode = explainStart(error)))
+      if (service === undefined) return
       const signal = await told
       await service.retire()
       // Ctrl-C is a person's, behind whom there is no balancer.

@@ -2,9 +2,10 @@ import { OperatorError, systemCode } from '../../adapters/contract/index.ts'
 import { describeBug } from '../telemetry/log.ts'
 import { visible } from '../visible.ts'
 
-/** Exit statuses, as sysexits would have them: what the operator can mend, and what only we can. */
+/** Exit statuses: what may pass or the operator can mend; and as sysexits.h has them, what only we can, and EX_CONFIG. */
 const OPERATOR = 1
 const BUG = 70
+const CONFIGURATION = 78
 
 export const print = (line = ''): void => void process.stdout.write(visible(line) + '\n')
 export const printError = (line: string): void => void process.stderr.write(visible(line) + '\n')
@@ -24,6 +25,12 @@ export async function runCommand(command: () => Promise<unknown>): Promise<void>
   } catch (error) {
     process.exitCode = explain(error)
   }
+}
+
+/** Says why `serve` did not start. With the status of {@link CONFIGURATION}, another start would do the same, or harm: lock a PIN. */
+export function explainStart(error: unknown): number {
+  const status = explain(error)
+  return error instanceof OperatorError && !error.transient ? CONFIGURATION : status
 }
 
 function explain(error: unknown): number {

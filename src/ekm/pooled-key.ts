@@ -16,6 +16,16 @@ export class KeyPlace {
     this.#lane = lane
   }
 
+  /** Whether its backend is still to be opened. */
+  get isAway(): boolean {
+    return this.#backend.status.away
+  }
+
+  /** As {@link Backend.prepare} says. */
+  prepare(call: Call): Promise<void> {
+    return this.#backend.prepare(this.#ref, call)
+  }
+
   /** Whether its backend is. */
   get isReady(): boolean {
     return this.#backend.status.ready
@@ -60,6 +70,16 @@ export class PooledKey {
   constructor(primary: KeyPlace, standby?: KeyPlace) {
     this.#primary = primary
     this.#standby = standby
+  }
+
+  /** Whether its place is still to be opened. */
+  get isAway(): boolean {
+    return this.#primary.isAway
+  }
+
+  /** Waits until it can be used at its place without a wait. */
+  prepare(call: Call): Promise<void> {
+    return this.#primary.prepare(call)
   }
 
   /** Whether it can be used in full: at its place, or at a standby that was proven. */

@@ -343,7 +343,11 @@ describe.concurrent('workers', () => {
     const { workspace, file } = await writeGatewayFiles(pki, [aesKey('aes-1')], { workers: 4 })
     left.push(workspace)
     await workspace.write('passphrase', 'wrong')
-    expectRefusal(await run(['serve', '--config', file]), /^ekm-gateway: the passphrase does not open .*store\.json$/)
+    expectRefusal(
+      await run(['serve', '--config', file]),
+      /^ekm-gateway: the passphrase does not open .*store\.json$/,
+      78,
+    )
   })
 
   it('all append whole lines to one file', async () => {
