@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { GatewayStatus } from './admin/status.ts'
+import { AwaitedAdapter } from './awaited-adapter.ts'
 import { openBackend } from './backends.ts'
 import { assertReloadable, changedSettings } from './config/compare.ts'
 import { blockListOf } from './config/networks.ts'
@@ -14,6 +15,11 @@ import { Metrics } from './telemetry/metrics.ts'
 import { Listener, type Lesson, type ListenerSettings } from './tls/listener.ts'
 import type { ClientVerdicts } from './tls/succession.ts'
 import { version } from './version.ts'
+
+/** So long a start waits for keys to be looked at: the first requests would have to. */
+const EXAMINATION_PATIENCE_MS = 5000
+/** How long what one side has sent may be on its way to the other. */
+const ON_THE_WAY_MS = 250
 
 /** Another configuration, of which everything is open and ready. One of the two has to be called. */
 export interface Prepared {
@@ -45,7 +51,14 @@ export interface Gateway {
   /** Takes over what another process found out. */
   learn(lesson: Lesson): void
   /**
-   * Takes no new connections, refuses new requests with 503, waits for those under way as long as the configuration
+   * Tries once more to open backends that were away at the start, but for those in `except`. Resolves with the names of
+   * those that no other attempt helps.
+   */
+  openAway(except?: readonly string[]): Promise<readonly string[]>
+  /** It is not ready any more, and serves on; each connection ends with its next reply. */
+  retire(): void
+  /**
+   * Retires, takes no new connections, ends those that are idle, waits for requests under way as long as the configuration
    * allows, and lets go of everything. Resolves with how many requests were cut off.
    */
   drain(): Promise<number>
@@ -61,7 +74,7 @@ export interface GatewayOptions {
 }
 
 /**
- * Opens everything the configuration names, then listens. Rejects with an OperatorError and then leaves nothing open.
+ * Opens everything the configuration names and looks at the keys, then listens. What is away is awaited. Rejects with an OperatorError and then leaves nothing open.
  *
  * @param open how a backend is opened; tests put faults in between
  */
@@ -69,7 +82,7 @@ export async function startGateway(config: Config, open = openBackend, options: 
   const log = await openLog(config.log)
   let running: RunningGateway | undefined
   const metrics = new Metrics(() => ({
-    ...(running?.status() ?? { backends: [], connections: { allowed: 0, verified: 0, unverified: 0 } }),
+    ...(running?.status() ?? { backends: [], pools: [], connections: { allowed: 0, verified: 0, unverified: 0 } }),
     logLinesDropped: log.dropped,
   }))
   try {
@@ -78,7 +91,6 @@ export async function startGateway(config: Config, open = openBackend, options: 
       open,
       share: options.share ?? whole,
       clientOf: (socket) => running?.listener.clientOf(socket) ?? { audit: {} },
-      isDraining: () => running?.draining ?? false,
     }
     const generation = await openGeneration(config, surroundings)
     try {
@@ -136,9 +148,27 @@ class RunningGateway implements Gateway {
   }
 
   async start(): Promise<void> {
-    this.port = await this.listener.listen()
+    const { looked } = this.#examine(this.#generation)
+    await orAfter(EXAMINATION_PATIENCE_MS, looked)
+    this.port = await this.listener.listen().catch((error: unknown) => {
+      this.#examination?.stop()
+      throw error
+    })
     if (this.#announce) announce(this.log, this.config, this.port)
-    this.#examine(this.#generation)
+  }
+
+  async openAway(except: readonly string[] = []): Promise<readonly string[]> {
+    const { backends } = this.#generation
+    let opened = false
+    const givenUp: string[] = []
+    for (const [name, { adapter }] of backends) {
+      if (!(adapter instanceof AwaitedAdapter) || !adapter.away || except.includes(name)) continue
+      await adapter.tryAgain()
+      opened ||= !adapter.away
+      if (adapter.isGivenUp) givenUp.push(name)
+    }
+    if (opened && !this.draining) this.#examine(this.#generation)
+    return givenUp
   }
 
   get config(): Config {
@@ -150,14 +180,16 @@ class RunningGateway implements Gateway {
   }
 
   status(): GatewayStatus {
-    const backends = [...this.#generation.backends.values()].map(({ backend }) => backend.status)
+    const { backends, pools } = this.#generation
+    const statuses = pools.map(({ status }) => status)
     return {
       version,
-      ready: !this.draining && backends.every(({ ready }) => ready),
+      ready: !this.draining && statuses.some(({ ready }) => ready),
       draining: this.draining,
       requests: this.requestsUnderWay,
       connections: this.listener.connections,
-      backends,
+      pools: statuses,
+      backends: [...backends.values()].map(({ backend }) => backend.status),
     }
   }
 
@@ -188,12 +220,22 @@ class RunningGateway implements Gateway {
     this.listener.learn(lesson)
   }
 
-  async drain(): Promise<number> {
+  retire(): void {
+    if (this.draining) return
     this.draining = true
-    this.#examination?.stop()
     if (this.#announce) this.log.info('draining', { requests: this.requestsUnderWay })
-    this.listener.stopAccepting()
+    this.#requests.endConnections()
+  }
+
+  async drain(): Promise<number> {
+    this.retire()
+    this.#examination?.stop()
+    const closed = this.listener.stopAccepting()
+    // What a client has sent by now is still answered.
+    await orAfter(ON_THE_WAY_MS, closed)
+    this.listener.endIdle((socket) => this.#requests.isServing(socket))
     const cutOff = await this.#requests.settled(this.#generation.limits.drainMs)
+    await orAfter(ON_THE_WAY_MS, closed)
     this.listener.closeConnections()
     if (this.#announce) this.log.info('stopped', { requests_cut_off: cutOff })
     await closeBackends(this.#generation)
@@ -212,9 +254,10 @@ class RunningGateway implements Gateway {
     this.#examine(next)
   }
 
-  #examine({ pools }: Generation): void {
+  #examine({ pools }: Generation): Examination {
     this.#examination?.stop()
     this.#examination = new Examination(pools, this.#announce ? this.log : undefined)
+    return this.#examination
   }
 
   /** Lets go of what the next generation does not use, once the requests that use it are done. */
@@ -237,4 +280,11 @@ class RunningGateway implements Gateway {
       ticketKeys: ticketKeys === undefined ? this.#ticketKeys : Buffer.from(ticketKeys.file.reveal()),
     }
   }
+}
+
+/** Waits for `done`, at most `patienceMs`. */
+async function orAfter(patienceMs: number, done: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([done, new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)))])
+  clearTimeout(timer)
 }

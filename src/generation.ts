@@ -1,4 +1,5 @@
 import { OperatorError, type KeyAdapter } from '../adapters/contract/index.ts'
+import { openOrAwait } from './awaited-adapter.ts'
 import type { openBackend } from './backends.ts'
 import { digestOf } from './config/compare.ts'
 import type { BackendConfig, Config } from './config/schema.ts'
@@ -35,13 +36,13 @@ export interface OpenBackend {
 }
 
 /** What every generation of a process has in common. */
-export interface Surroundings extends Pick<AppOptions, 'clientOf' | 'isDraining' | 'telemetry'> {
+export interface Surroundings extends Pick<AppOptions, 'clientOf' | 'telemetry'> {
   readonly share: Share
   readonly open: typeof openBackend
 }
 
 /**
- * Opens what `config` names and `before` does not have open yet. Rejects with an OperatorError, and then leaves nothing
+ * Opens what `config` names and `before` does not have open yet; without `before`, what is away is awaited. Rejects with an OperatorError, and then leaves nothing
  * open of its own; what `before` has stays as it is in any case.
  */
 export async function openGeneration(
@@ -53,7 +54,7 @@ export async function openGeneration(
   const backends = new Map<string, OpenBackend>()
   try {
     for (const [name, settings] of Object.entries(config.backends)) {
-      backends.set(name, await openOne(name, settings, limits.keyCacheMs, surroundings, before?.backends.get(name)))
+      backends.set(name, await openOne(name, settings, limits.keyCacheMs, surroundings, before))
     }
     const generation = compose(config, limits, backends, surroundings, before)
     await generation.trust.prepare()
@@ -70,14 +71,19 @@ async function openOne(
   settings: BackendConfig,
   keyCacheMs: number,
   { open, share, telemetry }: Surroundings,
-  old: OpenBackend | undefined,
+  before: Generation | undefined,
 ): Promise<OpenBackend> {
+  const old = before?.backends.get(name)
   const own = shareBackend(settings, share)
   const { concurrency, queue, ...rest } = own
   const digests = { adapter: digestOf(rest), backend: digestOf({ concurrency, queue, keyCacheMs }) }
   if (old?.digests.adapter === digests.adapter && old.digests.backend === digests.backend) return old
+  const report = reportTo(telemetry.log, name)
+  const opener = () => open(own, report)
+  // A reload that cannot have what it asks for is refused; a start makes the best of it.
+  const openNew = () => (before === undefined ? openOrAwait(opener, report) : opener())
   const isSame = old?.digests.adapter === digests.adapter
-  const adapter = isSame ? old.adapter : await open(own, reportTo(telemetry.log, name))
+  const adapter = isSame ? old.adapter : await openNew()
   if (old !== undefined && !isSame) await assertNoLoss(name, old.adapter, adapter)
   const observer = observe(name, telemetry)
   return { adapter, digests, backend: new Backend({ name, adapter, concurrency, queue, keyCacheMs, observer }) }
@@ -129,7 +135,7 @@ function compose(
   surroundings: Surroundings,
   before: Generation | undefined,
 ): Generation {
-  const { clientOf, isDraining, telemetry, share } = surroundings
+  const { clientOf, telemetry, share } = surroundings
   const open = new Map([...backends].map(([name, { backend }]) => [name, backend]))
   const pools = buildPools(config, open, telemetry.metrics, share)
   const admission = new Admission(config.listen.clientAuth)
@@ -146,7 +152,7 @@ function compose(
     backends,
     admission,
     deadlines,
-    app: createApp({ pools, deadlines, maxBodyBytes, admission, clientOf, isDraining, telemetry }),
+    app: createApp({ pools, deadlines, maxBodyBytes, admission, clientOf, telemetry }),
   }
 }
 

@@ -10,7 +10,8 @@ export async function listen(server: Server, host: string, port: number, backlog
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const problem = explanations[systemCode(error)] ?? systemCode(error)
-      reject(new OperatorError('LISTEN_FAILED', `cannot listen on ${host} port ${port}: ${problem}`))
+      const message = `cannot listen on ${host} port ${port}: ${problem}`
+      reject(new OperatorError('LISTEN_FAILED', message, { transient: true }))
     })
     server.listen({ port, host, backlog }, resolve)
   })

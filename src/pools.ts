@@ -1,4 +1,4 @@
-import type { KeyAdapter, KeyRef } from '../adapters/contract/index.ts'
+import type { KeyRef } from '../adapters/contract/index.ts'
 import type { Config, InfoConfig, PoolConfig } from './config/schema.ts'
 import { AllowList } from './ekm/allow-list.ts'
 import type { Backend } from './ekm/backend.ts'
@@ -32,19 +32,25 @@ function buildPool(
 ): Pool {
   const { name, limits } = settings
   const lanes = new Map<Backend, Lane>()
-  const place = (backendName: string, ref: string) => {
+  const find = (backendName: string) => {
     const backend = backends.get(backendName)
     if (backend === undefined) throw new Error(`the configuration was not checked: no backend ${backendName}`)
+    return backend
+  }
+  const place = (backendName: string, ref: string) => {
+    const backend = find(backendName)
     const lane = lanes.get(backend) ?? new Lane(limits.concurrency && shareOf(limits.concurrency, share))
     lanes.set(backend, lane)
     return new KeyPlace(backend, ref as KeyRef, lane)
   }
   const keys = settings.keys === 'all' ? {} : settings.keys
+  const backend = find(settings.backend)
   return new Pool({
     name,
     pathPrefix: settings.pathPrefix,
     clients: new AllowList(settings.clients),
-    info: poolInfo({ ...shared, ...settings.info }, backends.get(settings.backend)?.product),
+    info: poolInfo({ ...shared, ...settings.info }, backend),
+    backend,
     keys: new Map(
       Object.entries(keys).map(([key, entry]) => [
         key,
@@ -87,11 +93,16 @@ export function inheritProofs(pools: readonly Pool[], before: readonly Pool[]): 
   }
 }
 
-const poolInfo = (info: InfoConfig, product: KeyAdapter['product'] | undefined): PoolInfo => ({
+/** What the backend says is asked each time: it may be opened later. */
+const poolInfo = (info: InfoConfig, backend: Backend): PoolInfo => ({
   proxyVendor: info.proxyVendor ?? 'ekm-gateway',
   proxyName: info.proxyName ?? `ekm-gateway ${version}`,
-  ekmVendor: info.ekmVendor ?? product?.vendor ?? 'unknown',
-  ekmProduct: info.ekmProduct ?? product?.name ?? 'unknown',
+  get ekmVendor() {
+    return info.ekmVendor ?? backend.product.vendor
+  },
+  get ekmProduct() {
+    return info.ekmProduct ?? backend.product.name
+  },
 })
 
 const EXAMINATION_MS = 10_000
@@ -105,6 +116,8 @@ const PROVE_AGAIN_MS = 30_000
 export class Examination {
   readonly #pools: readonly Pool[]
   readonly #log: Log | undefined
+  /** Each key has been looked at, and its backend knows how to use it. */
+  readonly looked: Promise<void>
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -112,7 +125,8 @@ export class Examination {
   constructor(pools: readonly Pool[], log?: Log) {
     this.#pools = pools
     this.#log = log
-    void this.#run()
+    this.looked = this.#look()
+    void this.looked.then(() => this.#proveStandbys())
   }
 
   stop(): void {
@@ -120,9 +134,23 @@ export class Examination {
     clearTimeout(this.#timer)
   }
 
-  async #run(): Promise<void> {
-    await this.#eachKey((key, call) => key.use(call, 'read', (place) => place.describe(call)), 'key_unusable')
-    await this.#proveStandbys()
+  async #look(): Promise<void> {
+    const prepared: Promise<void>[] = []
+    const look = async (key: PooledKey, call: Call) => {
+      // Of its backend it was told that it is away. Once it is there, everything is looked at again.
+      if (key.isAway) return
+      await key.use(call, 'read', (place) => place.describe(call))
+      prepared.push(this.#prepare(key))
+    }
+    await this.#eachKey(look, 'key_unusable')
+    await Promise.all(prepared)
+  }
+
+  async #prepare(key: PooledKey): Promise<void> {
+    const call = new Call(EXAMINATION_MS)
+    // Whoever uses the key finds out what is wrong.
+    await key.prepare(call).catch(() => undefined)
+    call.end()
   }
 
   async #proveStandbys(): Promise<void> {
@@ -144,19 +172,27 @@ export class Examination {
     failed: string,
     refuted?: string,
   ): Promise<void> {
-    for (const pool of this.#pools) {
-      for (const [name, key] of pool.keys) {
-        if (this.#stopped) return
-        const call = new Call(EXAMINATION_MS)
-        try {
-          const good = await look(key, call)
-          if (refuted !== undefined && good === false) this.#log?.error(refuted, { pool: pool.name, key: name })
-        } catch (error) {
-          const { reason = 'INTERNAL', detail } = toProxyError(error)
-          if (reason !== 'CLOSED') this.#log?.warn(failed, { pool: pool.name, key: name, reason, detail })
-        } finally {
-          call.end()
-        }
+    // One pool's slow backend keeps no other pool waiting.
+    await Promise.all(this.#pools.map((pool) => this.#eachKeyOf(pool, look, failed, refuted)))
+  }
+
+  async #eachKeyOf(
+    pool: Pool,
+    look: (key: PooledKey, call: Call) => Promise<unknown>,
+    failed: string,
+    refuted?: string,
+  ): Promise<void> {
+    for (const [name, key] of pool.keys) {
+      if (this.#stopped) return
+      const call = new Call(EXAMINATION_MS)
+      try {
+        const good = await look(key, call)
+        if (refuted !== undefined && good === false) this.#log?.error(refuted, { pool: pool.name, key: name })
+      } catch (error) {
+        const { reason = 'INTERNAL', detail } = toProxyError(error)
+        if (reason !== 'CLOSED') this.#log?.warn(failed, { pool: pool.name, key: name, reason, detail })
+      } finally {
+        call.end()
       }
     }
   }

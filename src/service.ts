@@ -25,11 +25,15 @@ export interface Service {
   listDaysLeft(): ListDaysLeft[]
   /** Reads the configuration again. Resolves when it is done; the log says what came of it. */
   reload(cause: ReloadCause): Promise<void>
+  /** As {@link Gateway.retire} says, in every process. */
+  retire(): Promise<void>
   /** Ends as {@link Gateway.drain} says, in every process. */
   drain(): Promise<number>
 }
 
 const COLLECT_MS = 1000
+/** How often backends that were away at the start are tried. */
+const OPEN_AGAIN_MS = 1000
 
 /** Rejects with an OperatorError, and then leaves nothing open. */
 export async function startService(
@@ -77,9 +81,17 @@ async function startAlone({ file, variables, loaded }: Start): Promise<Service> 
     return prepared.changed
   }
   const reloader = new Reloader({ file, variables, log, apply }, loaded)
+  const opening = setInterval(() => void gateway.openAway(), OPEN_AGAIN_MS).unref()
+  const retire = async () => {
+    clearInterval(opening)
+    expiry.close()
+    reloader.close()
+    gateway.retire()
+  }
   return {
     port,
     log,
+    retire,
     get config() {
       return gateway.config
     },
@@ -91,8 +103,7 @@ async function startAlone({ file, variables, loaded }: Start): Promise<Service> 
     listDaysLeft: () => expiry.listDaysLeft(),
     reload: (cause) => reloader.reload(cause),
     drain: async () => {
-      expiry.close()
-      reloader.close()
+      await retire()
       return gateway.drain()
     },
   }
@@ -123,9 +134,17 @@ async function startWorkers(
     return changed
   }
   const reloader = new Reloader({ file, variables, log, apply }, loaded)
+  const retire = async () => {
+    if (group.draining) return
+    expiry.close()
+    reloader.close()
+    log.info('draining', { workers: count })
+    await group.retire()
+  }
   return {
     port,
     log,
+    retire,
     get config() {
       return config
     },
@@ -137,9 +156,7 @@ async function startWorkers(
     listDaysLeft: () => expiry.listDaysLeft(),
     reload: (cause) => reloader.reload(cause),
     drain: async () => {
-      expiry.close()
-      reloader.close()
-      log.info('draining', { workers: count })
+      await retire()
       const cutOff = await group.drain(config.limits.drainMs)
       log.info('stopped', { requests_cut_off: cutOff })
       await log.close()

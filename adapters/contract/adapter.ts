@@ -32,7 +32,10 @@ export interface KeyAdapter {
   readonly connections?: number
 
   /** Absent where there is nothing to tell an operator beyond what the calls tell. */
-  readonly inspection?: KeyInspection
+  readonly inspection?: KeyInspection | undefined
+
+  /** Whether it is still to be opened, and until then refuses every call. */
+  readonly away?: boolean
 
   /**
    * Public attributes of the key, never the key itself.

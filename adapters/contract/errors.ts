@@ -63,10 +63,13 @@ export class OperatorError extends Error {
   override readonly name = 'OperatorError'
   /** Stable, UPPER_SNAKE_CASE, e.g. `KEY_EXISTS`. */
   readonly code: string
+  /** Whether it may pass by itself: what is missing is away, and not wrongly configured. */
+  readonly transient: boolean
 
-  constructor(code: string, message: string) {
+  constructor(code: string, message: string, { transient = false }: { readonly transient?: boolean } = {}) {
     super(message)
     this.code = code
+    this.transient = transient
   }
 }
 

@@ -83,6 +83,7 @@ interface RefusalMessage {
   readonly kind: 'adapter' | 'operator' | 'bug'
   readonly code: string
   readonly message: string
+  readonly transient?: boolean
 }
 
 /** For the rare messages; the frequent one, a wrap or unwrap, has an encoding of its own. */
@@ -97,14 +98,14 @@ export function encodeRefusal(error: unknown): Buffer {
     error instanceof AdapterError
       ? { kind: 'adapter', code: error.code, message }
       : error instanceof OperatorError
-        ? { kind: 'operator', code: error.code, message }
+        ? { kind: 'operator', code: error.code, message, transient: error.transient }
         : { kind: 'bug', code: error instanceof Error ? error.name : 'unknown', message }
   return encodeMessage(refusal)
 }
 
 export function decodeRefusal(payload: Uint8Array): AdapterError | OperatorError {
-  const { kind, code, message } = decodeMessage<RefusalMessage>(payload)
+  const { kind, code, message, transient = false } = decodeMessage<RefusalMessage>(payload)
   if (kind === 'adapter') return new AdapterError(code as AdapterErrorCode, message)
-  if (kind === 'operator') return new OperatorError(code, message)
+  if (kind === 'operator') return new OperatorError(code, message, { transient })
   return new AdapterError('BACKEND_UNAVAILABLE', `the HSM host failed: ${code}: ${message}`)
 }

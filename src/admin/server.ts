@@ -69,11 +69,14 @@ function adminApp(source: AdminSource): Hono {
   const app = new Hono()
   app.get('/healthz', (c) => c.text('alive\n'))
   app.get('/readyz', async (c) => {
-    const { ready, draining, backends } = await source.status()
-    return c.json(
-      { ready, draining, backends: backends.map(({ name, ready }) => ({ name, ready })) },
-      ready ? 200 : 503,
-    )
+    const { ready, draining, pools } = await source.status()
+    const name = c.req.query('pool')
+    if (name === undefined) return c.json({ ready, draining, pools }, ready ? 200 : 503)
+    const pool = pools.find((candidate) => candidate.name === name)
+    if (pool === undefined) {
+      return c.text(`there is no such pool; there is: ${pools.map((known) => known.name).join(', ')}\n`, 404)
+    }
+    return c.json({ ...pool, draining }, pool.ready && !draining ? 200 : 503)
   })
   app.get('/status', async (c) => c.json(await source.status()))
   app.get('/metrics', async (c) => {

@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { Variables } from '../config/variables.ts'
 import { startService } from '../service.ts'
 import { runWorker } from '../workers/worker.ts'
-import { untilTold } from './terminal.ts'
+import { explainStart, StopSignals } from './terminal.ts'
 
 /**
  * V8 lets its young generation grow by this factor whenever as much has survived in it as it holds. By its own, 2, a
@@ -20,14 +20,19 @@ export const serveCommand = () =>
     .action(async ({ config }: { config: string }) => {
       setFlagsFromString(`--semi-space-growth-factor=${YOUNG_GENERATION_GROWTH}`)
       if (cluster.isWorker) return runWorker()
-      const told = untilTold()
+      const signals = new StopSignals()
+      const told = signals.next()
       const starting = startService(config, new Variables(process.env))
       process.on('SIGHUP', () => {
         // A start that fails is told below.
         void starting.then((service) => service.reload('SIGHUP')).catch(() => undefined)
       })
-      const service = await starting
-      await told
+      const service = await starting.catch((error: unknown) => void (process.exitCode = explainStart(error)))
+      if (service === undefined) return
+      const signal = await told
+      await service.retire()
+      // Ctrl-C is a person's, behind whom there is no balancer.
+      if (signal === 'SIGTERM') await signals.next(service.config.limits.drainDelayMs)
       await service.drain()
       // Nothing is left to do; a backend's library may still hold the process open.
       process.exit(0)

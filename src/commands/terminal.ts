@@ -2,9 +2,10 @@ import { OperatorError, systemCode } from '../../adapters/contract/index.ts'
 import { describeBug } from '../telemetry/log.ts'
 import { visible } from '../visible.ts'
 
-/** Exit statuses, as sysexits would have them: what the operator can mend, and what only we can. */
+/** Exit statuses: what may pass or the operator can mend; and as sysexits.h has them, what only we can, and EX_CONFIG. */
 const OPERATOR = 1
 const BUG = 70
+const CONFIGURATION = 78
 
 export const print = (line = ''): void => void process.stdout.write(visible(line) + '\n')
 export const printError = (line: string): void => void process.stderr.write(visible(line) + '\n')
@@ -26,6 +27,12 @@ export async function runCommand(command: () => Promise<unknown>): Promise<void>
   }
 }
 
+/** Says why `serve` did not start. With the status of {@link CONFIGURATION}, another start would do the same, or harm: lock a PIN. */
+export function explainStart(error: unknown): number {
+  const status = explain(error)
+  return error instanceof OperatorError && !error.transient ? CONFIGURATION : status
+}
+
 function explain(error: unknown): number {
   if (error instanceof OperatorError) {
     printError(`ekm-gateway: ${error.message}`)
@@ -35,16 +42,28 @@ function explain(error: unknown): number {
   return BUG
 }
 
-/** Resolves at SIGINT or SIGTERM; a second one ends the process at once. */
-export function untilTold(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let told = false
+/** SIGINT and SIGTERM. One that nobody waits for ends the process at once. */
+export class StopSignals {
+  #waiting: ((signal?: NodeJS.Signals) => void) | undefined
+
+  constructor() {
     for (const [signal, number] of [['SIGINT', 2] as const, ['SIGTERM', 15] as const]) {
       process.on(signal, () => {
-        if (told) process.exit(128 + number)
-        told = true
-        resolve(signal)
+        if (this.#waiting === undefined) process.exit(128 + number)
+        this.#waiting(signal)
       })
     }
-  })
+  }
+
+  /** Resolves with the next one, or with `undefined` after `patienceMs`. */
+  next(patienceMs?: number): Promise<NodeJS.Signals | undefined> {
+    return new Promise((resolve) => {
+      const timer = patienceMs === undefined ? undefined : setTimeout(() => this.#waiting?.(), patienceMs)
+      this.#waiting = (signal) => {
+        clearTimeout(timer)
+        this.#waiting = undefined
+        resolve(signal)
+      }
+    })
+  }
 }

@@ -134,6 +134,13 @@ const limits = () =>
       ),
       10_000,
     ),
+    drainDelayMs: v.optional(
+      about(
+        'Milliseconds from SIGTERM, when /readyz turns to 503, until no new connections are taken: longer than a load balancer needs to notice.',
+        integer(0, 300_000),
+      ),
+      5000,
+    ),
     drainMs: v.optional(
       about('Milliseconds that requests under way may still take at shutdown.', integer(0, 60_000)),
       5000,

@@ -54,7 +54,8 @@ export class Backend {
     this.#observer = observer
     this.#capacity = new Capacity({ concurrency, queue }, (rejection) => observer.rejected(rejection))
     this.#breaker = new Breaker({
-      probe: (context) => adapter.probe(context),
+      // One that is still to be opened is known to be away.
+      probe: async (context) => (adapter.away ? undefined : adapter.probe(context)),
       onChange: (evidence) => observer.changed(evidence),
     })
   }
@@ -64,10 +65,12 @@ export class Backend {
   }
 
   get status(): BackendStatus {
+    const { away = false } = this.#adapter
     return {
       name: this.name,
-      up: !this.#breaker.isOpen,
-      ready: this.#breaker.isReady,
+      away,
+      up: !away && !this.#breaker.isOpen,
+      ready: !away && this.#breaker.isReady,
       running: this.#capacity.running,
       waiting: this.#capacity.waiting,
       connections: this.#adapter.connections ?? 0,
@@ -105,6 +108,11 @@ export class Backend {
     return this.#ask(flow, call, true, () => this.#adapter.unwrap(flow.ref, algorithm, ciphertext, call), zero)
   }
 
+  /** Waits, if the backend can tell, until it knows how it does what the key is for. */
+  async prepare(ref: KeyRef, call: Call): Promise<void> {
+    await call.run(Promise.resolve(this.#adapter.inspection?.ways(ref, call)))
+  }
+
   /** Whether both have one adapter, so that a reference means the same key to both. */
   sharesAdapter(other: Backend): boolean {
     return this.#adapter === other.#adapter
@@ -124,6 +132,7 @@ export class Backend {
     discard?: (late: T) => void,
   ): Promise<T> {
     call.backend = this.name
+    if (this.#adapter.away) throw new AdapterError('BACKEND_UNAVAILABLE', 'the backend was away at the start')
     this.#breaker.assertClosed()
     let start = performance.now()
     const turn = this.#capacity.enter(flow, call, start)
@@ -178,6 +187,8 @@ const hadItsTime = (call: Call, start: number) => call.deadline - start >= (call
 
 export interface BackendStatus {
   readonly name: string
+  /** It was away when the gateway started, and is not open yet. */
+  readonly away: boolean
   /** Whether requests reach it. */
   readonly up: boolean
   /** Whether it answered when it was last asked or probed. */

@@ -7,6 +7,7 @@ import {
   type WrapAlgorithm,
 } from '../../adapters/contract/index.ts'
 import type { AllowList } from './allow-list.ts'
+import type { Backend } from './backend.ts'
 import type { Call } from './call.ts'
 import type { KeyPlace, PooledKey } from './pooled-key.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -26,11 +27,21 @@ export interface PoolOptions {
   readonly pathPrefix: string
   readonly clients: AllowList
   readonly info: PoolInfo
+  /** Where its keys are, but for standbys. */
+  readonly backend: Pick<Backend, 'name' | 'status'>
   /** The keys that the operator listed, by external key id. */
   readonly keys: ReadonlyMap<string, PooledKey>
   /** Finds a key that the operator did not list; absent where only listed keys may be used. */
   readonly find?: (keyName: string) => PooledKey
   readonly rateLimit?: RateLimit
+}
+
+/** Whether a pool can be served. */
+export interface PoolStatus {
+  readonly name: string
+  readonly ready: boolean
+  /** Why it is not, for people. */
+  readonly reason?: string
 }
 
 /**
@@ -44,17 +55,30 @@ export class Pool {
   readonly info: PoolInfo
   /** By external key id; empty where the pool has every key of its backend. */
   readonly keys: ReadonlyMap<string, PooledKey>
+  readonly #backend: PoolOptions['backend']
   readonly #find: PoolOptions['find']
   readonly #rateLimit: RateLimit | undefined
 
-  constructor({ name, pathPrefix, clients, info, keys, find, rateLimit }: PoolOptions) {
+  constructor({ name, pathPrefix, clients, info, backend, keys, find, rateLimit }: PoolOptions) {
     this.name = name
     this.pathPrefix = pathPrefix
     this.clients = clients
     this.info = info
     this.keys = keys
+    this.#backend = backend
     this.#find = find
     this.#rateLimit = rateLimit
+  }
+
+  /** It is ready while its backend is, or a proven standby of each of its keys. */
+  get status(): PoolStatus {
+    const { name, keys } = this
+    const { ready, name: backend } = this.#backend.status
+    const missing = ready ? 0 : [...keys.values()].filter((key) => !key.isReady).length
+    if (ready || (keys.size > 0 && missing === 0)) return { name, ready: true }
+    const reason = `the backend ${backend} is not ready`
+    if (missing === keys.size) return { name, ready: false, reason }
+    return { name, ready: false, reason: `${reason}, and ${missing} of ${keys.size} keys have no other` }
   }
 
   async describe(keyName: string, call: Call): Promise<KeyDescription> {

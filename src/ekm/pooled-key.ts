@@ -20,6 +20,21 @@ export class KeyPlace {
     this.#unwraps = new Flow(lane, 'unwrap', ref)
   }
 
+  /** Whether its backend is still to be opened. */
+  get isAway(): boolean {
+    return this.#backend.status.away
+  }
+
+  /** As {@link Backend.prepare} says. */
+  prepare(call: Call): Promise<void> {
+    return this.#backend.prepare(this.#ref, call)
+  }
+
+  /** Whether its backend is. */
+  get isReady(): boolean {
+    return this.#backend.status.ready
+  }
+
   describe(call: Call): Promise<KeyDescription> {
     return this.#backend.describe(this.#describes, call)
   }
@@ -59,6 +74,21 @@ export class PooledKey {
   constructor(primary: KeyPlace, standby?: KeyPlace) {
     this.#primary = primary
     this.#standby = standby
+  }
+
+  /** Whether its place is still to be opened. */
+  get isAway(): boolean {
+    return this.#primary.isAway
+  }
+
+  /** Waits until it can be used at its place without a wait. */
+  prepare(call: Call): Promise<void> {
+    return this.#primary.prepare(call)
+  }
+
+  /** Whether it can be used in full: at its place, or at a standby that was proven. */
+  get isReady(): boolean {
+    return this.#primary.isReady || (this.#likeness === 'same' && this.#standby?.isReady === true)
   }
 
   /** `undefined` where there is no standby. */

@@ -21,7 +21,6 @@ export interface AppOptions {
   readonly maxBodyBytes: number
   readonly admission: Admission
   readonly clientOf: (socket: object) => Client
-  readonly isDraining: () => boolean
   readonly telemetry: Telemetry
 }
 
@@ -79,11 +78,10 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   return app
 }
 
-/** Nobody gets further without a valid certificate, and nothing does once the gateway is shutting down. */
-function assertAdmitted({ client }: Exchange, { admission, isDraining }: AppOptions): void {
+/** Nobody gets further without a valid certificate. */
+function assertAdmitted({ client }: Exchange, { admission }: AppOptions): void {
   const refusal = admission.refusalOf(client)
   if (refusal !== undefined) throw refusal
-  if (isDraining()) throw refuse('DRAINING')
 }
 
 /** Who may use no pool at all learns nothing of which paths there are. */

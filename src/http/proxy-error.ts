@@ -84,12 +84,6 @@ const refusals = {
     message: 'the request header is too large',
     headers: close,
   },
-  DRAINING: {
-    status: 503,
-    code: 'ServiceUnavailable',
-    message: 'the proxy is shutting down',
-    headers: { ...close, 'retry-after': '1' },
-  },
 } satisfies Record<string, Row>
 
 export const refuse = (refusal: keyof typeof refusals, told?: Told): ProxyError =>

@@ -30,6 +30,8 @@ export interface Requests {
   passed(patienceMs: number): Promise<void>
   /** Whether one of a connection's requests is under way. */
   isServing(socket: object): boolean
+  /** From now on the reply to a connection's last request ends it. */
+  endConnections(): void
 }
 
 /**
@@ -151,6 +153,8 @@ class RequestCount implements Requests {
   readonly #underWay = new Line<ServerResponse>()
   readonly #connections = new WeakMap<object, Connection>()
   #onNone: (() => void) | undefined
+  /** Replies that end their connection for no other reason than that all end. */
+  #last: WeakSet<ServerResponse> | undefined
 
   get underWay(): number {
     return this.#underWay.size
@@ -160,15 +164,33 @@ class RequestCount implements Requests {
   begin(socket: Socket, outgoing: ServerResponse): void {
     const connection = this.#connectionOf(socket)
     if (connection.current !== undefined) {
+      this.#keepAlive(connection.current.value)
       this.#underWay.leave(connection.current)
       const waiting = connection.waiting.join(outgoing)
       outgoing.on('close', () => connection.waiting.leave(waiting))
     }
     const place = this.#underWay.join(outgoing)
     connection.current = place
+    this.#makeLast(outgoing)
     outgoing.on('close', () => {
       if (connection.current === place) this.#end(connection)
     })
+  }
+
+  endConnections(): void {
+    this.#last ??= new WeakSet()
+    for (const outgoing of this.#underWay.values()) this.#makeLast(outgoing)
+  }
+
+  #makeLast(outgoing: ServerResponse): void {
+    if (this.#last === undefined || !outgoing.shouldKeepAlive) return
+    this.#last.add(outgoing)
+    outgoing.shouldKeepAlive = false
+  }
+
+  /** Another request came behind it, which would have no reply. */
+  #keepAlive(outgoing: ServerResponse): void {
+    if (this.#last?.delete(outgoing) === true) outgoing.shouldKeepAlive = true
   }
 
   #connectionOf(socket: Socket): Connection {

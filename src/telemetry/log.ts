@@ -52,7 +52,8 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
     const time = new Date().toISOString()
     return JSON.stringify({ level: 'error', time, event: 'log_lines_dropped', lines }) + '\n'
   }).catch((error: unknown) => {
-    throw new OperatorError('LOG_UNWRITABLE', `the log cannot be written to ${destination} (${systemCode(error)})`)
+    const message = `the log cannot be written to ${destination} (${systemCode(error)})`
+    throw new OperatorError('LOG_UNWRITABLE', message, { transient: true })
   })
   const logger = pino(
     {

@@ -21,6 +21,7 @@ export interface Observed {
     readonly waiting: number
     readonly connections: number
   }[]
+  readonly pools: readonly { readonly name: string; readonly ready: boolean }[]
   readonly connections: { readonly allowed: number; readonly verified: number; readonly unverified: number }
   readonly logLinesDropped: number
 }
@@ -78,6 +79,10 @@ export class Metrics {
     this.#gauge('ekm_backend_up', 'Whether requests reach the backend; 0 while it is down and is probed back.', 'min', {
       labels: ['backend'],
       values: () => observe().backends.map(({ name, up }) => [{ backend: name }, Number(up)]),
+    })
+    this.#gauge('ekm_pool_ready', 'Whether the pool can be served: its backend answers, or a proven standby.', 'min', {
+      labels: ['pool'],
+      values: () => observe().pools.map(({ name, ready }) => [{ pool: name }, Number(ready)]),
     })
     this.#gauge('ekm_backend_running', 'Calls to the backend that are under way.', 'sum', {
       labels: ['backend'],

@@ -113,10 +113,10 @@ export class Endpoint {
     this.#fresh.setTicketKeys(randomBytes(TICKET_KEY_BYTES))
   }
 
-  /** No new connections from now on. Live ones stay, so that a request already on its way gets an answer. */
-  stopAccepting(): void {
+  /** No new connections from now on; live ones stay. Resolves when none is left. */
+  stopAccepting(): Promise<void> {
     // Not the HTTPS server's own close(), which would cut idle connections.
-    NetServer.prototype.close.call(this.server)
+    return new Promise((resolve) => NetServer.prototype.close.call(this.server, () => resolve()))
   }
 
   #context({ credentials, ca, ticketKeys }: EndpointSettings): SecureContextOptions {

@@ -209,9 +209,14 @@ export class Listener {
     return listen(this.server, host, port)
   }
 
-  /** No new connections from now on. Live ones stay, so that a request already on its way gets an answer. */
-  stopAccepting(): void {
-    this.#endpoint.stopAccepting()
+  /** No new connections from now on; live ones stay. Resolves when none is left. */
+  stopAccepting(): Promise<void> {
+    return this.#endpoint.stopAccepting()
+  }
+
+  /** Says farewell on connections that serve no request, and goes on reading: a reset could cost a client its last reply. */
+  endIdle(isServing: (socket: TLSSocket) => boolean): void {
+    for (const { socket } of this.#open.values()) if (!isServing(socket)) socket.end()
   }
 
   closeConnections(): void {

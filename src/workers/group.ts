@@ -4,10 +4,13 @@ import { withoutInspector } from '../../adapters/contract/no-inspector.ts'
 import type { ConfigContents } from '../config/load.ts'
 import { describeBug, type RelayLog } from '../telemetry/log.ts'
 import type { Lesson } from '../tls/listener.ts'
+import { AwayBackends } from './away.ts'
 import { relayLines } from './line-relay.ts'
 import type { Answers, StartOrder } from './messages.ts'
 import { WorkerLost, WorkerProcess, type WorkerEnd } from './worker-process.ts'
 
+/** A start gives up an HSM that hangs by itself, after 15 seconds for each, and serves the others. */
+const START_MS = 60_000
 /** Opening an HSM takes seconds; longer than this, something hangs. */
 const PREPARE_MS = 30_000
 const COMMIT_MS = 10_000
@@ -43,6 +46,7 @@ export class WorkerGroup {
   readonly #serving = new Map<WorkerProcess, ConfigContents>()
   /** What workers taught that stays true: issuing CAs. */
   readonly #lessons = new Map<string, Lesson>()
+  readonly #away = new AwayBackends()
   readonly #quickEnds = new Map<number, number>()
   /** Workers that are not started again before a reload. */
   readonly #givenUp = new Set<number>()
@@ -84,7 +88,7 @@ export class WorkerGroup {
       group.#draining = true
       clearInterval(group.#pings)
       await group.#killAll()
-      throw error
+      throw reasonOf(error)
     }
   }
 
@@ -117,6 +121,7 @@ export class WorkerGroup {
       throw reasonOf(problem?.status === 'rejected' ? problem.reason : new WorkerLost('no worker is left'))
     }
     this.#contents = contents
+    this.#away.forget()
     await Promise.all(alive.map((worker) => this.#commit(worker, contents)))
     // Those that began to serve meanwhile were not asked. One that fails is killed; its successor starts with what holds now.
     const late = [...this.#serving.keys()].filter((worker) => !workers.includes(worker))
@@ -134,6 +139,12 @@ export class WorkerGroup {
     if (first === undefined) return []
     if (first.status === 'rejected' && !(first.reason instanceof WorkerLost)) return [first]
     return [first, ...(await Promise.allSettled(others.map(order)))]
+  }
+
+  /** As {@link Gateway.retire} says. Workers that end from now on are not replaced. */
+  async retire(): Promise<void> {
+    this.#draining = true
+    await Promise.allSettled([...this.#serving.keys()].map((worker) => worker.order('retire', undefined, COMMIT_MS)))
   }
 
   /** Has all workers end what they are doing, and end. Resolves with how many requests were cut off. */
@@ -164,7 +175,7 @@ export class WorkerGroup {
     let serving = false
     void worker.ended.then((end) => this.#replace(worker, serving ? end : undefined))
     try {
-      const { port } = await worker.order('start', order, PREPARE_MS)
+      const { port } = await worker.order('start', order, START_MS)
       serving = true
       this.#serving.set(worker, contents)
       return { port }
@@ -246,15 +257,17 @@ export class WorkerGroup {
   async #ping(): Promise<void> {
     const pings = [...this.#serving.keys()].map(async (worker) => {
       try {
-        await worker.order('answer', 'status', PING_MS)
+        const { backends } = (await worker.order('answer', 'status', PING_MS)) as Answers['status']
         this.#unanswered.set(worker, 0)
+        return backends.some(({ away }) => away) ? [worker] : []
       } catch {
         const unanswered = (this.#unanswered.get(worker) ?? 0) + 1
         this.#unanswered.set(worker, unanswered)
         if (unanswered >= MAX_UNANSWERED) worker.kill()
+        return []
       }
     })
-    await Promise.all(pings)
+    await this.#away.open((await Promise.all(pings)).flat())
   }
 
   #relay({ stdout, stderr }: WorkerProcess): void {
@@ -278,4 +291,4 @@ export class WorkerGroup {
 
 /** A worker that was lost is the operator's to know, not a bug. */
 const reasonOf = (error: unknown): unknown =>
-  error instanceof WorkerLost ? new OperatorError('WORKER_LOST', error.message) : error
+  error instanceof WorkerLost ? new OperatorError('WORKER_LOST', error.message, { transient: true }) : error

@@ -33,6 +33,9 @@ export interface Orders {
   readonly commit: { readonly body: undefined; readonly result: undefined }
   readonly abort: { readonly body: undefined; readonly result: undefined }
   readonly answer: { readonly body: keyof Answers; readonly result: Answers[keyof Answers] }
+  /** To be tried: backends that were away, but for those in the body. The result: those that no other attempt helps. */
+  readonly open: { readonly body: readonly string[]; readonly result: readonly string[] }
+  readonly retire: { readonly body: undefined; readonly result: undefined }
   readonly drain: { readonly body: undefined; readonly result: number }
 }
 
@@ -52,7 +55,7 @@ export type Outcome =
   | { readonly mark: typeof MARK; readonly id: number; readonly failure: OrderFailure }
 
 export interface OrderFailure {
-  readonly operator?: { readonly code: string; readonly message: string }
+  readonly operator?: { readonly code: string; readonly message: string; readonly transient: boolean }
 }
 
 /** Says that a worker listens to orders: Node.js drops a message that comes before anybody does. */

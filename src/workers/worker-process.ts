@@ -119,6 +119,8 @@ export class WorkerProcess {
     this.#waiting.delete(outcome.id)
     if ('result' in outcome) return waiting?.resolve(outcome.result)
     const { operator } = outcome.failure
-    waiting?.reject(operator ? new OperatorError(operator.code, operator.message) : new Error('a worker failed'))
+    waiting?.reject(
+      operator ? new OperatorError(operator.code, operator.message, operator) : new Error('a worker failed'),
+    )
   }
 }

@@ -30,7 +30,7 @@ class Worker {
   #gateway: Gateway | undefined
   #file = ''
   #prepared: Prepared | undefined
-  /** Orders are carried out one after the other; questions are answered at once. */
+  /** Orders are carried out one after the other. Others do not wait for a backend that takes its time, and nothing waits for them. */
   #orders: Promise<unknown> = Promise.resolve()
 
   constructor(open: typeof openBackend) {
@@ -42,12 +42,13 @@ class Worker {
     if ('lesson' in message) return this.#gateway?.learn((message as Learned).lesson)
     const { id, order, body } = message as Order
     const handle = () => (this.#handlers[order] as (body: unknown) => Promise<unknown>)(body)
-    const done = order === 'answer' ? handle() : this.#orders.then(handle)
-    this.#orders = done.catch(() => undefined)
+    const atOnce = order === 'answer' || order === 'open' || order === 'retire'
+    const done = atOnce ? handle() : this.#orders.then(handle)
+    if (!atOnce) this.#orders = done.catch(() => undefined)
     await done.then(
       (result) => send({ mark: MARK, id, result }),
       (error: unknown) => {
-        const operator = error instanceof OperatorError ? { code: error.code, message: error.message } : undefined
+        const operator = error instanceof OperatorError ? operatorOf(error) : undefined
         if (operator === undefined) this.#gateway?.log.error('internal_error', describeBug(error))
         send({ mark: MARK, id, failure: operator === undefined ? {} : { operator } })
       },
@@ -91,6 +92,11 @@ class Worker {
       return undefined
     },
     answer: async (question) => answers[question](this.#running),
+    open: (except) => this.#running.openAway(except),
+    retire: async () => {
+      this.#gateway?.retire()
+      return undefined
+    },
     drain: async () => this.#gateway?.drain() ?? 0,
   }
 
@@ -99,6 +105,8 @@ class Worker {
     return this.#gateway
   }
 }
+
+const operatorOf = ({ code, message, transient }: OperatorError) => ({ code, message, transient })
 
 function send(message: Outcome | Learned | Ready): void {
   // Where the primary is gone, nobody is left to tell.

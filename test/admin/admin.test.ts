@@ -70,11 +70,11 @@ describe('the admin port', () => {
     for (const chosen of ['key-1', 'path-1', 'r-1', 'c-1', VALUE]) expect(text).not.toContain(chosen)
   })
 
-  it('is ready while every backend answers', async () => {
+  it('is ready while a backend answers', async () => {
     const ready = await ask('/readyz')
     expect([ready.status, await ready.json()]).toEqual([
       200,
-      { ready: true, draining: false, backends: [{ name: 'store', ready: true }] },
+      { ready: true, draining: false, pools: [{ name: 'contoso', ready: true }] },
     ])
     adapter.fault = { fail: 'BACKEND_UNAVAILABLE' }
     for (let i = 0; i < 5; i += 1) await call('metadata')

@@ -11,6 +11,7 @@ const source = {
     draining: false,
     requests: 0,
     connections: { allowed: 0, verified: 0, unverified: 0 },
+    pools: [],
     backends: [],
   }),
   metrics: async () => '# nothing\n',

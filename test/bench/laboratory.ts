@@ -87,7 +87,8 @@ export class Laboratory {
     if (workers !== undefined && !this.#knowsWorkers()) throw new NotAvailable('this gateway has no setting workers')
     const keys = [aesKey(keyNames.aes, this.#kek), { name: keyNames.rsa, jwk: await this.rsa() }]
     const { workspace, file } = await writeGatewayFiles(this.#pki, keys, {
-      limits: { deadlineMs: 200 },
+      // Settings that other versions know too.
+      limits: { deadlineMs: 200, drainDelayMs: undefined },
       log: { level: 'info' },
       ...(workers !== undefined && { top: { workers } }),
       ...(proxyProtocol && { listen: { proxyProtocol } }),

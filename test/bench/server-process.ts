@@ -62,7 +62,7 @@ export class ServerProcess {
   }
 
   async stop(): Promise<void> {
-    this.#child.kill('SIGTERM')
+    this.#child.kill('SIGINT')
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS)
     await this.#ended
     clearTimeout(timer)

@@ -26,7 +26,7 @@ describe.concurrent('files that others can get at', { timeout: 60_000 }, () => {
     const refusal = new RegExp(
       `^ekm-gateway: .*file that every user can change \\(mode 0666\\): run chmod o-w ${path}$`,
     )
-    expectRefusal(await run(['serve', '--config', file]), refusal)
+    expectRefusal(await run(['serve', '--config', file]), refusal, 78)
   })
 
   it.each([1, 2])('a reload is refused, and the old configuration serves on, where %i serve', async (workers) => {

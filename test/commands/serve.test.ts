@@ -38,6 +38,7 @@ async function serving(settings: Settings = {}): Promise<Serving> {
 /** Of V8's young generation, two halves of 16 MiB: Node.js 20 has it, later ones have more. */
 const SMALLEST_BOUND_MIB = 32
 
+const EX_CONFIG = 78
 const PATIENT = { limits: { deadlineMs: 30_000, drainMs: 30_000 } }
 const info = { path: `${BASE}/info?${API}`, body: { request_context: CONTEXT } }
 
@@ -51,7 +52,7 @@ it('serve listens within a second or so, with the real cost of a passphrase', as
     const cli = new Cli(['serve', '--config', config], { environment: { EKM_GATEWAY__LOG__DESTINATION: 'stdout' } })
     await listeningPort(cli)
     ages.push(cli.age)
-    cli.kill('SIGTERM')
+    cli.kill('SIGINT')
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
   }
   expect(Math.min(...ages)).toBeLessThan(3000)
@@ -79,27 +80,21 @@ it('serve has all of its memory at once: V8’s young generation takes one step,
 }, 60_000)
 
 describe.concurrent('serve', () => {
-  it('at SIGTERM finishes what is under way, refuses what is new, and ends with 0', async () => {
+  it('at SIGTERM finishes what is under way, takes no new connections, and ends with 0', async () => {
     const { cli, port, logs } = await serving(PATIENT)
-    const agent = makeAgent(pki)
-    expect((await send(port, pki, { ...info, agent })).status).toBe(200)
     const open = await openRequest(port, pki)
-
     cli.kill('SIGTERM')
     expect(await logs('draining')).toMatchObject({ requests: 1 })
-    const refused = await send(port, pki, { ...info, agent })
-    expect(refused).toMatchObject({ status: 503, json: { code: 'ServiceUnavailable' } })
-    expect(refused.headers).toMatchObject({ connection: 'close', 'content-type': 'application/json' })
     await expect(send(port, pki, info)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     expect(cli.running).toBe(true)
 
     open.finish()
     const answer = await open.closed
     expect(answer).toContain('HTTP/1.1 200 OK')
+    expect(answer).toMatch(/^connection: close/im)
     expect(answer).toContain('"api_version":"0.1-preview"')
     expect(await cli.ended).toMatchObject({ code: 0, signal: null, stderr: '' })
     expect(await logs('stopped')).toMatchObject({ requests_cut_off: 0 })
-    agent.destroy()
   })
 
   it.each(['SIGTERM', 'SIGINT'] as const)('with nothing under way, %s ends it at once with 0', async (signal) => {
@@ -238,7 +233,8 @@ describe.concurrent('serve does not start', () => {
     left.push(workspace)
     await prepare((name) => workspace.path(name))
     const ended = await run(['serve', '--config', file])
-    expectRefusal(ended, says)
+    // The log's disk may be back.
+    expectRefusal(ended, says, what.includes('its log') ? 1 : EX_CONFIG)
     expect(ended.stderr).not.toContain(PASSPHRASE)
   })
 
@@ -270,19 +266,19 @@ describe.concurrent('serve does not start', () => {
     left.push(workspace)
     const cli = new Cli(['serve', '--config', file])
     while (cli.running) expect(await accepts(port)).toBe(false)
-    expectRefusal(await cli.ended, /^ekm-gateway: .*gateway\.yaml:\d+: pools\[1\]\.backend names no backend; there is: store$/)
+    expectRefusal(await cli.ended, /^ekm-gateway: .*gateway\.yaml:\d+: pools\[1\]\.backend names no backend; there is: store$/, EX_CONFIG)
   }) // prettier-ignore
 
   it('with everything that is wrong in one answer, a line each', async () => {
     const { workspace, file } = await writeGatewayFiles(pki, [], { listen: { port: 'x' }, limits: { drainMs: -1, fast: 1 } })
     left.push(workspace)
     const { code, stderr } = await run(['serve', '--config', file], { environment: { EKM_GATEWAY__LOG__LEVEL: 'loud' } })
-    expect(code).toBe(1)
+    expect(code).toBe(EX_CONFIG)
     expect(stderr.trim().split('\n').map((line) => line.replace(/^ekm-gateway: /, '').replace(file, 'FILE').split(' ').slice(0, 2).join(' '))).toEqual([
       'EKM_GATEWAY__LOG__LEVEL: log.level',
       'FILE:3: listen.port',
-      'FILE:9: limits.drainMs',
-      'FILE:10: limits.fast',
+      'FILE:10: limits.drainMs',
+      'FILE:11: limits.fast',
     ])
   }) // prettier-ignore
 })

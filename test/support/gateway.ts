@@ -86,7 +86,7 @@ export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], sett
   const config = {
     ...settings.top,
     listen: { host: '127.0.0.1', port: 0, tls: { certificate: 'server.pem', key: 'server.key' }, ...settings.listen },
-    limits: { deadlineMs: 2000, ...settings.limits },
+    limits: { deadlineMs: 2000, drainDelayMs: 0, ...settings.limits },
     log: { level: 'debug', destination: 'gateway.log', ...settings.log },
     ...(settings.admin && { admin: settings.admin }),
     ...(settings.workers !== undefined && { workers: settings.workers }),

@@ -37,7 +37,7 @@ const members = Object.keys(success) as (keyof AuditRecord)[]
 const unusual: Partial<AuditRecord>[] = [
   { message: 'no' },
   { path: '/a' },
-  { reason: 'DRAINING' },
+  { reason: 'CLOSED' },
   { detail: 5 },
   { standby: true },
 ]

@@ -2,7 +2,7 @@ import { AggregatorRegistry } from 'prom-client'
 import { expect, it } from 'vitest'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 
-const idle = { backends: [], connections: { allowed: 0, verified: 0, unverified: 0 }, logLinesDropped: 0 }
+const idle = { backends: [], pools: [], connections: { allowed: 0, verified: 0, unverified: 0 }, logLinesDropped: 0 }
 
 async function handshakes(metrics: Metrics): Promise<string[]> {
   const page = await AggregatorRegistry.aggregate([[...(await metrics.snapshot())]]).metrics()

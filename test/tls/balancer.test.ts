@@ -200,7 +200,7 @@ describe('HAProxy', () => {
   ])('with %s tells its clients apart, and its checks are not logged: %i workers', async (sending, workers) => {
     const serving = await startServing(pki, [aesKey('aes-1')], { workers, listen: { proxyProtocol: ['127.0.0.0/8'] } })
     try {
-      await using haproxy = await startHaproxy(serving.port, sending)
+      await using haproxy = await startHaproxy({ port: serving.port, sending })
       for (const address of ['127.0.0.5', '127.0.0.6']) expect(await ask(await open(haproxy.port, address))).toBe(200)
       await setTimeout(500)
       expect(serving.logged('request').map(({ remote_address }) => remote_address)).toEqual(['127.0.0.5', '127.0.0.6'])

@@ -246,7 +246,7 @@ describe.concurrent('workers', () => {
     expect(page).toMatch(/^ekm_certificate_days_left\{role="server",[^}]*\} [1-9]/m)
     expect(page).toMatch(/^ekm_backend_up\{backend="store"\} 1$/m)
     const ready = await ask('readyz')
-    expect([ready.status, await ready.json()]).toMatchObject([200, { ready: true, backends: [{ name: 'store' }] }])
+    expect([ready.status, await ready.json()]).toMatchObject([200, { ready: true, pools: [{ name: 'contoso' }] }])
     const { finish } = await openRequest(port, pki)
     cli.kill('SIGTERM')
     await logs('draining')
@@ -343,7 +343,11 @@ describe.concurrent('workers', () => {
     const { workspace, file } = await writeGatewayFiles(pki, [aesKey('aes-1')], { workers: 4 })
     left.push(workspace)
     await workspace.write('passphrase', 'wrong')
-    expectRefusal(await run(['serve', '--config', file]), /^ekm-gateway: the passphrase does not open .*store\.json$/)
+    expectRefusal(
+      await run(['serve', '--config', file]),
+      /^ekm-gateway: the passphrase does not open .*store\.json$/,
+      78,
+    )
   })
 
   it('all append whole lines to one file', async () => {

@@ -25,6 +25,11 @@ const mayPass = (error: unknown): boolean =>
     ? error.code === 'TOKEN_NOT_FOUND'
     : error instanceof TokenError && error.detail !== undefined
 
+/** The token, or what the module needs to reach it, is not there or not well; a module that hangs or crashes may be at a loss. */
+const isAway = (error: unknown): boolean =>
+  error instanceof TokenError &&
+  (error.detail === undefined || ['BACKEND_UNAVAILABLE', 'BACKEND_BUSY'].includes(ckrRow(error.detail).error))
+
 export interface HostSettings {
   readonly open: Omit<OpenMessage, 'pin'>
   readonly pin: Secret | undefined
@@ -108,7 +113,7 @@ export class HostKeeper {
     if (error instanceof OperatorError) return error
     const message = error instanceof Error ? error.message : 'unknown'
     if (this.#loginRefused) return new OperatorError('LOGIN_REFUSED', `${message}: check the PIN before another try`)
-    return new OperatorError('TOKEN_UNUSABLE', `the token cannot be opened: ${message}`)
+    return new OperatorError('TOKEN_UNUSABLE', `the token cannot be opened: ${message}`, { transient: isAway(error) })
   }
 
   /** Puts a new host in the place of each, without a gap: it sees the token as it is now. */

@@ -4,13 +4,13 @@ import { OperatorError } from '../../../adapters/contract/index.ts'
 import { loadConfig } from '../../config/load.ts'
 import { startGateway } from '../../gateway.ts'
 import { apiVersion } from '../../version.ts'
-import { print, untilTold } from '../terminal.ts'
+import { print, StopSignals } from '../terminal.ts'
 import { Client, type Reply } from './client.ts'
 import { AES_KEY, PATH_PREFIX, prepareWorkspace, RSA_KEY, type Workspace } from './workspace.ts'
 
 /** The whole product once around, on this machine. */
 export async function quickstart(directory: string, wantedPort: number, once: boolean): Promise<void> {
-  const told = untilTold()
+  const told = new StopSignals().next()
   print('ekm-gateway quickstart')
   print()
   const workspace = await prepareWorkspace(directory, wantedPort)

@@ -146,7 +146,7 @@ export const floods: Figure = {
     await using identities = await identitiesOf(laboratory)
     await using gateway = await laboratory.gateway()
     await using hidden = await laboratory.gateway({ proxyProtocol: ['127.0.0.1'] })
-    await using haproxy = await startHaproxy(hidden.target.port, 'send-proxy-v2')
+    await using haproxy = await startHaproxy({ port: hidden.target.port, sending: 'send-proxy-v2' })
     const direct = gateway.target
     const behind = laboratory.target(haproxy.port)
     for (const target of [direct, behind]) for (const call of calls) await untilRight({ target }, call)
