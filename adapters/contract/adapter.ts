@@ -37,7 +37,7 @@ export interface KeyAdapter {
   /**
    * Public attributes of the key, never the key itself.
    *
-   * Rejects with `KEY_NOT_FOUND`, `KEY_DISABLED`, `KEY_UNSUPPORTED`, `OPERATION_FORBIDDEN`.
+   * Rejects with `KEY_NOT_FOUND`, `KEY_DISABLED`, `KEY_UNSUPPORTED`, `KEY_AMBIGUOUS`, `OPERATION_FORBIDDEN`.
    */
   describe(key: KeyRef, context: CallContext): Promise<KeyDescription>
 

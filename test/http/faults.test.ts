@@ -42,6 +42,7 @@ describe('a failing backend', () => {
     ['KEY_DISABLED', 403, 'KeyDisabled'],
     ['OPERATION_FORBIDDEN', 403, 'Forbidden'],
     ['KEY_UNSUPPORTED', 403, 'Forbidden'],
+    ['KEY_AMBIGUOUS', 403, 'Forbidden'],
     ['ALGORITHM_UNSUPPORTED', 400, 'BadRequest'],
     ['INPUT_INVALID', 400, 'BadRequest'],
     ['CIPHERTEXT_INVALID', 400, 'BadRequest'],
