@@ -102,7 +102,7 @@ describe('a key', () => {
 
   it('has an ambiguous name', async () => {
     const checked = await check({ twice: {} })
-    expectLine(checked, 'key.unique', 'problem', { found: /more than one key named twice: object-\d+ and object-\d+/ })
+    expectLine(checked, 'key.unique', 'problem', { found: /more than one key named twice: 2, object-\d+ and object-\d+/ })
     expect(checked.ids('problem')).toEqual(['key.unique'])
   })
 
