@@ -40,13 +40,13 @@ export interface KeyAdapter {
   /**
    * Public attributes of the key, never the key itself.
    *
-   * Rejects with `KEY_NOT_FOUND`, `KEY_DISABLED`, `KEY_UNSUPPORTED`, `OPERATION_FORBIDDEN`.
+   * Rejects with `KEY_NOT_FOUND`, `KEY_DISABLED`, `KEY_UNSUPPORTED`, `KEY_AMBIGUOUS`, `OPERATION_FORBIDDEN`.
    */
   describe(key: KeyRef, context: CallContext): Promise<KeyDescription>
 
   /**
    * Wraps `plaintext`, whose length the caller has checked against the algorithm's row; the adapter checks it again and
-   * rejects with `INPUT_INVALID`. The adapter keeps no reference to `plaintext` once it has settled.
+   * rejects with `INPUT_INVALID`. The adapter itself sees whether the key may be used, as of seconds ago. It keeps no reference to `plaintext` once it has settled.
    */
   wrap(key: KeyRef, algorithm: WrapAlgorithm, plaintext: Uint8Array, context: CallContext): Promise<Uint8Array>
 

@@ -7,6 +7,7 @@
  * | `KEY_DISABLED` | the key is disabled, expired or not yet active |
  * | `OPERATION_FORBIDDEN` | the key is there, but the backend does not allow it this operation |
  * | `KEY_UNSUPPORTED` | the key is there, but of a type or size that the EKM Proxy API does not know |
+ * | `KEY_AMBIGUOUS` | more than one key of the backend fits the key's reference, and none is used |
  * | `ALGORITHM_UNSUPPORTED` | the key cannot do this algorithm, or the backend has no right way to do it |
  * | `INPUT_INVALID` | data to wrap that the algorithm cannot take under this key |
  * | `CIPHERTEXT_INVALID` | the one failure of unwrap, whatever the cause: length, padding, integrity, wrong key |
@@ -21,6 +22,7 @@ export type AdapterErrorCode =
   | 'KEY_DISABLED'
   | 'OPERATION_FORBIDDEN'
   | 'KEY_UNSUPPORTED'
+  | 'KEY_AMBIGUOUS'
   | 'ALGORITHM_UNSUPPORTED'
   | 'INPUT_INVALID'
   | 'CIPHERTEXT_INVALID'

@@ -6,7 +6,7 @@ import type { KmipRefusal } from './protocol/operation.ts'
 export type Use = 'describe' | 'wrap' | 'unwrap'
 
 /** `'UNCLEAR'`: the ciphertext or the server is at fault, and only a known answer tells which. */
-type Meaning = AdapterErrorCode | 'UNCLEAR'
+export type Meaning = AdapterErrorCode | 'UNCLEAR'
 
 interface Row {
   readonly describe: AdapterErrorCode

@@ -30,6 +30,8 @@ export interface KmipOptions {
     readonly certificate: Uint8Array
     /** PEM: the certificate's private key. */
     readonly key: Secret
+    /** What opens the key, if it is encrypted. */
+    readonly passphrase?: Secret
   }
   /** User name and password in every request, for a server that wants them besides the certificate. */
   readonly credentials?: KmipCredentials

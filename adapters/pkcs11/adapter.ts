@@ -205,7 +205,12 @@ const wayFound = ({ algorithm, way, rejected }: Qualification): WayFound => ({
   rejected: rejected.map(({ way: other, reason }) => ({ way: wayName(other), reason })),
 })
 
-const staleness: ReadonlySet<string> = new Set(['KEY_NOT_FOUND', 'KEY_UNSUPPORTED', 'OPERATION_FORBIDDEN'])
+const staleness: ReadonlySet<string> = new Set([
+  'KEY_NOT_FOUND',
+  'KEY_UNSUPPORTED',
+  'KEY_AMBIGUOUS',
+  'OPERATION_FORBIDDEN',
+])
 
 const algorithmsOf = ({ description }: TokenKey): WrapAlgorithm[] =>
   wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === description.kty)

@@ -1,7 +1,10 @@
 import * as v from 'valibot'
-import type { WrapAlgorithm } from '../../adapters/contract/index.ts'
+import { asBuffer, type WrapAlgorithm } from '../../adapters/contract/index.ts'
+import { Credentials } from './credentials.ts'
 import {
   about,
+  certificateFile,
+  cipherList,
   file,
   flag,
   integer,
@@ -123,7 +126,10 @@ const kmipTls = () => ({
     about('The lowest TLS version to accept. By default TLSv1.2.', oneOf(['TLSv1.2', 'TLSv1.3'])),
   ),
   ciphers: v.exactOptional(
-    about("OpenSSL's cipher list. By default only suites with forward secrecy and authenticated encryption.", text()),
+    about(
+      "OpenSSL's cipher list. By default only suites with forward secrecy and authenticated encryption.",
+      cipherList(),
+    ),
   ),
   serverName: v.exactOptional(
     about("The name that the server's certificate must have, if it is not the host.", text()),
@@ -142,6 +148,25 @@ const kmipServer = () =>
     'must be host or host:port, an IPv6 address in brackets, or a mapping with address and what TLS needs for this server',
   )
 
+const kmipClientTls = (references: References) =>
+  v.pipe(
+    mapping({
+      ca: about("PEM file of the CA that the server's certificate must chain to.", certificateFile(references)),
+      certificate: about("PEM file of this client's certificate, followed by its intermediates.", file(references)),
+      key: about("PEM file of the client certificate's private key.", secretFile(references)),
+      passphrase: v.exactOptional(about('What opens the key, if it is encrypted.', secret(references))),
+      ...kmipTls(),
+    }),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return
+      const { certificate, key, passphrase } = dataset.value
+      const bytes = asBuffer(key.reveal())
+      const problem = new Credentials({ cert: certificate, key: bytes, ...(passphrase && { passphrase }) }).problem()
+      bytes.fill(0)
+      if (problem !== undefined) addIssue({ message: `does not hold a usable certificate and key: ${problem}` })
+    }),
+  )
+
 const kmip = (references: References) =>
   mapping({
     kind: about('Keys in a key manager that speaks KMIP.', v.literal('kmip')),
@@ -151,12 +176,7 @@ const kmip = (references: References) =>
     ),
     tls: about(
       'How connections are made. Certificate and name of the server are always verified.',
-      mapping({
-        ca: about("PEM file of the CA that the server's certificate must chain to.", file(references)),
-        certificate: about("PEM file of this client's certificate, followed by its intermediates.", file(references)),
-        key: about("PEM file of the client certificate's private key.", secretFile(references)),
-        ...kmipTls(),
-      }),
+      kmipClientTls(references),
     ),
     credentials: v.exactOptional(
       about(

@@ -6,7 +6,7 @@ type Source = ({ readonly cert: Buffer; readonly key: Buffer } | { readonly pfx:
   readonly passphrase?: Secret
 }
 
-/** The server's certificate and private key. Prints as nothing, wherever it may be printed by accident. */
+/** A certificate and its private key. Prints as nothing, wherever it may be printed by accident. */
 export class Credentials {
   readonly #source: Source
 

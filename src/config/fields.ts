@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import * as v from 'valibot'
 import { Secret, systemCode } from '../../adapters/contract/index.ts'
 import { FileUntrusted, type Holds } from './file-modes.ts'
@@ -174,6 +175,30 @@ export const certificates = (references: References) =>
       addIssue({ message: 'names a file that is not a list of PEM certificates' })
       return NEVER
     }),
+  )
+
+/** The bytes of a file of one or more PEM certificates. */
+export const certificateFile = (references: References) =>
+  v.pipe(
+    file(references),
+    v.check(
+      (bytes) => parsePemCertificates(bytes.toString('latin1')) !== undefined,
+      'names a file that is not a list of PEM certificates',
+    ),
+  )
+
+/** What OpenSSL takes for a list of ciphers. */
+export const cipherList = () =>
+  v.pipe(
+    text(),
+    v.check((ciphers) => {
+      try {
+        createSecureContext({ ciphers })
+        return true
+      } catch {
+        return false
+      }
+    }, 'names no cipher that OpenSSL has'),
   )
 
 /** Every certificate in a PEM text; `undefined` if there is none, or one of them is damaged. */

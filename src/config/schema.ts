@@ -104,7 +104,7 @@ const limits = () =>
     ),
     keyCacheMs: v.optional(
       about(
-        'Milliseconds that what a backend said of a key is believed: a key that was disabled stops within them.',
+        "Milliseconds that what a backend said of a key's type and size is enough to refuse a request.",
         integer(0, 60_000),
       ),
       5000,

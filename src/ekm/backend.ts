@@ -12,6 +12,13 @@ import type { Call } from './call.ts'
 import { Capacity, type CapacityLimits, type Rejection } from './capacity.ts'
 import type { BackendOperation, Flow } from './flow.ts'
 
+/** What a backend said of a key. */
+export interface Described {
+  readonly description: KeyDescription
+  /** On `performance.now()`'s clock: no request is refused for it later. */
+  readonly until: number
+}
+
 /** Told of everything that a backend is asked. */
 export interface BackendObserver {
   /** @param code `OK`, or the error's code */
@@ -26,7 +33,7 @@ export interface BackendObserver {
 export interface BackendOptions extends CapacityLimits {
   readonly name: string
   readonly adapter: KeyAdapter
-  /** How long a description is believed, in milliseconds; a key that was disabled stops within it. */
+  /** How long a description may speak against a request before the backend is asked again, in milliseconds. */
   readonly keyCacheMs: number
   readonly observer: BackendObserver
 }
@@ -45,7 +52,7 @@ export class Backend {
   readonly #capacity: Capacity
   readonly #breaker: Breaker
   /** Only keys that the backend has are remembered, so the backend bounds its size. */
-  readonly #descriptions = new Map<KeyRef, { readonly description: KeyDescription; readonly until: number }>()
+  readonly #descriptions = new Map<KeyRef, Described>()
 
   constructor({ name, adapter, keyCacheMs, observer, concurrency, queue }: BackendOptions) {
     this.name = name
@@ -77,10 +84,9 @@ export class Backend {
     }
   }
 
-  /** The key's description as it was fetched lately, if it was. */
-  recall(ref: KeyRef): KeyDescription | undefined {
-    const known = this.#descriptions.get(ref)
-    return known !== undefined && performance.now() < known.until ? known.description : undefined
+  /** The key's description as it was fetched last, if it was. */
+  recall(ref: KeyRef): Described | undefined {
+    return this.#descriptions.get(ref)
   }
 
   /** The key's description as the backend gives it now. */

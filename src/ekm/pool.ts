@@ -125,14 +125,24 @@ export class Pool {
   }
 }
 
-/** Calls `work` at once where the key's description is known: one async function less for each request. */
+/**
+ * Calls `work` at once where the key's description is known: one async function less for each request. An old one serves
+ * as well, since the backend itself sees whether the key may be used; to ask it first would take a second trip. Only
+ * before a request is refused for it, the backend is asked again.
+ */
 function withDescription<T>(
   place: KeyPlace,
   call: Call,
   work: (description: KeyDescription) => Promise<T>,
 ): Promise<T> {
   const known = place.recall()
-  return known === undefined ? place.describe(call).then(work) : work(known)
+  if (known === undefined) return place.describe(call).then(work)
+  try {
+    return work(known.description)
+  } catch (error) {
+    if (!(error instanceof RequestInvalid) || performance.now() < known.until) throw error
+    return place.describe(call).then(work)
+  }
 }
 
 /** The description, if the algorithm can be used with such a key. */

@@ -1,6 +1,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { AdapterError, type KeyDescription, type KeyRef, type WrapAlgorithm } from '../../adapters/contract/index.ts'
-import type { Backend } from './backend.ts'
+import type { Backend, Described } from './backend.ts'
 import type { Call } from './call.ts'
 import { Flow, type Lane } from './flow.ts'
 
@@ -39,8 +39,8 @@ export class KeyPlace {
     return this.#backend.describe(this.#describes, call)
   }
 
-  /** The key's description as it was fetched lately, if it was. */
-  recall(): KeyDescription | undefined {
+  /** The key's description as it was fetched last, if it was. */
+  recall(): Described | undefined {
     return this.#backend.recall(this.#ref)
   }
 

@@ -97,8 +97,9 @@ const failures: Readonly<Record<AdapterErrorCode, Row>> = {
   KEY_UNSUPPORTED: {
     status: 403,
     code: 'Forbidden',
-    message: 'the key is neither AES of 256 bits nor RSA of 2048, 3072 or 4096 bits',
+    message: 'the key is not a whole AES key of 256 bits or RSA key of 2048, 3072 or 4096 bits',
   },
+  KEY_AMBIGUOUS: { status: 403, code: 'Forbidden', message: 'more than one key of the backend has this name' },
   ALGORITHM_UNSUPPORTED: { status: 400, code: 'BadRequest', message: 'alg is not supported by this key' },
   INPUT_INVALID: { status: 400, code: 'BadRequest', message: 'value has a length that alg cannot take' },
   CIPHERTEXT_INVALID: { status: 400, code: 'BadRequest', message: 'value cannot be unwrapped' },

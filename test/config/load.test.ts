@@ -31,6 +31,8 @@ const kms = (members: string) =>
     'backends:\n',
     `backends:\n  kms: { kind: kmip, tls: { ca: root.pem, certificate: server.pem, key: server.key }, ${members} } #!\n`,
   ] as const
+const kmsTls = (members: string) =>
+  ['backends:\n', `backends:\n  kms: { kind: kmip, servers: [a], tls: { ${members} } } #!\n`] as const
 const anotherPool = (members: string) =>
   [
     '    keys: all\n',
@@ -43,6 +45,8 @@ describe('what is right', () => {
     ['a PKCS#12 file with its passphrase', ...tls('pkcs12: server.p12, passphrase: { file: passphrase }')],
     ['a PKCS#12 file without a passphrase', ...tls('pkcs12: open.p12')],
     ['an encrypted key', ...tls('certificate: server.pem, key: encrypted.key, passphrase: { file: passphrase }')],
+    ['a key manager', ...kms('servers: [a, { address: b, ciphers: ECDHE-RSA-AES256-SHA384 }]')],
+    ['an encrypted key for a key manager', ...kmsTls('ca: bundle.pem, certificate: server.pem, key: encrypted.key, passphrase: { file: passphrase }')],
     ['names and roots in place of azureCertificate', ...client('subjectCommonNames: [a, b], caCertificates: [root.pem, bundle.pem]')],
     ['PEM inside of azureCertificate', ...client('azureCertificate: azure-pem.json')],
     ['a prefix with slashes around it', ...prefix('/a/b/')],
@@ -148,6 +152,15 @@ describe('what is wrong, with its line', () => {
     ['a server with a bad port', ...kms('servers: ["kms.example:70000"]'), 'backends.kms.servers[0]', /host or host:port/],
     ['a server that is a number', ...kms('servers: [5696]'), 'backends.kms.servers[0]', /host or host:port, an IPv6 address in brackets, or a mapping with address/],
     ['a protocol that nobody speaks', ...kms('servers: [a], protocol: "3.0"'), 'backends.kms.protocol', /must be one of: 1\.2, 1\.3, 1\.4, 2\.0, 2\.1/],
+    ['a CA of a key manager that is text', ...kmsTls('ca: text.txt, certificate: server.pem, key: server.key'), 'backends.kms.tls.ca', /not a list of PEM certificates/],
+    ['a CA of a key manager that is cut short', ...kmsTls('ca: cut.pem, certificate: server.pem, key: server.key'), 'backends.kms.tls.ca', /not a list of PEM certificates/],
+    ['a certificate for a key manager that is text', ...kmsTls('ca: root.pem, certificate: text.txt, key: server.key'), 'backends.kms.tls', /the certificate is not a PEM file/],
+    ['a key for a key manager that is text', ...kmsTls('ca: root.pem, certificate: server.pem, key: text.txt'), 'backends.kms.tls', /the key is not a PEM file/],
+    ['another key for a key manager', ...kmsTls('ca: root.pem, certificate: server.pem, key: other.key'), 'backends.kms.tls', /the key does not belong to the certificate/],
+    ['an encrypted key for a key manager without its passphrase', ...kmsTls('ca: root.pem, certificate: server.pem, key: encrypted.key'), 'backends.kms.tls', /the key needs a passphrase/],
+    ['an encrypted key for a key manager with another passphrase', ...kmsTls('ca: root.pem, certificate: server.pem, key: encrypted.key, passphrase: { file: text.txt }'), 'backends.kms.tls', /the passphrase is wrong/],
+    ['ciphers that OpenSSL does not know', ...kmsTls('ca: root.pem, certificate: server.pem, key: server.key, ciphers: ROT13'), 'backends.kms.tls.ciphers', /names no cipher that OpenSSL has/],
+    ['ciphers of one server that OpenSSL does not know', ...kms('servers: [{ address: a, ciphers: ROT13 }]'), 'backends.kms.servers[0].ciphers', /names no cipher that OpenSSL has/],
     ['a password that is no reference', ...kms(`servers: [a], credentials: { username: a, password: ${CANARY} }`), 'backends.kms.credentials.password', SECRET_RULE],
     ['an unknown way to have keys', ...kms('servers: [a], keyAccess: both'), 'backends.kms.keyAccess', /must be one of: server, export/],
     ['two pools of one name', ...anotherPool('name: contoso, pathPrefix: b'), 'pools[1].name', /name of another pool/],

@@ -42,6 +42,7 @@ describe('a failing backend', () => {
     ['KEY_DISABLED', 403, 'KeyDisabled'],
     ['OPERATION_FORBIDDEN', 403, 'Forbidden'],
     ['KEY_UNSUPPORTED', 403, 'Forbidden'],
+    ['KEY_AMBIGUOUS', 403, 'Forbidden'],
     ['ALGORITHM_UNSUPPORTED', 400, 'BadRequest'],
     ['INPUT_INVALID', 400, 'BadRequest'],
     ['CIPHERTEXT_INVALID', 400, 'BadRequest'],
@@ -198,6 +199,28 @@ describe('key descriptions', () => {
     ]
     expect(replies.map(({ status }) => status)).toEqual([400, 400, 400])
     expect(adapter.calls).toEqual([])
+  })
+
+  it('that are old delay no request: the backend itself sees whether the key may be used', async () => {
+    let backend: FaultyAdapter | undefined
+    const limits = { deadlineMs: DEADLINE_MS, keyCacheMs: 0 }
+    const own = await startTestGateway(fixture.pki, [aesKey('aes-1')], { limits }, async (...opening) => {
+      backend = new FaultyAdapter(await openBackend(...opening))
+      return backend
+    })
+    const post = (operation: string, members: object = {}) =>
+      send(own.port, own.pki, {
+        path: `/azureekm/contoso/aes-1/${operation}?${API}`,
+        body: { request_context: CONTEXT, ...members },
+      })
+    await post('metadata')
+    const before = backend?.calls.length
+    expect((await post('wrapkey', { alg: 'A256KWP', value: VALUE })).status).toBe(200)
+    expect(backend?.calls.slice(before)).toEqual(['wrap'])
+    // Before a request is refused for it, the backend is asked again.
+    expect((await post('unwrapkey', { alg: 'RSA-OAEP', value: VALUE })).status).toBe(400)
+    expect(backend?.calls.slice(before)).toEqual(['wrap', 'describe'])
+    await own.stop()
   })
 
   it('are not asked for by info', async () => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Item } from '../../adapters/ttlv-codec/src/index.ts'
 import { attribute } from '../../adapters/kmip/protocol/attributes.ts'
-import { operation, tag } from '../../adapters/kmip/protocol/numbers.ts'
+import { operation, state, tag } from '../../adapters/kmip/protocol/numbers.ts'
 import type { KmipCluster } from '../../adapters/kmip/transport/cluster.ts'
 import { aes256, kw } from '../contract/reference.ts'
 import { callContext, rejection } from '../contract/suite.ts'
@@ -150,13 +150,42 @@ describe('a key', () => {
     expect((await uses('to-be-compromised')).unwrap).toBe('KEY_DISABLED')
   })
 
-  it('that is destroyed and made anew under its name is found again', async () => {
-    const id = await active('reborn')
-    expect((await uses('reborn')).wrap).toBe('done')
-    fixture.server.operations.store.remove(id)
-    expect(await codeOf(fixture.adapter.wrap(ref('reborn'), 'A256KW', dek, callContext()))).toBe('KEY_NOT_FOUND')
-    await active('reborn')
-    expect((await uses('reborn')).wrap).toBe('done')
+  describe('that is destroyed', () => {
+    const wrap = (name: string) => fixture.adapter.wrap(ref(name), 'A256KW', dek, callContext())
+    /** As a server that keeps nothing does it, and as one does that keeps the attributes. */
+    const destructions = [
+      { what: 'without a trace', destroy: (id: string) => fixture.server.operations.store.remove(id) },
+      {
+        what: 'and leaves its attributes',
+        destroy: (id: string) => {
+          const object = fixture.server.operations.store.find(id)
+          if (object !== undefined) object.state = state.Destroyed
+        },
+      },
+    ]
+
+    it.each(destructions)('$what and made anew under its name is found at once', async ({ what, destroy }) => {
+      const name = `reborn ${what}`
+      const id = await active(name)
+      await wrap(name)
+      destroy(id)
+      const kek = randomBytes(32)
+      await activateIfNeeded(cluster, await registerAes(cluster, kek, { name }))
+      expect(Buffer.compare(await wrap(name), kw(aes256(kek), dek))).toBe(0)
+    })
+
+    it.each(destructions)('$what is not there, and costs one more message a call', async ({ what, destroy }) => {
+      const name = `gone ${what}`
+      const id = await active(name)
+      await wrap(name)
+      destroy(id)
+      const { received } = fixture.server
+      for (let call = 0; call < 2; call++) {
+        const before = received.length
+        expect(await codeOf(wrap(name))).toBe('KEY_NOT_FOUND')
+        expect(received.slice(before).filter((code) => code === operation.Locate).length).toBeLessThanOrEqual(1)
+      }
+    })
   })
 })
 
@@ -172,10 +201,10 @@ describe('a reference', () => {
   it('that two keys share is refused, of one type or of two', async () => {
     await active('twice')
     await active('twice')
-    expect(await codeOf(fixture.adapter.describe(ref('twice'), callContext()))).toBe('KEY_UNSUPPORTED')
+    expect(await codeOf(fixture.adapter.describe(ref('twice'), callContext()))).toBe('KEY_AMBIGUOUS')
     await active('both-types')
     await registerRsa(cluster, await rsaKey(2048), { name: 'both-types' })
-    expect(await codeOf(fixture.adapter.describe(ref('both-types'), callContext()))).toBe('KEY_UNSUPPORTED')
+    expect(await codeOf(fixture.adapter.describe(ref('both-types'), callContext()))).toBe('KEY_AMBIGUOUS')
   })
 
   it.each([

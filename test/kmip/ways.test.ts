@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { WrapAlgorithm } from '../../adapters/contract/index.ts'
 import type { KmipOptions } from '../../adapters/kmip/index.ts'
 import { operation, resultReason } from '../../adapters/kmip/protocol/numbers.ts'
@@ -7,6 +7,7 @@ import { aes256, kw, kwp, oaepWrap } from '../contract/reference.ts'
 import { callContext, rejection } from '../contract/suite.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
 import { kmipFixture, ref, type KmipFixture } from './kmip-fixture.ts'
+import { activateIfNeeded, registerAes, revoke } from './register.ts'
 import { cosmianLike, type Behaviour } from './server/behaviour.ts'
 
 const dek = randomBytes(32)
@@ -48,9 +49,36 @@ describe('the way that is chosen', () => {
       ways: { A256KW: 'composed', A256KWP: 'composed', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
     },
     {
-      what: 'none where a native mode cannot be checked',
+      what: 'native without single blocks to compare with',
       behaviour: { ecb: 'none' },
+      ways: { A256KW: 'native', A256KWP: 'native', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+    {
+      what: 'native without single blocks, though export is allowed',
+      behaviour: { ecb: 'none', exports: true },
+      options: { keyAccess: 'export' },
+      ways: { A256KW: 'native', A256KWP: 'native', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+    {
+      what: 'none without single blocks where the native mode is that of the other algorithm',
+      behaviour: { ecb: 'none', keyWrap: 'swapped' },
+      ways: { A256KW: 'none', A256KWP: 'native', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+    {
+      what: 'none without single blocks where the native mode opens what was damaged',
+      behaviour: { ecb: 'none', keyWrap: 'unchecked' },
       ways: { A256KW: 'none', A256KWP: 'none', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+    {
+      what: 'none without single blocks where parts of a value are encrypted by themselves',
+      behaviour: { ecb: 'none', keyWrap: 'by parts' },
+      ways: { A256KW: 'none', A256KWP: 'none', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
+    },
+    {
+      what: 'exported without single blocks where the native mode is wrong and that is allowed',
+      behaviour: { ecb: 'none', keyWrap: 'swapped', exports: true },
+      options: { keyAccess: 'export' },
+      ways: { A256KW: 'exported', A256KWP: 'native', 'RSA-OAEP': 'native', 'RSA-OAEP-256': 'native' },
     },
     {
       what: 'none where only the key itself can be had, and that is not allowed',
@@ -95,7 +123,7 @@ describe('the way that is chosen', () => {
   })
 
   it('is said loudly when keys are exported', async () => {
-    await using fixture = await kmipFixture({ ecb: 'none', exports: true }, { keyAccess: 'export' })
+    await using fixture = await kmipFixture({ ecb: 'none', keyWrap: 'none', exports: true }, { keyAccess: 'export' })
     await tryAll(fixture)
     const loud = fixture.reports.all.filter(({ level }) => level === 'warn').map(({ event }) => event)
     expect(loud).toEqual(expect.arrayContaining(['kmip_keys_exported', 'kmip_way']))
@@ -111,6 +139,80 @@ describe('the way that is chosen', () => {
   })
 })
 
+describe('a native mode without single blocks to compare with', () => {
+  /** What goes wrong with a second key, once a first one is known. */
+  async function secondKey(behaviour: Partial<Behaviour>) {
+    const fixture = await kmipFixture({ ecb: 'none', ...behaviour })
+    const cluster = fixture.cluster()
+    await activateIfNeeded(cluster, await registerAes(cluster, randomBytes(32), { name: 'second' }))
+    cluster.close()
+    await fixture.adapter.describe(ref('aes'), callContext())
+    return fixture
+  }
+
+  it('is not used where another key opens what it wraps', async () => {
+    await using fixture = await secondKey({ keyWrap: 'one key' })
+    const { adapter, aesId } = fixture
+    expect((await rejection(adapter.wrap(ref('second'), 'A256KW', dek, callContext()))).code).toBe(
+      'ALGORITHM_UNSUPPORTED',
+    )
+    const [way] = (await adapter.inspection?.ways(ref('second'), callContext())) ?? []
+    expect(way?.rejected.map(({ reason }) => reason).join()).toContain(`${aesId} opens what it wraps`)
+  })
+
+  it('is used where the other key stays shut, and neither a key is made nor one fetched', async () => {
+    await using fixture = await secondKey({ exports: true })
+    const { adapter, server } = fixture
+    const before = server.operations.store.all().length
+    await adapter.wrap(ref('second'), 'A256KW', dek, callContext())
+    expect(server.operations.store.all()).toHaveLength(before)
+    expect(server.received).not.toContain(operation.Get)
+  })
+
+  it('is believed of no busy moment: a server that is too busy to refuse damage is asked again', async () => {
+    await using fixture = await kmipFixture({ ecb: 'none' })
+    const { adapter, server } = fixture
+    server.fault = { kind: 'refused: limit exceeded', operation: operation.Decrypt }
+    const wrap = () => adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
+    expect((await rejection(wrap())).code).toBe('BACKEND_BUSY')
+    server.fault = undefined
+    await vi.waitFor(wrap)
+  })
+
+  it('unwraps with a key that may not wrap any more', async () => {
+    await using fixture = await kmipFixture({ ecb: 'none' })
+    const { adapter, kek, aesId } = fixture
+    const cluster = fixture.cluster()
+    await cluster.call(revoke(aesId, 1), AbortSignal.timeout(5000))
+    cluster.close()
+    const unwrapped = await adapter.unwrap(ref('aes'), 'A256KW', kw(aes256(kek), dek), callContext())
+    expect(Buffer.compare(unwrapped, dek)).toBe(0)
+  })
+
+  it('gives nothing that it took for a list of values', async () => {
+    await using fixture = await kmipFixture({ ecb: 'none' })
+    const { adapter, kek } = fixture
+    const five = [1, 2, 3, 4, 5]
+    const values = [
+      // Five wrapped values and their lengths are just as long as one wrapped value.
+      Buffer.concat([
+        Buffer.of(0x87, 0x87, 5),
+        ...five.flatMap(() => [Buffer.of(16), randomBytes(16)]),
+        randomBytes(32),
+      ]),
+      Buffer.concat([Buffer.of(0x87, 0x87, 0), randomBytes(29)]),
+    ]
+    for (const value of values) {
+      expect((await rejection(adapter.wrap(ref('aes'), 'A256KW', value, callContext()))).code).toBe(
+        'BACKEND_UNAVAILABLE',
+      )
+    }
+    const notAList = Buffer.concat([Buffer.of(0x87, 0x87, 0xff), randomBytes(29)])
+    const wrapped = await adapter.wrap(ref('aes'), 'A256KW', notAList, callContext())
+    expect(Buffer.compare(wrapped, kw(aes256(kek), notAList))).toBe(0)
+  })
+})
+
 describe('a server that takes data which begins with 87 87 for a list', () => {
   /** Data that the server reads as a list: nothing in it, or values of these lengths, and whatever follows. */
   const lists = [
@@ -122,8 +224,8 @@ describe('a server that takes data which begins with 87 87 for a list', () => {
   ]
 
   it.each(['A256KW', 'A256KWP'] as const)('%s wraps and unwraps it rightly all the same', async (algorithm) => {
-    for (const keyWrap of ['right', 'none'] as const) {
-      await using fixture = await kmipFixture({ keyWrap })
+    for (const behaviour of [{}, { keyWrap: 'none' }] as const) {
+      await using fixture = await kmipFixture(behaviour)
       const { adapter, kek } = fixture
       for (const data of lists) {
         const wrapped = await adapter.wrap(ref('aes'), algorithm, data, callContext())

@@ -82,7 +82,7 @@ describe('a key reference', () => {
   ])('that two keys answer to ($text) is an error that names them', async ({ text, names }) => {
     for (const call of [describeKey(text), adapter.wrap(ref(text), 'A256KW', randomBytes(16), context())]) {
       const error = await call.catch((thrown: unknown) => thrown)
-      expect(error).toMatchObject({ code: 'KEY_UNSUPPORTED' })
+      expect(error).toMatchObject({ code: 'KEY_AMBIGUOUS' })
       for (const name of names) expect(String(error)).toContain(name)
     }
   })
@@ -136,7 +136,7 @@ describe('a change on the token', () => {
       wrap().then(
         () => false,
         (error: unknown) => {
-          expect(error).toMatchObject({ code: 'KEY_UNSUPPORTED' })
+          expect(error).toMatchObject({ code: 'KEY_AMBIGUOUS' })
           return true
         },
       ),

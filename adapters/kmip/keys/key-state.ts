@@ -29,5 +29,9 @@ export function assertUsable(key: ObjectAttributes, use: Use, now: Date): void {
   if (isReached(now, key.protectStopDate)) throw disabled('has reached its protect stop date')
 }
 
+/** What is left of the key is its attributes. */
+export const isDestroyed = (key: ObjectAttributes): boolean =>
+  key.state === state.Destroyed || key.state === state.DestroyedCompromised
+
 const isBefore = (now: Date, date: Date | undefined) => date !== undefined && now < date
 const isReached = (now: Date, date: Date | undefined) => date !== undefined && now >= date

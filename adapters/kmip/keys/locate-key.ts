@@ -2,20 +2,29 @@ import { AdapterError, type CallSignal } from '../../contract/index.ts'
 import type { ObjectSelector } from '../key-ref.ts'
 import { attribute } from '../protocol/attributes.ts'
 import { objectType } from '../protocol/numbers.ts'
-import { locate } from '../protocol/objects.ts'
+import { getAttributes, locate } from '../protocol/objects.ts'
+import type { KmipOperation, Outcome } from '../protocol/operation.ts'
 import type { KmipCluster } from '../transport/cluster.ts'
 import { valueOf } from '../transport/server.ts'
+import { isDestroyed } from './key-state.ts'
 
-/** The one key-encryption key of that name. Asks for two of each type, because a name may be taken twice. */
-export async function locateKey(cluster: KmipCluster, name: string, signal: CallSignal): Promise<string> {
-  const found = await cluster.batch(
-    [
-      locate([attribute.name(name), attribute.objectType(objectType.SymmetricKey)], { maximum: 2 }),
-      locate([attribute.name(name), attribute.objectType(objectType.PrivateKey)], { maximum: 2 }),
-    ],
-    signal,
-  )
-  return theOnly(found.flatMap(valueOf), `key named ${name}`)
+/** A name may be taken many times: so many objects of each type are looked at. */
+const MAX_NAMESAKES = 10
+
+const named = (name: string, type: number) =>
+  locate([attribute.name(name), attribute.objectType(type)], { maximum: MAX_NAMESAKES })
+
+/** The one key-encryption key of that name, and the answer to what is asked `beside` that in the same message. */
+export async function locateKey<Result>(
+  cluster: KmipCluster,
+  name: string,
+  beside: KmipOperation<Result> | undefined,
+  signal: CallSignal,
+): Promise<{ readonly id: string; readonly answer: Outcome<Result> | undefined }> {
+  const locates = [named(name, objectType.SymmetricKey), named(name, objectType.PrivateKey)] as const
+  const [aes, rsa, answer] =
+    beside === undefined ? await cluster.batch([...locates], signal) : await cluster.batch([...locates, beside], signal)
+  return { id: await theOnly(cluster, [valueOf(aes), valueOf(rsa)], `key named ${name}`, signal), answer }
 }
 
 /** Where the public half of a key pair is that no link leads to. */
@@ -25,17 +34,36 @@ export async function locatePublicKey(
   signal: CallSignal,
 ): Promise<string> {
   if ('id' in selector) return selector.id
-  const { name } = selector
-  const wanted = [attribute.name(name), attribute.objectType(objectType.PublicKey)]
-  return theOnly(await cluster.call(locate(wanted, { maximum: 2 }), signal), `public key named ${name}`)
+  const found = await cluster.call(named(selector.name, objectType.PublicKey), signal)
+  return theOnly(cluster, [found], `public key named ${selector.name}`, signal)
 }
 
-function theOnly(ids: readonly string[], what: string): string {
+async function theOnly(
+  cluster: KmipCluster,
+  found: readonly (readonly string[])[],
+  what: string,
+  signal: CallSignal,
+): Promise<string> {
+  const all = found.flat()
+  const ids = all.length > 1 ? await living(cluster, all, signal) : all
   const [id] = ids
   if (id === undefined) throw new AdapterError('KEY_NOT_FOUND', `the server has no ${what}`)
   if (ids.length === 1) return id
+  const least = found.some(({ length }) => length >= MAX_NAMESAKES) ? 'at least ' : ''
   throw new AdapterError(
-    'KEY_UNSUPPORTED',
-    `the server has more than one ${what}: ${ids.join(' and ')}; name one by kmip:id=, or rename one`,
+    'KEY_AMBIGUOUS',
+    `the server has more than one ${what}: ${least}${ids.length}, ${ids.join(' and ')}; name one by kmip:id=, or rename one`,
   )
+}
+
+/** A server may keep what is left of a destroyed key, under the name that a new one has. */
+async function living(cluster: KmipCluster, ids: readonly string[], signal: CallSignal): Promise<readonly string[]> {
+  const states = await cluster.batch(
+    ids.map((id) => getAttributes(id, ['State'])),
+    signal,
+  )
+  return ids.filter((_id, index) => {
+    const said = states[index]
+    return !(said?.ok && isDestroyed(said.value))
+  })
 }

@@ -28,47 +28,62 @@ function assertLength(result: Uint8Array, fits: boolean): void {
   throw new ResultWrong('the server answered with a value of the wrong length')
 }
 
+/** A list is answered with a list, which begins with the same two bytes. */
+const assertNoList = (data: Uint8Array, result: Uint8Array): void =>
+  assertLength(result, !(looksLikeList(data) && looksLikeList(result)))
+
 const AES_BITS = 256
 export const keyWrapMode = { A256KW: 'KW', A256KWP: 'KWP' } as const satisfies Record<string, KeyWrapMode>
-const parametersOf = { A256KW: keyWrap('NISTKeyWrap'), A256KWP: keyWrap('AESKeyWrapPadding') }
+export const keyWrapParameters = { A256KW: keyWrap('NISTKeyWrap'), A256KWP: keyWrap('AESKeyWrapPadding') }
 
 /**
  * The server's own key wrap mode: one round trip.
  *
- * @param composed does what this server would misread
+ * @param composed does what this server would misread; without it such a value is done with care, or not at all
  * @param answer for {@link Way.unwrapAgain}
  */
 export function nativeKeyWrap(
   cluster: KmipCluster,
   id: string,
   algorithm: 'A256KW' | 'A256KWP',
-  composed: Way,
+  composed: Way | undefined,
   answer: KnownAnswer | undefined,
 ): Way {
   const row = algorithmRow(algorithm)
-  const decrypt = (ciphertext: Uint8Array) => crypt('decrypt', id, parametersOf[algorithm], ciphertext)
+  const encrypt = (plaintext: Uint8Array) => crypt('encrypt', id, keyWrapParameters[algorithm], plaintext)
+  const decrypt = (ciphertext: Uint8Array) => crypt('decrypt', id, keyWrapParameters[algorithm], ciphertext)
   const checked = (ciphertext: Uint8Array, plaintext: Uint8Array) => {
     assertLength(plaintext, lengthFits(row.unwrapped(ciphertext.length, AES_BITS), plaintext.length))
+    assertNoList(ciphertext, plaintext)
     return plaintext
   }
   const unwrap = async (ciphertext: Uint8Array, signal: CallSignal) => {
     // RFC 3394 has at least three semiblocks, RFC 5649 two.
     if (ciphertext.length % 8 !== 0 || ciphertext.length < (algorithm === 'A256KW' ? 24 : 16)) throw invalidCiphertext()
-    if (looksLikeList(ciphertext)) return composed.unwrap(ciphertext, signal)
+    if (composed !== undefined && looksLikeList(ciphertext)) return composed.unwrap(ciphertext, signal)
     return checked(ciphertext, await cluster.call(decrypt(ciphertext), signal))
   }
   return {
     kind: 'native',
     wrap: async (plaintext, signal) => {
-      if (looksLikeList(plaintext)) return composed.wrap(plaintext, signal)
-      const wrapped = await cluster.call(crypt('encrypt', id, parametersOf[algorithm], plaintext), signal)
+      if (composed !== undefined && looksLikeList(plaintext)) return composed.wrap(plaintext, signal)
+      const wrapped = await cluster.call(encrypt(plaintext), signal)
       assertLength(wrapped, wrapped.length === row.wrappedBytes(plaintext.length, AES_BITS))
+      assertNoList(plaintext, wrapped)
+      // What the server would misread when it is to be unwrapped must not be given out.
+      if (composed === undefined && looksLikeList(wrapped)) assertSame(await unwrap(wrapped, signal), plaintext)
       return wrapped
     },
     unwrap,
     unwrapAgain: async (ciphertext, refusal, signal) =>
       checked(ciphertext, await decryptBesideAnswer(cluster, decrypt, ciphertext, answer, refusal, signal)),
   }
+}
+
+function assertSame(again: Uint8Array, plaintext: Uint8Array): void {
+  const same = Buffer.compare(again, plaintext) === 0
+  again.fill(0)
+  if (!same) throw new ResultWrong('the server unwraps its own value to something else')
 }
 
 /** OAEP: wrapped here from the public key, unwrapped on the server. */
@@ -87,8 +102,7 @@ export function nativeOaep(
     // OAEP can carry nothing at all, but a data key has at least one byte.
     if (plaintext.length === 0) throw invalidCiphertext()
     assertLength(plaintext, lengthFits(row.unwrapped(ciphertext.length, bits), plaintext.length))
-    // A list is answered with a list, which begins with the same two bytes.
-    assertLength(plaintext, !(looksLikeList(ciphertext) && looksLikeList(plaintext)))
+    assertNoList(ciphertext, plaintext)
     return plaintext
   }
   return {

@@ -8,7 +8,7 @@ import {
   type WrapAlgorithm,
 } from '../../contract/index.ts'
 import { unwrapAll, wrapAll } from '../../key-wrap/index.ts'
-import { meaningOf, ResultWrong } from '../errors.ts'
+import { ResultWrong } from '../errors.ts'
 import { usageMask } from '../protocol/numbers.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
 import type { KmipCluster } from '../transport/cluster.ts'
@@ -17,6 +17,7 @@ import { composedWay } from './composed-way.ts'
 import { exportedKeyWrap, exportedOaep } from './exported-way.ts'
 import { assertUsable } from './key-state.ts'
 import type { KmipKey } from './kmip-key.ts'
+import { agreesWith, checkedLengths, isForbidden, qualifyAlone, qualifyOpening } from './native-evidence.ts'
 import { keyWrapMode, nativeKeyWrap, nativeOaep, type KnownAnswer } from './native-way.ts'
 import type { Way } from './way.ts'
 
@@ -24,6 +25,8 @@ export interface QualificationContext {
   readonly cluster: KmipCluster
   /** {@link findBlockCipher} of the key, once for both algorithms. */
   readonly blockCipher: () => Promise<Found<ServerBlockCipher>>
+  /** Identifier of another AES key of the operator's, if one is known. */
+  readonly sibling: () => string | undefined
   readonly exportAllowed: boolean
   readonly report: Report
   readonly signal: CallSignal
@@ -34,9 +37,6 @@ export interface Found<T> {
   readonly found: T | undefined
   readonly rejected: readonly RejectedWay[]
 }
-
-/** Lengths in bytes that each way is checked with: around every border of the algorithm, and the usual data keys. */
-const checkedLengths = { A256KW: [16, 24, 32, 40, 64], A256KWP: [1, 7, 8, 9, 16, 20, 32, 33] } as const
 
 /** For blocks that were checked themselves: what is left to check is how they are put together. */
 const composedLengths = { A256KW: [16, 24], A256KWP: [1, 9, 16] } as const
@@ -98,14 +98,9 @@ async function qualifyKeyWrap(
   algorithm: 'A256KW' | 'A256KWP',
   context: QualificationContext,
 ): Promise<Found<Way>> {
-  const { cluster, exportAllowed, signal } = context
+  const { signal } = context
   const { found: cipher, rejected: paddings } = await context.blockCipher()
-  // Without blocks to compute the right results from, a native mode cannot be told from one that is wrong.
-  if (cipher === undefined) {
-    return exportAllowed
-      ? { found: exportedKeyWrap(cluster, key.id, algorithm), rejected: paddings }
-      : { found: undefined, rejected: [...paddings, notAllowed] }
-  }
+  if (cipher === undefined) return qualifyWithoutBlocks(key, algorithm, paddings, context)
   const composed = composedWay('composed', keyWrapMode[algorithm], cipher)
   if (!mayEncrypt(key)) return { found: composed, rejected: paddings }
   const offered = await firstThatWorks([[names.keyWrap, () => isOffered(key.id, algorithm, composed, context)]])
@@ -131,6 +126,23 @@ async function qualifyKeyWrap(
   return right
     ? { found: composed, rejected: [...rejected, ...paddings] }
     : { found: undefined, rejected: [...rejected, ...paddings, { way: names.composed, reason: WRONG }] }
+}
+
+/** Without blocks to compute the right results from, the mode has to show by itself what it is. */
+async function qualifyWithoutBlocks(
+  key: KmipKey,
+  algorithm: 'A256KW' | 'A256KWP',
+  paddings: readonly RejectedWay[],
+  { cluster, sibling, exportAllowed, signal }: QualificationContext,
+): Promise<Found<Way>> {
+  const mode = { cluster, id: key.id, algorithm, sibling: sibling() }
+  const exported = async () => exportedKeyWrap(cluster, key.id, algorithm)
+  const { found, rejected } = await firstThatWorks([
+    [names.keyWrap, () => (mayEncrypt(key) ? qualifyAlone(mode, signal) : qualifyOpening(mode, signal))],
+    ...(exportAllowed ? [[names.exported, exported] as const] : []),
+  ])
+  const before = [...paddings, ...rejected]
+  return { found, rejected: found === undefined && !exportAllowed ? [...before, notAllowed] : before }
 }
 
 /** Whether the server has the mode at all, which is quickly found out; rejects with its refusal if not. */
@@ -167,30 +179,9 @@ async function checkedNative(
   { cluster, report, signal }: QualificationContext,
 ): Promise<Way | undefined> {
   const way = nativeKeyWrap(cluster, id, algorithm, composed, answers[0])
-  const right = await Promise.all(
-    answers.map(async ({ plaintext, wrapped }) => {
-      const there = Buffer.compare(await way.wrap(plaintext, signal), wrapped) === 0
-      return there && Buffer.compare(await way.unwrap(wrapped, signal), plaintext) === 0
-    }),
-  )
-  const [answer] = answers
-  if (answer !== undefined && right.every(Boolean) && (await refusesDamage(way, answer, signal))) return way
+  if (await agreesWith(answers, way, signal)) return way
   report('warn', 'kmip_mode_wrong', { key: id, algorithm })
   return undefined
-}
-
-/** A mode that gives something for a value with a flipped bit checks no integrity. */
-async function refusesDamage(way: Way, { wrapped }: KnownAnswer, signal: CallSignal): Promise<boolean> {
-  const damaged = Uint8Array.from(wrapped, (byte, index) => (index === wrapped.length - 1 ? byte ^ 1 : byte))
-  try {
-    const result = await way.unwrap(damaged, signal)
-    result.fill(0)
-    return false
-  } catch (error) {
-    if (!(error instanceof KmipRefusal)) throw error
-    const meaning = meaningOf(error, 'unwrap')
-    return meaning === 'CIPHERTEXT_INVALID' || meaning === 'UNCLEAR'
-  }
 }
 
 async function qualifyOaep(
@@ -250,9 +241,7 @@ async function firstThatWorks<T>(
   return { found: undefined, rejected }
 }
 
-const forbidding: readonly string[] = ['KEY_NOT_FOUND', 'KEY_DISABLED', 'BACKEND_BUSY']
-
 function isNoWay(error: unknown): boolean {
-  if (error instanceof KmipRefusal) return !forbidding.includes(meaningOf(error, 'wrap'))
+  if (error instanceof KmipRefusal) return !isForbidden(error)
   return error instanceof ResultWrong || (error instanceof AdapterError && error.code === 'CIPHERTEXT_INVALID')
 }

@@ -9,26 +9,33 @@ import {
 } from '../../contract/index.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
 import type { KmipCluster } from '../transport/cluster.ts'
+import type { KeyRing } from './key-ring.ts'
 import type { KmipKey } from './kmip-key.ts'
 import type { ServerBlockCipher } from './block-cipher.ts'
+import { Patience } from './patience.ts'
 import { findBlockCipher, qualify, wayName, type Found } from './qualification.ts'
 import type { Way } from './way.ts'
 
-const QUALIFICATION_TIMEOUT_MS = 5000
+/** A server that has not answered by then does not: no call waits so long. */
+const TRIP_MS = 2000
+/** The checks of a key take some sixty round trips one after another. On a server 300 ms away that is 20 s. */
+const QUALIFICATION_MS = 30_000
 /** How long it is believed that a key has no way: an operator may be repairing it. */
 const NO_WAY_MS = 10_000
 
 /** The qualified way of each key and algorithm. */
 export class WayRing {
   readonly #cluster: KmipCluster
+  readonly #keys: KeyRing
   readonly #exportAllowed: boolean
   readonly #report: Report
   readonly #ways = new Map<string, Promise<Way>>()
   readonly #ciphers = new Map<string, Promise<Found<ServerBlockCipher>>>()
   readonly #rejected = new Map<string, readonly RejectedWay[]>()
 
-  constructor(cluster: KmipCluster, exportAllowed: boolean, report: Report) {
+  constructor(cluster: KmipCluster, keys: KeyRing, exportAllowed: boolean, report: Report) {
     this.#cluster = cluster
+    this.#keys = keys
     this.#exportAllowed = exportAllowed
     this.#report = report
   }
@@ -82,10 +89,11 @@ export class WayRing {
   }
 
   async #qualify(key: KmipKey, algorithm: WrapAlgorithm): Promise<Way> {
-    const signal = AbortSignal.timeout(QUALIFICATION_TIMEOUT_MS)
+    const signal = new Patience(TRIP_MS, QUALIFICATION_MS)
     const context = {
       cluster: this.#cluster,
       blockCipher: () => this.#blockCipher(key, signal),
+      sibling: () => this.#keys.otherAesKey(key.id)?.id,
       exportAllowed: this.#exportAllowed,
       report: this.#report,
       signal,
@@ -103,6 +111,8 @@ export class WayRing {
       }
       if (error instanceof KmipRefusal || error instanceof AdapterError) throw error
       throw new AdapterError('BACKEND_UNAVAILABLE', 'the key manager could not be checked')
+    } finally {
+      signal.end()
     }
   }
 }

@@ -28,11 +28,14 @@ export function tlsOptions(server: KmipServerOptions, { tls }: KmipOptions): Con
   const { host, port = DEFAULT_PORT } = server
   const serverName = server.serverName ?? tls.serverName ?? host
   const key = asBuffer(tls.key.reveal())
+  const passphrase = tls.passphrase && asBuffer(tls.passphrase.reveal())
   try {
     const secureContext = createSecureContext({
       ca: Buffer.from(tls.ca),
       cert: Buffer.from(tls.certificate),
       key,
+      // Node takes a passphrase as a string only.
+      ...(passphrase && { passphrase: passphrase.toString() }),
       minVersion: server.minVersion ?? tls.minVersion ?? 'TLSv1.2',
       ciphers: server.ciphers ?? tls.ciphers ?? SAFE_CIPHERS,
     })
@@ -52,5 +55,6 @@ export function tlsOptions(server: KmipServerOptions, { tls }: KmipOptions): Con
     )
   } finally {
     key.fill(0)
+    passphrase?.fill(0)
   }
 }

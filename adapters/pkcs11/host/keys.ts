@@ -33,7 +33,7 @@ export class Keys {
     this.#found.clear()
   }
 
-  /** Throws `KEY_NOT_FOUND`, or `KEY_UNSUPPORTED` where several objects match. */
+  /** Throws `KEY_NOT_FOUND`, or `KEY_AMBIGUOUS` where several objects match. */
   handle(selector: string): Handle {
     const known = this.#found.get(selector)
     if (known !== undefined && performance.now() < known.until) return known.handle
@@ -83,7 +83,7 @@ export class Keys {
     if (matches.length > 1) {
       const names = matches.map((found) => describeObject(readKeyFacts(this.#token, found.handle, found.class)))
       throw new AdapterError(
-        'KEY_UNSUPPORTED',
+        'KEY_AMBIGUOUS',
         `more than one key of the token has ${wanted}: ${names.join(' and ')}; name one by its CKA_ID, or remove one`,
       )
     }

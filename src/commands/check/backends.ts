@@ -127,8 +127,10 @@ async function checkKeys(
   const measured = new Set<string>()
   for (const { subject, ref, algorithms } of usable) {
     for (const algorithm of algorithms) {
-      if (measured.has(algorithm)) continue
-      measured.add(algorithm)
+      // One key can be in several pools.
+      const what = `${algorithm} ${ref}`
+      if (measured.has(what)) continue
+      measured.add(what)
       await checkLatency({ adapter, backend: name, key: subject, ref, algorithm, deadlineMs }, findings)
     }
   }

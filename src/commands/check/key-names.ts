@@ -19,7 +19,7 @@ export function tellUnusable(
   const { subject, name, ref } = key
   const fields = { code: error.code, ...(error.detail !== undefined && { detail: error.detail }) }
   const list = `ekm-gateway keys list --config ${quoted(config)} --backend ${backend}`
-  if (error.code === 'KEY_UNSUPPORTED' && isName(ref) && all !== undefined && namesakes(key, all).length > 1) {
+  if (error.code === 'KEY_AMBIGUOUS') {
     findings.problem('key.unique', error.message, {
       subject,
       fields,

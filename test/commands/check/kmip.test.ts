@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createPrivateKey, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { KmipOptions } from '../../../adapters/kmip/index.ts'
 import { KmipCluster } from '../../../adapters/kmip/transport/cluster.ts'
@@ -31,7 +31,7 @@ beforeAll(async () => {
   site = await makeSite(['backend', 'key'])
   started = await startTestServer()
   await writeTls(started.options)
-  await fill(started.options, ['aes-1', 'rsa-1', 'Payroll', 'twice', 'twice'])
+  await fill(started.options, ['aes-1', 'rsa-1', 'rsa-2', 'Payroll', 'twice', 'twice'])
 })
 afterAll(async () => {
   await started.server.stop()
@@ -93,6 +93,18 @@ describe('a key manager that is well', () => {
 })
 
 describe('a key', () => {
+  it('is measured beside every other one: one RSA key can be slow where another is not', async () => {
+    const keys = { 'rsa-1': {}, 'rsa-2': {}, again: { ref: 'rsa-2' } }
+    const checked = await check(keys, { only: ['backend.latency'] })
+    const measured = checked.all('backend.latency').map(({ fields }) => `${fields?.['algorithm']} ${fields?.['key']}`)
+    expect(measured).toEqual([
+      'RSA-OAEP contoso/rsa-1',
+      'RSA-OAEP-256 contoso/rsa-1',
+      'RSA-OAEP contoso/rsa-2',
+      'RSA-OAEP-256 contoso/rsa-2',
+    ])
+  })
+
   it('is missing, or is there in another spelling', async () => {
     const checked = await check({ payroll: {}, 'nowhere-1': {} })
     expectLine(checked, 'key.found', 'problem', { found: /no key named nowhere-1/, subject: 'contoso/nowhere-1' })
@@ -102,7 +114,9 @@ describe('a key', () => {
 
   it('has an ambiguous name', async () => {
     const checked = await check({ twice: {} })
-    expectLine(checked, 'key.unique', 'problem', { found: /more than one key named twice: object-\d+ and object-\d+/ })
+    expectLine(checked, 'key.unique', 'problem', {
+      found: /more than one key named twice: 2, object-\d+ and object-\d+/,
+    })
     expect(checked.ids('problem')).toEqual(['key.unique'])
   })
 
@@ -164,6 +178,22 @@ describe('the key manager cannot be used', () => {
     started.server.fault = undefined
     expectLine(silent, 'backend.open', 'problem', { found: /BACKEND_UNAVAILABLE/ })
   })
+})
+
+it('the key of the certificate for it is encrypted', async () => {
+  const { tls } = started.options
+  const pem = createPrivateKey(Buffer.from(tls.key.reveal())).export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase: 'kmip-key-passphrase',
+  })
+  await site.workspace.write('encrypted.key', pem)
+  await site.workspace.write('encrypted.key.passphrase', 'kmip-key-passphrase\n')
+  const encrypted = { key: 'encrypted.key', passphrase: { file: 'encrypted.key.passphrase' } }
+  const checked = await check({ 'aes-1': {} }, { tls: encrypted })
+  expectLine(checked, 'backend.open', 'ok', { found: /connected/ })
+  expect(findCanaries(checked.text + checked.json, { passphrase: Buffer.from('kmip-key-passphrase') })).toEqual([])
 })
 
 it('the certificate for it has ended, or ends soon', async () => {

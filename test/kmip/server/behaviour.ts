@@ -6,8 +6,11 @@ import type { PublicFormat } from './store.ts'
 export interface Behaviour {
   readonly versions: readonly KmipVersion[]
   readonly ecb: 'None' | 'PKCS5' | 'none'
-  /** `swapped`: NISTKeyWrap does RFC 5649. */
-  readonly keyWrap: 'right' | 'swapped' | 'none'
+  /**
+   * `swapped`: NISTKeyWrap does RFC 5649. `unchecked`: what fails the integrity check is opened all the same. `one key`: the
+   * same key for everybody. `by parts`: each half of a value by itself.
+   */
+  readonly keyWrap: 'right' | 'swapped' | 'unchecked' | 'one key' | 'by parts' | 'none'
   readonly oaep: boolean
   /** The hash of MGF1 if a request does not state it. */
   readonly defaultMgfHash: number | 'same'

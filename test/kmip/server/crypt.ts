@@ -89,8 +89,34 @@ function keyWrap(
   behaviour: Behaviour,
 ): Uint8Array {
   if (behaviour.keyWrap === 'none') throw new Refused(behaviour.reasons.unsupported)
+  if (behaviour.keyWrap === 'by parts') return byParts(direction, key, mode, data, behaviour)
+  if (behaviour.keyWrap === 'one key') key = ONE_KEY
+  if (behaviour.keyWrap === 'unchecked') {
+    try {
+      return keyWrap(direction, key, mode, data, { ...behaviour, keyWrap: 'right' })
+    } catch (error) {
+      if (direction === 'decrypt') return data.slice(8)
+      throw error
+    }
+  }
   const create = direction === 'encrypt' ? createCipheriv : createDecipheriv
   return finished(create(`id-aes256-${mode}`, key, Buffer.from(initialValues[mode], 'hex')), data, behaviour)
+}
+
+const ONE_KEY = Buffer.alloc(32, 1)
+
+/** A right key wrap of the first semiblocks, and the last one as it is, changed by a constant. */
+function byParts(
+  direction: Direction,
+  key: Uint8Array,
+  mode: 'wrap' | 'wrap-pad',
+  data: Uint8Array,
+  behaviour: Behaviour,
+): Uint8Array {
+  const whole = { ...behaviour, keyWrap: 'right' } as const
+  if (data.length < (direction === 'encrypt' ? 24 : 32)) return keyWrap(direction, key, mode, data, whole)
+  const [first, last] = [data.subarray(0, -8), data.subarray(-8)]
+  return Buffer.concat([keyWrap(direction, key, mode, first, whole), last.map((byte) => byte ^ 0x5a)])
 }
 
 function finished(

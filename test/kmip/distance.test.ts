@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import type { WrapAlgorithm } from '../../adapters/contract/index.ts'
+import { KmipAdapter } from '../../adapters/kmip/adapter.ts'
+import type { KeyTimes } from '../../adapters/kmip/keys/key-ring.ts'
+import { operation, tag } from '../../adapters/kmip/protocol/numbers.ts'
+import { Reports } from '../software/fixtures.ts'
+import { aes256, kw } from '../contract/reference.ts'
+import { callContext, rejection } from '../contract/suite.ts'
+import { farFrom, type Distance } from './far-server.ts'
+import { kmipFixture, ref, within, type KmipFixture } from './kmip-fixture.ts'
+import { activateIfNeeded, registerAes, revoke } from './register.ts'
+import type { Behaviour } from './server/behaviour.ts'
+
+const dek = randomBytes(32)
+/** One round trip is in time, and two are not, with a good deal of time for a busy machine. */
+const ROUND_TRIP_MS = 250
+const DEADLINE_MS = 450
+/** A minute of the gateway's in less than a second. */
+const times: KeyTimes = { refreshMs: 150, freshMs: 300, nameMs: 700 }
+
+interface Far extends KmipFixture {
+  readonly distance: Distance
+}
+
+/** The adapter's server is at a distance; the test's own connections are not. */
+async function farFixture(behaviour: Partial<Behaviour>): Promise<Far> {
+  const fixture = await kmipFixture(behaviour)
+  await fixture.adapter.close()
+  const distance = await farFrom(fixture.server.port)
+  const options = { ...fixture.options, servers: [{ host: '127.0.0.1', port: distance.port }] }
+  const adapter = await KmipAdapter.open(options, new Reports().report, times)
+  return {
+    ...fixture,
+    adapter,
+    distance,
+    [Symbol.asyncDispose]: async () => {
+      await adapter.close()
+      distance.close()
+      await fixture.server.stop()
+    },
+  }
+}
+
+const algorithms: readonly (readonly [key: string, algorithm: WrapAlgorithm])[] = [
+  ['aes', 'A256KW'],
+  ['aes', 'A256KWP'],
+  ['rsa', 'RSA-OAEP-256'],
+]
+
+describe.concurrent('a server that is far away', () => {
+  it('serves native keys with no call lost, busy or idle', { timeout: 20_000 }, async () => {
+    // The harder case: the public half is found by its name.
+    await using far = await farFixture({ links: false })
+    const { adapter, distance } = far
+    const wrapped = await Promise.all(
+      algorithms.map(([key, algorithm]) => adapter.wrap(ref(key), algorithm, dek, callContext())),
+    )
+    distance.roundTripMs = ROUND_TRIP_MS
+    // In a row, then after everything but the Name is old, then after that is old too.
+    for (const idleMs of [0, 0, 350, 350, 750]) {
+      await pause(idleMs)
+      const all = algorithms.map(async ([key, algorithm], index) => {
+        const opened = await adapter.unwrap(ref(key), algorithm, wrapped[index] ?? dek, within(DEADLINE_MS))
+        return Buffer.compare(opened, dek)
+      })
+      expect(await Promise.all(all), `after ${idleMs} ms`).toEqual([0, 0, 0])
+    }
+  })
+
+  it('is taken the time that it needs to have its keys checked', { timeout: 30_000 }, async () => {
+    await using far = await farFixture({})
+    const { adapter, distance } = far
+    distance.roundTripMs = 100
+    await adapter.describe(ref('aes'), callContext())
+    const wrapped = await adapter.wrap(ref('aes'), 'A256KW', dek, within(15_000))
+    expect(Buffer.compare(wrapped, kw(aes256(far.kek), dek))).toBe(0)
+  })
+})
+
+describe('while a key is used that was not heard of lately', () => {
+  const wrap = ({ adapter }: Far) => adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
+
+  it('nothing is released that the server forbids meanwhile, though it goes on decrypting', async () => {
+    await using far = await farFixture({})
+    const { adapter, aesId } = far
+    const wrapped = await wrap(far)
+    const cluster = far.cluster()
+    await cluster.call(revoke(aesId, 2), AbortSignal.timeout(5000))
+    cluster.close()
+    await pause(times.freshMs)
+    const call = adapter.unwrap(ref('aes'), 'A256KW', wrapped, callContext())
+    expect((await rejection(call)).code).toBe('KEY_DISABLED')
+  })
+
+  it('another key that has its Name by now is used, and the old one is not', async () => {
+    await using far = await farFixture({})
+    await wrap(far)
+    const old = far.server.operations.store.find(far.aesId)
+    const name = old?.attributes.findIndex((item) => item.tag === tag.Name) ?? -1
+    old?.attributes.splice(name, 1)
+    const cluster = far.cluster()
+    const kek = randomBytes(32)
+    await activateIfNeeded(cluster, await registerAes(cluster, kek, { name: 'aes' }))
+    cluster.close()
+    await pause(times.nameMs)
+    expect(Buffer.compare(await wrap(far), kw(aes256(kek), dek))).toBe(0)
+  })
+
+  it('a server that is away does not have it forgotten', async () => {
+    await using far = await farFixture({})
+    await wrap(far)
+    await far.server.stop()
+    await pause(times.freshMs)
+    expect((await rejection(wrap(far))).code).toBe('BACKEND_UNAVAILABLE')
+    await far.server.start()
+    const before = far.server.received.length
+    await expect.poll(() => wrap(far).then(() => true, () => false)).toBe(true) // prettier-ignore
+    // Forgotten, it would have been located first and described then.
+    const asked: readonly number[] = [operation.Locate, operation.GetAttributes]
+    expect(far.server.received.slice(before).filter((code) => asked.includes(code))).toHaveLength(1)
+  })
+})
