@@ -120,16 +120,19 @@ describe('requests one behind the other on a connection, in every order', () => 
   const conversations = new Map<string, { readonly title: string; readonly answered: readonly number[] }>()
   beforeAll(() => takeTime(40))
 
-  it.concurrent.each(orders.map((order) => ({ order, title: order.join(', ') })))('$title', async ({ order, title }) => {
-    const address = newAddress()
-    const answered = await converse(order, address)
-    conversations.set(address, { title, answered })
-    const last = order.findIndex((name) => closing.has(name))
-    const expected = order.slice(0, last === -1 ? undefined : last + 1).map((name) => alone[name])
-    // What is no HTTP, behind a request that is being answered, only ends the connection.
-    if (last > 0 && (order[last] === 'garbage' || order[last] === 'badLength')) expected.pop()
-    expect(answered).toEqual(expected)
-  })
+  it.concurrent.each(orders.map((order) => ({ order, title: order.join(', ') })))(
+    '$title',
+    async ({ order, title }) => {
+      const address = newAddress()
+      const answered = await converse(order, address)
+      conversations.set(address, { title, answered })
+      const last = order.findIndex((name) => closing.has(name))
+      const expected = order.slice(0, last === -1 ? undefined : last + 1).map((name) => alone[name])
+      // What is no HTTP, behind a request that is being answered, only ends the connection.
+      if (last > 0 && (order[last] === 'garbage' || order[last] === 'badLength')) expected.pop()
+      expect(answered).toEqual(expected)
+    },
+  )
 
   it('whatever the log says was answered, was', async () => {
     await vi.waitFor(() => expect(fixture.gateway.requestsUnderWay).toBe(0))

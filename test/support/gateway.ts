@@ -132,7 +132,8 @@ export async function startTestGateway(
     for (;;) {
       const records = recordsIn(await readLog(), 'request').filter((record) => record['remote_address'] === address)
       if (records.length >= count) return records
-      if (performance.now() > deadline) throw new Error(`${records.length} of ${count} requests of ${address} are logged`)
+      if (performance.now() > deadline)
+        throw new Error(`${records.length} of ${count} requests of ${address} are logged`)
       await setTimeout(10)
     }
   }
