@@ -64,8 +64,6 @@ export default defineConfig({
     isolate: false,
     testTimeout: 20_000,
     hookTimeout: 30_000,
-    // Rows of a table that run side by side wait more than they work.
-    maxConcurrency: 10,
     expect: { poll: { interval: 10 } },
     sequence: { sequencer: LongFirst },
     projects: [

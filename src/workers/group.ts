@@ -33,6 +33,7 @@ export interface WorkerGroupOptions {
   /** The program that calls {@link runWorker}; by default this one. */
   readonly exec?: string
   readonly prepareMs?: number
+  readonly pingMs?: number
 }
 
 /** The processes that serve, and the primary's knowledge of them. The primary itself serves no request. */
@@ -53,7 +54,7 @@ export class WorkerGroup {
   private constructor(options: WorkerGroupOptions, contents: ConfigContents) {
     this.#options = options
     this.#contents = contents
-    this.#pings = setInterval(() => void this.#ping(), PING_MS)
+    this.#pings = setInterval(() => void this.#ping(), options.pingMs ?? PING_MS)
     this.#pings.unref()
     process.once('exit', () => {
       for (const worker of this.#workers.values()) worker.kill()
@@ -244,9 +245,10 @@ export class WorkerGroup {
   readonly #unanswered = new WeakMap<WorkerProcess, number>()
 
   async #ping(): Promise<void> {
+    const { pingMs = PING_MS } = this.#options
     const pings = [...this.#serving.keys()].map(async (worker) => {
       try {
-        await worker.order('answer', 'status', PING_MS)
+        await worker.order('answer', 'status', pingMs)
         this.#unanswered.set(worker, 0)
       } catch {
         const unanswered = (this.#unanswered.get(worker) ?? 0) + 1
