@@ -39,7 +39,7 @@ const OPEN_AGAIN_MS = 1000
 export async function startService(
   file: string,
   variables: Variables,
-  options: Pick<WorkerGroupOptions, 'exec' | 'prepareMs'> = {},
+  options: Pick<WorkerGroupOptions, 'exec' | 'prepareMs' | 'pingMs'> = {},
 ): Promise<Service> {
   const loaded = readConfig(file, variables)
   const { workers } = loaded.config
@@ -112,7 +112,7 @@ async function startAlone({ file, variables, loaded }: Start): Promise<Service> 
 async function startWorkers(
   { file, variables, loaded }: Start,
   count: number,
-  options: Pick<WorkerGroupOptions, 'exec' | 'prepareMs'>,
+  options: Pick<WorkerGroupOptions, 'exec' | 'prepareMs' | 'pingMs'>,
 ): Promise<Service> {
   let { config } = loaded
   const log = await openLog(config.log)

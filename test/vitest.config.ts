@@ -21,20 +21,33 @@ const quiet = [
   'test/kmip/overhead.test.ts',
 ]
 
-/** They take long, and are begun first: else the other cores wait for them at the end. */
+/** They take long, and are begun first, in this order: else the other cores wait for them at the end. */
 const long = [
   'test/http/kmip.test.ts',
   'test/contract/pykmip.test.ts',
   'test/conformance/protocol.test.ts',
   'test/pkcs11/recovery.test.ts',
   'test/tls/identities.test.ts',
+  'test/commands/conformance.test.ts',
+  'test/workers/workers.test.ts',
+  'test/commands/serve.test.ts',
+  'test/workers/hsm.test.ts',
+  'test/commands/quickstart.test.ts',
+  'test/http/pkcs11-faults.test.ts',
+  'test/pkcs11/faults.test.ts',
+  'test/pkcs11/data-keys.test.ts',
+  'test/pkcs11/differential.test.ts',
+  'test/contract/kmip.test.ts',
 ]
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLong = ({ moduleId }: TestSpecification) => long.some((path) => moduleId.endsWith(path))
+    const rank = ({ moduleId }: TestSpecification) => {
+      const index = long.findIndex((path) => moduleId.endsWith(path))
+      return index === -1 ? long.length : index
+    }
     const sorted = await super.sort(files)
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))]
+    return sorted.toSorted((one, other) => rank(one) - rank(other))
   }
 }
 
@@ -52,6 +65,7 @@ export default defineConfig({
     isolate: false,
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    expect: { poll: { interval: 10 } },
     sequence: { sequencer: LongFirst },
     projects: [
       group(0, 'patient', 3, patient),

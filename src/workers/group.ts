@@ -36,6 +36,7 @@ export interface WorkerGroupOptions {
   /** The program that calls {@link runWorker}; by default this one. */
   readonly exec?: string
   readonly prepareMs?: number
+  readonly pingMs?: number
 }
 
 /** The processes that serve, and the primary's knowledge of them. The primary itself serves no request. */
@@ -57,7 +58,7 @@ export class WorkerGroup {
   private constructor(options: WorkerGroupOptions, contents: ConfigContents) {
     this.#options = options
     this.#contents = contents
-    this.#pings = setInterval(() => void this.#ping(), PING_MS)
+    this.#pings = setInterval(() => void this.#ping(), options.pingMs ?? PING_MS)
     this.#pings.unref()
     process.once('exit', () => {
       for (const worker of this.#workers.values()) worker.kill()
@@ -255,9 +256,10 @@ export class WorkerGroup {
   readonly #unanswered = new WeakMap<WorkerProcess, number>()
 
   async #ping(): Promise<void> {
+    const { pingMs = PING_MS } = this.#options
     const pings = [...this.#serving.keys()].map(async (worker) => {
       try {
-        const { backends } = (await worker.order('answer', 'status', PING_MS)) as Answers['status']
+        const { backends } = (await worker.order('answer', 'status', pingMs)) as Answers['status']
         this.#unanswered.set(worker, 0)
         return backends.some(({ away }) => away) ? [worker] : []
       } catch {

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openBackend } from '../../src/backends.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { aesKey, contosoPool, startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { API, CONTEXT, openSocket } from '../support/https.ts'
+import { API, CONTEXT, newAddress, openSocket, openSocketFrom } from '../support/https.ts'
 import { issue, makePki, type Identity } from '../support/pki.ts'
 
 const DEADLINE_MS = 1000
@@ -36,11 +36,13 @@ beforeAll(async () => {
     },
   )
 })
-afterEach(() => {
-  adapter.fault = {}
-  adapter.calls = []
-})
 afterAll(() => fixture.stop())
+
+/** How long the backend takes from here on. */
+function takeTime(delayMs: number): void {
+  adapter.fault = { delayMs }
+  adapter.calls = []
+}
 
 const post = (path: string, members: object = {}, headers = '') => {
   const body = JSON.stringify({ request_context: CONTEXT, ...members })
@@ -90,26 +92,22 @@ const closing: ReadonlySet<Piece> = new Set<Piece>(
 const statusesIn = (text: string) =>
   [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status)).filter((status) => status !== 100)
 
-/** Sends pieces in one write, and reads until the connection ends or nothing is owed. */
-async function converse(sent: readonly Piece[]) {
-  const marker = (await fixture.logText()).length
-  const socket = await openSocket(fixture.port, fixture.pki)
-  let text = ''
-  socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))
-  socket.on('error', () => undefined)
-  const closed = once(socket, 'close')
+/** Sends pieces in one write from an address, and reads until the connection ends or nothing is owed. */
+async function converse(sent: readonly Piece[], localAddress: string): Promise<number[]> {
+  const socket = await openSocketFrom(localAddress, fixture.port, fixture.pki)
   const last = sent.findIndex((name) => closing.has(name))
-  const owed = last === -1 ? sent.length : last + 1
-  socket.write(sent.map((name) => pieces[name]).join(''))
-  await Promise.race([
-    closed,
-    last === -1 ? vi.waitFor(() => expect(statusesIn(text).length).toBe(owed), 3000) : closed,
-  ])
+  let text = ''
+  await new Promise<void>((resolve) => {
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1')
+      if (last === -1 && statusesIn(text).length >= sent.length) resolve()
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve())
+    socket.write(sent.map((name) => pieces[name]).join(''))
+  })
   socket.destroy()
-  await vi.waitFor(() => expect(fixture.gateway.requestsUnderWay).toBe(0))
-  const log = (await fixture.logText()).slice(marker)
-  const records = [...log.matchAll(/"event":"request".*?"status":(\d+)/g)].map(([, status]) => Number(status))
-  return { answered: statusesIn(text), records }
+  return statusesIn(text)
 }
 
 describe('requests one behind the other on a connection, in every order', () => {
@@ -118,17 +116,33 @@ describe('requests one behind the other on a connection, in every order', () => 
     ...names.map((name): Piece[] => ['slow', 'slow', name, 'connect']),
     ...names.map((name): Piece[] => ['slow', 'info', 'continued', name, 'info']),
   ]
+  /** What was answered, by the address that asked. */
+  const conversations = new Map<string, { readonly title: string; readonly answered: readonly number[] }>()
+  beforeAll(() => takeTime(40))
 
-  it.each(orders.map((order) => ({ order, title: order.join(', ') })))('$title', async ({ order }) => {
-    adapter.fault = { delayMs: 40 }
-    const { answered, records } = await converse(order)
-    const last = order.findIndex((name) => closing.has(name))
-    const expected = order.slice(0, last === -1 ? undefined : last + 1).map((name) => alone[name])
-    // What is no HTTP, behind a request that is being answered, only ends the connection.
-    if (last > 0 && (order[last] === 'garbage' || order[last] === 'badLength')) expected.pop()
-    expect(answered).toEqual(expected)
-    // Whatever the log says was answered, was; 499 is for what nobody got.
-    expect(records.filter((status) => status !== 499).sort()).toEqual([...answered].sort())
+  it.concurrent.each(orders.map((order) => ({ order, title: order.join(', ') })))(
+    '$title',
+    async ({ order, title }) => {
+      const address = newAddress()
+      const answered = await converse(order, address)
+      conversations.set(address, { title, answered })
+      const last = order.findIndex((name) => closing.has(name))
+      const expected = order.slice(0, last === -1 ? undefined : last + 1).map((name) => alone[name])
+      // What is no HTTP, behind a request that is being answered, only ends the connection.
+      if (last > 0 && (order[last] === 'garbage' || order[last] === 'badLength')) expected.pop()
+      expect(answered).toEqual(expected)
+    },
+  )
+
+  it('whatever the log says was answered, was', async () => {
+    await vi.waitFor(() => expect(fixture.gateway.requestsUnderWay).toBe(0))
+    const records = await fixture.logged('request')
+    expect(conversations.size).toBe(orders.length)
+    for (const [address, { title, answered }] of conversations) {
+      const statuses = records.filter((record) => record['remote_address'] === address).map(({ status }) => status)
+      // 499 is for what nobody got.
+      expect([title, statuses.filter((status) => status !== 499).sort()]).toEqual([title, [...answered].sort()])
+    }
   })
 })
 
@@ -144,7 +158,7 @@ describe('the record of a request whose answer nobody got', () => {
 
   it('is 499 where the connection dies while a faster one waits behind a slower one', async () => {
     const marker = (await fixture.logText()).length
-    adapter.fault = { delayMs: 300 }
+    takeTime(300)
     const socket = await openSocket(fixture.port, fixture.pki)
     socket.on('error', () => undefined)
     socket.write(pieces.slow + pieces.info + pieces.slow + pieces.info)
@@ -160,7 +174,7 @@ describe('the record of a request whose answer nobody got', () => {
 
   it('is 499 where an answer before it closes the connection', async () => {
     const marker = (await fixture.logText()).length
-    adapter.fault = { delayMs: 100 }
+    takeTime(100)
     const socket = await openSocket(fixture.port, fixture.pki)
     socket.write(pieces.unauthorized + pieces.info + pieces.slow)
     const [chunk] = (await once(socket, 'data')) as [Buffer]
@@ -171,7 +185,7 @@ describe('the record of a request whose answer nobody got', () => {
 
   it('is 499 for a CONNECT that was waiting, and its connection’s end is no trouble', async () => {
     const marker = (await fixture.logText()).length
-    adapter.fault = { delayMs: 300 }
+    takeTime(300)
     const socket = await openSocket(fixture.port, fixture.pki)
     socket.on('error', () => undefined)
     socket.write(pieces.slow + pieces.connect + 'x'.repeat(10_000))
@@ -187,7 +201,7 @@ describe('the record of a request whose answer nobody got', () => {
 
 describe('an answer', () => {
   it('reaches a client that goes on sending after a CONNECT', async () => {
-    adapter.fault = { delayMs: 50 }
+    takeTime(50)
     for (let round = 0; round < 5; round += 1) {
       const socket = await openSocket(fixture.port, fixture.pki)
       let text = ''
@@ -202,7 +216,7 @@ describe('an answer', () => {
   })
 
   it('of a request within its time is not lost to one that is never finished', async () => {
-    adapter.fault = { delayMs: 100 }
+    takeTime(100)
     const socket = await openSocket(fixture.port, fixture.pki)
     let text = ''
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { aesKey, contosoPool, startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { API, CONTEXT, exchangeRaw } from '../support/https.ts'
+import { API, CONTEXT, exchangeRaw, newAddress } from '../support/https.ts'
 import { makePki } from '../support/pki.ts'
 
 const BODY = JSON.stringify({ request_context: CONTEXT })
 const INFO = '/azureekm/contoso/info'
 
 let fixture: TestGateway
+let asked = 0
 
 beforeAll(async () => {
   fixture = await startTestGateway(await makePki(), [aesKey('aes-1')], {
@@ -17,7 +18,8 @@ afterAll(() => fixture.stop())
 
 /** Sends one request with its target and its Host lines as they are, and gives the answer's status and audit record. */
 async function ask(target: string, hosts: readonly string[] = ['localhost'], version = '1.1', more = '') {
-  const before = (await fixture.logged('request')).length
+  asked += 1
+  const localAddress = newAddress()
   const lines = hosts.map((host) => `Host: ${host}\r\n`).join('')
   const text = await exchangeRaw(
     fixture.port,
@@ -27,8 +29,10 @@ async function ask(target: string, hosts: readonly string[] = ['localhost'], ver
         `Content-Length: ${BODY.length}\r\nConnection: close\r\n\r\n${BODY}`,
       'latin1',
     ),
+    undefined,
+    localAddress,
   )
-  const records = (await fixture.logged('request')).slice(before)
+  const records = await fixture.requestsFrom(localAddress)
   expect(records).toHaveLength(1)
   const [record] = records
   const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1])
@@ -68,12 +72,12 @@ describe('a path has one spelling', () => {
     'https://localhost/x/../azureekm/contoso/info',
     'https://localhost//azureekm/contoso/info',
   ]
-  it.each(others)('%s is not it, and is in the log as it was sent', async (target) => {
+  it.concurrent.each(others)('%s is not it, and is in the log as it was sent', async (target) => {
     const { status, record } = await ask(`${target}?${API}`)
     expect([status, record]).toMatchObject([404, { path: target, reason: 'ROUTE_UNKNOWN' }])
   })
 
-  it.each([
+  it.concurrent.each([
     '/azureekm/contoso/x/../aes-1/metadata',
     '/azureekm/contoso/aes-1/./metadata',
     '/azureekm/contoso/%2e/aes-1/metadata',
@@ -81,7 +85,7 @@ describe('a path has one spelling', () => {
     expect((await ask(`${target}?${API}`)).status).toBe(404)
   })
 
-  it.each([
+  it.concurrent.each([
     ['a tab', '/azureekm/contoso/in\tfo'],
     ['a vertical tab', '/azureekm/contoso/in\u000bfo'],
     ['a form feed', '/azureekm/contoso/info\f'],
@@ -115,7 +119,7 @@ describe('a path has one spelling', () => {
 })
 
 describe('a target in absolute form', () => {
-  it.each([
+  it.concurrent.each([
     'https://localhost/azureekm/contoso/info',
     'HTTPS://Example.com:8443/azureekm/contoso/info',
     'https://[::1]:443/azureekm/contoso/info',
@@ -124,7 +128,7 @@ describe('a target in absolute form', () => {
     expect((await ask(`${target}?${API}`, ['another.example'])).status).toBe(200)
   })
 
-  it.each([
+  it.concurrent.each([
     'https://user@localhost/azureekm/contoso/info',
     'https://a@b:c@d/azureekm/contoso/info',
     'https:///azureekm/contoso/info',
@@ -133,7 +137,7 @@ describe('a target in absolute form', () => {
     expect((await ask(`${target}?${API}`)).status).toBe(400)
   })
 
-  it.each(['https://localhost', 'https://localhost/'])('%s alone leads nowhere', async (target) => {
+  it.concurrent.each(['https://localhost', 'https://localhost/'])('%s alone leads nowhere', async (target) => {
     expect(await ask(`${target}?${API}`)).toMatchObject({ status: 404, record: { path: target } })
   })
 
@@ -146,7 +150,7 @@ describe('a target in absolute form', () => {
 describe('the Host header', () => {
   const target = `${INFO}?${API}`
   const good = ['localhost', 'LOCALHOST:8443', 'ekm.example.com', 'ekm.example.com.', '192.0.2.1:443', '[2001:db8::1]', '[::1]:8443', 'a_b', 'localhost:'] // prettier-ignore
-  it.each(good)('%s is taken', async (host) => {
+  it.concurrent.each(good)('%s is taken', async (host) => {
     expect((await ask(target, [host])).status).toBe(200)
   })
 
@@ -169,7 +173,7 @@ describe('the Host header', () => {
     ['with a bracket that is not closed', ['[::1']],
     ['with brackets around no address', ['[localhost]']],
   ]
-  it.each(bad)('%s is 400', async (_what, hosts) => {
+  it.concurrent.each(bad)('%s is 400', async (_what, hosts) => {
     const { status, record } = await ask(target, hosts)
     expect([status, record]).toMatchObject([400, { reason: 'MALFORMED', code: 'BadRequest' }])
     expect(record?.['pool']).toBeUndefined()
@@ -195,4 +199,9 @@ it('two content types are one too many, whichever comes first', async () => {
     const { status } = await ask(`${INFO}?${API}`, ['localhost'], '1.1', `Content-Type: ${type}\r\n`)
     expect(status).toBe(400)
   }
+})
+
+it('each request left one record', async () => {
+  const direct = 2
+  expect(await fixture.logged('request')).toHaveLength(asked + direct)
 })

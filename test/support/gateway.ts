@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
 import { parse, stringify } from 'yaml'
 import { Secret } from '../../adapters/contract/index.ts'
 import { KeyStore } from '../../adapters/software/store.ts'
@@ -14,6 +15,8 @@ import { makeWorkspace, type Workspace } from './workspace.ts'
 
 export const PASSPHRASE = 'correct horse battery staple 7c1f'
 
+const PATIENCE_MS = 10_000
+
 export interface LogLine extends Record<string, unknown> {
   readonly event: string
 }
@@ -27,6 +30,8 @@ export interface TestGateway {
   /** Everything that was logged until now, as text. */
   logText(): Promise<string>
   logged(event: string): Promise<LogLine[]>
+  /** The audit records of an address, as soon as there are `count`. */
+  requestsFrom(address: string, count?: number): Promise<LogLine[]>
   stop(): Promise<void>
 }
 
@@ -116,10 +121,21 @@ export async function startTestGateway(
     listDaysLeft: () => [],
   })
   const admin = config.admin && (await serveAdmin(config.admin, source))
+  const readLog = () => readFile(workspace.path('gateway.log'), 'utf8')
   const logText = async () => {
     // Lines are gathered for some milliseconds and written together.
-    await new Promise((resolve) => setTimeout(resolve, 60))
-    return readFile(workspace.path('gateway.log'), 'utf8')
+    await setTimeout(60)
+    return readLog()
+  }
+  const requestsFrom = async (address: string, count = 1) => {
+    const deadline = performance.now() + PATIENCE_MS
+    for (;;) {
+      const records = recordsIn(await readLog(), 'request').filter((record) => record['remote_address'] === address)
+      if (records.length >= count) return records
+      if (performance.now() > deadline)
+        throw new Error(`${records.length} of ${count} requests of ${address} are logged`)
+      await setTimeout(10)
+    }
   }
   return {
     gateway,
@@ -129,6 +145,7 @@ export async function startTestGateway(
     workspace,
     logText,
     logged: async (event) => recordsIn(await logText(), event),
+    requestsFrom,
     stop: async () => {
       await gateway.drain()
       await admin?.close()

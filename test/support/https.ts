@@ -85,10 +85,29 @@ export function openSocket(port: number, pki: Pki, options: ConnectionOptions = 
   })
 }
 
+let addresses = 0
+
+/** A loopback address that nobody else has: by it the audit record is found, and no client changes another one's. */
+export function newAddress(): string {
+  addresses += 1
+  return `127.${1 + (addresses >> 16)}.${(addresses >> 8) & 0xff}.${addresses & 0xff}`
+}
+
+export function openSocketFrom(localAddress: string, port: number, pki: Pki, options: ConnectionOptions = {}) {
+  const from = { host: '127.0.0.1', servername: 'localhost', localAddress }
+  return openSocket(port, pki, { ...from, ...options })
+}
+
 /** Writes `bytes` as they are and reads until the server closes the connection. */
-export async function exchangeRaw(port: number, pki: Pki, bytes: string | Buffer, identity?: Identity | null) {
+export async function exchangeRaw(
+  port: number,
+  pki: Pki,
+  bytes: string | Buffer,
+  identity?: Identity | null,
+  localAddress = '127.0.0.1',
+) {
   const nobody = { cert: undefined, key: undefined }
-  const socket = await openSocket(port, pki, { ...nobody, ...tlsOptions(pki, identity) })
+  const socket = await openSocketFrom(localAddress, port, pki, { ...nobody, ...tlsOptions(pki, identity) })
   return new Promise<string>((resolve) => {
     let text = ''
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))

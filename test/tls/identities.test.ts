@@ -8,10 +8,11 @@ import { loadConfig } from '../../src/config/load.ts'
 import { childrenOf } from '../bench/process-tree.ts'
 import { until } from '../commands/cli.ts'
 import { startServing, type Serving } from '../commands/serving.ts'
+import { certifyCa, certifyClient, sending, type Holder } from '../support/certify.ts'
 import { aesKey, editConfig, startTestGateway, type Settings, type TestGateway } from '../support/gateway.ts'
+import { newAddress } from '../support/https.ts'
 import { issue, makeClient, makePki, type Identity, type Pki } from '../support/pki.ts'
 import { makeWorkspace } from '../support/workspace.ts'
-import { certifyCa, certifyClient, sending, type Holder } from './support/certify.ts'
 import {
   clockLeaves,
   guests,
@@ -31,7 +32,7 @@ import {
   type Row,
   type Step,
 } from './support/identities.ts'
-import { newAddress, visit, type Visit } from './support/visits.ts'
+import { visit, type Visit } from './support/visits.ts'
 
 /*
  * Who is let in where: every client of the table in test/tls/support/identities.ts, over real connections, in every way of

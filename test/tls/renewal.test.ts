@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { certify } from '../support/certify.ts'
+import { certifyCa, holderOf } from '../support/certify.ts'
 import { makeList } from '../support/crl.ts'
 import { aesKey, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { CLIENT_CN, issue, makeClient, makePki, type Authority, type Identity, type Pki } from '../support/pki.ts'
@@ -33,12 +33,13 @@ beforeAll(async () => {
   rootB = await issue({ commonName: 'root B', usage: 'authority' })
   issuing = await issue({ commonName: 'issuing CA', usage: 'authority' }, rootA)
   client = await makeClient(issuing)
+  const key = holderOf(issuing)
   const by = (root: Authority, from: number, until: number) =>
-    certify(issuing.issuer, root.issuer, { notBefore: inDays(from), notAfter: inDays(until) })
-  old = await by(rootA, -1, 1)
-  renewed = await by(rootA, -1, 30)
-  crossed = await by(rootB, -1, 30)
-  later = await by(rootB, 2, 30)
+    certifyCa('issuing CA', { by: holderOf(root), key, from: from * DAY_MS, until: until * DAY_MS }).certificate
+  old = by(rootA, -1, 1)
+  renewed = by(rootA, -1, 30)
+  crossed = by(rootB, -1, 30)
+  later = by(rootB, 2, 30)
 })
 
 afterEach(async () => {

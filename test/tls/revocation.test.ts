@@ -1,39 +1,40 @@
 import 'reflect-metadata'
-import { connect, type TLSSocket } from 'node:tls'
 import { X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import * as x509 from '@peculiar/x509'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import { parseRevocationLists } from '../../src/config/revocation-lists.ts'
 import { Variables } from '../../src/config/variables.ts'
 import { startService } from '../../src/service.ts'
 import { makeList, derOf, type ListRequest } from '../support/crl.ts'
-import { aesKey, recordsIn, startTestGateway, writeGatewayFiles, type TestGateway } from '../support/gateway.ts'
-import { API, CONTEXT, send, tlsOptions } from '../support/https.ts'
+import {
+  aesKey,
+  contosoPool,
+  editConfig,
+  recordsIn,
+  startTestGateway,
+  writeGatewayFiles,
+  type TestGateway,
+} from '../support/gateway.ts'
 import { metric } from '../support/metrics.ts'
 import { CLIENT_CN, issue, makeClient, makePki, type Authority, type Identity, type Pki } from '../support/pki.ts'
+import { visit, type Visit } from './support/visits.ts'
 
 let pki: Pki
 let issuing: Authority
 let behind: Identity
-let fixture: TestGateway | undefined
-const sockets: TLSSocket[] = []
+let fixture: TestGateway
 
 beforeAll(async () => {
   pki = await makePki()
   issuing = await issue({ commonName: 'issuing CA', usage: 'authority' }, pki.clientCa)
   const leaf = await makeClient(issuing)
   behind = { certificate: leaf.certificate + issuing.certificate, key: leaf.key }
+  fixture = await startTestGateway(pki, [aesKey('k')], settings({ lists: [await list()] }))
 })
-
-afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy()
-  await fixture?.stop()
-  fixture = undefined
-})
+afterAll(() => fixture.stop())
 
 interface Lists {
   readonly lists: readonly string[]
@@ -42,88 +43,72 @@ interface Lists {
   readonly known?: readonly Authority[]
 }
 
-const settings = ({ lists, whenStale, known = [] }: Lists) => ({
-  files: {
-    ...Object.fromEntries(lists.map((list, index) => [`crl-${index}.pem`, list])),
-    'known.pem': [pki.clientCa, ...known].map(({ certificate }) => certificate).join(''),
-  },
-  pools: [
+const filesOf = ({ lists, known = [] }: Lists) => ({
+  ...Object.fromEntries(lists.map((list, index) => [`crl-${index}.pem`, list])),
+  'known.pem': [pki.clientCa, ...known].map(({ certificate }) => certificate).join(''),
+})
+
+const poolOf = ({ lists, whenStale }: Lists) => ({
+  ...contosoPool('azureekm/contoso', 'all'),
+  clients: [
     {
-      name: 'contoso',
-      pathPrefix: 'azureekm/contoso',
-      clients: [
-        {
-          subjectCommonNames: [CLIENT_CN],
-          caCertificates: ['known.pem'],
-          revocation: { lists: lists.map((_, index) => `crl-${index}.pem`), ...(whenStale && { whenStale }) },
-        },
-      ],
-      backend: 'store',
-      keys: 'all',
+      subjectCommonNames: [CLIENT_CN],
+      caCertificates: ['known.pem'],
+      revocation: { lists: lists.map((_, index) => `crl-${index}.pem`), ...(whenStale && { whenStale }) },
     },
   ],
 })
 
-const start = async (lists: Lists) => (fixture = await startTestGateway(pki, [aesKey('k')], settings(lists)))
-const running = () => fixture as TestGateway
+const settings = (lists: Lists) => ({ files: filesOf(lists), pools: [poolOf(lists)] })
+
 const list = (request?: ListRequest) => makeList(pki.clientCa, request)
 const past = () => new Date(Date.now() - 60_000)
-
-const ask = async (identity: Identity = pki.client) => {
-  const reply = await send(
-    running().port,
-    pki,
-    { path: `/azureekm/contoso/info?${API}`, body: { request_context: CONTEXT } },
-    identity,
-  )
-  const record = (await running().logged('request')).at(-1)
-  return [reply.status, record?.['detail']]
-}
-
-async function open(session?: Buffer) {
-  const socket = connect({
-    host: 'localhost',
-    port: running().port,
-    ...tlsOptions(pki, pki.client),
-    ...(session && { session }),
-  })
-  sockets.push(socket)
-  const ticket = once(socket, 'session') as Promise<[Buffer]>
-  await once(socket, 'secureConnect')
-  return { socket, ticket: async () => (await ticket)[0] }
-}
-
-async function askOn(socket: TLSSocket): Promise<string> {
-  if (socket.destroyed || !socket.writable) return 'closed'
-  const body = JSON.stringify({ request_context: CONTEXT })
-  socket.write(
-    `POST /azureekm/contoso/info?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${body.length}\r\n\r\n${body}`,
-  )
-  const reply = once(socket, 'data').then(([chunk]) => (chunk as Buffer).toString().slice(9, 12))
-  return Promise.race([reply, once(socket, 'close').then(() => 'closed')])
-}
+const write = (name: string, content: string) => fixture.workspace.write(name, content)
 
 async function reload(): Promise<void> {
-  const prepared = await running().gateway.prepare(loadConfig(running().workspace.path('gateway.yaml'), {}))
+  const prepared = await fixture.gateway.prepare(loadConfig(fixture.workspace.path('gateway.yaml'), {}))
   prepared.commit()
+}
+
+/** From here on the gateway has these lists, and no others. */
+async function use(lists: Lists): Promise<void> {
+  for (const [name, content] of Object.entries(filesOf(lists))) await write(name, content)
+  await editConfig<{ pools: object[] }>(fixture.workspace, (yaml) => (yaml.pools = [poolOf(lists)]))
+  await reload()
+}
+
+const come = (identity: Identity = pki.client, session?: Buffer) =>
+  visit({ port: fixture.port, pki, identity, session })
+
+/** What a request on a connection is told, and why. */
+async function askOn({ ask, address }: Visit, count = 1) {
+  const status = await ask('azureekm/contoso')
+  const record = (await fixture.requestsFrom(address, count)).at(-1)
+  return [status, record?.['detail']]
+}
+
+async function ask(identity?: Identity) {
+  const connection = await come(identity)
+  const told = await askOn(connection)
+  connection.leave()
+  return told
 }
 
 describe('a client that a revocation list', () => {
   it('does not name gets in', async () => {
-    await start({ lists: [await list({ revoked: [await makeClient(pki.clientCa)] })] })
+    await use({ lists: [await list({ revoked: [await makeClient(pki.clientCa)] })] })
     expect(await ask()).toEqual([200, undefined])
   })
 
   it('names is refused', async () => {
-    await start({ lists: [await list({ revoked: [pki.client] })] })
+    await use({ lists: [await list({ revoked: [pki.client] })] })
     expect(await ask()).toEqual([401, 'CERT_REVOKED'])
     expect(await ask(await makeClient(pki.clientCa))).toEqual([200, undefined])
   })
 
   it('names is refused also if the list should have been replaced, and also where that only warns', async () => {
     const lists = [await list({ revoked: [pki.client], nextUpdate: past() })]
-    await start({ lists, whenStale: 'warn' })
+    await use({ lists, whenStale: 'warn' })
     expect(await ask()).toEqual([401, 'CERT_REVOKED'])
   })
 
@@ -144,14 +129,13 @@ describe('a client that a revocation list', () => {
     const naming = await list({ ...request, revoked: [pki.client] })
     for (const whenStale of ['refuse', 'warn'] as const) {
       const before = new Date(Date.now() - 7_200_000)
-      await start({ lists: [await list({ number: 2, thisUpdate: before }), naming], whenStale })
+      await use({ lists: [await list({ number: 2, thisUpdate: before }), naming], whenStale })
       expect(await ask()).toEqual([401, 'CERT_REVOKED'])
-      await running().stop()
     }
   })
 
   it('named, and a newer one does not, gets in', async () => {
-    await start({
+    await use({
       lists: [await list({ number: 2, revoked: [pki.client], nextUpdate: past() }), await list({ number: 3 })],
     })
     expect(await ask()).toEqual([200, undefined])
@@ -167,7 +151,7 @@ describe('a client that a revocation list', () => {
       Array.from({ length: 7 }, () => issue({ commonName: 'issuing CA', usage: 'authority' })),
     )
     const lists = [await list(), await makeList(first, { revoked: [leaf] }), await makeList(second)]
-    await start({ lists, whenStale: 'warn' })
+    await use({ lists, whenStale: 'warn' })
     for (const sent of [[first], [first, ...junk], [...junk, first]]) {
       const certificate = [leaf, ...sent].map((identity) => identity.certificate).join('')
       expect((await ask({ certificate, key: leaf.key }))[0]).toBe(401)
@@ -176,7 +160,7 @@ describe('a client that a revocation list', () => {
 
   it('names, as the issuer of a client, is refused with all that it issued', async () => {
     const lists = [await list({ revoked: [issuing] }), await makeList(issuing)]
-    await start({ lists })
+    await use({ lists })
     expect(await ask(behind)).toEqual([401, 'CERT_REVOKED'])
     expect(await ask()).toEqual([200, undefined])
   })
@@ -195,52 +179,53 @@ describe('a client of which no current list tells', () => {
   ] // prettier-ignore
 
   it.each(rows)('is refused: %s', async (_why, lists, client) => {
-    await start({ lists: await lists() })
+    await use({ lists: await lists() })
     expect(await ask(client())).toEqual([401, 'REVOCATION_UNKNOWN'])
   })
 
   it.each(rows)('gets in where that only warns: %s', async (_why, lists, client) => {
-    await start({ lists: await lists(), whenStale: 'warn' })
+    await use({ lists: await lists(), whenStale: 'warn' })
     expect(await ask(client())).toEqual([200, undefined])
   })
 
   it('is refused on an open connection from the moment at which a newer list should be there', async () => {
     const nextUpdate = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000)
-    await start({ lists: [await list({ nextUpdate })] })
-    const { socket } = await open()
-    expect(await askOn(socket)).toBe('200')
+    await use({ lists: [await list({ nextUpdate })] })
+    const connection = await come()
+    expect(await askOn(connection)).toEqual([200, undefined])
     await setTimeout(nextUpdate.getTime() - Date.now() + 100)
-    expect(await askOn(socket)).toBe('401')
-    expect((await running().logged('request')).at(-1)).toMatchObject({ detail: 'REVOCATION_UNKNOWN' })
+    expect(await askOn(connection, 2)).toEqual([401, 'REVOCATION_UNKNOWN'])
+    connection.leave()
   })
 })
 
 describe('a list that is replaced', () => {
   it('refuses a client from that moment on, on an open connection and on a resumed session', async () => {
-    await start({ lists: [await list()] })
-    const [{ socket, ticket }, other] = [await open(), await open()]
-    const session = await ticket()
-    expect([await askOn(socket), await askOn(other.socket)]).toEqual(['200', '200'])
-    await running().workspace.write('crl-0.pem', await list({ revoked: [pki.client] }))
+    await use({ lists: [await list()] })
+    const [kept, other] = [await come(), await come()]
+    const session = await kept.ticket()
+    expect([await askOn(kept), await askOn(other)]).toEqual([[200, undefined], [200, undefined]]) // prettier-ignore
+    await write('crl-0.pem', await list({ revoked: [pki.client] }))
     await reload()
-    expect(await askOn(socket)).toBe('closed')
-    const resumed = await open(session)
-    expect(resumed.socket.isSessionReused()).toBe(true)
-    expect(await askOn(resumed.socket)).toBe('401')
-    expect((await running().logged('request')).at(-1)).toMatchObject({ detail: 'CERT_REVOKED', tls_resumed: true })
+    expect(await kept.ask('azureekm/contoso')).toBe('closed')
+    const resumed = await come(pki.client, session)
+    expect(resumed.isResumed).toBe(true)
+    expect(await askOn(resumed)).toEqual([401, 'CERT_REVOKED'])
+    expect(await fixture.requestsFrom(resumed.address)).toMatchObject([{ tls_resumed: true }])
+    for (const connection of [kept, other, resumed]) connection.leave()
   })
 
   it('lets a client in again that was refused for an old list', async () => {
-    await start({ lists: [await list({ nextUpdate: past() })] })
+    await use({ lists: [await list({ nextUpdate: past() })] })
     expect(await ask()).toEqual([401, 'REVOCATION_UNKNOWN'])
-    await running().workspace.write('crl-0.pem', await list())
+    await write('crl-0.pem', await list())
     await reload()
     expect(await ask()).toEqual([200, undefined])
   })
 
   it('by one that its issuer did not sign changes nothing', async () => {
-    await start({ lists: [await list({ revoked: [pki.client] })] })
-    await running().workspace.write('crl-0.pem', await list({ signer: pki.serverCa }))
+    await use({ lists: [await list({ revoked: [pki.client] })] })
+    await write('crl-0.pem', await list({ signer: pki.serverCa }))
     await expect(reload()).rejects.toMatchObject({ code: 'REVOCATION_LIST_INVALID' })
     expect(await ask()).toEqual([401, 'CERT_REVOKED'])
   })
@@ -332,14 +317,17 @@ describe('a revocation list', () => {
 
   it('that is a delta list needs a complete one of the same CA', async () => {
     const delta = await list({ number: 3, base: 2 })
-    await expect(start({ lists: [delta, await makeList(issuing)] })).rejects.toMatchObject({
+    const lists = settings({ lists: [delta, await makeList(issuing)] })
+    await expect(startTestGateway(pki, [], lists)).rejects.toMatchObject({
       code: 'REVOCATION_LIST_INVALID',
       message: 'the revocation list of test client CA is a delta list: the complete list that it adds to is missing',
     })
   })
 
   it('that another signed ends the start', async () => {
-    await expect(start({ lists: [await list({ signer: pki.serverCa })] })).rejects.toMatchObject({
+    await expect(
+      startTestGateway(pki, [], settings({ lists: [await list({ signer: pki.serverCa })] })),
+    ).rejects.toMatchObject({
       code: 'REVOCATION_LIST_INVALID',
       message: 'the revocation list of test client CA is not signed by the CA certificate of that name',
     })

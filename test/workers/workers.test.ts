@@ -26,6 +26,8 @@ import {
 } from '../support/pki.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
+const program = fileURLToPath(new URL('faulty-primary.mjs', import.meta.url))
+
 let pki: Pki
 const left: { remove(): Promise<void> }[] = []
 
@@ -167,7 +169,11 @@ describe.concurrent('workers', () => {
 
   it('are found out when they hang, and replaced, and the others serve on', { timeout: 60_000 }, async () => {
     const [kek, dek] = [randomBytes(32), randomBytes(32)]
-    const served = await startServing(pki, [aesKey('aes', kek)], { workers: 2, limits: { deadlineMs: 30_000 } })
+    const settings = { workers: 2, limits: { deadlineMs: 30_000 } }
+    const served = await startServing(pki, [aesKey('aes', kek)], settings, {
+      program,
+      environment: { PING_MS: '1000' },
+    })
     left.push(served)
     const { cli, port, logged } = served
     const pid = cli.process.pid ?? 0
@@ -175,7 +181,7 @@ describe.concurrent('workers', () => {
     const where = { pathPrefix: BASE.slice(1), key: 'aes', alg: 'A256KW' }
     const calls = makePair(where, dek, kw(aes256(kek), dek))
     const connections = await openConnections(target, 6)
-    const stream = new SteadyStream(connections, calls, 50)
+    const stream = new SteadyStream(connections, calls, 100)
     await until('some replies', () => stream.right > 12)
 
     const [victim = 0, survivor = 0] = childrenOf(pid)
@@ -188,7 +194,7 @@ describe.concurrent('workers', () => {
     const visiting = Promise.allSettled([...calls, ...calls].map(visitRightly))
     // One is handed to the worker that hangs, which has no other until it takes that.
     await until('visits', () => visits >= 3)
-    // It takes 12 seconds to find out: five questions, one every 2 seconds, and 2 seconds for the last one's answer.
+    // It takes 6 seconds to find out: five questions, one a second, and a second for the last one's answer.
     await until('it is found out', () => logged('worker_lost').length > 0, 30_000)
     expect(logged('worker_lost')).toMatchObject([{ pid: victim, signal: 'SIGKILL' }])
     expect(stream.right).toBeGreaterThan(rightBefore + 100)
@@ -256,7 +262,6 @@ describe.concurrent('workers', () => {
   })
 
   it('reload all or none', async () => {
-    const program = fileURLToPath(new URL('faulty-primary.mjs', import.meta.url))
     const served = await serving({}, { program })
     const { cli, port, logsTimes, workspace } = served
     const useStore = (directory: string) => changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory }))
@@ -287,7 +292,6 @@ describe.concurrent('workers', () => {
   }) // prettier-ignore
 
   it('that begin to serve during a reload serve by it afterwards', async () => {
-    const program = fileURLToPath(new URL('faulty-primary.mjs', import.meta.url))
     const served = await serving({}, { program, environment: { PREPARE_MS: '30000' } })
     const { cli, port, logsTimes, workspace } = served
     await makeStore(workspace.path('keys-5'), [])

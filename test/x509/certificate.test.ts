@@ -8,98 +8,94 @@ import { RevocationList } from '../../src/x509/crl.ts'
 import { DerError } from '../../src/x509/der.ts'
 import { pathFlawOf, usageFlawOf } from '../../src/x509/path.ts'
 import { modernSignatures } from '../../src/x509/signature.ts'
-import { certify, entity, parsed } from '../support/certify.ts'
+import {
+  alternativeNames,
+  basicConstraints,
+  certify,
+  certifyCa,
+  dns,
+  extension,
+  extKeyUsage,
+  keyUsage,
+  nameConstraints,
+  parsed,
+  tlv,
+  type Wanted,
+} from '../support/certify.ts'
 import { derOf, makeList } from '../support/crl.ts'
 import { issue } from '../support/pki.ts'
 
-const root = await entity('root')
-const client = await entity('client.contoso.example')
-const NAME_CONSTRAINTS = '2.5.29.30'
+const root = certifyCa('root')
+const CLIENT = 'client.contoso.example'
+/** A client's certificate that says no more than this. */
+const leafWith = (extensions: Required<Wanted>['extensions'], name = CLIENT) =>
+  certify({ commonNames: [name], by: root, extensions: { basicConstraints: basicConstraints(false), ...extensions } })
 
-const tlv = (tag: number, ...content: readonly Buffer[]) => {
-  const bytes = Buffer.concat(content)
-  const length = bytes.length < 128 ? [bytes.length] : [0x82, bytes.length >> 8, bytes.length & 0xff]
-  return Buffer.concat([Buffer.of(tag, ...length), bytes])
-}
-
-/** A `NameConstraints` with one form of name. */
-const constraintsOf = (kind: 'permitted' | 'excluded', ...names: readonly Buffer[]) =>
-  new x509.Extension(
-    NAME_CONSTRAINTS,
-    true,
-    tlv(0x30, tlv(kind === 'permitted' ? 0xa0 : 0xa1, ...names.map((name) => tlv(0x30, name)))),
-  )
-
-const dns = (name: string) => tlv(0x82, Buffer.from(name))
 const mail = (name: string) => tlv(0x81, Buffer.from(name))
 const uri = (name: string) => tlv(0x86, Buffer.from(name))
 const ip = (...bytes: readonly number[]) => tlv(0x87, Buffer.from(bytes))
 const registered = tlv(0x88, Buffer.of(0x2a, 0x03))
 
 /** What is wrong with a path from a client with these names to a root that constrains names. */
-async function under(constraints: x509.Extension, names: x509.JsonGeneralNames = [], subject = client) {
-  const anchor = parsed(await certify(root, root, { more: [constraints] }))
-  const more = names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []
-  const leaf = parsed(await certify(subject, root, { cA: false, more }))
+function under(constraints: Buffer, names: readonly Buffer[] = []) {
+  const anchor = parsed(certifyCa('root', { key: root, extensions: { constraints } }))
+  const leaf = parsed(leafWith(names.length > 0 ? { names: alternativeNames(...names) } : {}))
   return pathFlawOf([leaf, anchor], 'clientAuth', Date.now())
 }
 
 const REFUSED = 'NAME_NOT_PERMITTED'
 
 describe('name constraints', () => {
-  const rows: readonly (readonly [string, x509.Extension, x509.JsonGeneralNames, string | undefined])[] = [
-    ['a permitted domain holds the host', constraintsOf('permitted', dns('contoso.example')), [{ type: 'dns', value: 'a.contoso.example' }], undefined],
-    ['a permitted domain does not hold what only ends like it', constraintsOf('permitted', dns('contoso.example')), [{ type: 'dns', value: 'notcontoso.example' }], REFUSED],
-    ['a wildcard is elsewhere', constraintsOf('permitted', dns('contoso.example')), [{ type: 'dns', value: '*.fabrikam.example' }], REFUSED],
-    ['one of several names is elsewhere', constraintsOf('permitted', dns('contoso.example')), [{ type: 'dns', value: 'contoso.example' }, { type: 'dns', value: 'fabrikam.example' }], REFUSED],
-    ['the common name is a host name elsewhere', constraintsOf('permitted', dns('fabrikam.example')), [], REFUSED],
-    ['the common name is an excluded host', constraintsOf('excluded', dns('CONTOSO.example')), [], REFUSED],
-    ['another domain is excluded', constraintsOf('excluded', dns('fabrikam.example')), [{ type: 'dns', value: 'contoso.example' }], undefined],
-    ['a mailbox at a permitted host', constraintsOf('permitted', mail('contoso.example')), [{ type: 'email', value: 'a@contoso.example' }], undefined],
-    ['a mailbox below a permitted host', constraintsOf('permitted', mail('contoso.example')), [{ type: 'email', value: 'a@b.contoso.example' }], REFUSED],
-    ['a mailbox below a permitted domain', constraintsOf('permitted', mail('.contoso.example')), [{ type: 'email', value: 'a@b.contoso.example' }], undefined],
-    ['what is no mailbox, where mailboxes are excluded', constraintsOf('excluded', mail('contoso.example')), [{ type: 'email', value: 'nobody' }], REFUSED],
-    ['a URI at a permitted host', constraintsOf('permitted', uri('contoso.example')), [{ type: 'url', value: 'https://u@contoso.example:8443/x' }], undefined],
-    ['a URI whose user part is the permitted host', constraintsOf('permitted', uri('contoso.example')), [{ type: 'url', value: 'https://contoso.example@evil.example/' }], REFUSED],
-    ['a URI without a host', constraintsOf('permitted', uri('contoso.example')), [{ type: 'url', value: 'urn:contoso.example' }], REFUSED],
-    ['an address in a permitted network', constraintsOf('permitted', ip(10, 0, 0, 0, 255, 0, 0, 0)), [{ type: 'ip', value: '10.1.2.3' }], undefined],
-    ['an address outside of it', constraintsOf('permitted', ip(10, 0, 0, 0, 255, 0, 0, 0)), [{ type: 'ip', value: '11.1.2.3' }], REFUSED],
-    ['an address of the other version', constraintsOf('permitted', ip(10, 0, 0, 0, 255, 0, 0, 0)), [{ type: 'ip', value: '::1' }], REFUSED],
-    ['a name of a form that cannot be compared, which is constrained', constraintsOf('permitted', registered), [{ type: 'id', value: '1.2.3' }], REFUSED],
-    ['a constraint on a form of name that there is none of', constraintsOf('permitted', registered), [], undefined],
+  const rows: readonly (readonly [string, Buffer, readonly Buffer[], string | undefined])[] = [
+    ['a permitted domain holds the host', nameConstraints('permitted', dns('contoso.example')), [dns('a.contoso.example')], undefined],
+    ['a permitted domain does not hold what only ends like it', nameConstraints('permitted', dns('contoso.example')), [dns('notcontoso.example')], REFUSED],
+    ['a wildcard is elsewhere', nameConstraints('permitted', dns('contoso.example')), [dns('*.fabrikam.example')], REFUSED],
+    ['one of several names is elsewhere', nameConstraints('permitted', dns('contoso.example')), [dns('contoso.example'), dns('fabrikam.example')], REFUSED],
+    ['the common name is a host name elsewhere', nameConstraints('permitted', dns('fabrikam.example')), [], REFUSED],
+    ['the common name is an excluded host', nameConstraints('excluded', dns('CONTOSO.example')), [], REFUSED],
+    ['another domain is excluded', nameConstraints('excluded', dns('fabrikam.example')), [dns('contoso.example')], undefined],
+    ['a mailbox at a permitted host', nameConstraints('permitted', mail('contoso.example')), [mail('a@contoso.example')], undefined],
+    ['a mailbox below a permitted host', nameConstraints('permitted', mail('contoso.example')), [mail('a@b.contoso.example')], REFUSED],
+    ['a mailbox below a permitted domain', nameConstraints('permitted', mail('.contoso.example')), [mail('a@b.contoso.example')], undefined],
+    ['what is no mailbox, where mailboxes are excluded', nameConstraints('excluded', mail('contoso.example')), [mail('nobody')], REFUSED],
+    ['a URI at a permitted host', nameConstraints('permitted', uri('contoso.example')), [uri('https://u@contoso.example:8443/x')], undefined],
+    ['a URI whose user part is the permitted host', nameConstraints('permitted', uri('contoso.example')), [uri('https://contoso.example@evil.example/')], REFUSED],
+    ['a URI without a host', nameConstraints('permitted', uri('contoso.example')), [uri('urn:contoso.example')], REFUSED],
+    ['an address in a permitted network', nameConstraints('permitted', ip(10, 0, 0, 0, 255, 0, 0, 0)), [ip(10, 1, 2, 3)], undefined],
+    ['an address outside of it', nameConstraints('permitted', ip(10, 0, 0, 0, 255, 0, 0, 0)), [ip(11, 1, 2, 3)], REFUSED],
+    ['an address of the other version', nameConstraints('permitted', ip(10, 0, 0, 0, 255, 0, 0, 0)), [ip(...Buffer.alloc(15), 1)], REFUSED],
+    ['a name of a form that cannot be compared, which is constrained', nameConstraints('permitted', registered), [registered], REFUSED],
+    ['a constraint on a form of name that there is none of', nameConstraints('permitted', registered), [], undefined],
   ] // prettier-ignore
 
-  it.each(rows)('%s', async (_what, constraints, names, verdict) => {
-    expect(await under(constraints, names)).toBe(verdict)
+  it.each(rows)('%s', (_what, constraints, names, verdict) => {
+    expect(under(constraints, names)).toBe(verdict)
   })
 })
 
 describe('a certificate', () => {
-  const flawWith = async (...more: readonly x509.Extension[]) =>
-    usageFlawOf(parsed(await certify(client, root, { cA: false, more })), 'clientAuth')
+  const flawWith = (extensions: Required<Wanted>['extensions'] = {}) =>
+    usageFlawOf(parsed(leafWith(extensions)), 'clientAuth')
 
-  it('is for clients unless it says that it is for something else', async () => {
-    const { clientAuth, serverAuth } = x509.ExtendedKeyUsage
-    expect(await flawWith()).toBeUndefined()
-    expect(await flawWith(new x509.ExtendedKeyUsageExtension([serverAuth, clientAuth]))).toBeUndefined()
-    expect(await flawWith(new x509.ExtendedKeyUsageExtension(['2.5.29.37.0']))).toBeUndefined()
-    expect(await flawWith(new x509.ExtendedKeyUsageExtension([serverAuth]))).toBe('USAGE_NOT_PERMITTED')
-    expect(await flawWith(new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyEncipherment))).toBe('USAGE_NOT_PERMITTED')
+  it('is for clients unless it says that it is for something else', () => {
+    expect(flawWith()).toBeUndefined()
+    expect(flawWith({ extKeyUsage: extKeyUsage('serverAuth', 'clientAuth') })).toBeUndefined()
+    expect(flawWith({ extKeyUsage: extKeyUsage('any') })).toBeUndefined()
+    expect(flawWith({ extKeyUsage: extKeyUsage('serverAuth') })).toBe('USAGE_NOT_PERMITTED')
+    expect(flawWith({ keyUsage: keyUsage('keyEncipherment') })).toBe('USAGE_NOT_PERMITTED')
   })
 
-  it('has each extension once', async () => {
-    const twice = [1, 2].map((path) => new x509.Extension(`1.2.3.${path}`, false, Buffer.of(5, 0)))
-    expect(parsed(await certify(client, root, { more: twice })).hasUnknownCriticalExtension).toBe(false)
-    const same = [1, 2].map(() => new x509.Extension('1.2.3.4', false, Buffer.of(5, 0)))
-    const pem = await certify(client, root, { more: same })
-    expect(() => parsed(pem)).toThrow(DerError)
+  it('has each extension once', () => {
+    const unknown = (type: string) => extension(type, false, Buffer.of(5, 0))
+    const twice = leafWith({ one: unknown('1.2.3.1'), other: unknown('1.2.3.2') })
+    expect(parsed(twice).hasUnknownCriticalExtension).toBe(false)
+    const same = leafWith({ one: unknown('1.2.3.4'), other: unknown('1.2.3.4') })
+    expect(() => parsed(same)).toThrow(DerError)
   })
 
-  it('says the names as they are, and compares them without case and extra space', async () => {
-    const [spaced, plain] = await Promise.all(['Contoso  Client', 'contoso client'].map((name) => entity(name)))
-    if (spaced === undefined || plain === undefined) throw new Error('unreachable')
-    const [one, other] = [parsed(await certify(spaced, root)), parsed(await certify(plain, root))]
-    expect([one.subject.commonNames, one.subject.key]).toEqual([['Contoso  Client'], other.subject.key])
+  it('says the names as they are, and compares them without case and extra space', () => {
+    const [spaced, plain] = [parsed(leafWith({}, 'Contoso  Client')), parsed(leafWith({}, 'contoso client'))]
+    expect([spaced.subject.commonNames, spaced.subject.key]).toEqual([['Contoso  Client'], plain.subject.key])
   })
 
   const key = async (algorithm: object) => {
@@ -144,9 +140,8 @@ describe('a certificate that was made to take long', () => {
   it.each([
     ['a name of combining marks', () => '\u0300\u0316'.repeat(3000)],
     ['a name of 15 KB', () => 'x'.repeat(15_000)],
-  ])('with %s is read in no time', async (_what, name) => {
-    const pem = await certify(await entity(name()), root)
-    const der = derOf(pem)
+  ])('with %s is read in no time', (_what, name) => {
+    const der = derOf(leafWith({}, name()).certificate)
     const times = Array.from({ length: 10 }, () => {
       const start = performance.now()
       parseCertificate(der)
@@ -155,10 +150,10 @@ describe('a certificate that was made to take long', () => {
     expect(Math.min(...times)).toBeLessThan(2)
   })
 
-  it('by its length, or by the parts of its name, is not read', async () => {
-    const long = await certify(await entity('x'.repeat(17_000)), root)
+  it('by its length, or by the parts of its name, is not read', () => {
+    const long = leafWith({}, 'x'.repeat(17_000))
     expect(() => parsed(long)).toThrow(DerError)
-    const parts = await certify({ ...client, name: Array.from({ length: 65 }, () => 'CN=x').join(', ') }, root)
+    const parts = certify({ commonNames: Array<string>(65).fill('x'), by: root })
     expect(() => parsed(parts)).toThrow(DerError)
   })
 })

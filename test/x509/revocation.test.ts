@@ -16,10 +16,10 @@ it('the CA that a list names by key is asked before others of its name', async (
   const root = await issue({ commonName: 'root', usage: 'authority' })
   const [old, ...others] = await Promise.all(Array.from({ length: 7 }, () => issuing(root)))
   const renewed = await issuing(root)
-  const leaf = parsed((await makeClient(old)).certificate)
+  const leaf = parsed(await makeClient(old))
   const by = await x509.AuthorityKeyIdentifierExtension.create(renewed.issuer.keys.publicKey)
   const lists = [await makeList(root), await makeList(renewed, { more: [by] })]
-  const anchors = [root, old as Authority, ...others, renewed].map(({ certificate }) => parsed(certificate))
+  const anchors = [root, old as Authority, ...others, renewed].map(parsed)
   const memory = new SignatureMemory(modernSignatures)
   const search = new PathSearch({
     issuers: { ...issuersOf(anchors, []), isAnchor: (certificate) => certificate === anchors[0] },

@@ -1,10 +1,18 @@
-import { webcrypto } from 'node:crypto'
 import fc from 'fast-check'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Certificate } from '../../src/x509/certificate.ts'
 import { PathSearch, SignatureChecks, SignatureMemory } from '../../src/x509/search.ts'
 import { modernSignatures } from '../../src/x509/signature.ts'
-import { certify, entity, parsed, type Entity } from '../support/certify.ts'
+import {
+  authorityKeyId,
+  basicConstraints,
+  certify,
+  certifyCa,
+  parsed,
+  subjectKeyId,
+  type Holder,
+  type KeyKind,
+} from '../support/certify.ts'
 import { issuersOf } from './support.ts'
 
 const MAX_SIGNATURE_CHECKS = 16
@@ -39,81 +47,65 @@ async function leastOf(rounds: number, measure: () => Promise<number>): Promise<
   return Math.min(...times)
 }
 
-let root: Entity
-let anchor: Certificate
-beforeAll(async () => {
-  root = await entity('root')
-  anchor = parsed(await certify(root, root))
-})
+const root = certifyCa('root')
+const anchor = parsed(root)
+
+/** What `issuer` says of a CA that there is. */
+const crossed = (name: string, key: Holder, by: Holder, pathLen?: number): Certificate =>
+  parsed(certifyCa(name, { key, by, extensions: { basicConstraints: basicConstraints(true, pathLen) } }))
+
+const clientOf = (by: Holder): Certificate =>
+  parsed(certify({ commonNames: ['client'], by, extensions: { basicConstraints: basicConstraints(false) } }))
 
 describe('a search', () => {
   it('finds the only path among junk with the right name, whatever stands first', async () => {
-    const [issuing, client] = [await entity('issuing'), await entity('client')]
-    const leaf = parsed(await certify(client, issuing, { cA: false }))
-    const real = parsed(await certify(issuing, root))
-    const junk = await Promise.all(
-      Array.from({ length: 7 }, async () => {
-        const impostor = await entity('issuing')
-        return parsed(await certify(impostor, root))
-      }),
-    )
+    const issuing = certifyCa('issuing', { by: root })
+    const leaf = clientOf(issuing)
+    const junk = Array.from({ length: 7 }, () => parsed(certifyCa('issuing', { by: root })))
     for (const sent of [
-      [real, ...junk],
-      [...junk, real],
+      [parsed(issuing), ...junk],
+      [...junk, parsed(issuing)],
     ]) {
       expect(await search(leaf, [anchor], sent)).toMatchObject({ verdict: 'found' })
     }
   })
 
   it('goes on where the first path to a trust anchor is not allowed', async () => {
-    const [issuing, client] = [await entity('issuing'), await entity('client')]
-    const leaf = parsed(await certify(client, await middleOf(issuing), { cA: false }))
-    const narrow = parsed(await certify(issuing, root, { pathLen: 0 }))
-    const wide = parsed(await certify(issuing, root))
-    const others = (first: Certificate, second: Certificate) => [parsed(middlePem), first, second]
-    expect(await search(leaf, [anchor], others(narrow, wide))).toMatchObject({ verdict: 'found' })
-    expect(await search(leaf, [anchor], others(wide, narrow))).toMatchObject({ verdict: 'found' })
-    expect(await search(leaf, [anchor], [parsed(middlePem), narrow])).toMatchObject({ verdict: 'PATH_TOO_LONG' })
+    const issuing = certifyCa('issuing', { by: root })
+    const middle = certifyCa('middle', { by: issuing })
+    const leaf = clientOf(middle)
+    const narrow = crossed('issuing', issuing, root, 0)
+    const wide = parsed(issuing)
+    expect(await search(leaf, [anchor], [parsed(middle), narrow, wide])).toMatchObject({ verdict: 'found' })
+    expect(await search(leaf, [anchor], [parsed(middle), wide, narrow])).toMatchObject({ verdict: 'found' })
+    expect(await search(leaf, [anchor], [parsed(middle), narrow])).toMatchObject({ verdict: 'PATH_TOO_LONG' })
   })
-
-  let middlePem = ''
-  async function middleOf(issuing: Entity): Promise<Entity> {
-    const middle = await entity('middle')
-    middlePem = await certify(middle, issuing)
-    return middle
-  }
 })
 
 describe('a hostile graph', () => {
   it.each([2, 3, 4, 5, 6, 12])('of two CAs that certify each other %i times is left at once', async (times) => {
-    const [a, b, client] = [await entity('a'), await entity('b'), await entity('client')]
+    const [a, b] = [certifyCa('a'), certifyCa('b')]
     const crosses: Certificate[] = []
-    for (let time = 0; time < times; time += 1) {
-      crosses.push(parsed(await certify(a, b)), parsed(await certify(b, a)))
-    }
-    const leaf = parsed(await certify(client, a, { cA: false }))
+    for (let time = 0; time < times; time += 1) crosses.push(crossed('a', a, b), crossed('b', b, a))
+    const leaf = clientOf(a)
     const { checks, verdict } = await search(leaf, [anchor], crosses)
     expect(verdict).toBe(times > 5 ? 'SEARCH_TOO_LONG' : 'ISSUER_UNKNOWN')
     expect(checks).toBeLessThanOrEqual(MAX_SIGNATURE_CHECKS)
     // With a way out, it is found.
-    const way = parsed(await certify(b, root, { identifiers: true }))
+    const identifiers = { subjectKeyId: subjectKeyId(b), authorityKeyId: authorityKeyId(root) }
+    const way = parsed(certifyCa('b', { key: b, by: root, extensions: identifiers }))
     const few = crosses.slice(0, 8)
     expect(await search(leaf, [anchor], [...few, way])).toMatchObject({ verdict: 'found' })
     expect(await leastOf(10, async () => (await search(leaf, [anchor], few)).longestMs)).toBeLessThan(2)
   })
 
-  it.each([
+  it.each<readonly [KeyKind, number]>([
     ['P-256', 16],
     ['P-384', 13],
     ['P-521', 5],
   ])('of impostors with %s keys is left after %i checks, and holds nobody up', async (curve, most) => {
-    const [issuing, client] = [await entity('issuing'), await entity('client')]
-    const leaf = parsed(await certify(client, issuing, { cA: false }))
-    const junk: Certificate[] = []
-    for (let count = 0; count < 208; count += 1) {
-      const impostor = await entity('issuing', curve)
-      junk.push(parsed(await certify(impostor, { ...impostor, keys: junkSigner(root.keys, impostor.keys) })))
-    }
+    const leaf = clientOf(certifyCa('issuing'))
+    const junk = Array.from({ length: 208 }, () => parsed(certifyCa('issuing', { key: curve, signedBy: root })))
     const { checks, verdict } = await search(leaf, [anchor], junk)
     // 8 ms of a core at most.
     expect([checks, verdict]).toEqual([most, 'SEARCH_TOO_LONG'])
@@ -126,9 +118,8 @@ describe('a hostile graph', () => {
 
   it('of any kind is judged as a search without bounds judges it, or is given up', async () => {
     const names = ['a', 'b', 'c', 'd']
-    const cas = new Map(await Promise.all(names.map(async (name) => [name, await entity(name)] as const)))
-    const client = await entity('client')
-    const of = (name: string) => cas.get(name) as Entity
+    const cas = new Map(names.map((name) => [name, certifyCa(name)]))
+    const of = (name: string) => cas.get(name) ?? root
     const edge = fc.record({
       subject: fc.constantFrom(...names),
       issuer: fc.constantFrom(...names, 'root'),
@@ -137,21 +128,20 @@ describe('a hostile graph', () => {
     })
     await fc.assert(
       fc.asyncProperty(fc.array(edge, { maxLength: 8 }), fc.constantFrom(...names), async (edges, above) => {
-        const leaf = parsed(await certify(client, of(above), { cA: false }))
-        const crosses = await Promise.all(
-          edges.map(async ({ subject, issuer, cA, pathLen }) => ({
-            subject,
-            issuer,
-            cA,
-            pathLen: cA ? (pathLen ?? Infinity) : 0,
-            certificate: parsed(
-              await certify(of(subject), issuer === 'root' ? root : of(issuer), {
-                cA,
-                ...(cA && pathLen !== undefined && { pathLen }),
-              }),
-            ),
-          })),
-        )
+        const leaf = clientOf(of(above))
+        const crosses = edges.map(({ subject, issuer, cA, pathLen }) => ({
+          subject,
+          issuer,
+          cA,
+          pathLen: cA ? (pathLen ?? Infinity) : 0,
+          certificate: parsed(
+            certifyCa(subject, {
+              key: of(subject),
+              by: of(issuer),
+              extensions: { basicConstraints: basicConstraints(cA, cA ? pathLen : undefined) },
+            }),
+          ),
+        }))
         const { verdict, checks } = await search(
           leaf,
           [anchor],
@@ -183,9 +173,3 @@ function leads(crosses: readonly Cross[], name: string, below: number, passed: r
       (issuer === 'root' || leads(crosses, issuer, below + 1, [...passed, name])),
   )
 }
-
-/** Signs with a key that is not the one in the certificate. */
-const junkSigner = (wrong: webcrypto.CryptoKeyPair, own: webcrypto.CryptoKeyPair): webcrypto.CryptoKeyPair => ({
-  publicKey: own.publicKey,
-  privateKey: wrong.privateKey,
-})

@@ -1,4 +1,3 @@
-import type { Identity } from '../../support/pki.ts'
 import {
   alternativeNames,
   basicConstraints,
@@ -14,7 +13,8 @@ import {
   type Holder,
   type KeyKind,
   type Wanted,
-} from './certify.ts'
+} from '../../support/certify.ts'
+import type { Identity } from '../../support/pki.ts'
 
 /**
  * The table of test/tls/identities.test.ts: who the clients are, whom the pools trust, and which pool takes which client.

@@ -2,16 +2,8 @@ import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { connect, createSecureContext, type SecureContext } from 'node:tls'
-import { API, CONTEXT, tlsOptions } from '../../support/https.ts'
+import { API, CONTEXT, newAddress, tlsOptions } from '../../support/https.ts'
 import type { Identity, Pki } from '../../support/pki.ts'
-
-let addresses = 0
-
-/** A loopback address that no other visit has: by it the audit record is found, and no visit changes another one's. */
-export function newAddress(): string {
-  addresses += 1
-  return `127.${1 + (addresses >> 16)}.${(addresses >> 8) & 0xff}.${addresses & 0xff}`
-}
 
 /** A client's connection. */
 export interface Visit {
