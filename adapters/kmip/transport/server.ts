@@ -22,6 +22,8 @@ const SILENCE_MS = 50
 /** A connection that leads anywhere answers a ping within this, or a fresh one is tried beside it. */
 const HEAD_START_MS = 50
 
+/** An attempt on a fresh connection that takes longer than this may be lost by itself: the next check makes another. */
+const JOINED_MS = 500
 /** At most as many as a pool can have dropped at once is not worth it: the next one is most probably new. */
 const MAX_DROPPED = 2
 
@@ -39,6 +41,8 @@ export class KmipServer {
   #negotiated: Negotiated | Promise<Negotiated> | undefined
   readonly #batches = new Batches((operations, version, signal) => this.#send(operations, version, signal))
   #nextId = 1
+  /** The last attempt on a fresh connection, while it is under way. */
+  #fresh: { readonly began: number; readonly answered: Promise<void> } | undefined
   /** When it last did what it was asked, on `performance.now()`'s clock. */
   #heardAt = 0
   /** The shortest that was seen. */
@@ -98,9 +102,7 @@ export class KmipServer {
     const headStart = later(HEAD_START_MS + (this.#roundTripMs ?? 0))
     await Promise.race([answer, pings, headStart])
     if (this.#heardAt >= began) return
-    const fresh = this.#askFresh(began, signal)
-    // It goes on, for what it shows of the other connections.
-    fresh.catch(() => undefined)
+    const fresh = this.#askSoon(began, signal)
     await Promise.race([answer, fresh])
   }
 
@@ -131,6 +133,18 @@ export class KmipServer {
     } catch (error) {
       throw asUnreachable(error, this.address)
     }
+  }
+
+  /** Joins what another check has just begun; it goes on when nobody waits, for what it shows of other connections. */
+  #askSoon(began: number, signal: CallSignal): Promise<void> {
+    if (this.#fresh !== undefined && performance.now() - this.#fresh.began < JOINED_MS) return this.#fresh.answered
+    const fresh = { began: performance.now(), answered: this.#askFresh(began, signal) }
+    this.#fresh = fresh
+    const forget = () => {
+      if (this.#fresh === fresh) this.#fresh = undefined
+    }
+    fresh.answered.then(forget, forget)
+    return fresh.answered
   }
 
   async #askFresh(began: number, signal: CallSignal): Promise<void> {
