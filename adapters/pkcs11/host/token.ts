@@ -4,8 +4,11 @@ import { CKF, CKR, CKS, CKU_USER } from '../cryptoki.ts'
 import type { OpenMessage, TokenFacts, TokenSelector } from '../host-protocol.ts'
 import { isCkrError, tolerate } from './ckr.ts'
 
-/** CK_UNAVAILABLE_INFORMATION as pkcs11js hands it on, and CK_EFFECTIVELY_INFINITE. */
-const NO_SESSION_LIMIT: readonly number[] = [0, 0xffffffff, Number.MAX_SAFE_INTEGER]
+/**
+ * pkcs11js hands on the low 32 bits of a number of 64. CK_EFFECTIVELY_INFINITE is 0, CK_UNAVAILABLE_INFORMATION is 2^64 - 1,
+ * and some tokens say 2^64 - 2: no token has so many sessions as any of them reads.
+ */
+const MOST_SESSIONS = 0x7fffffff
 
 /** One module, one token of it, one session: all that a host process has. */
 export class Token {
@@ -28,7 +31,8 @@ export class Token {
     tolerate([CKR.CRYPTOKI_ALREADY_INITIALIZED], () =>
       module.C_Initialize({
         flags: CKF.OS_LOCKING_OK,
-        ...(parameters !== undefined && { libraryParameters: parameters }),
+        // pkcs11js 2.1.7 leaves no room for the NUL that ends a string in C, and cuts the last byte off for it.
+        ...(parameters !== undefined && { libraryParameters: `${parameters}\0` }),
       }),
     )
     const { slot, info } = findToken(module, message.token)
@@ -81,14 +85,14 @@ export class Token {
     const library = this.#module.C_GetInfo()
     const max = info.maxSessionCount
     return {
-      label: info.label.trimEnd(),
-      serial: info.serialNumber.trimEnd(),
-      manufacturer: info.manufacturerID.trimEnd(),
-      model: info.model.trimEnd(),
+      label: unpadded(info.label),
+      serial: unpadded(info.serialNumber),
+      manufacturer: unpadded(info.manufacturerID),
+      model: unpadded(info.model),
       firmware: version(info.firmwareVersion),
       slot: slotNumber(this.#slot),
-      library: `${library.libraryDescription.trimEnd()} ${version(library.libraryVersion)}`,
-      ...(max > 0 && !NO_SESSION_LIMIT.includes(max) && { maxSessions: max }),
+      library: `${unpadded(library.libraryDescription)} ${version(library.libraryVersion)}`,
+      ...(max > 0 && max <= MOST_SESSIONS && { maxSessions: max }),
       mechanisms: mechanisms(this.#module, this.#slot),
     }
   }
@@ -98,6 +102,9 @@ export class Token {
 export class TokenReplaced extends Error {
   override readonly name = 'TokenReplaced'
 }
+
+/** The standard pads with blanks; tpm2-pkcs11 pads with NULs. */
+const unpadded = (text: string) => text.replace(/[\0 ]+$/, '')
 
 const version = ({ major, minor }: { major: number; minor: number }) => `${major}.${minor}`
 
@@ -132,8 +139,8 @@ function findToken(module: PKCS11, wanted: TokenSelector): { slot: Handle; info:
   const matching = present.filter(
     ({ slot, info }) =>
       (info.flags & CKF.TOKEN_INITIALIZED) !== 0 &&
-      (wanted.label === undefined || info.label.trimEnd() === wanted.label) &&
-      (wanted.serial === undefined || info.serialNumber.trimEnd() === wanted.serial) &&
+      (wanted.label === undefined || unpadded(info.label) === wanted.label) &&
+      (wanted.serial === undefined || unpadded(info.serialNumber) === wanted.serial) &&
       (wanted.slot === undefined || slotNumber(slot) === wanted.slot),
   )
   const [only] = matching
@@ -142,7 +149,7 @@ function findToken(module: PKCS11, wanted: TokenSelector): { slot: Handle; info:
     tokens
       .map(
         ({ slot, info }) =>
-          `"${info.label.trimEnd()}" (serial ${info.serialNumber.trimEnd()}, slot ${slotNumber(slot)})`,
+          `"${unpadded(info.label)}" (serial ${unpadded(info.serialNumber)}, slot ${slotNumber(slot)})`,
       )
       .join(', ')
   if (matching.length > 1) {

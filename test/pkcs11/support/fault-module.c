@@ -11,7 +11,8 @@
  *                  the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false. A fourth word limits a
  *                  line to the process's calls from that number on, counted from 1, and a fifth to those up to that
  *                  number. "once" in place of both takes effect in one call of all processes.
- *   FAULT_LOG      every C_Login is noted here too, one line each
+ *   FAULT_LOG      every C_Login is noted here too, one line each; a C_Initialize that is logged, with the string that
+ *                  it was given, as "C_Initialize=STRING"
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -94,15 +95,24 @@ static int applies(const char *line, int index, char action[16], word *argument)
   return calls[index] >= strtoul(from, NULL, 10) && calls[index] <= strtoul(to, NULL, 10);
 }
 
-static void log_call(int index) {
+/* CK_C_INITIALIZE_ARGS, whose last member is where NSS looks for its parameters. */
+struct initialize_arguments {
+  void *mutexes[4];
+  word flags;
+  const char *reserved;
+};
+
+static void log_call(int index, word first) {
   int file = open(FAULT_LOG, O_CREAT | O_APPEND | O_WRONLY, 0600);
   if (file < 0) return;
-  dprintf(file, "%s\n", names[index]);
+  const struct initialize_arguments *arguments = index == 0 ? (const struct initialize_arguments *)first : NULL;
+  if (arguments && arguments->reserved) dprintf(file, "%s=%s\n", names[index], arguments->reserved);
+  else dprintf(file, "%s\n", names[index]);
   close(file);
 }
 
 /* 1 if the call is to answer with *rv instead of being forwarded. */
-static int fault(int index, int public, word *rv) {
+static int fault(int index, int public, word first, word *rv) {
   FILE *file = fopen(FAULT_SCRIPT, "r");
   char line[256], action[16];
   int answered = 0;
@@ -119,7 +129,7 @@ static int fault(int index, int public, word *rv) {
       if (leaked) memset(leaked, 1, argument);
       leaks = leaked;
     }
-    if (strcmp(action, "log") == 0) log_call(index);
+    if (strcmp(action, "log") == 0) log_call(index, first);
     if (strcmp(action, "rv") == 0 || (public && strcmp(action, "rv-if-public") == 0)) {
       *rv = argument;
       answered = 1;
@@ -131,11 +141,11 @@ static int fault(int index, int public, word *rv) {
 
 static word forward(int index, word a, word b, word c, word d, word e, word f, word g, word h) {
   word rv;
-  if (strcmp(names[index], "C_Login") == 0) log_call(index);
+  if (strcmp(names[index], "C_Login") == 0) log_call(index, a);
   int public = strcmp(names[index], "C_CreateObject") == 0 ? is_public(b, c)
                : strcmp(names[index], "C_UnwrapKey") == 0  ? is_public(f, g)
                                                            : 0;
-  if (fault(index, public, &rv)) return rv;
+  if (fault(index, public, a, &rv)) return rv;
   return real->functions[index](a, b, c, d, e, f, g, h);
 }
 

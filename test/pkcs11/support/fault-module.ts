@@ -14,13 +14,15 @@ export interface FaultModule {
   logins(): number
   /** The same of a function that the script has logged. */
   logged(name: string): number
+  /** The strings that C_Initialize was given, where the script has it logged, since something was last counted. */
+  parameters(): string[]
 }
 
 /** Compiles a fault-injecting module for this run. Those of different names follow scripts of their own. */
-export function faultModule(hsm: SoftHsm, name = 'faults'): FaultModule {
+export function faultModule(hsm: Pick<SoftHsm, 'directory'>, name = 'faults', target = MODULE): FaultModule {
   const pathOf = (extension: string) => join(hsm.directory, `${name}.${extension}`)
   const [path, scriptPath, logPath] = [pathOf('so'), pathOf('script'), pathOf('log')]
-  const constants = { FAULT_TARGET: MODULE, FAULT_SCRIPT: scriptPath, FAULT_LOG: logPath }
+  const constants = { FAULT_TARGET: target, FAULT_SCRIPT: scriptPath, FAULT_LOG: logPath }
   const defines = Object.entries(constants).map(([constant, value]) => `-D${constant}=${JSON.stringify(value)}`)
   try {
     execFileSync('gcc', ['-shared', '-fPIC', '-O1', ...defines, '-o', path, source], { stdio: 'pipe' })
@@ -38,10 +40,12 @@ export function faultModule(hsm: SoftHsm, name = 'faults'): FaultModule {
   }
   script()
   writeFileSync(logPath, '')
-  const logged = (name: string) => {
-    const names = readFileSync(logPath, 'utf8').split('\n')
+  const take = () => {
+    const lines = readFileSync(logPath, 'utf8').split('\n')
     writeFileSync(logPath, '')
-    return names.filter((one) => one === name).length
+    return lines
   }
-  return { path, script, logged, logins: () => logged('C_Login') }
+  const logged = (name: string) => take().filter((line) => line === name).length
+  const parameters = () => take().flatMap((line) => /^C_Initialize=(.*)$/.exec(line)?.[1] ?? [])
+  return { path, script, logged, parameters, logins: () => logged('C_Login') }
 }

@@ -1,0 +1,61 @@
+import { execFileSync } from 'node:child_process'
+import { accessSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Secret } from '../../../adapters/contract/index.ts'
+import type { Pkcs11Options } from '../../../adapters/pkcs11/index.ts'
+import { PIN } from './softhsm.ts'
+
+const places = ['/usr/lib/x86_64-linux-gnu/', '/usr/lib/x86_64-linux-gnu/nss/', '/usr/lib/aarch64-linux-gnu/']
+
+/** The label that NSS gives the token of every database. */
+export const NSS_LABEL = 'NSS Certificate DB'
+
+const loader = fileURLToPath(new URL('typescript-children.mjs', import.meta.url))
+
+/** A database of NSS softokn of its own. */
+export interface Nss {
+  readonly module: string
+  /** For C_Initialize; `flags` in NSS's words. */
+  parameters(flags?: string): string
+  options(more?: Partial<Pkcs11Options>): Pkcs11Options
+  remove(): void
+}
+
+/** NSS must be there: a suite that skips would pass where nothing was tested. */
+export function nss(): Nss {
+  const directory = mkdtempSync(join(tmpdir(), 'ekm-nss-'))
+  const password = join(directory, 'password')
+  writeFileSync(password, `${PIN}\n`)
+  const module = moduleOf()
+  execFileSync('certutil', ['-N', '-d', `sql:${directory}`, '-f', password], { stdio: 'pipe' })
+  process.env['NODE_OPTIONS'] = `--import ${loader}`
+  const parameters = (flags = '') => `configdir='sql:${directory}' ${flags && `flags=${flags}`}`.trim()
+  return {
+    module,
+    parameters,
+    options: (more = {}) => ({
+      module,
+      libraryParameters: parameters(),
+      token: { label: NSS_LABEL },
+      pin: new Secret(Buffer.from(PIN)),
+      sessions: 2,
+      ...more,
+    }),
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  }
+}
+
+function moduleOf(): string {
+  for (const place of places) {
+    try {
+      const path = `${place}libsoftokn3.so`
+      accessSync(path)
+      return path
+    } catch {
+      continue
+    }
+  }
+  throw new Error('NSS softokn is missing: run apt-get update && apt-get install -y libnss3 libnss3-tools')
+}
