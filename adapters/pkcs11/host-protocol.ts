@@ -1,5 +1,5 @@
 import { deserialize, serialize } from 'node:v8'
-import { AdapterError, OperatorError, type AdapterErrorCode } from '../contract/index.ts'
+import { AdapterError, asBuffer, OperatorError, type AdapterErrorCode } from '../contract/index.ts'
 
 /** Which token is meant; with none of the three, the only one that is there. */
 export interface TokenSelector {
@@ -101,6 +101,25 @@ export function encodeRefusal(error: unknown): Buffer {
         ? { kind: 'operator', code: error.code, message, transient: error.transient }
         : { kind: 'bug', code: error instanceof Error ? error.name : 'unknown', message }
   return encodeMessage(refusal)
+}
+
+/** A `CK_RV`, and the function of the module that answered with it. */
+export interface Failure {
+  readonly ckr: number
+  readonly at: string
+}
+
+// ckr u32 | name of the function
+export function encodeFailure(ckr: number, at: string): Buffer {
+  const bytes = Buffer.alloc(4 + Buffer.byteLength(at))
+  bytes.writeUInt32LE(ckr)
+  bytes.write(at, 4)
+  return bytes
+}
+
+export function decodeFailure(payload: Uint8Array): Failure {
+  const bytes = asBuffer(payload)
+  return { ckr: bytes.readUInt32LE(0), at: bytes.toString('utf8', 4) }
 }
 
 export function decodeRefusal(payload: Uint8Array): AdapterError | OperatorError {

@@ -12,6 +12,10 @@ export function ckrOf(error: unknown): number | undefined {
   return error.name === 'Pkcs11Error' && 'code' in error && typeof error.code === 'number' ? error.code : undefined
 }
 
+/** The function of the module that failed, where pkcs11js names it. */
+export const functionOf = (error: unknown): string =>
+  error instanceof Error && 'method' in error && typeof error.method === 'string' ? error.method : ''
+
 export const isCkrError = (error: unknown): boolean => ckrOf(error) !== undefined
 
 /** Makes a call that may also answer with one of `codes`, and tells whether it did not. */

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Handle, Template } from 'pkcs11js'
 import { OperatorError } from '../../contract/index.ts'
-import { CKA, CKK, CKM, CKO } from '../cryptoki.ts'
+import { CKA, CKK, CKM, CKO, CKR } from '../cryptoki.ts'
 import type { CreateMessage, KeyFacts } from '../host-protocol.ts'
+import { ckrOf } from './ckr.ts'
 import { readKeyFacts } from './objects.ts'
 import type { Token } from './token.ts'
 
@@ -38,18 +39,33 @@ export function createKey(token: Token, message: CreateMessage): KeyFacts {
     ])
     return checkDates(token, message, readKeyFacts(token, key, 'secret'), [key])
   }
-  const { privateKey, publicKey } = module.C_GenerateKeyPair(
-    session,
-    { mechanism: CKM.RSA_PKCS_KEY_PAIR_GEN },
-    [
-      ...common,
-      { type: CKA.MODULUS_BITS, value: message.bits },
-      { type: CKA.PUBLIC_EXPONENT, value: PUBLIC_EXPONENT },
-      ...allow([CKA.ENCRYPT, CKA.WRAP], [CKA.VERIFY]),
-    ],
-    [...common, ...secret, ...allow([CKA.DECRYPT, CKA.UNWRAP], [CKA.SIGN])],
+  const generatePair = (notPublic: readonly number[], notPrivate: readonly number[]) =>
+    module.C_GenerateKeyPair(
+      session,
+      { mechanism: CKM.RSA_PKCS_KEY_PAIR_GEN },
+      [
+        ...common,
+        { type: CKA.MODULUS_BITS, value: message.bits },
+        { type: CKA.PUBLIC_EXPONENT, value: PUBLIC_EXPONENT },
+        ...allow([CKA.ENCRYPT, CKA.WRAP], notPublic),
+      ],
+      [...common, ...secret, ...allow([CKA.DECRYPT, CKA.UNWRAP], notPrivate)],
+    )
+  const { privateKey, publicKey } = withoutWhatIsUnknown(
+    () => generatePair([CKA.VERIFY], [CKA.SIGN]),
+    () => generatePair([], []),
   )
   return checkDates(token, message, readKeyFacts(token, privateKey, 'private'), [privateKey, publicKey])
+}
+
+/** A token that does not know an attribute has no use to forbid by it: tpm2-pkcs11 refuses CKA_VERIFY. */
+function withoutWhatIsUnknown<Made>(all: () => Made, fewer: () => Made): Made {
+  try {
+    return all()
+  } catch (error) {
+    if (![CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_VALUE_INVALID].some((code) => code === ckrOf(error))) throw error
+    return fewer()
+  }
 }
 
 /** A key whose dates the token cannot show could never be used; it is taken back. */

@@ -4,6 +4,7 @@ import { decodeCrypt, type CryptMessage } from '../crypt-message.ts'
 import { Answer, Ask, type Frame } from '../frames.ts'
 import {
   decodeMessage,
+  encodeFailure,
   encodeMessage,
   encodeRefusal,
   type CreateMessage,
@@ -11,7 +12,7 @@ import {
   type OpenMessage,
   type ReopenMessage,
 } from '../host-protocol.ts'
-import { ckrOf } from './ckr.ts'
+import { ckrOf, functionOf } from './ckr.ts'
 import { createKey } from './create.ts'
 import { Crypt, type CryptResult } from './crypt.ts'
 import { Keys } from './keys.ts'
@@ -147,9 +148,7 @@ export class Service {
   #fail(id: number, error: unknown): void {
     const ckr = ckrOf(error)
     if (ckr !== undefined) {
-      const code = new Uint8Array(4)
-      new DataView(code.buffer).setUint32(0, ckr, true)
-      this.#reply({ id, kind: Answer.ckr, payload: code })
+      this.#reply({ id, kind: Answer.ckr, payload: encodeFailure(ckr, functionOf(error)) })
       return
     }
     const refusal = error instanceof TokenReplaced ? new AdapterError('BACKEND_UNAVAILABLE', 'another token') : error

@@ -1,7 +1,8 @@
 import { asBuffer, OperatorError } from '../../contract/index.ts'
 import type { Handle, PKCS11, TokenInfo } from 'pkcs11js'
 import { CKF, CKR, CKS, CKU_USER } from '../cryptoki.ts'
-import type { OpenMessage, TokenFacts, TokenSelector } from '../host-protocol.ts'
+import type { OpenMessage, TokenFacts } from '../host-protocol.ts'
+import { remedyFor } from '../remedy.ts'
 import { isCkrError, tolerate } from './ckr.ts'
 
 /**
@@ -35,7 +36,7 @@ export class Token {
         ...(parameters !== undefined && { libraryParameters: `${parameters}\0` }),
       }),
     )
-    const { slot, info } = findToken(module, message.token)
+    const { slot, info } = findToken(module, message)
     const flags = CKF.SERIAL_SESSION | (message.readWrite ? CKF.RW_SESSION : 0)
     const token = new Token(module, slot, info.serialNumber, flags)
     token.reopen(message.pin)
@@ -127,7 +128,7 @@ async function load({ binding, module: path }: OpenMessage): Promise<PKCS11> {
   return module
 }
 
-function findToken(module: PKCS11, wanted: TokenSelector): { slot: Handle; info: TokenInfo } {
+function findToken(module: PKCS11, { token: wanted, module: path }: OpenMessage): { slot: Handle; info: TokenInfo } {
   const present = module.C_GetSlotList(true).flatMap((slot) => {
     try {
       return [{ slot, info: module.C_GetTokenInfo(slot) }]
@@ -158,10 +159,10 @@ function findToken(module: PKCS11, wanted: TokenSelector): { slot: Handle; info:
       `more than one token matches: ${names(matching)}; name one by its serial`,
     )
   }
-  const seen = present.length === 0 ? 'the module shows no token at all' : `the module shows ${names(present)}`
-  // Whether it is away or misspelt cannot be told apart: many modules do not show a token that they do not reach.
-  const message = `no initialised token matches the configuration: ${seen}`
-  throw new OperatorError('TOKEN_NOT_FOUND', message, { transient: true })
+  const seen =
+    present.length === 0
+      ? `the module shows no token at all; ${remedyFor(path)}`
+      : `the module shows ${names(present)}`
 }
 
 /** A CK_ULONG of this machine; slot ids may be larger than 2^53. */

@@ -129,6 +129,7 @@ export class KeyRing {
       const facts = decodeMessage<KeyFacts>(await this.#pool.call(Ask.find, Buffer.from(selector)))
       const key = tokenKey(ref, selector, facts)
       this.#checkExposure(key)
+      this.#checkSize(key)
       const known = { ...key, readAt: performance.now(), qualified: this.#qualificationsOf(key) }
       this.#entries.set(ref, known)
       return known
@@ -163,13 +164,22 @@ export class KeyRing {
     return { ...this.#pool.token, module: this.#options.module }
   }
 
+  #checkSize({ ref, facts }: TokenKey): void {
+    if (facts.class !== 'secret' || facts.valueLen !== undefined) return
+    this.#warnOnce('hsm_key_size_unknown', ref, `the token does not show CKA_VALUE_LEN; ${ref} is taken for 256 bits`)
+  }
+
+  #warnOnce(event: string, key: KeyRef, reason: string): void {
+    if (this.#warned.has(reason)) return
+    this.#warned.add(reason)
+    this.#report('warn', event, { key, reason })
+  }
+
   #checkExposure(key: TokenKey): void {
     if (!isExposed(key.facts)) return
     const text = `${key.ref} can leave the token: CKA_SENSITIVE is ${key.facts.sensitive}, CKA_EXTRACTABLE is ${key.facts.extractable}`
     if (this.#options.requireSensitive === true) throw new AdapterError('OPERATION_FORBIDDEN', text)
-    if (this.#warned.has(text)) return
-    this.#warned.add(text)
-    this.#report('warn', 'hsm_key_exposed', { key: key.ref, reason: text })
+    this.#warnOnce('hsm_key_exposed', key.ref, text)
   }
 
   #mechanisms(algorithm: WrapAlgorithm) {

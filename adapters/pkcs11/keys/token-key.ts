@@ -49,7 +49,9 @@ const unsupported = (message: string) => new AdapterError('KEY_UNSUPPORTED', mes
 
 function secretKey(ref: KeyRef, { keyType, valueLen }: KeyFacts): KeyDescription {
   if (keyType !== CKK.AES) throw unsupported(`${ref} is a secret key, but not an AES key`)
-  if (valueLen !== 32) throw unsupported(`${ref} is not an AES key of 256 bits`)
+  // A token need not show the length of a key that it did not make itself (opencryptoki does not). Qualification shows the
+  // key to be one of AES, and no use of it would tell its length.
+  if (valueLen !== undefined && valueLen !== 32) throw unsupported(`${ref} is not an AES key of 256 bits`)
   return { kty: 'oct', bits: 256 }
 }
 

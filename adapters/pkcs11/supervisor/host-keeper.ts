@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AdapterError, OperatorError, type Report, type Secret } from '../../contract/index.ts'
 import { ckrName, ckrRow } from '../ckr-table.ts'
 import type { OpenMessage, TokenFacts } from '../host-protocol.ts'
+import { remedyFor } from '../remedy.ts'
 import { TokenError } from '../token-error.ts'
 import { Host } from './host.ts'
 import type { Job } from './job.ts'
@@ -113,7 +114,9 @@ export class HostKeeper {
     if (error instanceof OperatorError) return error
     const message = error instanceof Error ? error.message : 'unknown'
     if (this.#loginRefused) return new OperatorError('LOGIN_REFUSED', `${message}: check the PIN before another try`)
-    return new OperatorError('TOKEN_UNUSABLE', `the token cannot be opened: ${message}`, { transient: isAway(error) })
+    const remedy = remedyFor(this.#settings.open.module)
+    const reason = `the token cannot be opened: ${message}; ${remedy}`
+    return new OperatorError('TOKEN_UNUSABLE', reason, { transient: isAway(error) })
   }
 
   /** Puts a new host in the place of each, without a gap: it sees the token as it is now. */

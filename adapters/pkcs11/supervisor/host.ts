@@ -1,5 +1,6 @@
 import { Answer, Ask } from '../frames.ts'
 import {
+  decodeFailure,
   decodeMessage,
   decodeRefusal,
   encodeMessage,
@@ -169,17 +170,26 @@ export class Host {
     job?.pace?.took(now - this.#headSince)
     this.#headSince = now
     this.stalled = false
-    if (job === undefined) payload.fill(0)
-    else if (answer === Answer.result) job.resolve(payload)
-    else if (answer === Answer.refused) job.reject(decodeRefusal(payload))
-    else if (answer === Answer.invalidCiphertext) {
-      job.reject(TokenError.invalidCiphertext())
-    } else {
-      const ckr = new DataView(payload.buffer, payload.byteOffset).getUint32(0, true)
-      if (job instanceof OwnJob) job.reject(TokenError.unavailable(`the token answered ${ckrName(ckr)}`, ckr))
-      else events.failed(job, ckr)
+    try {
+      if (job === undefined) payload.fill(0)
+      else this.#settle(job, answer, payload, events)
+    } catch (error) {
+      // What a host sends that cannot be read ends it, and nobody else would settle this call.
+      job?.reject(TokenError.unavailable('the answer of the HSM host cannot be read'))
+      throw error
     }
     events.idle()
+  }
+
+  #settle(job: Job, answer: number, payload: Uint8Array, events: HostEvents): void {
+    if (answer === Answer.result) job.resolve(payload)
+    else if (answer === Answer.refused) job.reject(decodeRefusal(payload))
+    else if (answer === Answer.invalidCiphertext) job.reject(TokenError.invalidCiphertext())
+    else {
+      const { ckr, at } = decodeFailure(payload)
+      if (!(job instanceof OwnJob)) events.failed(job, ckr)
+      else job.reject(TokenError.unavailable(`${at === '' ? 'the token' : at} answered ${ckrName(ckr)}`, ckr))
+    }
   }
 }
 

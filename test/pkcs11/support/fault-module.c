@@ -5,11 +5,13 @@
  * It is compiled with these, so that several may be used at the same time:
  *
  *   FAULT_TARGET   the module to forward to
- *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. Actions: "rv" answers with the
+ *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. FUNCTION "*" is any.
+ *                  Actions: "rv" answers with the
  *                  argument, "delay" waits so many milliseconds first, "hang" never returns, "crash" is a SIGSEGV,
  *                  "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG, "rv-if-public" is "rv" where
- *                  the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false. A fourth word limits a
- *                  line to the process's calls from that number on, counted from 1, and a fifth to those up to that
+ *                  the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false, "without" answers that there is no
+ *                  such attribute where the template of C_GetAttributeValue or C_GenerateKeyPair has it, "nul-padded" and
+ *                  "sessions" change what C_GetTokenInfo says: the padding, ulMaxSessionCount. A fourth word limits a line to the process's calls from that number on, counted from 1, and a fifth to those up to that
  *                  number. "once" in place of both takes effect in one call of all processes.
  *   FAULT_LOG      every C_Login is noted here too, one line each; a C_Initialize that is logged, with the string that
  *                  it was given, as "C_Initialize=STRING"
@@ -51,6 +53,9 @@ static const char *names[FUNCTIONS] = {
 static struct list *real;
 static struct list ours;
 static unsigned long calls[FUNCTIONS];
+/* What the script wants C_GetTokenInfo to say this time. */
+static int padding;
+static word sessions;
 /* Keeps the compiler from leaving out what nobody reads. */
 static char *volatile leaks;
 
@@ -85,11 +90,32 @@ static int is_public(word template, word count) {
   return 0;
 }
 
+static int has_type(word template, word count, word type) {
+  const struct attribute *attributes = (const struct attribute *)template;
+  for (word at = 0; at < count; at++)
+    if (attributes[at].type == type) return 1;
+  return 0;
+}
+
+/* CK_TOKEN_INFO as far as it is changed here. */
+struct token_info {
+  char names[96];
+  word flags;
+  word max_sessions;
+};
+
+static const int name_ends[] = {32, 64, 80, 96};
+
+static void nul_pad(struct token_info *info) {
+  for (int name = 0; name < 4; name++)
+    for (int at = name_ends[name] - 1; at > 0 && info->names[at] == ' '; at--) info->names[at] = 0;
+}
+
 static int applies(const char *line, int index, char action[16], word *argument) {
   char name[40], from[16] = "1", to[16] = "4294967295";
   char argument_text[32] = "0";
   if (sscanf(line, "%39s %15s %31s %15s %15s", name, action, argument_text, from, to) < 2) return 0;
-  if (strcmp(name, names[index]) != 0) return 0;
+  if (strcmp(name, "*") != 0 && strcmp(name, names[index]) != 0) return 0;
   *argument = strtoul(argument_text, NULL, 0);
   if (strcmp(from, "once") == 0) return first_of_all(line);
   return calls[index] >= strtoul(from, NULL, 10) && calls[index] <= strtoul(to, NULL, 10);
@@ -112,7 +138,7 @@ static void log_call(int index, word first) {
 }
 
 /* 1 if the call is to answer with *rv instead of being forwarded. */
-static int fault(int index, int public, word first, word *rv) {
+static int fault(int index, const word *arguments, int public, word *rv) {
   FILE *file = fopen(FAULT_SCRIPT, "r");
   char line[256], action[16];
   int answered = 0;
@@ -129,11 +155,17 @@ static int fault(int index, int public, word first, word *rv) {
       if (leaked) memset(leaked, 1, argument);
       leaks = leaked;
     }
-    if (strcmp(action, "log") == 0) log_call(index, first);
+    if (strcmp(action, "log") == 0) log_call(index, arguments[0]);
     if (strcmp(action, "rv") == 0 || (public && strcmp(action, "rv-if-public") == 0)) {
       *rv = argument;
       answered = 1;
     }
+    if (strcmp(action, "without") == 0 && has_type(arguments[2], arguments[3], argument)) {
+      *rv = 0x12;
+      answered = 1;
+    }
+    if (strcmp(action, "nul-padded") == 0) padding = 1;
+    if (strcmp(action, "sessions") == 0) sessions = argument;
   }
   if (file) fclose(file);
   return answered;
@@ -145,8 +177,14 @@ static word forward(int index, word a, word b, word c, word d, word e, word f, w
   int public = strcmp(names[index], "C_CreateObject") == 0 ? is_public(b, c)
                : strcmp(names[index], "C_UnwrapKey") == 0  ? is_public(f, g)
                                                            : 0;
-  if (fault(index, public, a, &rv)) return rv;
-  return real->functions[index](a, b, c, d, e, f, g, h);
+  const word arguments[] = {a, b, c, d};
+  padding = 0;
+  sessions = 0;
+  if (fault(index, arguments, public, &rv)) return rv;
+  rv = real->functions[index](a, b, c, d, e, f, g, h);
+  if (rv == 0 && padding) nul_pad((struct token_info *)b);
+  if (rv == 0 && sessions) ((struct token_info *)b)->max_sessions = sessions;
+  return rv;
 }
 
 #define F(n) \

@@ -1,0 +1,121 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { CKA } from '../../adapters/pkcs11/cryptoki.ts'
+import { Answer, FrameReader, FrameWriter } from '../../adapters/pkcs11/frames.ts'
+import { administer, open } from '../../adapters/pkcs11/index.ts'
+import { Host } from '../../adapters/pkcs11/supervisor/host.ts'
+import type { HostStarter } from '../../adapters/pkcs11/supervisor/host-starter.ts'
+import { faultyToken } from './support/faulty-token.ts'
+import { context, recorder, ref } from './support/harness.ts'
+
+const { hsm, faults } = faultyToken()
+const options = () => hsm.options('ekm', { module: faults.path, sessions: 1 })
+
+async function opened<Result>(work: (adapter: Awaited<ReturnType<typeof open>>) => Promise<Result> | Result, report = recorder().report) {
+  const adapter = await open(options(), report)
+  try {
+    return await work(adapter)
+  } finally {
+    await adapter.close()
+  }
+} // prettier-ignore
+
+describe('what a token says of itself', () => {
+  it('is told without the NULs that pad it, and found by such a label', async () => {
+    faults.script('C_GetTokenInfo nul-padded 0')
+    await opened((adapter) => {
+      expect(adapter.token).toMatchObject({ label: 'ekm', manufacturer: 'SoftHSM project', model: 'SoftHSM v2' })
+      expect(adapter.product).toMatchObject({ vendor: 'SoftHSM project' })
+    })
+  })
+
+  it.each(['0xffffffffffffffff', '0xfffffffffffffffe'])('is no limit of sessions where it is %s', async (sessions) => {
+    faults.script(`C_GetTokenInfo sessions ${sessions}`)
+    expect(await opened((adapter) => adapter.token.maxSessions)).toBeUndefined()
+  })
+
+  it('is the limit of sessions that it is', async () => {
+    faults.script('C_GetTokenInfo sessions 16')
+    expect(await opened((adapter) => adapter.token.maxSessions)).toBe(16)
+  })
+})
+
+describe('a token that does not show CKA_VALUE_LEN', () => {
+  it('serves its AES key, and the operator is told once what is not known', async () => {
+    faults.script(`C_GetAttributeValue without ${CKA.VALUE_LEN}`)
+    const { report, of } = recorder()
+    await opened(async (adapter) => {
+      expect(await adapter.describe(ref('aes'), context())).toEqual({ kty: 'oct', bits: 256 })
+      const wrapped = await adapter.wrap(ref('aes'), 'A256KW', new Uint8Array(32), context())
+      expect(await adapter.unwrap(ref('aes'), 'A256KW', wrapped, context())).toEqual(new Uint8Array(32))
+      await adapter.describe(ref('aes'), context())
+    }, report)
+    expect(of('hsm_key_size_unknown')).toHaveLength(1)
+  })
+})
+
+describe('a token that does not know CKA_VERIFY', () => {
+  it('makes an RSA key', async () => {
+    faults.script(`C_GenerateKeyPair without ${CKA.VERIFY}`)
+    const administration = await administer(options())
+    expect(await administration.create('rsa', { kty: 'RSA', bits: 2048 }, {})).toMatchObject({ bits: 2048 })
+  })
+})
+
+describe('an error at open', () => {
+  it('names the function and a remedy', async () => {
+    faults.script('C_OpenSession rv 0x7')
+    const error: unknown = await open(options(), () => undefined).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ name: 'OperatorError', code: 'TOKEN_UNUSABLE' })
+    expect(String(error)).toMatch(/C_OpenSession answered CKR_ARGUMENTS_BAD.*; see that /)
+  })
+
+  it('that is a SoftHSM without its configuration says so', async () => {
+    const conf = process.env['SOFTHSM2_CONF']
+    process.env['SOFTHSM2_CONF'] = '/nonexistent'
+    try {
+      const error: unknown = await open(hsm.options('ekm'), () => undefined).catch((thrown: unknown) => thrown)
+      expect(String(error)).toContain('SOFTHSM2_CONF')
+    } finally {
+      process.env['SOFTHSM2_CONF'] = conf
+    }
+  })
+})
+
+describe('a host whose answer cannot be read', () => {
+  it.each([Answer.refused, Answer.ckr])('fails the call at once (kind %i)', async (kind) => {
+    const path = join(hsm.directory, `host-${kind}`)
+    const server = createServer((socket) => answerAll(socket, kind)).listen(path)
+    await once(server, 'listening')
+    const child = spawn('sleep', ['60'])
+    const channel = connect(path)
+    await once(channel, 'connect')
+    const starter = {
+      start: (_environment: unknown, { started }: { started: (pid: number, channel: Socket) => void }) => {
+        started(child.pid ?? 0, channel)
+        return () => undefined
+      },
+    }
+    const nothing = () => undefined
+    const host = new Host(starter as unknown as HostStarter, {}, { failed: nothing, ended: nothing, idle: nothing })
+    await expect(host.probe()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' })
+    child.kill('SIGKILL')
+    channel.destroy()
+    server.close()
+  })
+})
+
+function answerAll(socket: Socket, kind: number): void {
+  const reader = new FrameReader()
+  socket.on('error', () => undefined)
+  socket.on('data', (chunk: Buffer) => {
+    reader.push(chunk, ({ id }) => {
+      const frames = new FrameWriter()
+      frames.add({ id, kind, payload: Uint8Array.of(1, 2, 3) })
+      socket.write(frames.take())
+    })
+  })
+}
