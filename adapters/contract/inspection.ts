@@ -23,6 +23,10 @@ export interface WayFound {
   readonly algorithm: WrapAlgorithm
   /** For people; absent where no way gives right results, so that the algorithm is not served on this key. */
   readonly way?: string
+  /** It could not be found out, by no fault that is known of the backend's ways: it was too slow, or it failed. */
+  readonly undecided?: boolean
+  /** The longest value that the way carries, where that is less than the algorithm allows. */
+  readonly maxBytes?: number
   /** The key-encryption key itself is fetched into the gateway's memory for it. */
   readonly exported?: boolean
   readonly rejected: readonly RejectedWay[]

@@ -16,11 +16,13 @@ const ROUNDS = 6
 const KW_INITIAL_VALUE = Uint8Array.of(0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6)
 const KWP_CONSTANT = Uint8Array.of(0xa6, 0x59, 0x59, 0xa6)
 
-/** The register A and the semiblocks R of one value: `bytes` is A | R[1] | … | R[n]. */
-interface Registers {
+/** A value under way: the register A and the semiblocks R as A | R[1] | … | R[n], and the block calls behind it. */
+export interface KeyWrapState {
   readonly bytes: Uint8Array
-  readonly n: number
+  step: number
 }
+
+export type KeyWrapDirection = 'wrap' | 'unwrap'
 
 /** Block calls made for one value of `wrappedBytes`: 6 for every semiblock but the first, or one for a single block. */
 export const blockCalls = (wrappedBytes: number): number =>
@@ -35,28 +37,9 @@ export async function wrapAll(
   values: readonly Uint8Array[],
   encrypt: BlockFunction,
 ): Promise<Uint8Array[]> {
-  const registers = values.map((value) => (mode === 'KW' ? kwRegisters(value) : kwpRegisters(value)))
-  await wipingOnFailure(registers, async () => {
-    for (let round = 0; ; round++) {
-      const active = registers.filter(({ n }) => round < stepsOf(n))
-      if (active.length === 0) return
-      const blocks = wipeable(active.length * BLOCK)
-      active.forEach(({ bytes, n }, at) => {
-        const position = SEMIBLOCK * (1 + (round % n))
-        blocks.set(bytes.subarray(0, SEMIBLOCK), at * BLOCK)
-        blocks.set(bytes.subarray(position, position + SEMIBLOCK), at * BLOCK + SEMIBLOCK)
-      })
-      const result = await callBlocks(encrypt, blocks)
-      active.forEach(({ bytes, n }, at) => {
-        const block = result.subarray(at * BLOCK, (at + 1) * BLOCK)
-        if (n > 1) xorCounter(block, round + 1)
-        bytes.set(block.subarray(0, SEMIBLOCK))
-        bytes.set(block.subarray(SEMIBLOCK), SEMIBLOCK * (1 + (round % n)))
-      })
-      result.fill(0)
-    }
-  })
-  return registers.map(({ bytes }) => bytes)
+  const states = values.map((value) => (mode === 'KW' ? kwRegisters(value) : kwpRegisters(value)))
+  await advanceAll('wrap', states, encrypt)
+  return states.map(({ bytes }) => bytes)
 }
 
 /**
@@ -68,37 +51,81 @@ export async function unwrapAll(
   values: readonly Uint8Array[],
   decrypt: BlockFunction,
 ): Promise<(Uint8Array | undefined)[]> {
-  const registers = values.map((value): Registers | undefined =>
-    value.length % SEMIBLOCK === 0 && value.length >= (mode === 'KW' ? 3 : 2) * SEMIBLOCK
-      ? { bytes: wipeableCopy(value), n: value.length / SEMIBLOCK - 1 }
-      : undefined,
+  const states = values.map((value) => beginKeyWrap(mode, 'unwrap', value))
+  await advanceAll(
+    'unwrap',
+    states.filter((state) => state !== undefined),
+    decrypt,
   )
-  const legal = registers.filter((value) => value !== undefined)
-  await wipingOnFailure(legal, async () => {
-    for (let round = 0; ; round++) {
-      const active = legal.filter(({ n }) => round < stepsOf(n))
-      if (active.length === 0) return
+  return states.map((state) => state && endKeyWrap(mode, 'unwrap', state))
+}
+
+/** A copy of `value`, ready for its first block call; `undefined` for a ciphertext of a length that none has. */
+export function beginKeyWrap(
+  mode: KeyWrapMode,
+  direction: KeyWrapDirection,
+  value: Uint8Array,
+): KeyWrapState | undefined {
+  if (direction === 'wrap') return mode === 'KW' ? kwRegisters(value) : kwpRegisters(value)
+  const legal = value.length % SEMIBLOCK === 0 && value.length >= (mode === 'KW' ? 3 : 2) * SEMIBLOCK
+  return legal ? { bytes: wipeableCopy(value), step: 0 } : undefined
+}
+
+/** Takes the states in lockstep towards their end for as long as `mayGoOn` says before each block call. */
+export async function advanceAll(
+  direction: KeyWrapDirection,
+  states: readonly KeyWrapState[],
+  cipher: BlockFunction,
+  mayGoOn: () => boolean = () => true,
+): Promise<void> {
+  await wipingOnFailure(states, async () => {
+    for (;;) {
+      const active = states.filter((state) => !isDone(state))
+      if (active.length === 0 || !mayGoOn()) return
       const blocks = wipeable(active.length * BLOCK)
-      active.forEach(({ bytes, n }, at) => {
-        const position = SEMIBLOCK * (n - (round % n))
-        const block = blocks.subarray(at * BLOCK, (at + 1) * BLOCK)
-        block.set(bytes.subarray(0, SEMIBLOCK))
-        block.set(bytes.subarray(position, position + SEMIBLOCK), SEMIBLOCK)
-        if (n > 1) xorCounter(block, ROUNDS * n - round)
-      })
-      const result = await callBlocks(decrypt, blocks)
-      active.forEach(({ bytes, n }, at) => {
-        bytes.set(result.subarray(at * BLOCK, at * BLOCK + SEMIBLOCK))
-        bytes.set(result.subarray(at * BLOCK + SEMIBLOCK, (at + 1) * BLOCK), SEMIBLOCK * (n - (round % n)))
-      })
+      active.forEach((state, at) => fillBlock(direction, state, blocks.subarray(at * BLOCK, (at + 1) * BLOCK)))
+      const result = await callBlocks(cipher, blocks)
+      active.forEach((state, at) => takeBlock(direction, state, result.subarray(at * BLOCK, (at + 1) * BLOCK)))
       result.fill(0)
     }
   })
-  return registers.map((value) => value && (mode === 'KW' ? openKw(value) : openKwp(value)))
 }
 
-/** RFC 5649 §4.1: a single semiblock is encrypted once, without the rounds of RFC 3394. */
-const stepsOf = (n: number) => (n === 1 ? 1 : ROUNDS * n)
+export const isDone = ({ bytes, step }: KeyWrapState): boolean => step >= blockCalls(bytes.length)
+
+/** What a state that is done holds; `undefined` where a ciphertext turns out not to be one. */
+export const endKeyWrap = (
+  mode: KeyWrapMode,
+  direction: KeyWrapDirection,
+  state: KeyWrapState,
+): Uint8Array | undefined => {
+  if (direction === 'wrap') return state.bytes
+  return mode === 'KW' ? openKw(state) : openKwp(state)
+}
+
+const semiblocks = ({ bytes }: KeyWrapState) => bytes.length / SEMIBLOCK - 1
+
+/** Where the semiblock of this step is. */
+function positionOf(direction: KeyWrapDirection, state: KeyWrapState): number {
+  const n = semiblocks(state)
+  return SEMIBLOCK * (direction === 'wrap' ? 1 + (state.step % n) : n - (state.step % n))
+}
+
+function fillBlock(direction: KeyWrapDirection, state: KeyWrapState, block: Uint8Array): void {
+  const n = semiblocks(state)
+  const position = positionOf(direction, state)
+  block.set(state.bytes.subarray(0, SEMIBLOCK))
+  block.set(state.bytes.subarray(position, position + SEMIBLOCK), SEMIBLOCK)
+  if (direction === 'unwrap' && n > 1) xorCounter(block, ROUNDS * n - state.step)
+}
+
+function takeBlock(direction: KeyWrapDirection, state: KeyWrapState, block: Uint8Array): void {
+  const position = positionOf(direction, state)
+  if (direction === 'wrap' && semiblocks(state) > 1) xorCounter(block, state.step + 1)
+  state.bytes.set(block.subarray(0, SEMIBLOCK))
+  state.bytes.set(block.subarray(SEMIBLOCK), position)
+  state.step += 1
+}
 
 /** The blocks, which hold parts of a data key, are zeroed. */
 async function callBlocks(cipher: BlockFunction, blocks: Uint8Array): Promise<Uint8Array> {
@@ -112,11 +139,11 @@ async function callBlocks(cipher: BlockFunction, blocks: Uint8Array): Promise<Ui
 }
 
 /** A block function that rejects, at a deadline for one, leaves no data key behind. */
-async function wipingOnFailure(registers: readonly Registers[], steps: () => Promise<void>): Promise<void> {
+async function wipingOnFailure(states: readonly KeyWrapState[], steps: () => Promise<void>): Promise<void> {
   try {
     await steps()
   } catch (error) {
-    for (const { bytes } of registers) bytes.fill(0)
+    for (const { bytes } of states) bytes.fill(0)
     throw error
   }
 }
@@ -129,23 +156,23 @@ function xorCounter(block: Uint8Array, t: number): void {
   }
 }
 
-function kwRegisters(value: Uint8Array): Registers {
+function kwRegisters(value: Uint8Array): KeyWrapState {
   const bytes = wipeable(SEMIBLOCK + value.length)
   bytes.set(KW_INITIAL_VALUE)
   bytes.set(value, SEMIBLOCK)
-  return { bytes, n: value.length / SEMIBLOCK }
+  return { bytes, step: 0 }
 }
 
-function kwpRegisters(value: Uint8Array): Registers {
+function kwpRegisters(value: Uint8Array): KeyWrapState {
   const n = Math.ceil(value.length / SEMIBLOCK)
   const bytes = wipeable(SEMIBLOCK * (1 + n))
   bytes.set(KWP_CONSTANT)
   new DataView(bytes.buffer).setUint32(KWP_CONSTANT.length, value.length)
   bytes.set(value, SEMIBLOCK)
-  return { bytes, n }
+  return { bytes, step: 0 }
 }
 
-function openKw({ bytes }: Registers): Uint8Array | undefined {
+function openKw({ bytes }: KeyWrapState): Uint8Array | undefined {
   let difference = 0
   for (let at = 0; at < SEMIBLOCK; at++) difference |= (bytes[at] ?? 0) ^ (KW_INITIAL_VALUE[at] ?? 0)
   const value = difference === 0 ? wipeableCopy(bytes.subarray(SEMIBLOCK)) : undefined
@@ -154,7 +181,9 @@ function openKw({ bytes }: Registers): Uint8Array | undefined {
 }
 
 /** RFC 5649 §3, the three checks, without stopping at the first that fails. */
-function openKwp({ bytes, n }: Registers): Uint8Array | undefined {
+function openKwp(state: KeyWrapState): Uint8Array | undefined {
+  const { bytes } = state
+  const n = semiblocks(state)
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(KWP_CONSTANT.length)
   let difference = 0
   for (let at = 0; at < KWP_CONSTANT.length; at++) difference |= (bytes[at] ?? 0) ^ (KWP_CONSTANT[at] ?? 0)

@@ -18,7 +18,7 @@ import { oaepWrap } from '../key-wrap/index.ts'
 import { Ask } from './frames.ts'
 import type { TokenFacts } from './host-protocol.ts'
 import { KeyRing, wayOf, type KnownKey } from './keys/key-ring.ts'
-import type { Qualification } from './keys/qualification.ts'
+import { isUndecided, type Qualification } from './keys/qualification.ts'
 import { assertActive, assertAllows, type TokenKey } from './keys/token-key.ts'
 import { openPool } from './open-pool.ts'
 import { sessionCount, type Pkcs11Options } from './options.ts'
@@ -85,7 +85,8 @@ export class Pkcs11Adapter implements KeyAdapter {
       const message = `${algorithm} cannot wrap ${plaintext.length} bytes under ${description.bits} bits`
       throw new AdapterError('INPUT_INVALID', message)
     }
-    const way = wayOf(await abortable(this.#keys.qualification(key, algorithm), context.signal))
+    const { length } = plaintext
+    const way = wayOf(await abortable(this.#keys.qualification(key, algorithm, length), context.signal), length)
     // A wrapping that only the token could undo needs no token to be made (RFC 8017 §7.1.1).
     if (key.publicKey !== undefined) return oaepWrap(key.publicKey, row.hash ?? 'SHA-256', plaintext)
     const wrapped = await this.#crypt(key, () => this.#keys.crypt(key.selector, way, 'wrap', plaintext, context.signal))
@@ -106,7 +107,9 @@ export class Pkcs11Adapter implements KeyAdapter {
     if (row.wrappedBytes(result.max, bits) !== ciphertext.length || !lengthFits(row.plaintext(bits), result.max)) {
       throw TokenError.invalidCiphertext()
     }
-    const way = wayOf(await abortable(this.#keys.qualification(key, algorithm), context.signal))
+    // How much an RSA value holds is not to be seen, and nothing was wrapped that is too much.
+    const length = row.kty === 'RSA' ? 0 : result.max
+    const way = wayOf(await abortable(this.#keys.qualification(key, algorithm, length), context.signal), length)
     const plaintext = await this.#crypt(key, () =>
       this.#keys.crypt(key.selector, way, 'unwrap', ciphertext, context.signal),
     )
@@ -199,10 +202,12 @@ export class Pkcs11Adapter implements KeyAdapter {
   }
 }
 
-const wayFound = ({ algorithm, way, rejected }: Qualification): WayFound => ({
-  algorithm,
-  ...(way && { way: wayName(way) }),
-  rejected: rejected.map(({ way: other, reason }) => ({ way: wayName(other), reason })),
+const wayFound = (qualification: Qualification): WayFound => ({
+  algorithm: qualification.algorithm,
+  ...(qualification.way && { way: wayName(qualification.way) }),
+  ...(qualification.maxBytes !== undefined && { maxBytes: qualification.maxBytes }),
+  ...(isUndecided(qualification) && { undecided: true }),
+  rejected: qualification.rejected.map(({ way: other, reason }) => ({ way: wayName(other), reason })),
 })
 
 const staleness: ReadonlySet<string> = new Set([

@@ -7,14 +7,19 @@ export interface CryptMessage {
   readonly direction: Direction
   /** The text of a key selector: what `encodeSelector` made of it. */
   readonly selector: string
+  /** The value; after the first slice of a host-run key wrap, its registers. */
   readonly data: Uint8Array
+  /** Block calls that a host-run key wrap has behind it. */
+  readonly step: number
+  /** How long a host-run key wrap may keep the host, in ms: what is not done by then is handed back as it is. */
+  readonly sliceMs: number
 }
 
-// path u8 | direction u8 | scheme u8 | mechanism u32 | selector length u16 | selector | data
-const FIXED_BYTES = 9
+// path u8 | direction u8 | scheme u8 | mechanism u32 | selector length u16 | step u32 | slice u8 | selector | data
+const FIXED_BYTES = 14
 
 /** The caller's to zero. */
-export function encodeCrypt({ way, direction, selector, data }: CryptMessage): Uint8Array {
+export function encodeCrypt({ way, direction, selector, data, step, sliceMs }: CryptMessage): Uint8Array {
   const selectorBytes = Buffer.byteLength(selector)
   const bytes = asBuffer(wipeable(FIXED_BYTES + selectorBytes + data.length))
   bytes.writeUInt8(paths.indexOf(way.path), 0)
@@ -22,6 +27,8 @@ export function encodeCrypt({ way, direction, selector, data }: CryptMessage): U
   bytes.writeUInt8(schemes.indexOf(way.scheme), 2)
   bytes.writeUInt32LE(way.mechanism, 3)
   bytes.writeUInt16LE(selectorBytes, 7)
+  bytes.writeUInt32LE(step, 9)
+  bytes.writeUInt8(sliceMs, 13)
   bytes.write(selector, FIXED_BYTES)
   bytes.set(data, FIXED_BYTES + selectorBytes)
   return bytes
@@ -40,5 +47,7 @@ export function decodeCrypt(payload: Uint8Array): CryptMessage {
     direction,
     selector: bytes.toString('utf8', FIXED_BYTES, dataStart),
     data: wipeableCopy(bytes.subarray(dataStart)),
+    step: bytes.readUInt32LE(9),
+    sliceMs: bytes.readUInt8(13),
   }
 }

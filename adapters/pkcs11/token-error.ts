@@ -3,9 +3,9 @@ import { ckrName, ckrRow } from './ckr-table.ts'
 
 /**
  * Whose fault a failed call is: the request's or its mechanism's (the token is well), the token's or its connection's,
- * or the module's, which crashed or never returned.
+ * the module's, which crashed, or that of time, in which the module did not return.
  */
-export type Blame = 'request' | 'token' | 'module'
+export type Blame = 'request' | 'token' | 'module' | 'time'
 
 const CIPHERTEXT_MESSAGE = 'the value does not unwrap'
 

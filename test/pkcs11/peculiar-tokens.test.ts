@@ -100,7 +100,16 @@ describe('a host whose answer cannot be read', () => {
       },
     }
     const nothing = () => undefined
-    const host = new Host(starter as unknown as HostStarter, {}, { failed: nothing, ended: nothing, idle: nothing })
+    const host = new Host(
+      starter as unknown as HostStarter,
+      {},
+      {
+        failed: nothing,
+        unfinished: nothing,
+        ended: nothing,
+        idle: nothing,
+      },
+    )
     await expect(host.probe()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' })
     child.kill('SIGKILL')
     channel.destroy()

@@ -1,7 +1,8 @@
 import type { Handle, Mechanism, RsaOAEP } from 'pkcs11js'
-import { asBuffer, wipeable } from '../../contract/index.ts'
-import { oaepDecode, unwrapAll, wrapAll } from '../../key-wrap/index.ts'
+import { asBuffer, wipeable, wipeableCopy } from '../../contract/index.ts'
+import { advanceAll, beginKeyWrap, endKeyWrap, isDone, oaepDecode } from '../../key-wrap/index.ts'
 import { CKG, CKM } from '../cryptoki.ts'
+import type { CryptMessage } from '../crypt-message.ts'
 import type { Direction, Way } from '../way.ts'
 import { withBlocks } from './block-cipher.ts'
 import { DataKeys } from './data-keys.ts'
@@ -14,8 +15,21 @@ const OAEP_PARAMETERS = 4
 /** More than any wrapping adds. */
 const SPARE_BYTES = 64
 
+/** A host-run key wrap whose time was up: its registers, and the block calls behind it. */
+export class Unfinished {
+  readonly bytes: Uint8Array
+  readonly step: number
+
+  constructor(bytes: Uint8Array, step: number) {
+    this.bytes = bytes
+    this.step = step
+  }
+}
+
 /** `undefined` in place of a ciphertext that does not open. */
-export type CryptResult = Uint8Array | undefined
+export type CryptResult = Uint8Array | Unfinished | undefined
+
+export type CryptValue = Pick<CryptMessage, 'data' | 'step' | 'sliceMs'>
 
 /** Wraps and unwraps with keys of one token. */
 export class Crypt {
@@ -37,13 +51,13 @@ export class Crypt {
     key: Handle,
     way: Way,
     direction: Direction,
-    values: readonly Uint8Array[],
+    values: readonly CryptValue[],
   ): CryptResult[] | Promise<CryptResult[]> {
     const { path } = way
     if (path === 'blocks') return this.#blocks(key, way, direction, values)
     const [value] = values
     if (value === undefined || values.length > 1) throw new RangeError('one value at a time')
-    const input = asBuffer(value)
+    const input = asBuffer(value.data)
     const mechanism = mechanismOf(way)
     switch (path) {
       case 'encrypt':
@@ -63,12 +77,22 @@ export class Crypt {
     key: Handle,
     { mechanism, scheme }: Way,
     direction: Direction,
-    values: readonly Uint8Array[],
+    values: readonly CryptValue[],
   ): Promise<CryptResult[]> {
     if (scheme !== 'KW' && scheme !== 'KWP') throw new RangeError('no such way')
-    return withBlocks<CryptResult[]>(this.#token, key, mechanism, direction, (cipher) =>
-      direction === 'wrap' ? wrapAll(scheme, values, cipher) : unwrapAll(scheme, values, cipher),
-    )
+    const sliceMs = Math.min(...values.map((value) => value.sliceMs))
+    return withBlocks<CryptResult[]>(this.#token, key, mechanism, direction, async (cipher) => {
+      const states = values.map(({ data, step }) =>
+        step > 0 ? { bytes: wipeableCopy(data), step } : beginKeyWrap(scheme, direction, data),
+      )
+      const until = performance.now() + sliceMs
+      const legal = states.filter((state) => state !== undefined)
+      await advanceAll(direction, legal, cipher, () => performance.now() < until)
+      return states.map((state) => {
+        if (state === undefined || isDone(state)) return state && endKeyWrap(scheme, direction, state)
+        return new Unfinished(state.bytes, state.step)
+      })
+    })
   }
 
   #encrypt(key: Handle, mechanism: Mechanism, input: Buffer): Buffer {

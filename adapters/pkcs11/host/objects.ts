@@ -20,8 +20,37 @@ export function findObjects({ module, session }: Token, template: Template, limi
   }
 }
 
+/** Object classes of which the token does not give several attributes at once; found out once. */
+const oneByOne = new Set<KeyFacts['class']>()
+
+/**
+ * The attributes of a key by type, in two calls of the module where the token knows them all: on one that is far away, each
+ * call is a round trip.
+ */
+function readAll(token: Token, object: Handle, keyClass: KeyFacts['class']): (type: number) => Buffer | undefined {
+  if (!oneByOne.has(keyClass)) {
+    try {
+      const types = [...commonAttributes, ...attributesOf[keyClass]]
+      const attributes: Attribute[] = token.module.C_GetAttributeValue(
+        token.session,
+        object,
+        types.map((type) => ({ type })),
+      )
+      const found = new Map(attributes.map(({ type, value }) => [type, Buffer.isBuffer(value) ? value : undefined]))
+      return (type) => found.get(type)
+    } catch (error) {
+      const ckr = ckrOf(error)
+      if (ckr !== undefined && !withoutValue.has(ckr)) throw error
+      oneByOne.add(keyClass)
+    }
+  }
+  return (type) => read(token, object, type)
+}
+
 /** One attribute; `undefined` where the token does not have it or does not show it. Errors of the session are thrown. */
-function read({ module, session }: Token, object: Handle, type: number): Buffer | undefined {
+function read(token: Token, object: Handle, type: number): Buffer | undefined {
+  const { module, session } = token
+  token.alive()
   try {
     const [attribute]: Attribute[] = module.C_GetAttributeValue(session, object, [{ type }])
     return Buffer.isBuffer(attribute?.value) ? attribute.value : undefined
@@ -30,6 +59,20 @@ function read({ module, session }: Token, object: Handle, type: number): Buffer 
     throw error
   }
 }
+
+const commonAttributes = [
+  CKA.ID,
+  CKA.LABEL,
+  CKA.KEY_TYPE,
+  CKA.DECRYPT,
+  CKA.UNWRAP,
+  CKA.SENSITIVE,
+  CKA.EXTRACTABLE,
+] as const
+const attributesOf = {
+  secret: [CKA.ENCRYPT, CKA.WRAP, CKA.VALUE_LEN],
+  private: [CKA.ALWAYS_AUTHENTICATE],
+} as const
 
 /** ATTRIBUTE_SENSITIVE, ATTRIBUTE_TYPE_INVALID, ATTRIBUTE_VALUE_INVALID, and what tokens say in their stead. */
 const noSuchAttribute: ReadonlySet<number> = new Set([0x012, 0x013])
@@ -66,7 +109,8 @@ function integer(value: Buffer | undefined): Uint8Array | undefined {
 
 /** Reads what can be known of a key object without its value. */
 export function readKeyFacts(token: Token, object: Handle, keyClass: KeyFacts['class']): KeyFacts {
-  const get = (type: number) => read(token, object, type)
+  const get = readAll(token, object, keyClass)
+  const isSecret = keyClass === 'secret'
   const id = get(CKA.ID) ?? Buffer.alloc(0)
   const label = text(get(CKA.LABEL))
   const keyType = ulong(get(CKA.KEY_TYPE)) ?? -1
@@ -75,14 +119,14 @@ export function readKeyFacts(token: Token, object: Handle, keyClass: KeyFacts['c
     keyType,
     label,
     id: id.toString('hex'),
-    valueLen: keyClass === 'secret' ? ulong(get(CKA.VALUE_LEN)) : undefined,
-    encrypt: flag(get(CKA.ENCRYPT)),
+    valueLen: isSecret ? ulong(get(CKA.VALUE_LEN)) : undefined,
+    encrypt: isSecret ? flag(get(CKA.ENCRYPT)) : undefined,
     decrypt: flag(get(CKA.DECRYPT)),
-    wrap: flag(get(CKA.WRAP)),
+    wrap: isSecret ? flag(get(CKA.WRAP)) : undefined,
     unwrap: flag(get(CKA.UNWRAP)),
     sensitive: flag(get(CKA.SENSITIVE)),
     extractable: flag(get(CKA.EXTRACTABLE)),
-    alwaysAuthenticate: flag(get(CKA.ALWAYS_AUTHENTICATE)),
+    alwaysAuthenticate: isSecret ? undefined : flag(get(CKA.ALWAYS_AUTHENTICATE)),
     startDate: readDate(token, object, CKA.START_DATE),
     endDate: readDate(token, object, CKA.END_DATE),
     ...(keyClass === 'private' && keyType === CKK.RSA && publicFacts(token, object, id, label)),
@@ -93,6 +137,7 @@ export function readKeyFacts(token: Token, object: Handle, keyClass: KeyFacts['c
 /** n and e from the private object where it shows them, the rest from the public object of the same CKA_ID, or label. */
 function publicFacts(token: Token, object: Handle, id: Buffer, label: string) {
   const like = id.length > 0 ? { type: CKA.ID, value: id } : { type: CKA.LABEL, value: label }
+  token.alive()
   const candidates = findObjects(token, [{ type: CKA.CLASS, value: CKO.PUBLIC_KEY }, like], 8)
   const n = integer(read(token, object, CKA.MODULUS))
   const half = candidates.find((candidate) => {

@@ -1,6 +1,6 @@
 import { AdapterError, wipeableCopy } from '../../contract/index.ts'
 import { closeInspector } from '../../contract/no-inspector.ts'
-import { decodeCrypt, type CryptMessage } from '../crypt-message.ts'
+import { decodeCrypt, encodeCrypt, type CryptMessage } from '../crypt-message.ts'
 import { Answer, Ask, type Frame } from '../frames.ts'
 import {
   decodeMessage,
@@ -14,7 +14,7 @@ import {
 } from '../host-protocol.ts'
 import { ckrOf, functionOf } from './ckr.ts'
 import { createKey } from './create.ts'
-import { Crypt, type CryptResult } from './crypt.ts'
+import { Crypt, Unfinished, type CryptResult } from './crypt.ts'
 import { Keys } from './keys.ts'
 import { Token, TokenReplaced } from './token.ts'
 
@@ -78,14 +78,15 @@ export class Service {
 
   /** `undefined` where it is done at once: a promise for each call would be felt. */
   #crypt({ selector, way, direction }: CryptMessage, batch: readonly CryptRequest[]): Promise<void> | undefined {
-    const values = batch.map(({ message }) => message.data)
+    const values = batch.map(({ message }) => message)
     const wipe = () => {
-      for (const value of values) value.fill(0)
+      for (const { data } of values) data.fill(0)
     }
     const answer = (results: readonly CryptResult[]) => {
-      results.forEach((result, index) => {
-        const id = batch[index]?.id ?? 0
+      batch.forEach(({ id, message }, index) => {
+        const result = results[index]
         if (result === undefined) this.#reply({ id, kind: Answer.invalidCiphertext, payload: EMPTY })
+        else if (result instanceof Unfinished) this.#handBack(id, message, result)
         else this.#answer(id, result)
       })
       wipe()
@@ -110,6 +111,7 @@ export class Service {
       // A signal that came while this process started took effect when it read on, just now.
       await closeInspector()
       const token = await Token.open(decodeMessage<OpenMessage>(payload))
+      token.onAlive = () => this.#reply({ id: 0, kind: Answer.alive, payload: EMPTY })
       this.#open = { token, keys: new Keys(token), crypt: new Crypt(token) }
       return encodeMessage(token.facts())
     }
@@ -143,6 +145,14 @@ export class Service {
   #answer(id: number, result: Uint8Array): void {
     this.#reply({ id, kind: Answer.result, payload: result })
     result.fill(0)
+  }
+
+  /** What is not done goes back as a request for the rest, so that other calls have their turn. */
+  #handBack(id: number, message: CryptMessage, { bytes, step }: Unfinished): void {
+    const payload = encodeCrypt({ ...message, data: bytes, step })
+    this.#reply({ id, kind: Answer.unfinished, payload })
+    payload.fill(0)
+    bytes.fill(0)
   }
 
   #fail(id: number, error: unknown): void {

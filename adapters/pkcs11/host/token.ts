@@ -11,6 +11,9 @@ import { isCkrError, tolerate } from './ckr.ts'
  */
 const MOST_SESSIONS = 0x7fffffff
 
+/** Well below the shortest `callTimeoutMs`. */
+const ALIVE_MS = 50
+
 /** One module, one token of it, one session: all that a host process has. */
 export class Token {
   readonly #module: PKCS11
@@ -18,6 +21,9 @@ export class Token {
   readonly #serial: string
   readonly #sessionFlags: number
   #session: Handle | undefined
+  #aliveAt = 0
+  /** Told now and then while a request makes many calls of the module. */
+  onAlive: () => void = () => undefined
 
   private constructor(module: PKCS11, slot: Handle, serial: string, sessionFlags: number) {
     this.#module = module
@@ -54,6 +60,14 @@ export class Token {
 
   get slot(): Handle {
     return this.#slot
+  }
+
+  /** To be called after each call of a request that makes many. */
+  alive(): void {
+    const now = performance.now()
+    if (now - this.#aliveAt < ALIVE_MS) return
+    this.#aliveAt = now
+    this.onAlive()
   }
 
   /** A fresh session, logged in; `pin` is zeroed. The session before it, if any, is gone whatever happens. */

@@ -7,14 +7,21 @@ import type { Pkcs11Options } from '../options.ts'
 import { PIPELINE, type HostPool } from '../supervisor/host-pool.ts'
 import { Pace } from '../supervisor/pace.ts'
 import { wayName, type Direction, type Way } from '../way.ts'
-import { qualify, rejections, type Qualification } from './qualification.ts'
+import { SHORT_BYTES } from './known-answers.ts'
+import { isUndecided, qualify, rejections, type Crypt, type Qualification } from './qualification.ts'
 import { isExposed, tokenKey, type TokenKey } from './token-key.ts'
 
 /** Attributes are read again in the background after the first, and before the next use after the second, in ms. */
 const FRESH_MS = 2000
 const STALE_MS = 10_000
-/** A way that was given up because the module crashed or hung gets another chance. */
-const DOUBT_MS = 60_000
+/**
+ * A way that was given up because the module crashed or was too slow gets another chance, and then less and less often. It
+ * comes sooner where there is no other way.
+ */
+const DOUBT_MS = { undecided: 5000, served: 60_000, last: 3_600_000 }
+
+/** How long a host-run key wrap keeps a host before others have their turn; most are done long before. */
+const SLICE_MS = { call: 100, background: 20 }
 
 /**
  * Some modules never see a key that another process made after they were started, and SoftHSM 2.6.1 now and then does not:
@@ -26,9 +33,14 @@ const RENEW_MS = { first: 5000, last: 60_000 }
 const RSA_WEIGHT = PIPELINE / 2
 
 interface Qualified {
-  readonly promise: Promise<Qualification>
+  /** What is known first, which is enough for values of up to {@link SHORT_BYTES}, and all that can be known. */
+  readonly short: Promise<Qualification>
+  readonly all: Promise<Qualification>
+  known?: Qualification
   result?: Qualification
-  until: number
+  /** When it is found out anew, while what is known serves on. */
+  againAt: number
+  againMs: number
 }
 
 type Qualifications = Map<WrapAlgorithm, Qualified>
@@ -50,6 +62,8 @@ export class KeyRing {
   /** By direction and selector. */
   readonly #paces = new Map<string, Pace>()
   readonly #warned = new Set<string>()
+  /** One key's algorithm after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
   #generation = 0
   #renewMs = RENEW_MS.first
   #renewAfter = performance.now() + RENEW_MS.first
@@ -82,24 +96,65 @@ export class KeyRing {
     this.#entries.delete(ref)
   }
 
-  /** How to do `algorithm` on this key: at once where it is known, else found out, once for all callers that wait. */
-  qualification(key: KnownKey, algorithm: WrapAlgorithm): Qualification | Promise<Qualification> {
-    const known = key.qualified.get(algorithm)
-    if (known !== undefined && performance.now() < known.until) return known.result ?? known.promise
-    const promise = qualify(key, algorithm, this.#mechanisms(algorithm), (selector, way, direction, data) =>
-      this.crypt(selector, way, direction, data),
-    )
-    const qualified: Qualified = { promise, until: Infinity }
+  /**
+   * How to do `algorithm` on this key with a value of so many bytes: at once where it is known, else found out, once for all
+   * callers that wait.
+   */
+  qualification(key: KnownKey, algorithm: WrapAlgorithm, bytes = Infinity): Qualification | Promise<Qualification> {
+    const known = key.qualified.get(algorithm) ?? this.#start(key, algorithm)
+    if (performance.now() >= known.againAt) this.#doubt(key, algorithm, known)
+    return bytes <= SHORT_BYTES ? (known.known ?? known.short) : (known.result ?? known.all)
+  }
+
+  #start(key: KnownKey, algorithm: WrapAlgorithm): Qualified {
+    const { promise: short, resolve, reject } = promiseWithResolvers<Qualification>()
+    const all = this.#qualify(key, algorithm, (soFar) => {
+      qualified.known = soFar
+      resolve(soFar)
+    })
+    const qualified: Qualified = { short, all, againAt: Infinity, againMs: 0 }
     key.qualified.set(algorithm, qualified)
-    promise.then(
+    short.catch(() => undefined)
+    all.then(
       (result) => {
-        qualified.result = result
-        if (result.doubtful) qualified.until = performance.now() + DOUBT_MS
-        this.#reportQualification(result)
+        this.#conclude(qualified, result)
+        resolve(result)
       },
-      () => key.qualified.delete(algorithm),
+      (error: unknown) => {
+        key.qualified.delete(algorithm)
+        reject(error)
+      },
     )
-    return promise
+    return qualified
+  }
+
+  /** Finds it out again; what was known before serves until then, and if it cannot be found out now. */
+  #doubt(key: KnownKey, algorithm: WrapAlgorithm, qualified: Qualified): void {
+    qualified.againAt = Infinity
+    this.#qualify(key, algorithm).then(
+      (result) => this.#conclude(qualified, result),
+      () => (qualified.againAt = performance.now() + qualified.againMs),
+    )
+  }
+
+  #conclude(qualified: Qualified, result: Qualification): void {
+    const { known: before, againMs } = qualified
+    qualified.known = result
+    qualified.result = result
+    const first = isUndecided(result) ? DOUBT_MS.undecided : DOUBT_MS.served
+    qualified.againMs = againMs === 0 ? first : Math.min(DOUBT_MS.last, 2 * againMs)
+    qualified.againAt = result.doubtful ? performance.now() + qualified.againMs : Infinity
+    if (before === undefined || againMs === 0 || rejections(before) !== rejections(result)) {
+      this.#reportQualification(result)
+    }
+  }
+
+  /** In turn with all others, and behind what somebody waits for. */
+  #qualify(key: KnownKey, algorithm: WrapAlgorithm, onShort?: (soFar: Qualification) => void): Promise<Qualification> {
+    const crypt: Crypt = (selector, way, direction, data) => this.#call(selector, way, direction, data, true)
+    const done = this.#turn.then(() => qualify(key, algorithm, this.#mechanisms(algorithm), crypt, onShort))
+    this.#turn = done.catch(() => undefined)
+    return done
   }
 
   /** Every qualification that has been made on the open token. */
@@ -108,12 +163,25 @@ export class KeyRing {
   }
 
   /** Wraps or unwraps on the token. The result is the caller's to zero. */
-  crypt(selector: string, way: Way, direction: Direction, data: Uint8Array, signal?: CallSignal): Promise<Uint8Array> {
-    return this.#pool.call(Ask.crypt, encodeCrypt({ way, direction, selector, data }), {
+  crypt(selector: string, way: Way, direction: Direction, data: Uint8Array, signal: CallSignal): Promise<Uint8Array> {
+    return this.#call(selector, way, direction, data, false, signal)
+  }
+
+  #call(
+    selector: string,
+    way: Way,
+    direction: Direction,
+    data: Uint8Array,
+    background: boolean,
+    signal?: CallSignal,
+  ): Promise<Uint8Array> {
+    const sliceMs = background ? SLICE_MS.background : SLICE_MS.call
+    return this.#pool.call(Ask.crypt, encodeCrypt({ way, direction, selector, data, step: 0, sliceMs }), {
       ...(signal && { signal }),
       unwrapping: direction === 'unwrap',
       weight: way.scheme === 'KW' || way.scheme === 'KWP' ? 1 : RSA_WEIGHT,
       pace: this.#paceOf(`${direction} ${selector}`),
+      background,
     })
   }
 
@@ -189,18 +257,43 @@ export class KeyRing {
   }
 
   #reportQualification(result: Qualification): void {
-    const { key, algorithm, way, evidence } = result
+    const { key, algorithm, way, evidence, maxBytes } = result
     const rejected = rejections(result)
-    if (way === undefined) this.#report('error', 'hsm_algorithm_unsupported', { key, algorithm, rejected })
+    if (isUndecided(result)) this.#report('error', 'hsm_algorithm_undecided', { key, algorithm, rejected })
+    else if (way === undefined) this.#report('error', 'hsm_algorithm_unsupported', { key, algorithm, rejected })
     else {
       const fields = { key, algorithm, way: wayName(way), evidence: evidence ?? 'same key', rejected }
-      this.#report('info', 'hsm_algorithm_qualified', fields)
+      const limit = maxBytes === undefined ? {} : { maxBytes }
+      this.#report('info', 'hsm_algorithm_qualified', { ...fields, ...limit })
     }
   }
 }
 
-/** The way to go, or `ALGORITHM_UNSUPPORTED`. */
-export function wayOf({ key, algorithm, way }: Qualification): Way {
-  if (way !== undefined) return way
-  throw new AdapterError('ALGORITHM_UNSUPPORTED', `the token has no right way to do ${algorithm} with ${key}`)
+/**
+ * The way to go for a value of so many bytes. Throws `ALGORITHM_UNSUPPORTED` where there is none, `BACKEND_BUSY` where that is
+ * not known yet, and `INPUT_INVALID` for a value that is too long for it.
+ */
+export function wayOf(qualification: Qualification, bytes: number): Way {
+  const { key, algorithm, way, maxBytes = Infinity } = qualification
+  if (isUndecided(qualification)) {
+    const message = `how the token does ${algorithm} with ${key} is not known yet: ${rejections(qualification)}`
+    throw new AdapterError('BACKEND_BUSY', message, { retryAfterSeconds: DOUBT_MS.undecided / 1000 })
+  }
+  if (way === undefined) {
+    throw new AdapterError('ALGORITHM_UNSUPPORTED', `the token has no right way to do ${algorithm} with ${key}`)
+  }
+  if (bytes <= maxBytes) return way
+  throw new AdapterError('INPUT_INVALID', `with ${key} the token does ${algorithm} for at most ${maxBytes} bytes`)
+}
+
+function promiseWithResolvers<Value>() {
+  let settle: { resolve: (value: Value) => void; reject: (error: unknown) => void } | undefined
+  const promise = new Promise<Value>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  return {
+    promise,
+    resolve: (value: Value) => settle?.resolve(value),
+    reject: (error: unknown) => settle?.reject(error),
+  }
 }

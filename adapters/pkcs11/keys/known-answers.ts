@@ -8,32 +8,39 @@ export interface KnownAnswer {
   readonly wrapped: Uint8Array
 }
 
-/** Around the semiblock of 8 bytes and the block of 16, the usual data keys, and one whose step counter needs two bytes. */
-export const lengths: Record<KeyWrapMode, readonly number[]> = {
-  KW: [16, 24, 32, 40, 64, 512],
-  KWP: [1, 7, 8, 9, 12, 16, 20, 24, 31, 32, 33, 64, 512],
+/** Up to here a way must carry every value: no usual data key is longer. */
+export const SHORT_BYTES = 64
+
+/** Around the semiblock of 8 bytes and the block of 16, and the usual data keys. */
+export const shortLengths: Record<KeyWrapMode, readonly number[]> = {
+  KW: [16, 24, 32, 40, SHORT_BYTES],
+  KWP: [1, 7, 8, 9, 12, 16, 20, 24, 31, 32, 33, SHORT_BYTES],
 }
+
+/** From the longest, of which the first that a way carries is its limit. From 344 bytes the step counter needs two bytes. */
+export const longLengths: readonly number[] = [512, 256, 128]
 
 export const samples = (sizes: readonly number[]): Uint8Array[] => sizes.map((size) => randomBytes(size))
 
-/** Wraps with OAEP in this process. */
-export function oaepAnswers(
-  { bits, n, e }: KeyDescription & { kty: 'RSA' },
-  hash: OaepHash,
-  hashBytes: number,
-): KnownAnswer[] {
+/** Gives the right wrappings of random values of these lengths. */
+export type Oracle = (sizes: readonly number[]) => Promise<KnownAnswer[]>
+
+/** OAEP in this process. */
+export function oaepOracle({ n, e }: KeyDescription & { kty: 'RSA' }, hash: OaepHash): Oracle {
   const key = rsaPublicKey(n, e)
-  const capacity = bits / 8 - 2 * hashBytes - 2
-  return samples([1, 20, 32, capacity]).map((plaintext) => ({ plaintext, wrapped: oaepWrap(key, hash, plaintext) }))
+  return (sizes) =>
+    Promise.resolve(samples(sizes).map((plaintext) => ({ plaintext, wrapped: oaepWrap(key, hash, plaintext) })))
 }
 
-/** Wraps with an AES key that is known here, in this process. */
-export async function localAnswers(key: Uint8Array, mode: KeyWrapMode): Promise<KnownAnswer[]> {
-  const cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false)
-  const values = samples(lengths[mode])
-  const wrapped = await wrapAll(mode, values, (blocks) => cipher.update(blocks))
-  return values.map((plaintext, index) => ({ plaintext, wrapped: wrapped[index] ?? new Uint8Array() }))
-}
+/** Key wrap in this process, with an AES key that is known here. */
+export const localOracle =
+  (key: Uint8Array, mode: KeyWrapMode): Oracle =>
+  async (sizes) => {
+    const cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false)
+    const values = samples(sizes)
+    const wrapped = await wrapAll(mode, values, (blocks) => cipher.update(blocks))
+    return values.map((plaintext, index) => ({ plaintext, wrapped: wrapped[index] ?? new Uint8Array() }))
+  }
 
 /** `wrapped` with one bit changed, which no right implementation opens. */
 export function damaged(wrapped: Uint8Array): Uint8Array {

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { AdapterError, type WrapAlgorithm } from '../../contract/index.ts'
-import type { KeyWrapMode } from '../../key-wrap/index.ts'
+import { AdapterError, algorithmRow, type WrapAlgorithm } from '../../contract/index.ts'
 import { TokenError } from '../token-error.ts'
 import {
   candidateWays,
@@ -12,7 +11,18 @@ import {
   type Way,
 } from '../way.ts'
 import { encodeSiblingSelector } from '../key-selector.ts'
-import { damaged, equal, lengths, localAnswers, oaepAnswers, samples, type KnownAnswer } from './known-answers.ts'
+import {
+  damaged,
+  equal,
+  localOracle,
+  longLengths,
+  oaepOracle,
+  samples,
+  SHORT_BYTES,
+  shortLengths,
+  type KnownAnswer,
+  type Oracle,
+} from './known-answers.ts'
 import { allows, type TokenKey } from './token-key.ts'
 
 /** How one algorithm is done on one key, and why so. */
@@ -21,13 +31,18 @@ export interface Qualification {
   readonly algorithm: WrapAlgorithm
   /** Absent where no way is right: the algorithm is not served on this key. */
   readonly way?: Way
+  /** The longest value that the way carries, where that is less than the algorithm allows. */
+  readonly maxBytes?: number
   /**
    * What the answers were compared with: a computation over single AES blocks (or OAEP by the public key) on the key
    * itself, or, for a key that is not allowed to give single blocks, a session key of known value beside it.
    */
   readonly evidence?: 'same key' | 'sibling key'
   readonly rejected: readonly { readonly way: Way; readonly reason: string }[]
-  /** A way was rejected because the module crashed or hung, which may have had another cause. */
+  /**
+   * A way was rejected because the module crashed, or did not return in time. That may have had another cause: without a
+   * way, it is not known whether the token can do it.
+   */
   readonly doubtful: boolean
 }
 
@@ -41,37 +56,62 @@ const schemeOf: Record<WrapAlgorithm, Scheme> = {
   'RSA-OAEP-256': 'SHA-256',
 }
 
-const HASH_BYTES = { 'SHA-1': 20, 'SHA-256': 32 } as const
-
 /** A key that is known to this process, to check mechanisms with. It protects nothing. */
 const siblingKey = randomBytes(32)
 const siblingSelector = encodeSiblingSelector(siblingKey)
 
+/** The lengths that have to pass, and those of which the first that passes is the limit. */
+interface Lengths {
+  readonly short: readonly number[]
+  readonly long: readonly number[]
+}
+
+interface Evidence {
+  readonly kind: 'same key' | 'sibling key'
+  readonly oracle: Oracle
+  readonly answers: readonly KnownAnswer[]
+}
+
 /**
  * Finds the first way in which the token does `algorithm` right on `key`. Rejects only if the token cannot be asked.
+ * `onShort` is told of a way that is right for values of up to {@link SHORT_BYTES} before it is known how long they may be:
+ * on a slow token that takes much longer.
  */
 export async function qualify(
   key: TokenKey,
   algorithm: WrapAlgorithm,
   mechanisms: Mechanisms,
   crypt: Crypt,
+  onShort: (soFar: Qualification) => void = () => undefined,
 ): Promise<Qualification> {
   const scheme = schemeOf[algorithm]
   const rejected: { way: Way; reason: string }[] = []
   let doubtful = false
   const reject = (way: Way, error: unknown): void => {
     if (!(error instanceof WrongAnswer) && !blamesWay(error)) throw error
-    doubtful ||= error instanceof TokenError && error.blame === 'module'
+    doubtful ||= isDoubtful(error)
     rejected.push({ way, reason: error instanceof Error ? error.message : 'unknown' })
   }
-  const { evidence, answers } = await knownAnswers(key, scheme, mechanisms, crypt, reject)
-  for (const way of answers.length === 0 ? [] : candidateWays(scheme, mechanisms)) {
+  const lengths = lengthsOf(key, algorithm)
+  const { kind: evidence, oracle, answers } = await evidenceFor(key, scheme, lengths.short, mechanisms, crypt, reject)
+  const [selector, directions] =
+    evidence === 'sibling key'
+      ? ([siblingSelector, ['wrap', 'unwrap']] as const)
+      : ([key.selector, directionsOf(key, scheme)] as const)
+  for (const way of candidateWays(scheme, mechanisms)) {
+    const checkAll = (some: readonly KnownAnswer[]) => check(crypt, selector, way, directions, some)
     try {
-      if (evidence === 'sibling key') {
-        await check(crypt, siblingSelector, way, ['wrap', 'unwrap'], answers)
-        await checkAccess(crypt, key, way)
-      } else await check(crypt, key.selector, way, directionsOf(key, scheme), answers)
-      return { key: key.ref, algorithm, way, evidence, rejected, doubtful }
+      await checkAll(answers)
+      await refusesDamaged(crypt, selector, way, directions, answers)
+      if (evidence === 'sibling key') await checkAccess(crypt, key, way)
+      const found = { key: key.ref, algorithm, way, evidence, rejected }
+      // Block by block a value may have any length.
+      if (way.path === 'blocks') return { ...found, doubtful }
+      onShort({ ...found, maxBytes: SHORT_BYTES, doubtful })
+      const longest = await longestOf(lengths.long, oracle, checkAll)
+      doubtful ||= longest.doubtful
+      const isLess = longest.bytes !== lengths.long[0]
+      return { ...found, ...(isLess && { maxBytes: longest.bytes }), doubtful }
     } catch (error) {
       reject(way, error)
     }
@@ -83,6 +123,9 @@ export async function qualify(
 export const rejections = ({ rejected }: Qualification): string =>
   rejected.map(({ way, reason }) => `${wayName(way)}: ${reason}`).join('; ')
 
+/** Neither that the token can do it is known, nor that it cannot. */
+export const isUndecided = ({ way, doubtful }: Qualification): boolean => way === undefined && doubtful
+
 class WrongAnswer extends Error {}
 
 /** The token is well and will give the same answer again. */
@@ -91,43 +134,72 @@ const blamesWay = (error: unknown) =>
     ? error.blame !== 'token' && error.code !== 'BACKEND_BUSY'
     : error instanceof AdapterError && error.code === 'ALGORITHM_UNSUPPORTED'
 
+const isDoubtful = (error: unknown) =>
+  error instanceof TokenError && (error.blame === 'module' || error.blame === 'time')
+
+function lengthsOf({ description }: TokenKey, algorithm: WrapAlgorithm): Lengths {
+  const scheme = schemeOf[algorithm]
+  if (scheme === 'KW' || scheme === 'KWP') return { short: shortLengths[scheme], long: longLengths }
+  const capacity = algorithmRow(algorithm).plaintext(description.bits).max
+  return { short: [1, 20, 32], long: [capacity, ...[256, 128, SHORT_BYTES].filter((bytes) => bytes < capacity)] }
+}
+
+/** The first length that is carried. A length that is refused says nothing against a shorter one; a wrong answer does. */
+async function longestOf(
+  long: readonly number[],
+  oracle: Oracle,
+  checkAll: (answers: readonly KnownAnswer[]) => Promise<void>,
+): Promise<{ readonly bytes: number; readonly doubtful: boolean }> {
+  let doubtful = false
+  for (const bytes of long) {
+    try {
+      await checkAll(await oracle([bytes]))
+      return { bytes, doubtful }
+    } catch (error) {
+      if (!blamesWay(error)) throw error
+      doubtful ||= isDoubtful(error)
+    }
+  }
+  return { bytes: SHORT_BYTES, doubtful }
+}
+
 const directionsOf = ({ facts }: TokenKey, scheme: Scheme): Direction[] =>
   scheme === 'KW' || scheme === 'KWP'
     ? (['wrap', 'unwrap'] as const).filter((direction) => allows(facts, direction))
     : ['unwrap']
 
-async function knownAnswers(
+async function evidenceFor(
   key: TokenKey,
   scheme: Scheme,
+  short: readonly number[],
   mechanisms: Mechanisms,
   crypt: Crypt,
   reject: (way: Way, error: unknown) => void,
-): Promise<{ evidence: 'same key' | 'sibling key'; answers: KnownAnswer[] }> {
+): Promise<Evidence> {
+  const by = async (kind: Evidence['kind'], oracle: Oracle) => ({ kind, oracle, answers: await oracle(short) })
   if (scheme !== 'KW' && scheme !== 'KWP') {
-    if (key.description.kty !== 'RSA') return { evidence: 'same key', answers: [] }
-    return { evidence: 'same key', answers: oaepAnswers(key.description, scheme, HASH_BYTES[scheme]) }
+    if (key.description.kty !== 'RSA') throw new AdapterError('ALGORITHM_UNSUPPORTED', `${key.ref} is no RSA key`)
+    return by('same key', oaepOracle(key.description, scheme))
   }
   if (key.facts.encrypt !== false) {
     for (const way of referenceWays(scheme, mechanisms)) {
       try {
-        return { evidence: 'same key', answers: await sameKeyAnswers(crypt, key.selector, way, scheme) }
+        return await by('same key', blocksOracle(crypt, key.selector, way))
       } catch (error) {
         reject(way, error)
       }
     }
   }
-  return { evidence: 'sibling key', answers: await localAnswers(siblingKey, scheme) }
+  return by('sibling key', localOracle(siblingKey, scheme))
 }
 
-/** RFC 3394 or RFC 5649 over single blocks of the key itself. */
-async function sameKeyAnswers(crypt: Crypt, selector: string, way: Way, mode: KeyWrapMode): Promise<KnownAnswer[]> {
-  return Promise.all(
-    samples(lengths[mode]).map(async (plaintext) => ({
-      plaintext,
-      wrapped: await crypt(selector, way, 'wrap', plaintext),
-    })),
-  )
-}
+/** RFC 3394 or RFC 5649 over single blocks of the key itself. The samples share the calls. */
+const blocksOracle =
+  (crypt: Crypt, selector: string, way: Way): Oracle =>
+  async (sizes) =>
+    Promise.all(
+      samples(sizes).map(async (plaintext) => ({ plaintext, wrapped: await crypt(selector, way, 'wrap', plaintext) })),
+    )
 
 async function check(
   crypt: Crypt,
@@ -136,20 +208,29 @@ async function check(
   directions: readonly Direction[],
   answers: readonly KnownAnswer[],
 ): Promise<void> {
-  // OAEP is randomised: its wrapping is done in this process, and only what the token does is checked.
-  const deterministic = way.scheme === 'KW' || way.scheme === 'KWP'
-  for (const { plaintext, wrapped } of answers) {
-    if (deterministic && directions.includes('wrap')) {
+  const checkOne = async ({ plaintext, wrapped }: KnownAnswer) => {
+    // OAEP is randomised: its wrapping is done in this process, and only what the token does is checked.
+    if ((way.scheme === 'KW' || way.scheme === 'KWP') && directions.includes('wrap')) {
       const result = await crypt(selector, way, 'wrap', plaintext)
       if (!equal(result, wrapped)) throw new WrongAnswer(`wrong result for ${plaintext.length} bytes`)
     }
-    if (directions.includes('unwrap')) {
-      const result = await crypt(selector, way, 'unwrap', wrapped)
-      if (!equal(result, plaintext)) throw new WrongAnswer(`${plaintext.length} bytes came back as ${result.length}`)
-      result.fill(0)
-    }
+    if (!directions.includes('unwrap')) return
+    const result = await crypt(selector, way, 'unwrap', wrapped)
+    if (!equal(result, plaintext)) throw new WrongAnswer(`${plaintext.length} bytes came back as ${result.length}`)
+    result.fill(0)
   }
-  const [first] = answers
+  // Block by block all go in the time of the longest.
+  if (way.path === 'blocks') await Promise.all(answers.map(checkOne))
+  else for (const answer of answers) await checkOne(answer)
+}
+
+async function refusesDamaged(
+  crypt: Crypt,
+  selector: string,
+  way: Way,
+  directions: readonly Direction[],
+  [first]: readonly KnownAnswer[],
+): Promise<void> {
   if (first === undefined || !directions.includes('unwrap')) return
   if (await opens(crypt, selector, way, damaged(first.wrapped))) throw new WrongAnswer('it opens a damaged value')
 }

@@ -22,6 +22,10 @@ const WATCH_MS = 5
 const MAX_QUEUE = 4096
 /** For so long after an AES call one host is kept for its like. */
 const KEEP_MS = 1000
+/** What nobody waits for lets waiting calls go first for so long, so that it gets on however busy the token is. */
+const BACKGROUND_PATIENCE_MS = 30
+/** Where it has cost a host, it waits for the next at most so long. */
+const HOST_BACK_MS = 15_000
 const PROBES = 3
 const PROBE_AGAIN_MS = 30
 
@@ -36,6 +40,10 @@ export class HostPool implements PoolEvents {
   readonly #watch: NodeJS.Timeout
   readonly #queue = new JobQueue()
   #quickUntil = 0
+  /** What nobody waits for: it has one host at most. */
+  #background: Job[] = []
+  /** It has cost a host, and must not cost another before there are as many again. */
+  #held: { readonly hosts: number; readonly until: number } | undefined
   #closed = false
 
   private constructor(settings: PoolSettings, report: Report) {
@@ -83,8 +91,11 @@ export class HostPool implements PoolEvents {
     else if (options.signal?.aborted) job.reject(options.signal.reason)
     else if (this.#queue.size >= MAX_QUEUE) job.reject(new TokenError('BACKEND_BUSY', 'too many calls wait', 'request'))
     else {
-      if (job.pace !== undefined && job.weight === 1) this.#quickUntil = performance.now() + KEEP_MS
-      this.#queue.push(job)
+      if (job.background) this.#background.push(job)
+      else {
+        if (job.pace !== undefined && job.weight === 1) this.#quickUntil = performance.now() + KEEP_MS
+        this.#queue.push(job)
+      }
       this.idle()
     }
     return job.promise
@@ -95,7 +106,7 @@ export class HostPool implements PoolEvents {
     clearInterval(this.#watch)
     const closed = new AdapterError('CLOSED', 'the adapter is closed')
     for (const host of this.#keeper.hosts) this.#takeBack(host, closed)
-    for (const job of this.#queue.clear()) job.reject(closed)
+    for (const job of [...this.#queue.clear(), ...this.#background.splice(0)]) job.reject(closed)
     await this.#keeper.close()
   }
 
@@ -107,15 +118,19 @@ export class HostPool implements PoolEvents {
   /** Hands out what waits. */
   idle(): void {
     this.#keeper.retire()
+    const [first] = this.#background
+    if (first !== undefined && performance.now() - first.waitsSince > BACKGROUND_PATIENCE_MS) this.#giveBackground()
     while (this.#queue.size > 0) {
       let host: Host | undefined
       const job = this.#queue.take((next) => next.over || (host = this.#hostFor(next)) !== undefined)
       if (job === undefined) break
       if (!job.over) host?.give(job)
     }
-    const down = this.#queue.size > 0 ? this.#keeper.downBecause : undefined
+    if (this.#queue.size === 0) this.#giveBackground()
+    const background = this.#isHeld() ? [] : this.#background
+    const down = this.#queue.size + background.length > 0 ? this.#keeper.downBecause : undefined
     if (down === undefined) return
-    for (const job of this.#queue.clear()) job.reject(down)
+    for (const job of [...this.#queue.clear(), ...background.splice(0)]) job.reject(down)
   }
 
   /** The session's column of the CKR table. */
@@ -148,14 +163,46 @@ export class HostPool implements PoolEvents {
     this.#takeBack(host, new TokenError('BACKEND_UNAVAILABLE', `the HSM host is gone: ${why}`, 'module'))
   }
 
+  unfinished(job: Job): void {
+    if (job.background) this.#background.push(job)
+    else this.#queue.giveBack([job])
+  }
+
+  /** All that waits, to one host: qualifications go one after another, so that it is the samples of one that share calls. */
+  #giveBackground(): void {
+    const [first] = this.#background
+    if (first === undefined || this.#isHeld()) return
+    for (const { hasBackground } of this.#keeper.hosts) if (hasBackground) return
+    const host = this.#hostFor(first)
+    if (host === undefined) return
+    for (const job of this.#background.splice(0)) if (!job.over) host.give(job)
+  }
+
+  #hold(hosts: number): void {
+    this.#held = { hosts, until: performance.now() + HOST_BACK_MS }
+  }
+
+  #isHeld(): boolean {
+    if (this.#held === undefined) return false
+    if (this.pids.length >= this.#held.hosts || performance.now() > this.#held.until) this.#held = undefined
+    return this.#held !== undefined
+  }
+
+  /** What has not begun, or is tried once more. */
+  #requeue(...jobs: readonly Job[]): void {
+    this.#queue.giveBack(jobs.filter(({ background }) => !background))
+    this.#background.unshift(...jobs.filter(({ background }) => background))
+  }
+
   #takeBack(host: Host, error: AdapterError): void {
     const { begun, others } = host.abandon(error)
-    this.#queue.giveBack(others)
+    this.#requeue(...others)
     if (begun === undefined) return
+    if (begun.background) this.#hold(this.pids.length + 1)
     if (begun.retried) begun.reject(error)
     else {
       begun.retried = true
-      this.#queue.giveBack([begun])
+      this.#requeue(begun)
     }
   }
 
@@ -171,7 +218,7 @@ export class HostPool implements PoolEvents {
     } else if (job.unwrapping || job.retried || job.over) job.reject(TokenError.ofCall(ckr, job.unwrapping))
     else {
       job.retried = true
-      this.#queue.giveBack([job])
+      this.#requeue(job)
       this.idle()
     }
   }
@@ -232,15 +279,17 @@ export class HostPool implements PoolEvents {
     const now = performance.now()
     for (const host of this.#keeper.hosts) {
       const age = host.headAge(now)
-      if (age > this.#callTimeoutMs) {
+      if (host.silence(now) > this.#callTimeoutMs) {
         const why = `a call of the PKCS#11 module did not return within ${this.#callTimeoutMs} ms`
-        const { begun, others } = host.abandon(new TokenError('BACKEND_UNAVAILABLE', why, 'module'))
-        begun?.reject(new TokenError('BACKEND_UNAVAILABLE', why, 'module'))
-        this.#queue.giveBack(others)
+        const late = new TokenError('BACKEND_UNAVAILABLE', why, 'time')
+        const { begun, others } = host.abandon(late)
+        if (begun?.background === true) this.#hold(this.pids.length)
+        begun?.reject(late)
+        this.#requeue(...others)
         this.#keeper.lost(host, why)
       } else if (age > Math.max(STALL.ms, STALL.times * host.slowest) && !host.stalled) {
         host.stalled = true
-        this.#queue.giveBack(host.recall())
+        this.#requeue(...host.recall())
         this.idle()
       }
     }

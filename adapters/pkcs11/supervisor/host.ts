@@ -22,6 +22,8 @@ export interface HostEvents {
   failed(job: Job, ckr: number): void
   /** The process is gone, unless it was killed by {@link Host.kill}. */
   ended(why: string): void
+  /** A call has had its share of the host's time and is not done. */
+  unfinished(job: Job): void
   /** There is room for another call. */
   idle(): void
 }
@@ -45,6 +47,7 @@ export class Host {
   #load = 0
   #slowest = 0
   #headSince = performance.now()
+  #aliveAt = performance.now()
   /** The id of the login that it was asked for and has not answered. */
   #login: number | undefined
 
@@ -74,6 +77,16 @@ export class Host {
   /** How long its slow calls have taken of late, in milliseconds. */
   get slowest(): number {
     return this.#slowest
+  }
+
+  /** For how long its module has not returned from a call, in milliseconds; 0 for a login, which may take seconds. */
+  silence(now: number): number {
+    return Math.min(this.headAge(now), now - this.#aliveAt)
+  }
+
+  /** Whether it has a call that nobody waits for. */
+  get hasBackground(): boolean {
+    return this.#jobs.some(({ job }) => job.background)
   }
 
   /** For how long its oldest call has lasted, in milliseconds; 0 for a login, which may take seconds. */
@@ -161,6 +174,10 @@ export class Host {
   }
 
   #replied(id: number, answer: number, payload: Uint8Array, events: HostEvents): void {
+    if (answer === Answer.alive) {
+      this.#aliveAt = performance.now()
+      return
+    }
     if (id === this.#login) this.#login = undefined
     const index = this.#jobs.findIndex((one) => one.id === id)
     const job = index === -1 ? undefined : this.#jobs.splice(index, 1)[0]?.job
@@ -185,7 +202,10 @@ export class Host {
     if (answer === Answer.result) job.resolve(payload)
     else if (answer === Answer.refused) job.reject(decodeRefusal(payload))
     else if (answer === Answer.invalidCiphertext) job.reject(TokenError.invalidCiphertext())
-    else {
+    else if (answer === Answer.unfinished) {
+      job.goOnWith(payload)
+      if (!job.over) events.unfinished(job)
+    } else {
       const { ckr, at } = decodeFailure(payload)
       if (!(job instanceof OwnJob)) events.failed(job, ckr)
       else job.reject(TokenError.unavailable(`${at === '' ? 'the token' : at} answered ${ckrName(ckr)}`, ckr))

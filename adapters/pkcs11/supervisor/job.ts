@@ -10,15 +10,19 @@ export interface CallOptions {
   readonly weight?: number
   /** Of the calls with the same key. They wait in a line of their own. */
   readonly pace?: Pace
+  /** It gives way to the calls that somebody waits for. */
+  readonly background?: boolean
 }
 
 /** One request to whichever host takes it, and the promise that waits for the answer. */
 export class Job {
   readonly kind: number
-  readonly payload: Uint8Array
   readonly unwrapping: boolean
   readonly weight: number
   readonly pace: Pace | undefined
+  readonly background: boolean
+  /** Since when it waits for its turn, by `performance.now()`. */
+  waitsSince = performance.now()
   readonly promise: Promise<Uint8Array>
   /** It has been tried on a session or host that was lost with it. */
   retried = false
@@ -27,14 +31,17 @@ export class Job {
   #settle: { resolve: (value: Uint8Array) => void; reject: (error: unknown) => void } | undefined
   readonly #signal: CallSignal | undefined
   readonly #aborted: () => void
+  #payload: Uint8Array
 
   /** `payload` becomes the job's own and is zeroed when it is over. */
-  constructor(kind: number, payload: Uint8Array, { signal, unwrapping = false, weight = 1, pace }: CallOptions) {
+  constructor(kind: number, payload: Uint8Array, options: CallOptions) {
     this.kind = kind
-    this.payload = payload
+    const { signal, unwrapping = false, weight = 1, pace, background = false } = options
+    this.#payload = payload
     this.unwrapping = unwrapping
     this.weight = weight
     this.pace = pace
+    this.background = background
     this.promise = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
@@ -46,6 +53,21 @@ export class Job {
   /** Whether calls of other kinds should not have to wait behind it. */
   get isSlow(): boolean {
     return this.weight > 1 && this.pace?.isSlow === true
+  }
+
+  get payload(): Uint8Array {
+    return this.#payload
+  }
+
+  /** What is left to do takes the place of what was to be done; both are the job's own. */
+  goOnWith(payload: Uint8Array): void {
+    if (this.over) {
+      payload.fill(0)
+      return
+    }
+    this.#payload.fill(0)
+    this.#payload = payload
+    this.waitsSince = performance.now()
   }
 
   get over(): boolean {
@@ -68,7 +90,7 @@ export class Job {
     if (settle === undefined) return undefined
     this.#settle = undefined
     this.#signal?.removeEventListener('abort', this.#aborted)
-    this.payload.fill(0)
+    this.#payload.fill(0)
     return settle
   }
 }

@@ -12,7 +12,8 @@ import type { Findings, More } from './findings.ts'
 import type { KeyQuestion, WantedKey } from './key-question.ts'
 import { callWithin } from './time-limit.ts'
 
-const WAYS_MS = 15_000
+/** A slow HSM takes its time. */
+const WAYS_MS = 30_000
 const CALL_MS = 5000
 const DATA_KEY_BYTES = 32
 
@@ -43,19 +44,26 @@ export async function checkWays(
   }
 }
 
-function tellWay(subject: string, { algorithm, way, exported, rejected }: WayFound, any: boolean, findings: Findings) {
+function tellWay(subject: string, wayFound: WayFound, any: boolean, findings: Findings) {
+  const { algorithm, way, exported, rejected, undecided, maxBytes } = wayFound
   const before = rejected.map((other) => `${other.way}: ${other.reason}`).join('; ')
   const tried = before === '' ? '' : `; rejected: ${before}`
   const more: More = { subject, fields: { algorithm, way: way ?? 'none', rejected: before } }
-  if (way === undefined) {
+  const limit = maxBytes === undefined ? '' : `, for values of at most ${maxBytes} bytes`
+  if (undecided === true) {
+    const found = `${algorithm}: it could not be found out whether the backend does it right${tried}`
+    const advice =
+      'see what makes the backend slow or fail (for an HSM: its load, the way to it, callTimeoutMs), and check again'
+    findings.problem('key.way', found, { ...more, advice })
+  } else if (way === undefined) {
     const found = `${algorithm}: no way gives right results${tried}`
     const advice = 'the backend cannot do it: Azure must not be given this key for this algorithm'
     if (any) findings.warning('key.way', found, { ...more, advice })
     else findings.problem('key.way', found, { ...more, advice })
   } else if (exported === true) {
     const advice = 'for a backend that can do no better only: the key-encryption key is in the memory of the gateway'
-    findings.warning('key.way', `${algorithm}: ${way}${tried}`, { ...more, advice })
-  } else findings.ok('key.way', `${algorithm}: ${way}${tried}`, more)
+    findings.warning('key.way', `${algorithm}: ${way}${limit}${tried}`, { ...more, advice })
+  } else findings.ok('key.way', `${algorithm}: ${way}${limit}${tried}`, more)
 }
 
 export async function comesBack(

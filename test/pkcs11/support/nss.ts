@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Secret } from '../../../adapters/contract/index.ts'
 import type { Pkcs11Options } from '../../../adapters/pkcs11/index.ts'
 import { PIN } from './softhsm.ts'
+import { onToken, type Attributes } from './token-objects.ts'
 
 const places = ['/usr/lib/x86_64-linux-gnu/', '/usr/lib/x86_64-linux-gnu/nss/', '/usr/lib/aarch64-linux-gnu/']
 
@@ -19,6 +20,8 @@ export interface Nss {
   readonly module: string
   /** For C_Initialize; `flags` in NSS's words. */
   parameters(flags?: string): string
+  /** An AES key of this value. */
+  aes(label: string, more: Attributes, value: Uint8Array): void
   options(more?: Partial<Pkcs11Options>): Pkcs11Options
   remove(): void
 }
@@ -35,6 +38,8 @@ export function nss(): Nss {
   return {
     module,
     parameters,
+    aes: (label, more, value) =>
+      onToken(NSS_LABEL, (objects) => objects.aes(label, more, value), PIN, { path: module, parameters: parameters() }),
     options: (more = {}) => ({
       module,
       libraryParameters: parameters(),

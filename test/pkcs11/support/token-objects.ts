@@ -21,12 +21,22 @@ export interface TokenObjects {
 
 export type Attributes = Readonly<Partial<Record<keyof typeof CKA, boolean | number | string | Buffer>>>
 
+export interface TestLibrary {
+  readonly path: string
+  readonly parameters?: string
+}
+
 /** Logs in, does `work`, and lets go of the module, so that the next call sees the token anew. */
-export function onToken<Result>(tokenLabel: string, work: (objects: TokenObjects) => Result, pin = PIN): Result {
+export function onToken<Result>(
+  tokenLabel: string,
+  work: (objects: TokenObjects) => Result,
+  pin = PIN,
+  library: TestLibrary = { path: MODULE },
+): Result {
   const module = new PKCS11()
-  module.load(MODULE)
+  module.load(library.path)
   try {
-    return work(objectsOf(module, openSession(module, tokenLabel, pin)))
+    return work(objectsOf(module, openSession(module, tokenLabel, pin, library.parameters)))
   } finally {
     module.C_Finalize()
     module.close()
@@ -34,9 +44,12 @@ export function onToken<Result>(tokenLabel: string, work: (objects: TokenObjects
 }
 
 /** SoftHSM 2.6.1 shows no token, or fails, to a process that starts while another logs in. */
-function openSession(module: PKCS11, tokenLabel: string, pin: string): Handle {
+function openSession(module: PKCS11, tokenLabel: string, pin: string, parameters?: string): Handle {
   for (let attempt = 1; ; attempt += 1) {
-    module.C_Initialize({ flags: CKF.OS_LOCKING_OK })
+    module.C_Initialize({
+      flags: CKF.OS_LOCKING_OK,
+      ...(parameters !== undefined && { libraryParameters: `${parameters}\0` }),
+    })
     try {
       const slot = module.C_GetSlotList(true).find((id) => module.C_GetTokenInfo(id).label.trimEnd() === tokenLabel)
       if (slot === undefined) throw new Error(`no token ${tokenLabel}`)
