@@ -116,8 +116,9 @@ export class HostKeeper {
     if (error instanceof OperatorError) return error
     const message = error instanceof Error ? error.message : 'unknown'
     if (this.#loginRefused) return new OperatorError('LOGIN_REFUSED', `${message}: check the PIN before another try`)
-    const remedy = remedyFor(this.#settings.open.module)
-    const reason = `the token cannot be opened: ${message}; ${remedy}`
+    const answered = error instanceof TokenError && error.detail !== undefined
+    const remedy = answered ? `; ${remedyFor(this.#settings.open.module)}` : ''
+    const reason = `the token cannot be opened: ${message}${remedy}`
     return new OperatorError('TOKEN_UNUSABLE', reason, { transient: isAway(error) })
   }
 

@@ -109,6 +109,14 @@ describe('what no real backend does on command', () => {
     expectLine(checked, 'backend.sessions', 'warning', { found: /2 of 8 sessions are open; the token allows 2/ })
   })
 
+  it('it was too slow for its ways to be found out, which is no verdict and no success', async () => {
+    const facts = async () => ({ fields: {} })
+    const reason = 'a call of the PKCS#11 module did not return within 1000 ms'
+    const ways = async () => [{ algorithm: 'A256KWP', undecided: true, rejected: [{ way: 'C_Encrypt', reason }] } as const]
+    const checked = await checkWith(() => ({ inspection: { facts, ways } }), ['key'])
+    expectLine(checked, 'key.way', 'problem', { found: /A256KWP: it could not be found out .* did not return/, advice: /callTimeoutMs/ })
+  }) // prettier-ignore
+
   it('it says nothing of its ways', async () => {
     const checked = await checkWith(() => ({}), ['key'])
     expectLine(checked, 'key.way', 'not checked', { found: /does not say/, advice: /^$/ })
