@@ -40,8 +40,8 @@ export interface Qualification {
   readonly evidence?: 'same key' | 'sibling key'
   readonly rejected: readonly { readonly way: Way; readonly reason: string }[]
   /**
-   * A way was rejected because the module crashed, or did not return in time. That may have had another cause: without a
-   * way, it is not known whether the token can do it.
+   * A way was rejected because the module crashed, did not return in time, or gave an error without a cause. That may have
+   * had another cause: without a way, it is not known whether the token can do it.
    */
   readonly doubtful: boolean
 }
@@ -134,8 +134,8 @@ const blamesWay = (error: unknown) =>
     ? error.blame !== 'token' && error.code !== 'BACKEND_BUSY'
     : error instanceof AdapterError && error.code === 'ALGORITHM_UNSUPPORTED'
 
-const isDoubtful = (error: unknown) =>
-  error instanceof TokenError && (error.blame === 'module' || error.blame === 'time')
+/** It says nothing of the way: a crash, a time-out, an error without a cause. SoftHSM 2.6.1 fails while another process logs in. */
+const isDoubtful = (error: unknown) => error instanceof TokenError && error.code === 'BACKEND_UNAVAILABLE'
 
 function lengthsOf({ description }: TokenKey, algorithm: WrapAlgorithm): Lengths {
   const scheme = schemeOf[algorithm]
