@@ -174,9 +174,7 @@ function findToken(module: PKCS11, { token: wanted, module: path }: OpenMessage)
     )
   }
   const seen =
-    present.length === 0
-      ? `the module shows no token at all; ${remedyFor(path)}`
-      : `the module shows ${names(present)}`
+    present.length === 0 ? `the module shows no token at all; ${remedyFor(path)}` : `the module shows ${names(present)}`
   // Whether it is away or misspelt cannot be told apart: many modules do not show a token that they do not reach.
   const message = `no initialised token matches the configuration: ${seen}`
   throw new OperatorError('TOKEN_NOT_FOUND', message, { transient: true })

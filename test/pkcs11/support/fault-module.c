@@ -5,14 +5,14 @@
  * It is compiled with these, so that several may be used at the same time:
  *
  *   FAULT_TARGET   the module to forward to
- *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. FUNCTION "*" is any.
- *                  Actions: "rv" answers with the
- *                  argument, "delay" waits so many milliseconds first, "hang" never returns, "crash" is a SIGSEGV,
- *                  "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG, "rv-if-public" is "rv" where
- *                  the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false, "without" answers that there is no
- *                  such attribute where the template of C_GetAttributeValue or C_GenerateKeyPair has it, "nul-padded" and
- *                  "sessions" change what C_GetTokenInfo says: the padding, ulMaxSessionCount. A fourth word limits a line to the process's calls from that number on, counted from 1, and a fifth to those up to that
- *                  number. "once" in place of both takes effect in one call of all processes.
+ *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. FUNCTION "*" is any. Actions:
+ *                  "rv" answers with the argument, "delay" waits so many milliseconds first, "hang" never returns,
+ *                  "crash" is a SIGSEGV, "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG,
+ *                  "rv-if-public" is "rv" where the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false,
+ *                  "without" answers that there is no such attribute where the template of C_GetAttributeValue or
+ *                  C_GenerateKeyPair has it, "nul-padded" and "sessions" change what C_GetTokenInfo says. A fourth
+ *                  word limits a line to the process's calls from that number on, counted from 1, and a fifth to those
+ *                  up to that number. "once" in place of both takes effect in one call of all processes.
  *   FAULT_LOG      every C_Login is noted here too, one line each; a C_Initialize that is logged, with the string that
  *                  it was given, as "C_Initialize=STRING"
  */

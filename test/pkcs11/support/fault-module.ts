@@ -40,9 +40,12 @@ export function faultModule(hsm: Pick<SoftHsm, 'directory'>, name = 'faults', ta
   }
   script()
   writeFileSync(logPath, '')
+  let counted = 0
   const take = () => {
-    const lines = readFileSync(logPath, 'utf8').split('\n')
-    writeFileSync(logPath, '')
+    // Emptied, the file would lose what is written in the meantime.
+    const bytes = readFileSync(logPath)
+    const lines = bytes.toString('utf8', counted).split('\n')
+    counted = bytes.length
     return lines
   }
   const logged = (name: string) => take().filter((line) => line === name).length
