@@ -71,7 +71,14 @@ describe('what is right', () => {
     const yaml = GOOD.replace('  host: 127.0.0.1\n  port: 0\n', '').replace('limits:\n  deadlineMs: 200\n', '')
     expect(loadConfig(await site.write(yaml), {})).toMatchObject({
       listen: { host: '0.0.0.0', port: 8443, clientAuth: 'required' },
-      limits: { deadlineMs: 200, maxBodyBytes: 65_536, idleConnectionMs: 300_000, keyCacheMs: 5000, drainDelayMs: 5000, drainMs: 5000 },
+      limits: {
+        deadlineMs: 200,
+        maxBodyBytes: 65_536,
+        idleConnectionMs: 300_000,
+        keyCacheMs: 5000,
+        drainDelayMs: 5000,
+        drainMs: 5000,
+      },
       log: { level: 'info', destination: 'stdout' },
       info: {},
       pools: [{ info: {} }],

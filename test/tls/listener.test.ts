@@ -122,7 +122,7 @@ describe('listeners that share their ticket keys', () => {
     })
     const port = await listener.listen()
     closers.push(async () => {
-      listener.stopAccepting()
+      void listener.stopAccepting()
       listener.closeConnections()
       await log.close()
     })

@@ -35,7 +35,7 @@ export async function withOwnListener<T>(config: Config, work: (place: Place) =>
   try {
     return await work({ host, port })
   } finally {
-    listener.stopAccepting()
+    void listener.stopAccepting()
     listener.closeConnections()
   }
 }
