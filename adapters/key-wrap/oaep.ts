@@ -12,6 +12,15 @@ export function rsaPublicKey(n: Uint8Array, e: Uint8Array): KeyObject {
   return createPublicKey({ key: { kty: 'RSA', n: text(n), e: text(e) }, format: 'jwk' })
 }
 
+/**
+ * Whether `ciphertext` can be one under the modulus `n`: as long as it, and a smaller integer. RFC 8017 §5.1.2 and §7.1.2
+ * have anything else refused before the private key is used; what a backend would say of it is nobody's business.
+ */
+export function isRepresentative(ciphertext: Uint8Array, n: Uint8Array): boolean {
+  const modulus = n.subarray(n.findIndex((byte) => byte !== 0))
+  return ciphertext.length === modulus.length && Buffer.compare(ciphertext, modulus) < 0
+}
+
 /** RSAES-OAEP-ENCRYPT with an empty label (RFC 8017 §7.1.1). The caller checks that `message` fits. */
 export const oaepWrap = (key: KeyObject, hash: OaepHash, message: Uint8Array): Uint8Array =>
   publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: nodeName[hash] }, message)

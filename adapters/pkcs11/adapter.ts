@@ -14,7 +14,7 @@ import {
   type WayFound,
   type WrapAlgorithm,
 } from '../contract/index.ts'
-import { oaepWrap } from '../key-wrap/index.ts'
+import { isRepresentative, oaepWrap } from '../key-wrap/index.ts'
 import { Ask } from './frames.ts'
 import type { TokenFacts } from './host-protocol.ts'
 import { KeyRing, wayOf, type KnownKey } from './keys/key-ring.ts'
@@ -101,12 +101,14 @@ export class Pkcs11Adapter implements KeyAdapter {
     context: CallContext,
   ): Promise<Uint8Array> {
     const key = await this.#usable(ref, algorithm, 'unwrap', context)
-    const { bits } = key.description
+    const { description } = key
     const row = algorithmRow(algorithm)
-    const result = row.unwrapped(ciphertext.length, bits)
-    if (row.wrappedBytes(result.max, bits) !== ciphertext.length || !lengthFits(row.plaintext(bits), result.max)) {
-      throw TokenError.invalidCiphertext()
-    }
+    const result = row.unwrapped(ciphertext.length, description.bits)
+    const isPossible =
+      description.kty === 'RSA'
+        ? isRepresentative(ciphertext, description.n)
+        : row.wrappedBytes(result.max, description.bits) === ciphertext.length
+    if (!isPossible || !lengthFits(row.plaintext(description.bits), result.max)) throw TokenError.invalidCiphertext()
     // How much an RSA value holds is not to be seen, and nothing was wrapped that is too much.
     const length = row.kty === 'RSA' ? 0 : result.max
     const way = wayOf(await abortable(this.#keys.qualification(key, algorithm, length), context.signal), length)

@@ -8,6 +8,7 @@ import {
   type KeySummary,
   type WrapAlgorithm,
 } from '../contract/index.ts'
+import { isRepresentative } from '../key-wrap/index.ts'
 import { AesKeyWrap } from './aes-key-wrap.ts'
 import { jwkBits, type PrivateJwk, type StoredKey } from './stored-key.ts'
 
@@ -111,9 +112,9 @@ async function rsaOperations(jwk: PrivateJwk & { kty: 'RSA' }): Promise<Operatio
       return publicEncrypt({ key: publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, plaintext)
     },
     unwrap: async (algorithm, ciphertext) => {
-      const row = rowFor(algorithm, description)
-      // RFC 8017 §7.1.2 wants exactly k bytes; OpenSSL would take a shorter value for the same integer.
-      if (ciphertext.length !== row.wrappedBytes(0, bits)) throw invalidCiphertext()
+      rowFor(algorithm, description)
+      // OpenSSL would take a shorter value for the same integer.
+      if (!isRepresentative(ciphertext, description.n)) throw invalidCiphertext()
       const plaintext = await subtle
         .decrypt({ name: 'RSA-OAEP' }, privateKeys[hashOf(algorithm)], ciphertext)
         .catch((error: unknown) => {

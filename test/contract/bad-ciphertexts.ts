@@ -142,6 +142,7 @@ function badForOaep(hash: OaepHash, otherHash: OaepHash, { jwk, otherJwk }: BadC
     })),
     { cause: 'random bytes below the modulus', value: below },
     { cause: 'the modulus', value: modulus },
+    { cause: 'a right value and the modulus', value: plusModulus(modulus, () => oaepWrap(jwk, hash, dek)) },
     { cause: 'the largest value of that length', value: Buffer.alloc(modulus.length, 0xff) },
     { cause: 'zero', value: Buffer.alloc(modulus.length) },
     { cause: 'one', value: Buffer.alloc(modulus.length).fill(1, modulus.length - 1) },
@@ -167,5 +168,14 @@ function withLeadingZero(jwk: RsaPrivateJwk, hash: OaepHash, dek: Uint8Array): B
   for (;;) {
     const wrapped = oaepWrap(jwk, hash, dek)
     if (wrapped[0] === 0) return wrapped
+  }
+}
+
+/** The same residue as a right value in as many bytes, but out of range (RFC 8017 §5.1.2). */
+function plusModulus(modulus: Buffer, wrap: () => Uint8Array): Buffer {
+  for (;;) {
+    const sum = BigInt(`0x${modulus.toString('hex')}`) + BigInt(`0x${Buffer.from(wrap()).toString('hex')}`)
+    const text = sum.toString(16)
+    if (text.length === 2 * modulus.length) return Buffer.from(text, 'hex')
   }
 }

@@ -1,6 +1,6 @@
 import { constants, createPrivateKey, privateDecrypt, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { oaepDecode, oaepWrap, rsaPublicKey, type OaepHash } from '../../adapters/key-wrap/index.ts'
+import { isRepresentative, oaepDecode, oaepWrap, rsaPublicKey, type OaepHash } from '../../adapters/key-wrap/index.ts'
 import { badCiphertexts } from '../contract/bad-ciphertexts.ts'
 import { oaepUnwrap, oaepWrapByHand } from '../contract/reference.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
@@ -69,5 +69,23 @@ describe.each(cases)('OAEP with $hash', ({ hash, nodeHash, algorithm, max }) => 
 
   it('what is too short to be an encoding is refused', () => {
     expect(oaepDecode(Buffer.alloc(20), hash)).toBeUndefined()
+  })
+})
+
+describe('a ciphertext representative', () => {
+  const n = bytes(jwk.n)
+  const below = Buffer.from(n)
+  below.writeUInt8(n.readUInt8(n.length - 1) - 1, n.length - 1)
+
+  it.each([
+    { what: 'zero', value: Buffer.alloc(256), expected: true },
+    { what: 'the modulus less one', value: below, expected: true },
+    { what: 'the modulus', value: n, expected: false },
+    { what: 'all ones', value: Buffer.alloc(256, 0xff), expected: false },
+    { what: 'a byte too few', value: Buffer.alloc(255), expected: false },
+    { what: 'a byte too many', value: Buffer.alloc(257), expected: false },
+  ])('is as long as the modulus and below it: $what', ({ value, expected }) => {
+    expect(isRepresentative(value, n)).toBe(expected)
+    expect(isRepresentative(value, Buffer.concat([Buffer.alloc(1), n]))).toBe(expected)
   })
 })

@@ -8,7 +8,7 @@ import {
   type KeyDescription,
   type WrapAlgorithm,
 } from '../../contract/index.ts'
-import { oaepWrap, rsaPublicKey } from '../../key-wrap/index.ts'
+import { isRepresentative, oaepWrap, rsaPublicKey } from '../../key-wrap/index.ts'
 import { invalidCiphertext, refusalError } from '../errors.ts'
 import { keyFormat, objectType } from '../protocol/numbers.ts'
 import { get } from '../protocol/objects.ts'
@@ -84,10 +84,9 @@ export function exportedOaep(
   cluster: KmipCluster,
   id: string,
   algorithm: WrapAlgorithm,
-  { bits, n, e }: Extract<KeyDescription, { kty: 'RSA' }>,
+  { n, e }: Extract<KeyDescription, { kty: 'RSA' }>,
 ): Way {
-  const row = algorithmRow(algorithm)
-  const hash = row.hash ?? 'SHA-256'
+  const hash = algorithmRow(algorithm).hash ?? 'SHA-256'
   const publicKey = rsaPublicKey(n, e)
   const held = new Held(
     (signal) => fetchPrivateKey(cluster, id, hash, signal),
@@ -97,7 +96,7 @@ export function exportedOaep(
     kind: 'exported',
     wrap: async (plaintext) => oaepWrap(publicKey, hash, plaintext),
     unwrap: async (ciphertext, signal) => {
-      if (ciphertext.length !== row.wrappedBytes(0, bits)) throw invalidCiphertext()
+      if (!isRepresentative(ciphertext, n)) throw invalidCiphertext()
       const key = await held.get(signal)
       const plaintext = await subtle.decrypt({ name: 'RSA-OAEP' }, key, ciphertext).catch((error: unknown) => {
         if (error instanceof DOMException && error.name === 'OperationError') throw invalidCiphertext()

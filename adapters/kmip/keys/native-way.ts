@@ -5,7 +5,7 @@ import {
   type KeyDescription,
   type WrapAlgorithm,
 } from '../../contract/index.ts'
-import { oaepWrap, rsaPublicKey, type KeyWrapMode, type OaepHash } from '../../key-wrap/index.ts'
+import { isRepresentative, oaepWrap, rsaPublicKey, type KeyWrapMode, type OaepHash } from '../../key-wrap/index.ts'
 import { invalidCiphertext, refusalError, ResultWrong } from '../errors.ts'
 import { crypt, keyWrap, oaep } from '../protocol/crypt.ts'
 import type { KmipOperation, KmipRefusal } from '../protocol/operation.ts'
@@ -114,7 +114,7 @@ export function nativeOaep(
       }
     },
     unwrap: async (ciphertext, signal) => {
-      if (ciphertext.length !== row.wrappedBytes(0, bits)) throw invalidCiphertext()
+      if (!isRepresentative(ciphertext, n)) throw invalidCiphertext()
       return checked(ciphertext, await cluster.call(decrypt(ciphertext), signal))
     },
     unwrapAgain: async (ciphertext, refusal, signal) =>
