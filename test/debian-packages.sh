@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests use and Debian has: SoftHSM, PyKMIP, HAProxy, faketime, openssl, and a compiler for pkcs11js where that
+# Installs what the tests use and Debian has: SoftHSM, NSS, PyKMIP, HAProxy, faketime, openssl, and a compiler for pkcs11js where that
 # could not be built.
 # Does nothing where it is all there, and leaves it to the tests to say what is missing where it may not install.
 set -eu
@@ -7,6 +7,8 @@ command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || exit 0
 
 missing=''
 [ -e /usr/lib/softhsm/libsofthsm2.so ] && command -v softhsm2-util >/dev/null || missing="$missing softhsm2"
+[ -n "$(find /usr/lib -name libsoftokn3.so -print -quit)" ] || missing="$missing libnss3"
+command -v certutil >/dev/null || missing="$missing libnss3-tools"
 [ -e /usr/bin/pykmip-server ] || missing="$missing python3-pykmip"
 [ -e /usr/sbin/haproxy ] || missing="$missing haproxy"
 command -v faketime >/dev/null || missing="$missing faketime"

@@ -1,36 +1,11 @@
-import { MODULE, PIN, softHsm } from '../pkcs11/support/softhsm.ts'
-import { onToken } from '../pkcs11/support/token-objects.ts'
-import { makeWorkspace } from '../support/workspace.ts'
+import { softHsmTokens } from '../pkcs11/support/softhsm.ts'
+import { backendHarness } from '../pkcs11/support/token-kind.ts'
 import { describeConformance } from './conformance.ts'
-import type { BackendHarness } from './harness.ts'
 import { describeSecrecy } from './secrecy.ts'
 import { describeApi } from './suite.ts'
 
-const softHsmToken: BackendHarness = {
-  product: { vendor: 'SoftHSM project', name: 'SoftHSM v2 2.6' },
-  rsa: true,
-  canDisable: false,
-  dates: ['notBefore', 'expires'],
-  unusable: () => ({ expires: new Date(Date.now() - 1000) }),
-  provide: async (keys) => {
-    const hsm = softHsm()
-    hsm.initToken('ekm')
-    onToken('ekm', (objects) => {
-      for (const key of keys) objects.import(key)
-    })
-    const { write, remove } = await makeWorkspace()
-    const pin = { file: await write('pin', PIN) }
-    return {
-      settings: { kind: 'pkcs11', module: MODULE, token: { label: 'ekm' }, pin, sessions: 2 },
-      secrets: { PIN: Buffer.from(PIN) },
-      remove: async () => {
-        hsm.remove()
-        await remove()
-      },
-    }
-  },
-}
+const harness = backendHarness(softHsmTokens)
 
-describeConformance(softHsmToken)
-describeApi(softHsmToken)
-describeSecrecy(softHsmToken)
+describeConformance(harness)
+describeApi(harness)
+describeSecrecy(harness)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Secret } from '../../../adapters/contract/index.ts'
 import type { Pkcs11Options } from '../../../adapters/pkcs11/index.ts'
+import type { TokenKind } from './token-kind.ts'
 
 export const MODULE = '/usr/lib/softhsm/libsofthsm2.so'
 export const PIN = '648219'
@@ -70,3 +71,14 @@ export function softHsm(): SoftHsm {
 const util = (options: readonly string[]) => execFileSync('softhsm2-util', options, { stdio: 'pipe' }).toString()
 
 const hasToken = (label: string) => new RegExp(`^ +Label: +${label} *$`, 'm').test(util(['--show-slots']))
+
+/** For the common suites. */
+export const softHsmTokens: TokenKind = {
+  product: { vendor: 'SoftHSM project', name: 'SoftHSM v2 2.6' },
+  dates: ['notBefore', 'expires'],
+  make: () => {
+    const hsm = softHsm()
+    hsm.initToken('ekm')
+    return { module: MODULE, label: 'ekm', remove: () => hsm.remove() }
+  },
+}

@@ -21,9 +21,9 @@ export interface TokenObjects {
 
 export type Attributes = Readonly<Partial<Record<keyof typeof CKA, boolean | number | string | Buffer>>>
 
-export interface TestLibrary {
-  readonly path: string
-  readonly parameters?: string
+export interface Library {
+  readonly module: string
+  readonly libraryParameters?: string
 }
 
 /** Logs in, does `work`, and lets go of the module, so that the next call sees the token anew. */
@@ -31,12 +31,12 @@ export function onToken<Result>(
   tokenLabel: string,
   work: (objects: TokenObjects) => Result,
   pin = PIN,
-  library: TestLibrary = { path: MODULE },
+  library: Library = { module: MODULE },
 ): Result {
   const module = new PKCS11()
-  module.load(library.path)
+  module.load(library.module)
   try {
-    return work(objectsOf(module, openSession(module, tokenLabel, pin, library.parameters)))
+    return work(objectsOf(module, openSession(module, library, tokenLabel, pin)))
   } finally {
     module.C_Finalize()
     module.close()
@@ -44,14 +44,16 @@ export function onToken<Result>(
 }
 
 /** SoftHSM 2.6.1 shows no token, or fails, to a process that starts while another logs in. */
-function openSession(module: PKCS11, tokenLabel: string, pin: string, parameters?: string): Handle {
+function openSession(module: PKCS11, { libraryParameters }: Library, tokenLabel: string, pin: string): Handle {
   for (let attempt = 1; ; attempt += 1) {
     module.C_Initialize({
       flags: CKF.OS_LOCKING_OK,
-      ...(parameters !== undefined && { libraryParameters: `${parameters}\0` }),
+      // pkcs11js cuts the last byte off.
+      ...(libraryParameters !== undefined && { libraryParameters: `${libraryParameters}\0` }),
     })
     try {
-      const slot = module.C_GetSlotList(true).find((id) => module.C_GetTokenInfo(id).label.trimEnd() === tokenLabel)
+      const labelOf = (slot: Handle) => module.C_GetTokenInfo(slot).label.split('\0')[0]?.trimEnd()
+      const slot = module.C_GetSlotList(true).find((id) => labelOf(id) === tokenLabel)
       if (slot === undefined) throw new Error(`no token ${tokenLabel}`)
       const session = module.C_OpenSession(slot, CKF.SERIAL_SESSION | CKF.RW_SESSION)
       module.C_Login(session, CKU_USER, pin)
