@@ -2,10 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { accessSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Secret } from '../../../adapters/contract/index.ts'
 import type { Pkcs11Options } from '../../../adapters/pkcs11/index.ts'
-import { PIN } from './softhsm.ts'
+import { PIN, runSources } from './softhsm.ts'
 import type { TokenKind } from './token-kind.ts'
 import { onToken, type Attributes } from './token-objects.ts'
 
@@ -14,10 +13,9 @@ const places = ['/usr/lib/x86_64-linux-gnu/', '/usr/lib/x86_64-linux-gnu/nss/', 
 /** The label that NSS gives the token of every database. */
 export const NSS_LABEL = 'NSS Certificate DB'
 
-const loader = fileURLToPath(new URL('typescript-children.mjs', import.meta.url))
-
 /** A database of NSS softokn of its own. */
 export interface Nss {
+  readonly directory: string
   readonly module: string
   /** For C_Initialize; `flags` in NSS's words. */
   parameters(flags?: string): string
@@ -40,9 +38,10 @@ export function nss(iterations?: number): Nss {
   if (iterations === undefined) Reflect.deleteProperty(process.env, limit)
   else process.env[limit] = String(iterations)
   execFileSync('certutil', ['-N', '-d', `sql:${directory}`, '-f', password], { stdio: 'pipe' })
-  process.env['NODE_OPTIONS'] = `--import ${loader}`
+  runSources()
   const parameters = (flags = '') => `configdir='sql:${directory}' ${flags && `flags=${flags}`}`.trim()
   return {
+    directory,
     module,
     parameters,
     aes: (label, more, value) =>

@@ -12,7 +12,9 @@ export const PIN = '648219'
 const SO_PIN = '975310'
 
 /** Children of the adapter run its sources; see the file named here. */
-const loader = fileURLToPath(new URL('typescript-children.mjs', import.meta.url))
+export function runSources(): void {
+  process.env['NODE_OPTIONS'] = `--import ${fileURLToPath(new URL('typescript-children.mjs', import.meta.url))}`
+}
 
 /** A directory of tokens of its own, found by this process and its children through SOFTHSM2_CONF. */
 export interface SoftHsm {
@@ -46,7 +48,7 @@ export function softHsm(): SoftHsm {
     )
   configure('tokens')
   process.env['SOFTHSM2_CONF'] = conf
-  process.env['NODE_OPTIONS'] = `--import ${loader}`
+  runSources()
   return {
     directory,
     initToken: (label, pin = PIN) => {

@@ -1,6 +1,6 @@
 import { wrapAlgorithms, Secret, type WrapAlgorithm } from '../../../adapters/contract/index.ts'
 import { open } from '../../../adapters/pkcs11/index.ts'
-import type { AdapterHarness } from '../../contract/harness.ts'
+import type { AdapterHarness, TestKey } from '../../contract/harness.ts'
 import type { BackendHarness } from '../../http/harness.ts'
 import { makeWorkspace } from '../../support/workspace.ts'
 import { ref } from './harness.ts'
@@ -25,6 +25,10 @@ export interface TokenKind {
   make(): TestToken | Promise<TestToken>
 }
 
+export function putKeys(token: TestToken, keys: readonly TestKey[]): void {
+  onToken(token.label, (objects) => keys.forEach((key) => objects.import(key)), PIN, token)
+}
+
 /** How the contract's suite is run on it. */
 export const contractHarness = (kind: TokenKind): AdapterHarness => ({
   name: `a PKCS#11 token (${kind.product.name})`,
@@ -35,7 +39,7 @@ export const contractHarness = (kind: TokenKind): AdapterHarness => ({
   ...(kind.longestDataKey !== undefined && { longestDataKey: kind.longestDataKey }),
   start: async (keys) => {
     const token = await kind.make()
-    onToken(token.label, (objects) => keys.forEach((key) => objects.import(key)), PIN, token)
+    putKeys(token, keys)
     const pin = new Secret(Buffer.from(PIN))
     const adapter = await open(
       { ...libraryOf(token), token: { label: token.label }, pin, sessions: 2 },
@@ -59,7 +63,7 @@ export const backendHarness = (kind: TokenKind): BackendHarness => ({
   unusable: () => ({ expires: new Date(Date.now() - 1000) }),
   provide: async (keys) => {
     const token = await kind.make()
-    onToken(token.label, (objects) => keys.forEach((key) => objects.import(key)), PIN, token)
+    putKeys(token, keys)
     const { write, remove } = await makeWorkspace()
     const pin = { file: await write('pin', PIN) }
     return {
@@ -73,7 +77,7 @@ export const backendHarness = (kind: TokenKind): BackendHarness => ({
   },
 })
 
-const libraryOf = ({ module, libraryParameters }: Library): Library => ({
+export const libraryOf = ({ module, libraryParameters }: Library): Library => ({
   module,
   ...(libraryParameters !== undefined && { libraryParameters }),
 })

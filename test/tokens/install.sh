@@ -1,0 +1,35 @@
+#!/bin/sh
+# Installs on Debian what `npm run test:tokens` needs, or only what is named: kryoptic, opencryptoki, p11-kit.
+# Kryoptic comes from crates.io, and needs Rust's cargo.
+set -eu
+[ $# -gt 0 ] || set -- kryoptic opencryptoki p11-kit
+
+install() { apt-get install -qq -y --no-install-recommends "$@" >/dev/null; }
+
+kryoptic() {
+  install libssl-dev libsqlite3-dev clang libclang-dev pkg-config
+  command -v cargo >/dev/null || install cargo
+  directory=$(mktemp -d)
+  (
+    cd "$directory"
+    cargo init -q --lib --name fetch-kryoptic
+    cargo add -q kryoptic@1.5.4 --no-default-features --features minimal
+    cargo vendor -q >/dev/null
+    cp -r vendor/kryoptic kryoptic
+    printf '\n[workspace]\n' >>kryoptic/Cargo.toml
+    cd kryoptic
+    cargo build -q --release --no-default-features --features minimal
+    cp target/release/libkryoptic_pkcs11.so "${EKM_KRYOPTIC:-/usr/local/lib/libkryoptic_pkcs11.so}"
+  )
+  rm -rf "$directory"
+}
+
+apt-get update -qq
+for token in "$@"; do
+  case $token in
+    kryoptic) kryoptic ;;
+    opencryptoki) install opencryptoki libopencryptoki0 ;;
+    p11-kit) install p11-kit p11-kit-modules softhsm2 ;;
+    *) echo "unknown: $token" >&2; exit 1 ;;
+  esac
+done

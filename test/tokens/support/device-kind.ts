@@ -1,0 +1,54 @@
+import { accessSync } from 'node:fs'
+import { PKCS11 } from 'pkcs11js'
+import { CKF } from '../../../adapters/pkcs11/cryptoki.ts'
+import { PIN, runSources } from '../../pkcs11/support/softhsm.ts'
+import type { TestToken, TokenKind } from '../../pkcs11/support/token-kind.ts'
+import type { Library } from '../../pkcs11/support/token-objects.ts'
+
+/** A token whose device can be taken away and given back. */
+export interface DeviceToken extends TestToken {
+  takeAway(): void | Promise<void>
+  giveBack(): void | Promise<void>
+}
+
+export interface DeviceKind extends TokenKind {
+  make(): DeviceToken | Promise<DeviceToken>
+}
+
+/** A suite that skips would pass where nothing was tested. */
+export function needed(path: string, what: string): string {
+  try {
+    accessSync(path)
+    return path
+  } catch {
+    throw new Error(`${what} is missing: there is no ${path}; run sh test/tokens/install.sh ${what}`)
+  }
+}
+
+const SO_PIN = '97531086'
+const CKU_SO = 0
+const CKU_USER = 1
+
+/** Makes the token in the slot of this index, with the user's PIN `PIN`. `factoryPin` is the SO's until now, if there is one. */
+export function initToken(library: Library, label: string, index = 0, factoryPin = SO_PIN): void {
+  runSources()
+  const module = new PKCS11()
+  module.load(library.module)
+  module.C_Initialize({ flags: CKF.OS_LOCKING_OK })
+  try {
+    const slot = module.C_GetSlotList(true)[index]
+    if (slot === undefined) throw new Error(`${library.module} has no slot ${index}`)
+    // pkcs11js hands on 32 bytes from where the label begins.
+    module.C_InitToken(slot, factoryPin, label.padEnd(32))
+    const session = module.C_OpenSession(slot, CKF.SERIAL_SESSION | CKF.RW_SESSION)
+    module.C_Login(session, CKU_SO, factoryPin)
+    if (factoryPin !== SO_PIN) module.C_SetPIN(session, factoryPin, SO_PIN)
+    module.C_InitPIN(session, PIN)
+    module.C_Logout(session)
+    // Some libraries want a PIN that the SO gave to be changed by its user.
+    module.C_Login(session, CKU_USER, PIN)
+  } finally {
+    module.C_Finalize()
+    module.close()
+  }
+}

@@ -1,0 +1,58 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { Daemon } from './daemon.ts'
+import { initToken, needed, type DeviceKind } from './device-kind.ts'
+
+const SOCKET = '/run/pkcsslotd.socket'
+const CONFIGURATION = '/etc/opencryptoki/opencryptoki.conf'
+/** One for each use: a token whose PINs are set is not empty again. */
+const names = Array.from({ length: 8 }, (_, index) => `ekm-test-${index + 1}`)
+const placesOf = (name: string) => [`/var/lib/opencryptoki/${name}`, `/var/lock/opencryptoki/${name}`]
+
+let daemon: Daemon | undefined
+let made = 0
+
+/** Software tokens in place of what was configured on this machine, all empty. */
+async function configure(): Promise<Daemon> {
+  const slots = names.map((name, index) => `slot ${index}\n{\nstdll = libpkcs11_sw.so\ntokname = ${name}\n}\n`)
+  writeFileSync(CONFIGURATION, `version opencryptoki-3.8\n${slots.join('')}`)
+  for (const place of names.flatMap(placesOf)) rmSync(place, { recursive: true, force: true })
+  for (const name of names) makePlaces(name)
+  const started = new Daemon('/usr/sbin/pkcsslotd', ['-f'], () => existsSync(SOCKET))
+  await started.start()
+  return started
+}
+
+function makePlaces(name: string): void {
+  const group = Number(/^pkcs11:[^:]*:(\d+):/m.exec(readFileSync('/etc/group', 'utf8'))?.[1])
+  const [data = '', lock = ''] = placesOf(name)
+  for (const place of [data, `${data}/TOK_OBJ`, lock]) {
+    mkdirSync(place)
+    chownSync(place, 0, group)
+    chmodSync(place, 0o770)
+  }
+}
+
+export const opencryptokiTokens: DeviceKind = {
+  product: { vendor: 'IBM Corp.', name: 'IBM SoftTok 1.0' },
+  dates: ['notBefore', 'expires'],
+  make: async () => {
+    const module = needed('/usr/lib/x86_64-linux-gnu/opencryptoki/libopencryptoki.so.0', 'opencryptoki')
+    daemon ??= await configure()
+    const index = made++
+    const label = `ekm-${made}`
+    initToken({ module }, label, index, '87654321')
+    const running = daemon
+    return {
+      module,
+      label,
+      takeAway: async () => {
+        await running.kill()
+        rmSync(SOCKET, { force: true })
+      },
+      giveBack: () => running.start(),
+      remove: () => undefined,
+    }
+  },
+}
+
+export const stopOpencryptoki = async (): Promise<void> => daemon?.kill('SIGTERM')

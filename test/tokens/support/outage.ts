@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { openConnections } from '../../bench/load.ts'
+import { makeCall, makePair, type Call } from '../../bench/request.ts'
+import type { TestKey } from '../../contract/harness.ts'
+import { aes256, kw, oaepWrap } from '../../contract/reference.ts'
+import { rsaKey } from '../../contract/rsa-keys.ts'
+import { PIN } from '../../pkcs11/support/softhsm.ts'
+import { libraryOf, putKeys } from '../../pkcs11/support/token-kind.ts'
+import { startTestGateway, type TestGateway } from '../../support/gateway.ts'
+import { makePki } from '../../support/pki.ts'
+import { SteadyStream, targetOf } from '../../support/steady-stream.ts'
+import type { DeviceKind, DeviceToken } from './device-kind.ts'
+
+const RATE = 40
+const CONNECTIONS = 40
+const AWAY_MS = 3000
+const BACK_WITHIN_MS = 2000
+
+const pathPrefix = 'azureekm/contoso'
+
+/** What goes and comes back under steady traffic: nobody is told that a valid value or a key of the token is bad. */
+export function describeOutage(kind: DeviceKind): void {
+  describe('an outage of the device', () => {
+    let token: DeviceToken
+    let gateway: TestGateway
+    let calls: readonly Call[]
+
+    beforeAll(async () => {
+      const pki = await makePki()
+      token = await kind.make()
+      const [kek, dataKey, jwk] = [randomBytes(32), randomBytes(32), await rsaKey(2048)]
+      const keys: TestKey[] = [
+        { name: 'aes-1', material: { kty: 'oct', k: kek } },
+        { name: 'rsa-1', material: { kty: 'RSA', bits: 2048, jwk } },
+      ]
+      putKeys(token, keys)
+      const wrapped = oaepWrap(jwk, 'sha256', dataKey)
+      calls = [
+        ...makePair({ pathPrefix, key: 'aes-1', alg: 'A256KW' }, dataKey, kw(aes256(kek), dataKey)),
+        makeCall({
+          pathPrefix,
+          key: 'rsa-1',
+          alg: 'RSA-OAEP-256',
+          operation: 'unwrapkey',
+          value: wrapped,
+          result: dataKey,
+        }),
+      ]
+      const settings = { kind: 'pkcs11', ...libraryOf(token), token: { label: token.label }, sessions: 2 }
+      gateway = await startTestGateway(pki, [], {
+        backend: { ...settings, pin: { file: 'pin' } },
+        files: { pin: PIN },
+        limits: { deadlineMs: 500 },
+      })
+    })
+
+    afterAll(async () => {
+      await gateway.stop()
+      await token.remove()
+    })
+
+    it('answers no valid value with 400 or 404, and ends within 2 s of the return', async () => {
+      const stream = new SteadyStream(
+        await openConnections(targetOf(gateway.port, gateway.pki), CONNECTIONS),
+        calls,
+        RATE,
+      )
+      // Qualified, and served.
+      await vi.waitFor(() => expect(stream.right).toBeGreaterThan(2 * RATE), 20_000)
+      const before = stream.failures.length
+      await token.takeAway()
+      await sleep(AWAY_MS)
+      await token.giveBack()
+      const returned = performance.now()
+      await sleep(BACK_WITHIN_MS + 1000)
+      await stream.stop()
+      const failures = stream.failures.slice(before)
+      const untrue = failures.filter(({ what }) => /^40[04]/.test(what))
+      expect([...new Set(untrue.map(({ what }) => what))]).toEqual([])
+      const late = failures.filter(({ sent }) => sent > returned + BACK_WITHIN_MS)
+      expect(late.map(({ what }) => what)).toEqual([])
+    })
+  })
+}
