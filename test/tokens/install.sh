@@ -13,12 +13,12 @@ kryoptic() {
   (
     cd "$directory"
     cargo init -q --lib --name fetch-kryoptic
-    cargo add -q kryoptic@1.5.4 --no-default-features --features minimal
+    cargo add -q kryoptic@1.5.4
     cargo vendor -q >/dev/null
     cp -r vendor/kryoptic kryoptic
     printf '\n[workspace]\n' >>kryoptic/Cargo.toml
     cd kryoptic
-    cargo build -q --release --no-default-features --features minimal
+    cargo build -q --release --no-default-features --features minimal,kryoptic-lib/dynamic
     cp target/release/libkryoptic_pkcs11.so "${EKM_KRYOPTIC:-/usr/local/lib/libkryoptic_pkcs11.so}"
   )
   rm -rf "$directory"

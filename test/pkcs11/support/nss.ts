@@ -45,7 +45,10 @@ export function nss(iterations?: number): Nss {
     module,
     parameters,
     aes: (label, more, value) =>
-      onToken(NSS_LABEL, (objects) => objects.aes(label, more, value), PIN, { module, libraryParameters: parameters() }),
+      onToken(NSS_LABEL, (objects) => objects.aes(label, more, value), PIN, {
+        module,
+        libraryParameters: parameters(),
+      }),
     options: (more = {}) => ({
       module,
       libraryParameters: parameters(),
