@@ -45,7 +45,7 @@ export class KmipServer {
   #fresh: { readonly began: number; readonly answered: Promise<void> } | undefined
   /** When it last did what it was asked, on `performance.now()`'s clock. */
   #heardAt = 0
-  /** The shortest that was seen. */
+  /** About the shortest of late: where all take longer, the way to the server has become longer, and it grows. */
   #roundTripMs: number | undefined
   /** Each is told once that the server did something that it was asked. */
   readonly #listeners = new Set<() => void>()
@@ -255,7 +255,7 @@ export class KmipServer {
 
   #hear(sentAt: number): void {
     this.#heardAt = performance.now()
-    this.#roundTripMs = Math.min(this.#roundTripMs ?? Infinity, this.#heardAt - sentAt)
+    this.#roundTripMs = Math.min(2 * (this.#roundTripMs ?? Infinity) + 1, this.#heardAt - sentAt)
     for (const listener of this.#listeners) listener()
     this.#listeners.clear()
   }
