@@ -89,7 +89,7 @@ it.each([1, 2])(
 
       const renewed = await issue({ commonName: 'ekm-gateway', usage: 'client' }, pki.clientCa)
       await workspace.write('kmip.pem', renewed.certificate)
-      expect(await reload('reload_failed')).toMatchObject({ reason: 'KMIP_TLS_INVALID' })
+      expect(await reload('reload_failed')).toMatchObject({ reason: 'CONFIG_INVALID' })
       await onlyFrom(certificate)
       await workspace.write('kmip.key', renewed.key)
       expect(await reload()).toMatchObject({ changed: 'backends.store' })

@@ -271,7 +271,8 @@ describe('an unwrap that fails for an unclear reason', () => {
     async (badCiphertext) => {
       await using fixture = await kmipFixture({ reasons: { ...cosmianLike.reasons, badCiphertext } })
       const { adapter, server } = fixture
-      const bad = oaepWrap(await rsaKey(2048, 'other'), 'sha256', dek)
+      // Below the modulus, or the server would not be asked.
+      const bad = oaepWrap(await rsaKey(2048), 'sha256', dek).map((byte, index) => (index === 255 ? byte ^ 1 : byte))
       const unwrap = () => adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', bad, callContext())
       expect((await rejection(unwrap())).code).toBe('CIPHERTEXT_INVALID')
       expect((await rejection(adapter.unwrap(ref('aes'), 'A256KW', randomBytes(40), callContext()))).code).toBe(
