@@ -62,9 +62,9 @@ describe('a failing backend', () => {
   })
 
   it('that is busy says when to come back', async () => {
-    adapter.fault = { fail: 'BACKEND_BUSY', retryAfterSeconds: 7 }
+    adapter.fault = { fail: 'BACKEND_BUSY', retryAfterSeconds: 7, ofKeys: true }
     expect((await wrap()).headers['retry-after']).toBe('7')
-    adapter.fault = { fail: 'BACKEND_BUSY' }
+    adapter.fault = { fail: 'BACKEND_BUSY', ofKeys: true }
     expect((await wrap()).headers['retry-after']).toBe('1')
   })
 
@@ -74,7 +74,7 @@ describe('a failing backend', () => {
     ['nothing', null],
     ['an object with a response', { getResponse: () => new Response('leak') }],
   ])('with a bug that throws %s is 500, and is told in the log without its message', async (_what, bug) => {
-    adapter.fault = { bug }
+    adapter.fault = { bug, ofKeys: true }
     const reply = await wrap()
     expect([reply.status, reply.json]).toEqual([
       500,

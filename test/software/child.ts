@@ -15,7 +15,7 @@ export class CompiledAdapters {
   readonly #root = mkdtempSync(join(tmpdir(), 'ekm-gateway-compiled-'))
 
   constructor() {
-    for (const folder of ['adapters/contract', 'adapters/software']) {
+    for (const folder of ['adapters/contract', 'adapters/key-wrap', 'adapters/software']) {
       for (const file of readdirSync(join(repository, folder))) this.#compile(join(folder, file))
     }
     writeFileSync(join(this.#root, 'package.json'), '{"type":"module"}')
