@@ -191,6 +191,7 @@ const saysNothing: ReadonlySet<Outcome> = new Set(['BACKEND_BUSY', 'CANCELLED', 
 /** Whether most of the call's time was the backend's: a client that sends its body slowly says nothing of the backend. */
 const hadItsTime = (call: Call, start: number) => call.deadline - start >= (call.deadline - call.start) / 2
 
+/** How a backend is doing. */
 export interface BackendStatus {
   readonly name: string
   /** It was away when the gateway started, and is not open yet. */

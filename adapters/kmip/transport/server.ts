@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { abortable, AdapterError, type CallSignal } from '../../contract/index.ts'
 import { TtlvError } from '../../ttlv-codec/src/index.ts'
 import { connectionsOf, type KmipOptions, type KmipServerOptions } from '../options.ts'
@@ -21,7 +22,6 @@ const QUIET_MS = 100
 const SILENCE_MS = 50
 /** A connection that leads anywhere answers a ping within this, or a fresh one is tried beside it. */
 const HEAD_START_MS = 50
-
 /** An attempt on a fresh connection that takes longer than this may be lost by itself: the next check makes another. */
 const JOINED_MS = 500
 /** At most as many as a pool can have dropped at once is not worth it: the next one is most probably new. */
@@ -274,13 +274,8 @@ export class KmipServer {
   }
 }
 
-/** Replies that came while this process was busy are read before it: timers would fire first. */
-const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
-
-const later = async (ms: number) => {
-  await new Promise((resolve) => setTimeout(resolve, ms))
-  await nextTurn()
-}
+/** Replies that came while this process was busy are read before the next turn: timers would fire first. */
+const later = (ms: number): Promise<void> => sleep(ms).then(() => nextTurn())
 
 /** What shows that the server cannot be used, whatever was asked of it. */
 function asUnreachable(error: unknown, address: string): unknown {
