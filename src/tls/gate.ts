@@ -16,6 +16,13 @@ const MAX_REMEMBERED_WINDOW = 16
 const MAX_WINDOWS = 1000
 /** How long first bytes are looked at after a handshake that failed, in milliseconds. */
 const SUSPICION_MS = 60_000
+/**
+ * So many connections may a network keep that are done with their handshake, are no allowed client's, and ask nothing. Each
+ * can send what it has left of its bytes at any time, and all of them in the same turn of the event loop: of key updates,
+ * that is half a second for each. While they are answered there can be a few more.
+ */
+const MAX_IDLE_STRANGERS = 4
+const MAX_BUSY_STRANGERS = 32
 
 export interface GateLimits {
   /** Connections of allowed clients at a time. */
@@ -196,12 +203,24 @@ export class Gate {
   }
 
   #distrust(stranger: Stranger, stage: 'verified' | 'unverified'): void {
-    if (stranger.seat === undefined) return stranger.enter(stage)
-    this.#clients.remove(stranger)
-    this.#makeRoom()
-    this.#strangers += 1
-    stranger.fallBack(this.#sourceOf(stranger.source.network), stage)
-    this.#watch.add(stranger)
+    if (stranger.seat === undefined) stranger.enter(stage)
+    else {
+      this.#clients.remove(stranger)
+      this.#makeRoom()
+      this.#strangers += 1
+      stranger.fallBack(this.#sourceOf(stranger.source.network), stage)
+      this.#watch.add(stranger)
+    }
+    this.#boundIdle(stranger.source)
+  }
+
+  #boundIdle({ in: { unverified, verified } }: Source): void {
+    if (unverified.size + verified.size <= MAX_IDLE_STRANGERS) return
+    const known = [...unverified.values(), ...verified.values()].sort((one, other) => one.begun - other.begun)
+    const idle = known.filter((stranger) => this.#options.idleSince?.(stranger) !== Infinity)
+    const isTooMany = idle.length > MAX_IDLE_STRANGERS || known.length > MAX_BUSY_STRANGERS
+    const leaver = isTooMany ? (idle[0] ?? known[0]) : undefined
+    if (leaver !== undefined) this.#close(leaver, 'too_many_unverified')
   }
 
   /** Makes room for one stranger more. */

@@ -12,12 +12,12 @@ import { anonymous, identify, Identity, type Client, type ClientEntry, type Clie
 import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
 import { FullHandshakes } from './full-handshakes.ts'
 import { Gate, type ConnectionCounts, type GateLimits } from './gate.ts'
+import { ShedReport } from './shed-report.ts'
 import type { Arrival, ShedReason, Standing } from './stranger.ts'
 import { Succession, type ClientVerdicts } from './succession.ts'
 import { spelled } from './trust.ts'
 import type { Verdict } from './verdict.ts'
 
-const SHED_REPORT_MS = 10_000
 /** OpenSSL's word for what is not TLS, a PROXY header among others. */
 const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER'
 
@@ -86,13 +86,14 @@ export class Listener {
   readonly #fullHandshakes = new FullHandshakes()
   readonly #open = new Line<Welcome>()
   #next: Succession | undefined
-  #shed: { connections: number; readonly report: NodeJS.Timeout } | undefined
+  readonly #shedReport: ShedReport
   /** Is told what other processes of the same gateway are to learn. */
   onLesson: ((lesson: Lesson) => void) | undefined
 
   constructor(options: ListenerOptions, settings: ListenerSettings) {
     this.#options = options
     this.#settings = settings
+    this.#shedReport = new ShedReport(options.log, options.events)
     this.#endpoint = new Endpoint(options.clientAuth, endpointSettings(settings), {
       connected: (socket) => this.#gate.admit(socket),
       secured: (socket) => this.#identify(socket),
@@ -100,7 +101,7 @@ export class Listener {
     })
     this.#gate = new Gate(settings, {
       begin: (arrival) => this.#begin(arrival),
-      onShed: (reason) => this.#noteShed(reason),
+      onShed: (reason) => this.#shedReport.note(reason),
       onRefused: ({ address }, refusal) => this.#tellFailure(refusal, address),
       idleSince: ({ socket }) => {
         const welcome = connectionOf(socket)?.welcome
@@ -338,20 +339,6 @@ export class Listener {
     if (!mayResume) this.#endpoint.forgetFreshSessions()
     const isNew = this.#fullHandshakes.ask(network, fingerprint, performance.now())
     if (isNew) this.onLesson?.({ fullHandshakes: network, fingerprint })
-  }
-
-  /** In a flood, a line for each connection would be a flood of its own. */
-  #noteShed(reason: ShedReason): void {
-    this.#options.events?.shed(reason)
-    if (reason === 'silent') return
-    this.#shed ??= {
-      connections: 0,
-      report: setTimeout(() => {
-        this.#options.log.warn('connections_shed', { connections: this.#shed?.connections })
-        this.#shed = undefined
-      }, SHED_REPORT_MS).unref(),
-    }
-    this.#shed.connections += 1
   }
 }
 

@@ -102,9 +102,14 @@ export class Watch {
     this.#left = []
     for (const stranger of active) {
       stranger.seenBytes = stranger.bytesRead
-      if (stranger.seenBytes > stranger.maxBytes) this.#onTooMany(stranger)
+      if (stranger.seenBytes > stranger.maxBytes || this.#isSpent(stranger)) this.#onTooMany(stranger)
     }
     this.#time.forget()
+  }
+
+  /** Whether it has had its say, and its network owes more than others' connections may go on costing. */
+  #isSpent({ stage, network }: Stranger): boolean {
+    return (stage === 'unverified' || stage === 'verified') && this.#debts.mustWait(network, performance.now())
   }
 
   #charge(active: readonly Stranger[], ms: number): void {

@@ -118,6 +118,18 @@ describe('what a stranger costs', () => {
     expect(await Promise.race([handshake(port, null, '127.0.0.2'), setTimeout(500, 'waits')])).toBe('waits')
   })
 
+  it('is bounded beforehand: of the connections that had their answer, or ask nothing, a network keeps four', async () => {
+    const { port } = await start()
+    const stranger = await makeClient(pki.clientCa, { commonName: 'nobody' })
+    const other = await open(port, null, '127.0.0.3')
+    const asking = await open(port, null, '127.0.0.2')
+    asking.write(`GET / HTTP/1.1\r\nHost: x\r\n`)
+    const idle: TLSSocket[] = []
+    for (let count = 0; count < 8; count += 1) idle.push(await open(port, count % 2 ? null : stranger, '127.0.0.2'))
+    await expect.poll(() => idle.map(isOpen)).toEqual([...Array<boolean>(4).fill(false), ...Array<boolean>(4).fill(true)])
+    expect([other, asking].map(isOpen)).toEqual([true, false])
+  })
+
   it('leaves room for the largest body: its sender gets 401', async () => {
     const { port } = await start()
     const path = `/azureekm/contoso/info?${API}`
