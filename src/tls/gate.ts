@@ -1,11 +1,10 @@
-import { isIPv6, type BlockList, type Socket } from 'node:net'
+import type { BlockList, Socket } from 'node:net'
 import { Deadlines } from '../ekm/deadlines.ts'
 import { Clients } from './clients.ts'
 import { Debts } from './debts.ts'
-import { isWholeRecord, readFirstBytes, type Verdict } from './first-bytes.ts'
+import { Doorstep, type Refusal } from './doorstep.ts'
 import { Handshakes } from './handshakes.ts'
 import { networkOf } from './network.ts'
-import { describeFirstBytes, proxyVersionOf, readProxyHeader } from './proxy-protocol.ts'
 import { Source, stages, Stranger, type Arrival, type ShedReason, type Standing } from './stranger.ts'
 import { Watch } from './watch.ts'
 
@@ -14,8 +13,6 @@ const FEW = 8
 /** The handshakes that a network may have under way when it comes back, and how many networks are remembered. */
 const MAX_REMEMBERED_WINDOW = 16
 const MAX_WINDOWS = 1000
-/** How long first bytes are looked at after a handshake that failed, in milliseconds. */
-const SUSPICION_MS = 60_000
 /**
  * So many connections may a network keep that are done with their handshake, are no allowed client's, and ask nothing. Each
  * can send what it has left of its bytes at any time, and all of them in the same turn of the event loop: of key updates,
@@ -33,13 +30,6 @@ export interface GateLimits {
   readonly handshakeMs: number
   /** From where connections begin with a PROXY header; from nowhere if absent. */
   readonly proxyProtocol?: BlockList | undefined
-}
-
-/** Why a connection is refused before TLS begins. */
-export interface Refusal {
-  readonly reason: 'PROXY_HEADER_MISSING' | 'PROXY_HEADER_MALFORMED' | 'PROXY_HEADER_UNEXPECTED'
-  /** What came instead. */
-  readonly detail: string
 }
 
 /** Open connections, by the standing of their client. */
@@ -87,7 +77,6 @@ export class Gate {
   /** Of networks that have shown allowed clients; the one that did so last is the last. */
   readonly #windows = new Map<string, number>()
   #strangers = 0
-  #suspiciousUntil = 0
   readonly #clients: Clients
   readonly #debts = new Debts()
   readonly #watch = new Watch(this.#debts, (stranger) => this.#close(stranger, 'too_many_bytes'))
@@ -97,18 +86,30 @@ export class Gate {
     giveUp: (stranger) => this.#onTimeUp(stranger),
     turn: () => this.#watch.settle(),
   })
+  readonly #doorstep: Doorstep
 
   constructor(limits: GateLimits, options: GateOptions) {
     this.#limits = limits
     this.#deadlines = new Deadlines(limits.handshakeMs)
     this.#options = options
     this.#clients = new Clients((stranger) => options.idleSince?.(stranger))
+    this.#doorstep = new Doorstep(
+      {
+        introduced: (stranger, address, headerBytes) => this.#introduce(stranger, address, headerBytes),
+        isOpenFor: ({ source }, now) => this.#strangers <= FEW && this.#handshakes.isOpenFor(source, now),
+        ready: (stranger, atOnce) =>
+          atOnce ? this.#handshakes.start(stranger, performance.now()) : this.#handshakes.enqueue(stranger),
+        refused: (stranger, refusal) => this.#refuse(stranger, refusal),
+      },
+      limits.proxyProtocol,
+    )
   }
 
   /** Takes other limits; who is there already keeps the time it was given. */
   renew(limits: GateLimits): void {
     if (limits.handshakeMs !== this.#limits.handshakeMs) this.#deadlines = new Deadlines(limits.handshakeMs)
     this.#limits = limits
+    this.#doorstep.renew(limits.proxyProtocol)
     this.#watch.forget()
   }
 
@@ -136,16 +137,12 @@ export class Gate {
     this.#strangers += 1
     this.#watch.add(stranger)
     socket.on('close', () => this.#forget(stranger))
-    if (this.#isBalancer(address)) this.#awaitProxyHeader(stranger)
-    else this.#awaitTurn(stranger, now)
+    this.#doorstep.receive(stranger, now)
   }
 
-  /**
-   * A handshake failed because the client does not speak TLS. It can be a balancer's PROXY header. To say so, the first bytes
-   * of the connections to come are looked at before TLS takes them.
-   */
+  /** As in {@link Doorstep.suspectProxyHeaders}. */
   suspectProxyHeaders(): void {
-    this.#suspiciousUntil = performance.now() + SUSPICION_MS
+    this.#doorstep.suspectProxyHeaders()
   }
 
   /**
@@ -244,63 +241,16 @@ export class Gate {
     if (this.#windows.size > MAX_WINDOWS && oldest !== undefined) this.#windows.delete(oldest)
   }
 
-  #isBalancer(address: string): boolean {
-    return this.#limits.proxyProtocol?.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') ?? false
-  }
-
-  #awaitProxyHeader(stranger: Stranger): void {
-    readFirstBytes(stranger.socket, (bytes) => {
-      const header = readProxyHeader(bytes)
-      switch (header.kind) {
-        case 'incomplete':
-          return undefined
-        case 'missing':
-          return this.#refusal(stranger, 'PROXY_HEADER_MISSING', describeFirstBytes(bytes))
-        case 'malformed':
-          return this.#refusal(stranger, 'PROXY_HEADER_MALFORMED', header.problem)
-        case 'header': {
-          const { length, address = stranger.address } = header
-          return { used: length, next: () => this.#introduce(stranger, length, address) }
-        }
-      }
-    })
-  }
-
-  /** The balancer has said whose connection it is. */
-  #introduce(stranger: Stranger, headerBytes: number, address: string): void {
-    if (stranger.stage === undefined) return
+  #introduce(stranger: Stranger, address: string, headerBytes: number): void {
     const { source } = stranger
     stranger.introduce(address, this.#sourceOf(networkOf(address)), headerBytes)
     if (source.size === 0) this.#sources.delete(source.network)
-    this.#awaitTurn(stranger, performance.now(), true)
   }
 
-  #awaitTurn(stranger: Stranger, now: number, isIntroduced = false): void {
-    const mayBeProxy = !isIntroduced && (this.#limits.proxyProtocol !== undefined || now < this.#suspiciousUntil)
-    const isOpen = this.#strangers <= FEW && this.#handshakes.isOpenFor(stranger.source, now)
-    if (isOpen && !mayBeProxy) return this.#handshakes.start(stranger, now)
-    readFirstBytes(stranger.socket, (bytes) => {
-      const version = mayBeProxy ? proxyVersionOf(bytes) : undefined
-      if (version === 'maybe') return undefined
-      if (version !== undefined) return this.#refusal(stranger, 'PROXY_HEADER_UNEXPECTED', describeFirstBytes(bytes))
-      return isOpen || isWholeRecord(bytes) ? { used: 0, next: () => this.#begin(stranger, isOpen) } : undefined
-    })
-  }
-
-  #begin(stranger: Stranger, atOnce: boolean): void {
-    if (stranger.stage === undefined) return
-    if (atOnce) this.#handshakes.start(stranger, performance.now())
-    else this.#handshakes.enqueue(stranger)
-  }
-
-  #refusal(stranger: Stranger, reason: Refusal['reason'], detail: string): Verdict {
-    const refuse = () => {
-      if (stranger.stage === undefined) return
-      this.#options.onRefused?.(stranger, { reason, detail })
-      this.#forget(stranger)
-      stranger.socket.destroy()
-    }
-    return { used: 0, next: refuse }
+  #refuse(stranger: Stranger, refusal: Refusal): void {
+    this.#options.onRefused?.(stranger, refusal)
+    this.#forget(stranger)
+    stranger.socket.destroy()
   }
 
   /** The stranger that can best be given up: of the network that has most, the oldest of the first stage there is. */
