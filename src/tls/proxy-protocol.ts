@@ -55,7 +55,7 @@ function readV1(bytes: Buffer): ProxyHeader {
   const [family = '', ...rest] = bytes.toString('latin1', V1_START.length, end).split(' ')
   // Whatever follows UNKNOWN is to be ignored.
   if (family === 'UNKNOWN') return { kind: 'header', length, address: undefined }
-  const isAddress = addressTests[family]
+  const isAddress = addressTests.get(family)
   if (isAddress === undefined) return malformed('version 1: the protocol is none of TCP4, TCP6, UNKNOWN')
   const [source = '', destination = '', ...ports] = rest
   if (!isAddress(source) || !isAddress(destination)) return malformed(`version 1: an address is not one of ${family}`)
@@ -63,11 +63,11 @@ function readV1(bytes: Buffer): ProxyHeader {
   return { kind: 'header', length, address: canonical(source) }
 }
 
-const addressTests: Readonly<Record<string, (text: string) => boolean>> = {
-  TCP4: isIPv4,
+const addressTests: ReadonlyMap<string, (text: string) => boolean> = new Map([
+  ['TCP4', isIPv4],
   // Node.js takes an address with a zone for one.
-  TCP6: (text) => isIPv6(text) && !text.includes('%'),
-}
+  ['TCP6', (text: string) => isIPv6(text) && !text.includes('%')],
+])
 
 const isPort = (text: string): boolean => /^(?:0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535
 

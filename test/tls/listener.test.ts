@@ -44,6 +44,21 @@ async function info(socket: TLSSocket): Promise<string> {
 }
 
 describe('the handshake', () => {
+  it.each(['X25519', 'P-256', 'P-384'])('exchanges keys with %s', async (ecdhCurve) => {
+    const socket = await openSocket(fixture.port, pki, { ecdhCurve })
+    expect(socket.getProtocol()).toBe('TLSv1.3')
+    socket.destroy()
+  })
+
+  it.each(['P-521', 'ffdhe2048', 'ffdhe8192'])(
+    'exchanges no keys with %s, which would cost it more than the client',
+    async (ecdhCurve) => {
+      await expect(openSocket(fixture.port, pki, { ecdhCurve })).rejects.toMatchObject({
+        code: expect.stringMatching(/HANDSHAKE_FAILURE/) as string,
+      })
+    },
+  )
+
   it.each(['TLS_AES_256_GCM_SHA384', 'TLS_AES_128_GCM_SHA256'])('takes TLS 1.3 with %s', async (ciphers) => {
     const socket = await openSocket(fixture.port, pki, { ciphers })
     expect([socket.getProtocol(), socket.getCipher().name]).toEqual(['TLSv1.3', ciphers])

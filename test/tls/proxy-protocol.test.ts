@@ -82,7 +82,7 @@ describe('a PROXY header', () => {
     )
   })
 
-  it.each([
+  it.each<readonly [what: string, text: string, problem: string]>([
     ['TCP4 with an IPv6 address', 'TCP4 ::1 ::1 1 2', 'an address'],
     ['TCP6 with an IPv4 address', 'TCP6 192.0.2.1 192.0.2.2 1 2', 'an address'],
     ['a zone', 'TCP6 fe80::1%eth0 ::1 1 2', 'an address'],
@@ -95,6 +95,8 @@ describe('a PROXY header', () => {
     ['UDP', 'UDP4 192.0.2.1 192.0.2.2 1 2', 'the protocol'],
     ['lower case', 'tcp4 192.0.2.1 192.0.2.2 1 2', 'the protocol'],
     ['nothing', '', 'the protocol'],
+    // Every object has these.
+    ...Object.getOwnPropertyNames(Object.prototype).map((name) => [name, `${name} a b 1 2`, 'the protocol'] as const),
   ])('of version 1 with %s is malformed', (_what, text, problem) => {
     const found = readProxyHeader(Buffer.from(`PROXY ${text}\r\n`))
     expect(found).toEqual({ kind: 'malformed', problem: expect.stringContaining(problem) as string })
