@@ -55,7 +55,13 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
   }
 
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    requests.begin(incoming.socket, outgoing)
+    const { socket } = incoming
+    if (!listener.isAllowed(socket)) {
+      // It gets one answer, and what it sent behind that is nobody's request: thousands fit into one read.
+      if (requests.isServing(socket) || !socket.writable) return
+      outgoing.shouldKeepAlive = false
+    }
+    requests.begin(socket, outgoing)
     // Node.js drops what came with a request for an upgrade that it does not make, and the rest would be taken for another.
     if (incoming.headers.upgrade !== undefined) outgoing.shouldKeepAlive = false
     const target = hideTarget(incoming)

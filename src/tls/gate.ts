@@ -1,5 +1,6 @@
 import type { BlockList, Socket } from 'node:net'
 import { Deadlines } from '../ekm/deadlines.ts'
+import { Line } from '../ekm/line.ts'
 import { Clients } from './clients.ts'
 import { Debts } from './debts.ts'
 import { Doorstep, type Refusal } from './doorstep.ts'
@@ -14,11 +15,11 @@ const FEW = 8
 const MAX_REMEMBERED_WINDOW = 16
 const MAX_WINDOWS = 1000
 /**
- * So many connections may a network keep that are done with their handshake, are no allowed client's, and ask nothing. Each
- * can send what it has left of its bytes at any time, and all of them in the same turn of the event loop: of key updates,
- * that is half a second for each. While they are answered there can be a few more.
+ * So many connections may there be, of a network and in all, that are done with their handshake, are no allowed client's, and
+ * ask nothing. Each can send what it has left of its bytes at any time, and all of them in the same turn of the event loop: of
+ * key updates, that is half a second for each. While they are answered there can be a few more.
  */
-const MAX_IDLE_STRANGERS = 4
+const MAX_IDLE_STRANGERS = { ofNetwork: 4, inAll: 8 } as const
 const MAX_BUSY_STRANGERS = 32
 
 export interface GateLimits {
@@ -77,6 +78,8 @@ export class Gate {
   /** Of networks that have shown allowed clients; the one that did so last is the last. */
   readonly #windows = new Map<string, number>()
   #strangers = 0
+  /** Who is done with its handshake and is no allowed client, the oldest first. */
+  readonly #heard = new Line<Stranger>()
   readonly #clients: Clients
   readonly #debts = new Debts()
   readonly #watch = new Watch(this.#debts, (stranger) => this.#close(stranger, 'too_many_bytes'))
@@ -174,7 +177,7 @@ export class Gate {
     else this.#distrust(stranger, standing.kind === 'verified' ? 'verified' : 'unverified')
   }
 
-  /** A request begins: what it takes is not charged to a stranger. */
+  /** A request of an allowed client begins: what it takes is not charged to a stranger. */
   noteRequest(): void {
     this.#watch.mark()
   }
@@ -200,31 +203,37 @@ export class Gate {
   }
 
   #distrust(stranger: Stranger, stage: 'verified' | 'unverified'): void {
-    if (stranger.seat === undefined) stranger.enter(stage)
-    else {
+    if (stranger.seat !== undefined) {
       this.#clients.remove(stranger)
       this.#makeRoom()
       this.#strangers += 1
-      stranger.fallBack(this.#sourceOf(stranger.source.network), stage)
+      stranger.fallBack(this.#sourceOf(stranger.source.network))
       this.#watch.add(stranger)
     }
-    this.#boundIdle(stranger.source)
+    stranger.enter(stage)
+    stranger.heard ??= this.#heard.join(stranger)
+    this.#boundHeard(stranger.source)
   }
 
-  #boundIdle({ in: { unverified, verified } }: Source): void {
-    if (unverified.size + verified.size <= MAX_IDLE_STRANGERS) return
-    const known = [...unverified.values(), ...verified.values()].sort((one, other) => one.begun - other.begun)
-    const idle = known.filter((stranger) => this.#options.idleSince?.(stranger) !== Infinity)
-    const isTooMany = idle.length > MAX_IDLE_STRANGERS || known.length > MAX_BUSY_STRANGERS
-    const leaver = isTooMany ? (idle[0] ?? known[0]) : undefined
-    if (leaver !== undefined) this.#close(leaver, 'too_many_unverified')
+  #boundHeard(source: Source): void {
+    if (this.#heard.size <= MAX_IDLE_STRANGERS.ofNetwork) return
+    const heard = this.#heard.values()
+    const idle = heard.filter((stranger) => this.#options.idleSince?.(stranger) !== Infinity)
+    const ofNetwork = idle.filter((stranger) => stranger.source === source)
+    if (ofNetwork.length > MAX_IDLE_STRANGERS.ofNetwork) this.#giveUp(ofNetwork)
+    else if (idle.length > MAX_IDLE_STRANGERS.inAll) this.#giveUp(idle)
+    else if (heard.length > MAX_BUSY_STRANGERS) this.#giveUp(heard)
+  }
+
+  #giveUp([oldest]: readonly Stranger[]): void {
+    if (oldest !== undefined) this.#close(oldest, 'too_many_unverified')
   }
 
   /** Makes room for one stranger more. */
   #makeRoom(): void {
     if (this.#strangers < this.#limits.maxUnverifiedConnections) return
     const greediest = this.#greediest()
-    if (greediest !== undefined) this.#close(greediest, 'too_many_unverified')
+    if (greediest !== undefined) this.#giveUp([greediest])
   }
 
   #sourceOf(network: string): Source {
@@ -283,6 +292,8 @@ export class Gate {
     const { source } = stranger
     stranger.endTime()
     stranger.leave()
+    if (stranger.heard !== undefined) this.#heard.leave(stranger.heard)
+    stranger.heard = undefined
     this.#strangers -= 1
     if (source.size === 0) this.#sources.delete(source.network)
     this.#handshakes.ended(stranger)

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -108,7 +109,9 @@ export class Listener {
         return welcome && this.idleSince(welcome.socket)
       },
     })
-    this.server.on('request', () => this.#gate.noteRequest())
+    this.server.on('request', ({ socket }: IncomingMessage) => {
+      if (this.isAllowed(socket)) this.#gate.noteRequest()
+    })
     this.#follow(settings.trust)
   }
 
@@ -120,6 +123,11 @@ export class Listener {
   /** The client of a connection whose handshake is done, by what holds now. */
   clientOf(socket: object): Client {
     return connectionOf(socket)?.welcome?.identity.at(Date.now()) ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
+  }
+
+  /** Whether some pool allows a connection's client, by what was found last. */
+  isAllowed(socket: object): boolean {
+    return connectionOf(socket)?.arrival.isAllowed ?? false
   }
 
   /**

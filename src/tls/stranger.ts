@@ -24,6 +24,8 @@ export interface Arrival {
   readonly address: string
   /** Of the address, as in {@link networkOf}. */
   readonly network: string
+  /** Whether some pool allows the client. */
+  readonly isAllowed: boolean
   /** Whether the client has not sent a byte. */
   readonly isSilent: boolean
   /** What the client has sent, in bytes below TLS; a balancer's PROXY header is not part of it. */
@@ -95,6 +97,8 @@ export class Stranger implements Arrival, Timed {
   begun = 0
   /** Among the handshakes that are under way. */
   underWay: Place<Stranger> | undefined
+  /** Among those who are done with their handshake. */
+  heard: Place<Stranger> | undefined
   /** Among those who are watched. */
   watched: Place<Stranger> | undefined
   /** What its network was charged for it, in milliseconds of the event loop. */
@@ -133,6 +137,10 @@ export class Stranger implements Arrival, Timed {
     return this.source.network
   }
 
+  get isAllowed(): boolean {
+    return this.seat !== undefined
+  }
+
   get isSilent(): boolean {
     return this.bytesRead === 0
   }
@@ -168,10 +176,9 @@ export class Stranger implements Arrival, Timed {
   }
 
   /** An allowed client is a stranger again. */
-  fallBack(source: Source, stage: 'unverified' | 'verified'): void {
+  fallBack(source: Source): void {
     this.source = source
     this.#firstByte = this.bytesRead
-    this.enter(stage)
   }
 
   leave(): void {

@@ -108,8 +108,8 @@ export class Watch {
   }
 
   /** Whether it has had its say, and its network owes more than others' connections may go on costing. */
-  #isSpent({ stage, network }: Stranger): boolean {
-    return (stage === 'unverified' || stage === 'verified') && this.#debts.mustWait(network, performance.now())
+  #isSpent({ heard, network }: Stranger): boolean {
+    return heard !== undefined && this.#debts.mustWait(network, performance.now())
   }
 
   #charge(active: readonly Stranger[], ms: number): void {

@@ -12,12 +12,15 @@ import { floodWithKeyUpdates } from './support/key-updates.mjs'
 
 let pki: Pki
 let heavy: Identity
+/** Issued by a pool's CA, and named by no pool. */
+let nobody: Identity
 let fixture: TestGateway | undefined
 const sockets: TLSSocket[] = []
 
 beforeAll(async () => {
   pki = await makePki()
   heavy = await makeHeavyChain()
+  nobody = await makeClient(pki.clientCa, { commonName: 'nobody' })
 })
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy()
@@ -120,14 +123,42 @@ describe('what a stranger costs', () => {
 
   it('is bounded beforehand: of the connections that had their answer, or ask nothing, a network keeps four', async () => {
     const { port } = await start()
-    const stranger = await makeClient(pki.clientCa, { commonName: 'nobody' })
     const other = await open(port, null, '127.0.0.3')
     const asking = await open(port, null, '127.0.0.2')
     asking.write(`GET / HTTP/1.1\r\nHost: x\r\n`)
     const idle: TLSSocket[] = []
-    for (let count = 0; count < 8; count += 1) idle.push(await open(port, count % 2 ? null : stranger, '127.0.0.2'))
-    await expect.poll(() => idle.map(isOpen)).toEqual([...Array<boolean>(4).fill(false), ...Array<boolean>(4).fill(true)])
+    for (let count = 0; count < 8; count += 1) idle.push(await open(port, count % 2 ? null : nobody, '127.0.0.2'))
+    await expect
+      .poll(() => idle.map(isOpen))
+      .toEqual([...Array<boolean>(4).fill(false), ...Array<boolean>(4).fill(true)])
     expect([other, asking].map(isOpen)).toEqual([true, false])
+  })
+
+  it('is bounded beforehand for all networks together, too', async () => {
+    const { port } = await start()
+    const idle: TLSSocket[] = []
+    for (let count = 0; count < 12; count += 1) idle.push(await open(port, null, `127.0.0.${count + 2}`))
+    await expect
+      .poll(() => idle.map(isOpen))
+      .toEqual([...Array<boolean>(4).fill(false), ...Array<boolean>(8).fill(true)])
+  })
+
+  it.each([
+    ['no certificate', () => null],
+    ['a certificate that no pool allows', () => nobody],
+  ])('is one answer, whatever it sends behind its request, with %s', async (_what, identity) => {
+    const { port, ...gateway } = await start()
+    const socket = await open(port, identity(), '127.0.0.2')
+    const replies: Buffer[] = []
+    socket.on('data', (chunk: Buffer) => replies.push(chunk))
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2000))
+    await once(socket, 'close')
+    expect(
+      Buffer.concat(replies)
+        .toString()
+        .match(/^HTTP\/1\.1 \d+ |^connection: \w+/gim),
+    ).toEqual(['HTTP/1.1 401 ', 'connection: close'])
+    expect(await gateway.logged('request')).toHaveLength(1)
   })
 
   it('leaves room for the largest body: its sender gets 401', async () => {
