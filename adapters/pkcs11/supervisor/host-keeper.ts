@@ -40,6 +40,8 @@ export interface HostSettings {
 export interface PoolEvents {
   /** A call was answered by a `CK_RV` other than CKR_OK; the pool decides what becomes of it. */
   failed(host: Host, job: Job, ckr: number): void
+  /** The token of `host` shows none of the keys that it had. */
+  vanished(host: Host, job: Job): void
   /** A call has had its share of its host's time and is not done. */
   unfinished(job: Job): void
   /** A host is gone, and its calls are the pool's to take. */
@@ -243,6 +245,7 @@ export class HostKeeper {
     const pin = this.#settings.pin?.reveal()
     const host = new Host(this.#starter, hostEnvironment(pin), {
       failed: (job, ckr) => this.#events.failed(host, job, ckr),
+      vanished: (job) => this.#events.vanished(host, job),
       unfinished: (job) => this.#events.unfinished(job),
       ended: (why) => this.lost(host, why),
       idle: () => this.#events.idle(),
