@@ -145,7 +145,7 @@ export class HostPool implements PoolEvents {
 
   vanished(host: Host, job: Job): void {
     const why = 'the token shows none of the keys that it had'
-    job.reject(TokenError.unavailable(why))
+    this.#retryElsewhere(job, TokenError.unavailable(why))
     this.#giveUp(host, why)
   }
 

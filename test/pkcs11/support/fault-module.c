@@ -11,9 +11,10 @@
  *                  "crash" is a SIGSEGV, "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG,
  *                  "rv-if-public" is "rv" where the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false,
  *                  "without" answers that there is no such attribute where the template of C_GetAttributeValue or
- *                  C_GenerateKeyPair has it, "nul-padded" and "sessions" change what C_GetTokenInfo says. A fourth
- *                  word limits a line to the process's calls from that number on, counted from 1, and a fifth to those
- *                  up to that number. "once" in place of both takes effect in one call of all processes.
+ *                  C_GenerateKeyPair has it, "instead" answers with the argument where the token answers with an
+ *                  error, "nul-padded" and "sessions" change what C_GetTokenInfo says. A fourth word limits a line to
+ *                  the process's calls from that number on, counted from 1, and a fifth to those up to that number.
+ *                  "once" in place of both takes effect in one call of all processes.
  *   FAULT_LOG      every C_Login is noted here too, one line each; a C_Initialize that is logged, with the string that
  *                  it was given, as "C_Initialize=STRING"
  */
@@ -58,6 +59,8 @@ static unsigned long calls[FUNCTIONS];
 /* What the script wants C_GetTokenInfo to say this time. */
 static int padding;
 static word sessions;
+/* What it wants to be answered in place of an error. */
+static word instead;
 /* Keeps the compiler from leaving out what nobody reads. */
 static char *volatile leaks;
 
@@ -197,6 +200,7 @@ static int fault(int index, const word *arguments, int public, word *rv) {
     }
     if (strcmp(action, "nul-padded") == 0) padding = 1;
     if (strcmp(action, "sessions") == 0) sessions = argument;
+    if (strcmp(action, "instead") == 0) instead = argument;
   }
   if (file) fclose(file);
   return answered;
@@ -211,6 +215,7 @@ static word forward(int index, word a, word b, word c, word d, word e, word f, w
   const word arguments[] = {a, b, c, d};
   padding = 0;
   sessions = 0;
+  instead = 0;
   remember_key(index, arguments);
   if (fault(index, arguments, public, &rv)) {
     /* Whatever they answer, these end the operation. */
@@ -219,6 +224,7 @@ static word forward(int index, word a, word b, word c, word d, word e, word f, w
     return rv;
   }
   rv = real->functions[index](a, b, c, d, e, f, g, h);
+  if (rv != 0 && instead) return instead;
   if (rv == 0 && padding) nul_pad((struct token_info *)b);
   if (rv == 0 && sessions) ((struct token_info *)b)->max_sessions = sessions;
   return rv;
