@@ -64,10 +64,13 @@ describe.each(['0x5', '0x6', '0x30', '0x80000042'])('an answer that may mean any
     faults.script(...everyUseFails(rv))
     for (let call = 0; call < 3; call += 1) expect(await codeOf(unwrap())).toBe('BACKEND_UNAVAILABLE')
     expect(await codeOf(adapter.probe(context()))).toBe('BACKEND_UNAVAILABLE')
-    expect(lost()).toBeGreaterThan(0)
+    await until('another session is tried', () => adapter.hosts.length > 0)
+    expect(await codeOf(unwrap())).toBe('BACKEND_UNAVAILABLE')
+    expect([lost(), recorded.of('hsm_back').length]).toEqual([1, 0])
     faults.script()
     await until('it is served again', async () => (await codeOf(unwrap())) === 'OK', RECOVERY_MS)
     expect(await codeOf(adapter.probe(context()))).toBe('OK')
+    expect(recorded.of('hsm_back')).toHaveLength(1)
   })
 
   it('costs a right value nothing where it passes', async () => {
@@ -187,5 +190,19 @@ describe('a key that is not there', () => {
     } finally {
       await single.close()
     }
+  })
+})
+
+describe('an adapter that is closed while it finds out what a failure means', () => {
+  it('leaves no call without an answer', async () => {
+    const closing = await open(hsm.options('ekm', { module: faults.path, sessions: 1 }), () => undefined)
+    await closing.qualify(ref('aes'), context())
+    faults.script('C_UnwrapKey log 0', 'C_WrapKey delay 200', 'C_UnwrapKey rv 0x5')
+    let asked = 0
+    const call = codeOf(closing.unwrap(ref('aes'), 'A256KW', wrapped, context()))
+    // The first answer is there, and the witness is being asked.
+    await until('it is judged', () => (asked += faults.logged('C_UnwrapKey')) > 1)
+    await closing.close()
+    expect(await call).toBe('CLOSED')
   })
 })

@@ -110,12 +110,12 @@ export class KeyRing {
   /** Resolves if the token can use a key that was used lately; before there was one, if the token answers. */
   async probe(signal: CallSignal): Promise<void> {
     let failed = false
-    for (const witness of this.#pool.evidence.recent) {
+    for (const witness of this.#pool.witnesses) {
       const said = await witness.testify((selector, way, direction, data) =>
         this.#cryptIfThere(witness.ref, { selector, way, direction, data, witness, signal, purpose: 'probe' }),
       )
       signal.throwIfAborted()
-      if (said === 'works') return
+      if (said === 'works') return this.#pool.worked(witness)
       failed ||= said === 'fails'
     }
     if (failed) throw TokenError.unavailable('the token can use none of the keys that were in use lately')
@@ -135,7 +135,7 @@ export class KeyRing {
   }
 
   #worked(witness: KeyWitness | undefined): void {
-    if (witness !== undefined) this.#pool.evidence.worked(witness)
+    if (witness !== undefined) this.#pool.worked(witness)
   }
 
   /** Absent for a key that unwraps nothing. */
@@ -184,7 +184,7 @@ export class KeyRing {
     } catch (error) {
       if (error instanceof AdapterError && error.code === 'KEY_NOT_FOUND') {
         this.#seen.gone(selector)
-        this.#pool.evidence.drop(selector)
+        this.#pool.forget(selector)
       }
       throw error
     }
@@ -196,7 +196,7 @@ export class KeyRing {
     this.#qualifier.clear()
     this.#calls.forget()
     this.#seen.clear()
-    this.#pool.evidence.clear()
+    this.#pool.forget()
   }
 
   #openToken(): OpenToken {

@@ -1,6 +1,7 @@
 import { AdapterError, type Report } from '../../contract/index.ts'
 import { ckrName, ckrRow } from '../ckr-table.ts'
 import type { TokenFacts } from '../host-protocol.ts'
+import type { KeyWitness } from '../keys/witness.ts'
 import { TokenError } from '../token-error.ts'
 import { Background } from './background.ts'
 import { Evidence } from './evidence.ts'
@@ -24,7 +25,7 @@ export interface PoolSettings extends HostSettings {
 
 /** Gives calls to the least busy of the HSM hosts, and keeps them here while all are busy. */
 export class HostPool implements PoolEvents {
-  readonly evidence = new Evidence()
+  readonly #evidence = new Evidence()
   readonly #keeper: HostKeeper
   readonly #callTimeoutMs: number
   readonly #watch: NodeJS.Timeout
@@ -74,7 +75,7 @@ export class HostPool implements PoolEvents {
   /** `payload` becomes the pool's own. Rejects with an {@link AdapterError}, or with the signal's reason. */
   async call(kind: number, payload: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
     const job = new Job(kind, payload, options)
-    if (this.#closed) job.reject(new AdapterError('CLOSED', 'the adapter is closed'))
+    if (this.#closed) job.reject(closed())
     else if (options.signal?.aborted) job.reject(options.signal.reason)
     else if (this.#queue.size >= MAX_QUEUE) job.reject(new TokenError('BACKEND_BUSY', 'too many calls wait', 'request'))
     else {
@@ -88,12 +89,28 @@ export class HostPool implements PoolEvents {
     return job.promise
   }
 
+  /** Witnesses of the keys that worked last, latest first. */
+  get witnesses(): readonly KeyWitness[] {
+    return this.#evidence.recent
+  }
+
+  /** The witness's key has just worked. */
+  worked(witness: KeyWitness): void {
+    this.#evidence.worked(witness)
+    this.#keeper.worked()
+  }
+
+  /** No such key is there any more, or with no selector none at all: it is another token. */
+  forget(selector?: string): void {
+    if (selector === undefined) this.#evidence.clear()
+    else this.#evidence.drop(selector)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#watch)
-    const closed = new AdapterError('CLOSED', 'the adapter is closed')
-    for (const host of this.#keeper.hosts) this.#takeBack(host, closed)
-    for (const job of [...this.#queue.clear(), ...this.#background.clear()]) job.reject(closed)
+    for (const host of this.#keeper.hosts) this.#takeBack(host, closed())
+    for (const job of [...this.#queue.clear(), ...this.#background.clear()]) job.reject(closed())
     await this.#keeper.close()
   }
 
@@ -188,7 +205,8 @@ export class HostPool implements PoolEvents {
   }
 
   #retryElsewhere(job: Job, error: AdapterError): void {
-    if (job.retried) job.reject(error)
+    if (this.#closed) job.reject(closed())
+    else if (job.retried) job.reject(error)
     else {
       job.retried = true
       this.#requeue(job)
@@ -201,7 +219,7 @@ export class HostPool implements PoolEvents {
     if (before === 'call') job.reject(TokenError.ofCall(ckr, job.unwrapping))
     if (before === 'unclear') job.reject(TokenError.unclear(ckr, 'no known value shows what it means'))
     if (job.over) return
-    const finding = await this.evidence.judge(host, job.witness)
+    const finding = await this.#evidence.judge(host, job.witness)
     if (finding === 'token') {
       const why = `the token answered ${ckrName(ckr)}, and no key can be used`
       job.reject(TokenError.unavailable(why, ckr))
@@ -218,7 +236,7 @@ export class HostPool implements PoolEvents {
   }
 
   #giveUp(host: Host, why: string): void {
-    this.#keeper.lost(host, why)
+    this.#keeper.giveUp(host, why)
     void this.#checkOthers(why)
   }
 
@@ -227,7 +245,7 @@ export class HostPool implements PoolEvents {
     const others = [...this.#keeper.hosts].filter(({ state }) => state === 'ready')
     await Promise.all(
       others.map(async (host) => {
-        if (!(await this.evidence.isWell(host))) this.#keeper.lost(host, why)
+        if (!(await this.#evidence.isWell(host))) this.#keeper.giveUp(host, why)
       }),
     )
   }
@@ -275,3 +293,5 @@ export class HostPool implements PoolEvents {
     }
   }
 }
+
+const closed = () => new AdapterError('CLOSED', 'the adapter is closed')
