@@ -15,10 +15,10 @@ import {
   type WrapAlgorithm,
 } from '../contract/index.ts'
 import { isRepresentative, oaepWrap } from '../key-wrap/index.ts'
-import { Ask } from './frames.ts'
 import type { TokenFacts } from './host-protocol.ts'
-import { KeyRing, wayOf, type KnownKey } from './keys/key-ring.ts'
+import { KeyRing, type KnownKey } from './keys/key-ring.ts'
 import { isUndecided, type Qualification } from './keys/qualification.ts'
+import { wayOf } from './keys/qualifier.ts'
 import { assertActive, assertAllows, type TokenKey } from './keys/token-key.ts'
 import { openPool } from './open-pool.ts'
 import { sessionCount, type Pkcs11Options } from './options.ts'
@@ -89,7 +89,7 @@ export class Pkcs11Adapter implements KeyAdapter {
     const way = wayOf(await abortable(this.#keys.qualification(key, algorithm, length), context.signal), length)
     // A wrapping that only the token could undo needs no token to be made (RFC 8017 §7.1.1).
     if (key.publicKey !== undefined) return oaepWrap(key.publicKey, row.hash ?? 'SHA-256', plaintext)
-    const wrapped = await this.#crypt(key, () => this.#keys.crypt(key.selector, way, 'wrap', plaintext, context.signal))
+    const wrapped = await this.#crypt(key, () => this.#keys.crypt(key, way, 'wrap', plaintext, context.signal))
     if (wrapped.length === row.wrappedBytes(plaintext.length, description.bits)) return wrapped
     throw new AdapterError('BACKEND_UNAVAILABLE', `the token wrapped ${plaintext.length} bytes to ${wrapped.length}`)
   }
@@ -112,9 +112,7 @@ export class Pkcs11Adapter implements KeyAdapter {
     // How much an RSA value holds is not to be seen, and nothing was wrapped that is too much.
     const length = row.kty === 'RSA' ? 0 : result.max
     const way = wayOf(await abortable(this.#keys.qualification(key, algorithm, length), context.signal), length)
-    const plaintext = await this.#crypt(key, () =>
-      this.#keys.crypt(key.selector, way, 'unwrap', ciphertext, context.signal),
-    )
+    const plaintext = await this.#crypt(key, () => this.#keys.crypt(key, way, 'unwrap', ciphertext, context.signal))
     if (lengthFits(result, plaintext.length)) return plaintext
     plaintext.fill(0)
     throw TokenError.invalidCiphertext()
@@ -122,7 +120,7 @@ export class Pkcs11Adapter implements KeyAdapter {
 
   async probe(context: CallContext): Promise<void> {
     this.#assertOpen(context)
-    await this.#pool.call(Ask.probe, new Uint8Array(), { signal: context.signal })
+    await this.#keys.probe(context.signal)
   }
 
   async close(): Promise<void> {

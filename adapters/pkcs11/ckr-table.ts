@@ -9,7 +9,7 @@ import { hex } from './cryptoki.ts'
  * | `keep` | the session is as good as before |
  * | `reopen` | a fresh session, handles looked up again, and the call is tried once more |
  * | `restart` | the module is started afresh in a new process; the call fails |
- * | `ask` | the token is asked for its state: if it answers, `keep`, and what is no unwrap is tried once more; if not, `restart` |
+ * | `ask` | the token is made to use the key (docs/adr/0008): if it can, `keep`, and the call is tried once more; if not, `restart` |
  * | `login-refused` | nobody logs in again until an operator has acted: one more try might lock the PIN |
  */
 export type SessionEffect = 'keep' | 'reopen' | 'restart' | 'ask' | 'login-refused'
@@ -18,7 +18,7 @@ export interface CkrRow {
   readonly name: string
   readonly error: AdapterErrorCode
   readonly session: SessionEffect
-  /** What the error means instead when a ciphertext was being unwrapped (and, under `ask`, the token still answers). */
+  /** What the error means instead when a ciphertext was being unwrapped (and, under `ask`, the key can be used). */
   readonly unwrapError?: AdapterErrorCode
 }
 
@@ -49,7 +49,8 @@ const rows: ReadonlyMap<number, CkrRow> = new Map([
   [0x013, row('CKR_ATTRIBUTE_VALUE_INVALID', 'ALGORITHM_UNSUPPORTED', 'keep')],
   [0x020, row('CKR_DATA_INVALID', 'INPUT_INVALID', 'keep', ciphertext)],
   [0x021, row('CKR_DATA_LEN_RANGE', 'INPUT_INVALID', 'keep', ciphertext)],
-  [0x030, row('CKR_DEVICE_ERROR', 'BACKEND_UNAVAILABLE', 'restart')],
+  // Kryoptic says this of a damaged value.
+  [0x030, row('CKR_DEVICE_ERROR', 'BACKEND_UNAVAILABLE', 'ask', ciphertext)],
   [0x031, row('CKR_DEVICE_MEMORY', 'BACKEND_BUSY', 'keep')],
   [0x032, row('CKR_DEVICE_REMOVED', 'BACKEND_UNAVAILABLE', 'restart')],
   [0x040, row('CKR_ENCRYPTED_DATA_INVALID', ciphertext, 'keep')],
@@ -100,7 +101,7 @@ const rows: ReadonlyMap<number, CkrRow> = new Map([
 ])
 
 /** The row of a `CK_RV`; one that no version of the standard names is the vendor's and says nothing but "failed". */
-export const ckrRow = (ckr: number): CkrRow => rows.get(ckr) ?? row('CKR', 'BACKEND_UNAVAILABLE', 'ask')
+export const ckrRow = (ckr: number): CkrRow => rows.get(ckr) ?? row('CKR', 'BACKEND_UNAVAILABLE', 'ask', ciphertext)
 
 /** For people: `CKR_DEVICE_ERROR (0x30)`. */
 export const ckrName = (ckr: number): string => `${ckrRow(ckr).name} (${hex(ckr)})`

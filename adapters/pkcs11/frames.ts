@@ -21,10 +21,19 @@ export const MAX_FRAME_BYTES = 4 * 1024 * 1024
 export const Ask = { open: 1, crypt: 2, find: 3, probe: 4, reopen: 5, create: 6, list: 7, memory: 8 } as const
 
 /**
- * What it answers: a result, a CK_RV, a refusal of its own, that a ciphertext did not open, or a request for the rest of what
- * is not done yet. `alive` belongs to no request: one of several calls of the module has returned.
+ * What it answers: a result, a CK_RV, a refusal of its own, that a ciphertext did not open, a request for the rest of what is
+ * not done yet, or that the token shows none of the keys that it had. `alive` belongs to no request: one of several calls of
+ * the module has returned.
  */
-export const Answer = { result: 0, ckr: 1, refused: 2, invalidCiphertext: 3, unfinished: 4, alive: 5 } as const
+export const Answer = {
+  result: 0,
+  ckr: 1,
+  refused: 2,
+  invalidCiphertext: 3,
+  unfinished: 4,
+  alive: 5,
+  vanished: 6,
+} as const
 
 /** Frames on their way out, one behind the other in memory that is used again and again. */
 export class FrameWriter {

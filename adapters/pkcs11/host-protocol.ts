@@ -19,6 +19,15 @@ export interface OpenMessage {
   readonly readWrite: boolean
 }
 
+/** What is looked for, and what says whether a token without it is to be believed. */
+export interface FindMessage {
+  readonly selector: string
+  /** Some of the other keys that the token has shown. */
+  readonly beside: readonly string[]
+  /** When any host last saw any key; absent where none ever did. */
+  readonly seenAgoMs?: number
+}
+
 export interface ReopenMessage {
   readonly pin?: Uint8Array
 }

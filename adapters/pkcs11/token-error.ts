@@ -3,9 +3,10 @@ import { ckrName, ckrRow } from './ckr-table.ts'
 
 /**
  * Whose fault a failed call is: the request's or its mechanism's (the token is well), the token's or its connection's,
- * the module's, which crashed, or that of time, in which the module did not return.
+ * the module's, which crashed, or that of time, in which the module did not return; `unclear` where it is the key's or the
+ * way's, or where nothing shows whose it is.
  */
-export type Blame = 'request' | 'token' | 'module' | 'time'
+export type Blame = 'request' | 'token' | 'module' | 'time' | 'unclear'
 
 const CIPHERTEXT_MESSAGE = 'the value does not unwrap'
 
@@ -31,6 +32,11 @@ export class TokenError extends AdapterError {
   /** The one failure of an unwrap that depends on the ciphertext. */
   static invalidCiphertext(): TokenError {
     return new TokenError('CIPHERTEXT_INVALID', CIPHERTEXT_MESSAGE, 'request')
+  }
+
+  /** Others may be served: with this key, in this way, nothing is, or it is not known whether anything can be. */
+  static unclear(ckr: number, why: string): TokenError {
+    return new TokenError('BACKEND_UNAVAILABLE', `the token answered ${ckrName(ckr)}, and ${why}`, 'unclear', ckr)
   }
 
   static unavailable(message: string, ckr?: number): TokenError {

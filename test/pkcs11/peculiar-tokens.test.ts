@@ -105,6 +105,7 @@ describe('a host whose answer cannot be read', () => {
       {},
       {
         failed: nothing,
+        vanished: nothing,
         unfinished: nothing,
         ended: nothing,
         idle: nothing,

@@ -29,3 +29,6 @@ export function tolerate(codes: readonly number[], call: () => void): boolean {
     throw error
   }
 }
+
+/** As if the module had answered so. */
+export const ckrError = (name: string, ckr: number): Error => new Error(`${name}:${ckr}`)

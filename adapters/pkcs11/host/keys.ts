@@ -1,7 +1,7 @@
 import type { Handle, Template } from 'pkcs11js'
 import { AdapterError } from '../../contract/index.ts'
 import { CKA, CKK, CKO } from '../cryptoki.ts'
-import type { KeyFacts } from '../host-protocol.ts'
+import type { FindMessage, KeyFacts } from '../host-protocol.ts'
 import { decodeSelector, type KeySelector } from '../key-selector.ts'
 import { findObjects, readKeyFacts } from './objects.ts'
 import type { Token } from './token.ts'
@@ -19,9 +19,15 @@ interface FoundKey {
   readonly class: KeyFacts['class']
 }
 
+/** The token shows none of the keys that it had: it is not the key that is missing. */
+export class KeysVanished extends Error {
+  override readonly name = 'KeysVanished'
+}
+
 /** Key selectors to handles of one session. */
 export class Keys {
   readonly #token: Token
+  readonly #openedAt = performance.now()
   readonly #found = new Map<string, FoundKey & { readonly until: number }>()
 
   constructor(token: Token) {
@@ -42,9 +48,24 @@ export class Keys {
     return this.#find(selector).handle
   }
 
-  facts(selector: string): KeyFacts {
-    const { handle, class: keyClass } = this.#find(selector)
-    return readKeyFacts(this.#token, handle, keyClass)
+  facts(wanted: FindMessage): KeyFacts {
+    try {
+      const { handle, class: keyClass } = this.#find(wanted.selector)
+      return readKeyFacts(this.#token, handle, keyClass)
+    } catch (error) {
+      if (error instanceof AdapterError && error.code === 'KEY_NOT_FOUND') this.#assertShowsKeys(wanted)
+      throw error
+    }
+  }
+
+  /**
+   * "No such key" is believed of a token that shows another key now, or that was opened since a key was last seen: a token
+   * that is away cannot be opened. docs/adr/0008.
+   */
+  #assertShowsKeys({ beside, seenAgoMs }: FindMessage): void {
+    this.#token.assertSession()
+    if (seenAgoMs === undefined || performance.now() - this.#openedAt < seenAgoMs) return
+    if (!beside.some((selector) => this.#matches(decodeSelector(selector)).length > 0)) throw new KeysVanished()
   }
 
   list(): KeyFacts[] {
@@ -69,14 +90,18 @@ export class Keys {
     return handle
   }
 
-  #find(text: string): FoundKey {
-    this.#found.delete(text)
-    const selector = decodeSelector(text)
-    const matches = (['secret', 'private'] as const)
+  #matches(selector: KeySelector): FoundKey[] {
+    return (['secret', 'private'] as const)
       .filter((keyClass) => selector.class === undefined || selector.class === keyClass)
       .flatMap((keyClass) =>
         findObjects(this.#token, template(keyClass, selector), 2).map((handle) => ({ handle, class: keyClass })),
       )
+  }
+
+  #find(text: string): FoundKey {
+    this.#found.delete(text)
+    const selector = decodeSelector(text)
+    const matches = this.#matches(selector)
     const [match] = matches
     const wanted = describeSelector(selector)
     if (match === undefined) throw new AdapterError('KEY_NOT_FOUND', `the token has no key with ${wanted}`)

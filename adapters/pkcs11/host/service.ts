@@ -8,6 +8,7 @@ import {
   encodeMessage,
   encodeRefusal,
   type CreateMessage,
+  type FindMessage,
   type MemoryFacts,
   type OpenMessage,
   type ReopenMessage,
@@ -15,7 +16,7 @@ import {
 import { ckrOf, functionOf } from './ckr.ts'
 import { createKey } from './create.ts'
 import { Crypt, Unfinished, type CryptResult } from './crypt.ts'
-import { Keys } from './keys.ts'
+import { Keys, KeysVanished } from './keys.ts'
 import { Token, TokenReplaced } from './token.ts'
 
 interface CryptRequest {
@@ -127,7 +128,7 @@ export class Service {
         token.probe()
         return EMPTY
       case Ask.find:
-        return encodeMessage(keys.facts(Buffer.from(payload).toString('utf8')))
+        return encodeMessage(keys.facts(decodeMessage<FindMessage>(payload)))
       case Ask.list:
         return encodeMessage(keys.list())
       case Ask.create:
@@ -159,6 +160,10 @@ export class Service {
     const ckr = ckrOf(error)
     if (ckr !== undefined) {
       this.#reply({ id, kind: Answer.ckr, payload: encodeFailure(ckr, functionOf(error)) })
+      return
+    }
+    if (error instanceof KeysVanished) {
+      this.#reply({ id, kind: Answer.vanished, payload: EMPTY })
       return
     }
     const refusal = error instanceof TokenReplaced ? new AdapterError('BACKEND_UNAVAILABLE', 'another token') : error

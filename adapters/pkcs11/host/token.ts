@@ -3,7 +3,7 @@ import type { Handle, PKCS11, TokenInfo } from 'pkcs11js'
 import { CKF, CKR, CKS, CKU_USER } from '../cryptoki.ts'
 import type { OpenMessage, TokenFacts } from '../host-protocol.ts'
 import { remedyFor } from '../remedy.ts'
-import { isCkrError, tolerate } from './ckr.ts'
+import { ckrError, isCkrError, tolerate } from './ckr.ts'
 
 /**
  * pkcs11js hands on the low 32 bits of a number of 64. CK_EFFECTIVELY_INFINITE is 0, CK_UNAVAILABLE_INFORMATION is 2^64 - 1,
@@ -21,6 +21,8 @@ export class Token {
   readonly #serial: string
   readonly #sessionFlags: number
   #session: Handle | undefined
+  /** CK_STATE after the login. */
+  #state: number | undefined
   #aliveAt = 0
   /** Told now and then while a request makes many calls of the module. */
   onAlive: () => void = () => undefined
@@ -78,11 +80,13 @@ export class Token {
       if (old !== undefined) closeQuietly(this.#module, old)
       this.#session = this.#module.C_OpenSession(this.#slot, this.#sessionFlags)
       const state = this.#module.C_GetSessionInfo(this.#session).state
+      this.#state = state
       if (state === CKS.RO_USER_FUNCTIONS || state === CKS.RW_USER_FUNCTIONS) return
       // pkcs11js takes a PIN only as a string, which cannot be wiped; it lives in this process alone.
       const text = pin && asBuffer(pin).toString('utf8')
       const session = this.#session
       tolerate([CKR.USER_ALREADY_LOGGED_IN], () => this.#module.C_Login(session, CKU_USER, text))
+      this.#state = this.#module.C_GetSessionInfo(session).state
     } finally {
       pin?.fill(0)
     }
@@ -93,6 +97,13 @@ export class Token {
     this.#module.C_GetSessionInfo(this.session)
     const info = this.#module.C_GetTokenInfo(this.#slot)
     if (info.serialNumber !== this.#serial) throw new TokenReplaced()
+  }
+
+  /** As {@link probe}; throws also where the login is gone, which hides private keys. */
+  assertSession(): void {
+    this.probe()
+    if (this.#module.C_GetSessionInfo(this.session).state === this.#state) return
+    throw ckrError('CKR_USER_NOT_LOGGED_IN', CKR.USER_NOT_LOGGED_IN)
   }
 
   facts(): TokenFacts {

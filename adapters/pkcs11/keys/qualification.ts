@@ -12,8 +12,6 @@ import {
 } from '../way.ts'
 import { encodeSiblingSelector } from '../key-selector.ts'
 import {
-  damaged,
-  equal,
   localOracle,
   longLengths,
   oaepOracle,
@@ -24,6 +22,8 @@ import {
   type Oracle,
 } from './known-answers.ts'
 import { allows, type TokenKey } from './token-key.ts'
+import { check, checkAccess, refusesDamaged, witnessOf, WrongAnswer } from './way-check.ts'
+import type { Crypt } from './witness.ts'
 
 /** How one algorithm is done on one key, and why so. */
 export interface Qualification {
@@ -45,9 +45,6 @@ export interface Qualification {
    */
   readonly doubtful: boolean
 }
-
-/** Runs one way on the object that `selector` names. */
-export type Crypt = (selector: string, way: Way, direction: Direction, data: Uint8Array) => Promise<Uint8Array>
 
 const schemeOf: Record<WrapAlgorithm, Scheme> = {
   A256KW: 'KW',
@@ -103,7 +100,7 @@ export async function qualify(
     try {
       await checkAll(answers)
       await refusesDamaged(crypt, selector, way, directions, answers)
-      if (evidence === 'sibling key') await checkAccess(crypt, key, way)
+      if (evidence === 'sibling key') await checkAccess(crypt, key, way, witnessOf(selector, way, answers))
       const found = { key: key.ref, algorithm, way, evidence, rejected }
       // Block by block a value may have any length.
       if (way.path === 'blocks') return { ...found, doubtful }
@@ -125,8 +122,6 @@ export const rejections = ({ rejected }: Qualification): string =>
 
 /** Neither that the token can do it is known, nor that it cannot. */
 export const isUndecided = ({ way, doubtful }: Qualification): boolean => way === undefined && doubtful
-
-class WrongAnswer extends Error {}
 
 /** The token is well and will give the same answer again. */
 const blamesWay = (error: unknown) =>
@@ -200,61 +195,3 @@ const blocksOracle =
     Promise.all(
       samples(sizes).map(async (plaintext) => ({ plaintext, wrapped: await crypt(selector, way, 'wrap', plaintext) })),
     )
-
-async function check(
-  crypt: Crypt,
-  selector: string,
-  way: Way,
-  directions: readonly Direction[],
-  answers: readonly KnownAnswer[],
-): Promise<void> {
-  const checkOne = async ({ plaintext, wrapped }: KnownAnswer) => {
-    // OAEP is randomised: its wrapping is done in this process, and only what the token does is checked.
-    if ((way.scheme === 'KW' || way.scheme === 'KWP') && directions.includes('wrap')) {
-      const result = await crypt(selector, way, 'wrap', plaintext)
-      if (!equal(result, wrapped)) throw new WrongAnswer(`wrong result for ${plaintext.length} bytes`)
-    }
-    if (!directions.includes('unwrap')) return
-    const result = await crypt(selector, way, 'unwrap', wrapped)
-    if (!equal(result, plaintext)) throw new WrongAnswer(`${plaintext.length} bytes came back as ${result.length}`)
-    result.fill(0)
-  }
-  // Block by block all go in the time of the longest.
-  if (way.path === 'blocks') await Promise.all(answers.map(checkOne))
-  else for (const answer of answers) await checkOne(answer)
-}
-
-async function refusesDamaged(
-  crypt: Crypt,
-  selector: string,
-  way: Way,
-  directions: readonly Direction[],
-  [first]: readonly KnownAnswer[],
-): Promise<void> {
-  if (first === undefined || !directions.includes('unwrap')) return
-  if (await opens(crypt, selector, way, damaged(first.wrapped))) throw new WrongAnswer('it opens a damaged value')
-}
-
-/** The way is right beside the key; this finds out whether the key itself lets itself be used so. */
-async function checkAccess(crypt: Crypt, key: TokenKey, way: Way): Promise<void> {
-  const [plaintext = new Uint8Array()] = samples([32])
-  if (!allows(key.facts, 'wrap')) {
-    await opens(crypt, key.selector, way, samples([40])[0] ?? new Uint8Array())
-    return
-  }
-  const wrapped = await crypt(key.selector, way, 'wrap', plaintext)
-  if (!allows(key.facts, 'unwrap')) return
-  const again = await crypt(key.selector, way, 'unwrap', wrapped)
-  if (!equal(again, plaintext)) throw new WrongAnswer('32 bytes did not come back')
-}
-
-async function opens(crypt: Crypt, selector: string, way: Way, wrapped: Uint8Array): Promise<boolean> {
-  try {
-    const result = await crypt(selector, way, 'unwrap', wrapped)
-    result.fill(0)
-    return true
-  } catch (error) {
-    if (error instanceof TokenError && error.code === 'CIPHERTEXT_INVALID') return false
-    throw error
-  }
-}

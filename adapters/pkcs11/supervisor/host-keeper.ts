@@ -8,6 +8,7 @@ import { Host } from './host.ts'
 import type { Job } from './job.ts'
 import { hostEnvironment } from './host-process.ts'
 import { HostStarter } from './host-starter.ts'
+import { Logins } from './logins.ts'
 import { MemoryWatch } from './memory-watch.ts'
 
 /** C_Initialize and C_Login of a network HSM may take seconds. */
@@ -40,6 +41,8 @@ export interface HostSettings {
 export interface PoolEvents {
   /** A call was answered by a `CK_RV` other than CKR_OK; the pool decides what becomes of it. */
   failed(host: Host, job: Job, ckr: number): void
+  /** The token of `host` shows none of the keys that it had. */
+  vanished(host: Host, job: Job): void
   /** A call has had its share of its host's time and is not done. */
   unfinished(job: Job): void
   /** A host is gone, and its calls are the pool's to take. */
@@ -50,19 +53,20 @@ export interface PoolEvents {
 
 /**
  * Keeps as many hosts open as sessions are wanted. One host at a time logs in, at most, so that a PIN that was changed
- * is tried once and not once a session: a few more attempts lock it.
+ * is tried once and not once a session.
  */
 export class HostKeeper {
   readonly hosts = new Set<Host>()
   readonly #settings: HostSettings
   readonly #events: PoolEvents
   readonly #report: Report
+  readonly #logins: Logins
   #size = 1
   /** Attempts to open the token, and hosts lost right after it, since all was well. */
   #failures = 0
   #lastFailure = 'unknown'
-  #loginRefused: TokenError | undefined
-  #logins: Promise<unknown> = Promise.resolve()
+  /** The token was found to use no key; that it can be opened does not say that it is back. */
+  #isSick = false
   #facts: TokenFacts | undefined
   #generation = 0
   #retry: NodeJS.Timeout | undefined
@@ -75,6 +79,7 @@ export class HostKeeper {
     this.#settings = settings
     this.#events = events
     this.#report = report
+    this.#logins = new Logins(settings.pin, report)
     this.#weighing = setInterval(() => void this.#replaceOutgrown(), WEIGH_MS)
     this.#weighing.unref()
   }
@@ -93,7 +98,7 @@ export class HostKeeper {
   /** Why a call need not wait for a host: none serves, and the last attempt to have one failed. */
   get downBecause(): TokenError | undefined {
     for (const { state } of this.hosts) if (state === 'ready' || state === 'recovering') return undefined
-    if (this.#loginRefused) return this.#loginRefused
+    if (this.#logins.refused) return this.#logins.refused
     return this.#failures === 0 ? undefined : TokenError.unavailable(`the HSM cannot be used: ${this.#lastFailure}`)
   }
 
@@ -106,7 +111,7 @@ export class HostKeeper {
       } catch (error) {
         this.hosts.delete(host)
         await host.kill()
-        if (this.#loginRefused || attempt === FIRST_ATTEMPTS || !mayPass(error)) throw this.#forOperator(error)
+        if (this.#logins.refused || attempt === FIRST_ATTEMPTS || !mayPass(error)) throw this.#forOperator(error)
         await sleep(RETRY_MS.min * 2 ** attempt * Math.random())
       }
     }
@@ -115,7 +120,7 @@ export class HostKeeper {
   #forOperator(error: unknown): OperatorError {
     if (error instanceof OperatorError) return error
     const message = error instanceof Error ? error.message : 'unknown'
-    if (this.#loginRefused) return new OperatorError('LOGIN_REFUSED', `${message}: check the PIN before another try`)
+    if (this.#logins.refused) return new OperatorError('LOGIN_REFUSED', `${message}: check the PIN before another try`)
     const answered = error instanceof TokenError && error.detail !== undefined
     const remedy = answered ? `; ${remedyFor(this.#settings.open.module)}` : ''
     const reason = `the token cannot be opened: ${message}${remedy}`
@@ -157,7 +162,7 @@ export class HostKeeper {
     host.state = 'recovering'
     const timer = setTimeout(() => this.lost(host, 'the module did not log in in time', true), OPEN_TIMEOUT_MS)
     try {
-      await this.#withPin((pin) => host.reopen(pin))
+      await this.#logins.run((pin) => host.reopen(pin))
       if (host.state === 'recovering') host.state = 'ready'
       this.#report('warn', 'hsm_session_reopened', { pid: host.pid, cause: ckrName(ckr) })
     } catch (error) {
@@ -167,11 +172,29 @@ export class HostKeeper {
     }
   }
 
+  /** The token of `host` is not well. That is told once, until a key has worked. */
+  giveUp(host: Host, why: string): void {
+    const isKnown = this.#isSick
+    this.#isSick = true
+    this.#lose(host, why, false, isKnown)
+  }
+
+  /** A key has just worked. */
+  worked(): void {
+    if (!this.#isSick) return
+    this.#isSick = false
+    this.#reportBack(this.token)
+  }
+
   /** Forgets a host, ends its process, and sees to it that there is another. */
   lost(host: Host, why: string, failed = false): void {
+    this.#lose(host, why, failed, false)
+  }
+
+  #lose(host: Host, why: string, failed: boolean, isKnown: boolean): void {
     if (!this.hosts.delete(host)) return
     const young = performance.now() - host.readyAt < RETRY_MS.max
-    if (host.readyAt > 0) this.#report('error', 'hsm_host_lost', { pid: host.pid, reason: why })
+    if (host.readyAt > 0 && !isKnown) this.#report('error', 'hsm_host_lost', { pid: host.pid, reason: why })
     void host.kill()
     this.#failures = failed || host.readyAt === 0 || young ? this.#failures + 1 : 0
     this.#lastFailure = why
@@ -181,18 +204,13 @@ export class HostKeeper {
   }
 
   refuseLogin(ckr: number): TokenError {
-    if (this.#loginRefused === undefined) {
-      const message = `the token refuses the login with ${ckrName(ckr)}; it is not tried again until a restart`
-      this.#loginRefused = TokenError.unavailable(message, ckr)
-      this.#report('error', 'hsm_login_refused', { reason: message })
-    }
-    return this.#loginRefused
+    return this.#logins.refuse(ckr)
   }
 
   /** Opens the next host that is missing, after a while where the last attempts failed. */
   keepUp(): void {
     this.#events.idle()
-    if (this.#closed || this.#loginRefused || this.#retry) return
+    if (this.#closed || this.#logins.refused || this.#retry) return
     let current = 0
     for (const { state, outdated } of this.hosts) {
       if (state === 'opening') return
@@ -243,6 +261,7 @@ export class HostKeeper {
     const pin = this.#settings.pin?.reveal()
     const host = new Host(this.#starter, hostEnvironment(pin), {
       failed: (job, ckr) => this.#events.failed(host, job, ckr),
+      vanished: (job) => this.#events.vanished(host, job),
       unfinished: (job) => this.#events.unfinished(job),
       ended: (why) => this.lost(host, why),
       idle: () => this.#events.idle(),
@@ -252,40 +271,25 @@ export class HostKeeper {
     return host
   }
 
+  #reportBack({ label, serial }: TokenFacts): void {
+    this.#report('info', 'hsm_back', { token: label, serial })
+  }
+
   async #open(host: Host): Promise<void> {
     const timer = setTimeout(() => this.lost(host, 'the module did not open in time'), OPEN_TIMEOUT_MS)
     try {
-      const facts = await this.#withPin((pin) => host.open({ ...this.#settings.open, ...(pin && { pin }) }))
+      const facts = await this.#logins.run((pin) => host.open({ ...this.#settings.open, ...(pin && { pin }) }))
       if (host.state !== 'opening') return
       if (this.#facts?.serial !== facts.serial) this.#generation++
       this.#facts = facts
       host.state = 'ready'
       host.readyAt = performance.now()
-      if (this.#failures > 0) this.#report('info', 'hsm_back', { token: facts.label, serial: facts.serial })
+      if (this.#failures > 0 && !this.#isSick) this.#reportBack(facts)
       this.#failures = 0
       this.retire()
       this.keepUp()
     } finally {
       clearTimeout(timer)
     }
-  }
-
-  /** In turn with every other login; none at all once one was refused. */
-  #withPin<Result>(login: (pin: Uint8Array | undefined) => Promise<Result>): Promise<Result> {
-    const turn = this.#logins.then(async () => {
-      if (this.#loginRefused) throw this.#loginRefused
-      const pin = this.#settings.pin?.reveal()
-      try {
-        return await login(pin)
-      } catch (error) {
-        const ckr = error instanceof TokenError ? error.detail : undefined
-        if (ckr !== undefined && ckrRow(ckr).session === 'login-refused') throw this.refuseLogin(ckr)
-        throw error
-      } finally {
-        pin?.fill(0)
-      }
-    })
-    this.#logins = turn.catch(() => undefined)
-    return turn
   }
 }

@@ -1,18 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { AdapterError, type Report } from '../../contract/index.ts'
 import { ckrName, ckrRow } from '../ckr-table.ts'
 import type { TokenFacts } from '../host-protocol.ts'
+import type { KeyWitness } from '../keys/witness.ts'
 import { TokenError } from '../token-error.ts'
+import { Background } from './background.ts'
+import { Evidence } from './evidence.ts'
 import type { Host } from './host.ts'
+import { HostChoice } from './host-choice.ts'
 import { HostKeeper, type HostSettings, type PoolEvents } from './host-keeper.ts'
 import { Job, type CallOptions } from './job.ts'
 import { JobQueue } from './job-queue.ts'
 
-/**
- * Calls given to a host before the first has returned, by weight. It saves the host a wait between calls, and lets it
- * send the blocks of several key wraps to the token at once. An RSA private operation is slow enough to need neither.
- */
-export const PIPELINE = 16
 /**
  * A call that lasts longer than this, and than twice the slowest of its host of late, gives the calls behind it back, so
  * that none waits for one that is slow or hangs.
@@ -20,14 +18,6 @@ export const PIPELINE = 16
 const STALL = { ms: 30, times: 2 }
 const WATCH_MS = 5
 const MAX_QUEUE = 4096
-/** For so long after an AES call one host is kept for its like. */
-const KEEP_MS = 1000
-/** What nobody waits for lets waiting calls go first for so long, so that it gets on however busy the token is. */
-const BACKGROUND_PATIENCE_MS = 30
-/** Where it has cost a host, it waits for the next at most so long. */
-const HOST_BACK_MS = 15_000
-const PROBES = 3
-const PROBE_AGAIN_MS = 30
 
 export interface PoolSettings extends HostSettings {
   readonly callTimeoutMs: number
@@ -35,15 +25,13 @@ export interface PoolSettings extends HostSettings {
 
 /** Gives calls to the least busy of the HSM hosts, and keeps them here while all are busy. */
 export class HostPool implements PoolEvents {
+  readonly #evidence = new Evidence()
   readonly #keeper: HostKeeper
   readonly #callTimeoutMs: number
   readonly #watch: NodeJS.Timeout
   readonly #queue = new JobQueue()
-  #quickUntil = 0
-  /** What nobody waits for: it has one host at most. */
-  #background: Job[] = []
-  /** It has cost a host, and must not cost another before there are as many again. */
-  #held: { readonly hosts: number; readonly until: number } | undefined
+  readonly #background = new Background()
+  readonly #choice = new HostChoice()
   #closed = false
 
   private constructor(settings: PoolSettings, report: Report) {
@@ -87,13 +75,13 @@ export class HostPool implements PoolEvents {
   /** `payload` becomes the pool's own. Rejects with an {@link AdapterError}, or with the signal's reason. */
   async call(kind: number, payload: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
     const job = new Job(kind, payload, options)
-    if (this.#closed) job.reject(new AdapterError('CLOSED', 'the adapter is closed'))
+    if (this.#closed) job.reject(closed())
     else if (options.signal?.aborted) job.reject(options.signal.reason)
     else if (this.#queue.size >= MAX_QUEUE) job.reject(new TokenError('BACKEND_BUSY', 'too many calls wait', 'request'))
     else {
       if (job.background) this.#background.push(job)
       else {
-        if (job.pace !== undefined && job.weight === 1) this.#quickUntil = performance.now() + KEEP_MS
+        this.#choice.noted(job)
         this.#queue.push(job)
       }
       this.idle()
@@ -101,12 +89,28 @@ export class HostPool implements PoolEvents {
     return job.promise
   }
 
+  /** Witnesses of the keys that worked last, latest first. */
+  get witnesses(): readonly KeyWitness[] {
+    return this.#evidence.recent
+  }
+
+  /** The witness's key has just worked. */
+  worked(witness: KeyWitness): void {
+    this.#evidence.worked(witness)
+    this.#keeper.worked()
+  }
+
+  /** No such key is there any more, or with no selector none at all: it is another token. */
+  forget(selector?: string): void {
+    if (selector === undefined) this.#evidence.clear()
+    else this.#evidence.drop(selector)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#watch)
-    const closed = new AdapterError('CLOSED', 'the adapter is closed')
-    for (const host of this.#keeper.hosts) this.#takeBack(host, closed)
-    for (const job of [...this.#queue.clear(), ...this.#background.splice(0)]) job.reject(closed)
+    for (const host of this.#keeper.hosts) this.#takeBack(host, closed())
+    for (const job of [...this.#queue.clear(), ...this.#background.clear()]) job.reject(closed())
     await this.#keeper.close()
   }
 
@@ -118,8 +122,7 @@ export class HostPool implements PoolEvents {
   /** Hands out what waits. */
   idle(): void {
     this.#keeper.retire()
-    const [first] = this.#background
-    if (first !== undefined && performance.now() - first.waitsSince > BACKGROUND_PATIENCE_MS) this.#giveBackground()
+    if (this.#background.isImpatient) this.#giveBackground()
     while (this.#queue.size > 0) {
       let host: Host | undefined
       const job = this.#queue.take((next) => next.over || (host = this.#hostFor(next)) !== undefined)
@@ -127,10 +130,10 @@ export class HostPool implements PoolEvents {
       if (!job.over) host?.give(job)
     }
     if (this.#queue.size === 0) this.#giveBackground()
-    const background = this.#isHeld() ? [] : this.#background
-    const down = this.#queue.size + background.length > 0 ? this.#keeper.downBecause : undefined
+    const background = this.#isHeld() ? undefined : this.#background
+    const down = this.#queue.size > 0 || background?.first !== undefined ? this.#keeper.downBecause : undefined
     if (down === undefined) return
-    for (const job of [...this.#queue.clear(), ...background.splice(0)]) job.reject(down)
+    for (const job of [...this.#queue.clear(), ...(background?.clear() ?? [])]) job.reject(down)
   }
 
   /** The session's column of the CKR table. */
@@ -153,9 +156,14 @@ export class HostPool implements PoolEvents {
         return
       case 'restart':
         job.reject(TokenError.unavailable(said, ckr))
-        this.#keeper.lost(host, said)
-        this.#probeAll()
+        this.#giveUp(host, said)
     }
+  }
+
+  vanished(host: Host, job: Job): void {
+    const why = 'the token shows none of the keys that it had'
+    this.#retryElsewhere(job, TokenError.unavailable(why))
+    this.#giveUp(host, why)
   }
 
   /** The oldest call of a lost host is tried once more elsewhere; those behind it had not begun. */
@@ -170,85 +178,81 @@ export class HostPool implements PoolEvents {
 
   /** All that waits, to one host: qualifications go one after another, so that it is the samples of one that share calls. */
   #giveBackground(): void {
-    const [first] = this.#background
+    const { first } = this.#background
     if (first === undefined || this.#isHeld()) return
     for (const { hasBackground } of this.#keeper.hosts) if (hasBackground) return
     const host = this.#hostFor(first)
     if (host === undefined) return
-    for (const job of this.#background.splice(0)) if (!job.over) host.give(job)
-  }
-
-  #hold(hosts: number): void {
-    this.#held = { hosts, until: performance.now() + HOST_BACK_MS }
+    for (const job of this.#background.clear()) if (!job.over) host.give(job)
   }
 
   #isHeld(): boolean {
-    if (this.#held === undefined) return false
-    if (this.pids.length >= this.#held.hosts || performance.now() > this.#held.until) this.#held = undefined
-    return this.#held !== undefined
+    return this.#background.isHeld(this.pids.length)
   }
 
   /** What has not begun, or is tried once more. */
   #requeue(...jobs: readonly Job[]): void {
     this.#queue.giveBack(jobs.filter(({ background }) => !background))
-    this.#background.unshift(...jobs.filter(({ background }) => background))
+    this.#background.giveBack(jobs.filter(({ background }) => background))
   }
 
   #takeBack(host: Host, error: AdapterError): void {
     const { begun, others } = host.abandon(error)
     this.#requeue(...others)
     if (begun === undefined) return
-    if (begun.background) this.#hold(this.pids.length + 1)
-    if (begun.retried) begun.reject(error)
-    else {
-      begun.retried = true
-      this.#requeue(begun)
-    }
+    if (begun.background) this.#background.hold(this.pids.length + 1)
+    this.#retryElsewhere(begun, error)
   }
 
-  /**
-   * Where the token is well, the failure was the call's own, or has passed: what is not an unwrap is tried once more. An
-   * unwrap is not, because that is how some tokens refuse a ciphertext.
-   */
-  async #ask(host: Host, job: Job, ckr: number): Promise<void> {
-    if (!(await this.#isWell(host))) {
-      const why = `the token answered ${ckrName(ckr)}, and did not answer a probe`
-      job.reject(TokenError.unavailable(why, ckr))
-      this.#keeper.lost(host, why)
-    } else if (job.unwrapping || job.retried || job.over) job.reject(TokenError.ofCall(ckr, job.unwrapping))
+  #retryElsewhere(job: Job, error: AdapterError): void {
+    if (this.#closed) job.reject(closed())
+    else if (job.retried) job.reject(error)
     else {
       job.retried = true
       this.#requeue(job)
+    }
+  }
+
+  /** Once the key is known to work, the call is tried once more on the same session; what it says then is believed. */
+  async #ask(host: Host, job: Job, ckr: number): Promise<void> {
+    const before = job.judged?.host === host ? job.judged.finding : undefined
+    if (before === 'call') job.reject(TokenError.ofCall(ckr, job.unwrapping))
+    if (before === 'unclear') job.reject(TokenError.unclear(ckr, 'no known value shows what it means'))
+    if (job.over) return
+    const finding = await this.#evidence.judge(host, job.witness)
+    if (finding === 'token') {
+      const why = `the token answered ${ckrName(ckr)}, and no key can be used`
+      job.reject(TokenError.unavailable(why, ckr))
+      this.#giveUp(host, why)
+    } else if (finding === 'key') {
+      job.reject(TokenError.unclear(ckr, 'this key cannot be used in this way'))
+    } else if (host.state === 'ready') {
+      job.judged = { host, finding }
+      host.give(job)
+    } else {
+      this.#retryElsewhere(job, TokenError.unavailable(`the token answered ${ckrName(ckr)}`, ckr))
       this.idle()
     }
   }
 
-  /** SoftHSM 2.6.1 fails for a moment when another process changes the token. */
-  async #isWell(host: Host): Promise<boolean> {
-    for (let probes = 1; host.state === 'ready'; probes += 1) {
-      try {
-        await host.probe()
-        return true
-      } catch {
-        if (probes === PROBES) return false
-        await sleep(PROBE_AGAIN_MS)
-      }
-    }
-    return false
+  #giveUp(host: Host, why: string): void {
+    this.#keeper.giveUp(host, why)
+    void this.#checkOthers(why)
   }
 
   /** A token that is gone for one host is gone for all; the others need not find out by a call each. */
-  #probeAll(): void {
-    for (const host of this.#keeper.hosts) {
-      if (host.state !== 'ready') continue
-      host.probe().catch((error: unknown) => {
-        this.#keeper.lost(host, error instanceof Error ? error.message : 'the token does not answer a probe')
-      })
-    }
+  async #checkOthers(why: string): Promise<void> {
+    const others = [...this.#keeper.hosts].filter(({ state }) => state === 'ready')
+    await Promise.all(
+      others.map(async (host) => {
+        if (!(await this.#evidence.isWell(host))) this.#keeper.giveUp(host, why)
+      }),
+    )
   }
 
   #retryOnNewSession(host: Host, job: Job, ckr: number): void {
     job.retried = true
+    job.judged = undefined
     host.waiting.push(job)
     if (host.state !== 'ready') return
     void this.#keeper.reopen(host, ckr).then(() => {
@@ -262,17 +266,11 @@ export class HostPool implements PoolEvents {
     })
   }
 
-  /** The least busy host that may have `job`: what is quick waits behind nothing slow while there is another host. */
   #hostFor(job: Job): Host | undefined {
     const serving = [...this.#keeper.hosts].filter(
       (host) => host.state === 'ready' && !host.stalled && !this.#keeper.isRelieved(host),
     )
-    const free = serving.filter((host) => !host.hasSlow)
-    if (job.isSlow) {
-      const kept = serving.length > 1 && performance.now() < this.#quickUntil ? 1 : 0
-      return free.length > kept ? leastBusy(free) : undefined
-    }
-    return leastBusy(free.length > 0 ? free : serving)
+    return this.#choice.of(serving, job)
   }
 
   #watchCalls(): void {
@@ -283,7 +281,7 @@ export class HostPool implements PoolEvents {
         const why = `a call of the PKCS#11 module did not return within ${this.#callTimeoutMs} ms`
         const late = new TokenError('BACKEND_UNAVAILABLE', why, 'time')
         const { begun, others } = host.abandon(late)
-        if (begun?.background === true) this.#hold(this.pids.length)
+        if (begun?.background === true) this.#background.hold(this.pids.length)
         begun?.reject(late)
         this.#requeue(...others)
         this.#keeper.lost(host, why)
@@ -296,11 +294,4 @@ export class HostPool implements PoolEvents {
   }
 }
 
-function leastBusy(hosts: readonly Host[]): Host | undefined {
-  let best: Host | undefined
-  for (const host of hosts) {
-    if (host.load >= PIPELINE) continue
-    if (best === undefined || host.load < best.load) best = host
-  }
-  return best
-}
+const closed = () => new AdapterError('CLOSED', 'the adapter is closed')

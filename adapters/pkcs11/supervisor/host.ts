@@ -1,3 +1,4 @@
+import { encodeCrypt } from '../crypt-message.ts'
 import { Answer, Ask } from '../frames.ts'
 import {
   decodeFailure,
@@ -9,6 +10,7 @@ import {
   type TokenFacts,
 } from '../host-protocol.ts'
 import { ckrName } from '../ckr-table.ts'
+import type { Crypt } from '../keys/witness.ts'
 import { TokenError } from '../token-error.ts'
 import { HostProcess } from './host-process.ts'
 import type { HostStarter } from './host-starter.ts'
@@ -16,10 +18,14 @@ import { Job } from './job.ts'
 
 /** With each call, the slowest one before it counts for so much less. */
 const FADING = 0.95
+/** Nearly all that fits a message: the values of the pool's own calls are short. */
+const OWN_SLICE_MS = 250
 
 export interface HostEvents {
   /** A call was answered by a `CK_RV` other than CKR_OK. */
   failed(job: Job, ckr: number): void
+  /** A key was looked for, and none of those that the token had is there any more. */
+  vanished(job: Job): void
   /** The process is gone, unless it was killed by {@link Host.kill}. */
   ended(why: string): void
   /** A call has had its share of the host's time and is not done. */
@@ -140,6 +146,10 @@ export class Host {
     await this.#own(Ask.reopen, encodeMessage({ ...(pin && { pin }) }), true)
   }
 
+  /** A wrap or unwrap of the pool's own. */
+  readonly crypt: Crypt = (selector, way, direction, data) =>
+    this.#own(Ask.crypt, encodeCrypt({ selector, way, direction, data, step: 0, sliceMs: OWN_SLICE_MS }))
+
   async probe(): Promise<void> {
     await this.#own(Ask.probe, new Uint8Array())
   }
@@ -204,8 +214,10 @@ export class Host {
     else if (answer === Answer.invalidCiphertext) job.reject(TokenError.invalidCiphertext())
     else if (answer === Answer.unfinished) {
       job.goOnWith(payload)
-      if (!job.over) events.unfinished(job)
-    } else {
+      if (job instanceof OwnJob) this.give(job)
+      else if (!job.over) events.unfinished(job)
+    } else if (answer === Answer.vanished) events.vanished(job)
+    else {
       const { ckr, at } = decodeFailure(payload)
       if (!(job instanceof OwnJob)) events.failed(job, ckr)
       else job.reject(TokenError.unavailable(`${at === '' ? 'the token' : at} answered ${ckrName(ckr)}`, ckr))

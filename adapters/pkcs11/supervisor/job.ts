@@ -1,4 +1,7 @@
 import type { CallSignal } from '../../contract/index.ts'
+import type { Witness } from '../keys/witness.ts'
+import type { Finding } from './evidence.ts'
+import type { Host } from './host.ts'
 import type { Pace } from './pace.ts'
 
 export interface CallOptions {
@@ -12,6 +15,8 @@ export interface CallOptions {
   readonly pace?: Pace
   /** It gives way to the calls that somebody waits for. */
   readonly background?: boolean
+  /** Shows whether the key can be used, where the call's failure does not. */
+  readonly witness?: Witness
 }
 
 /** One request to whichever host takes it, and the promise that waits for the answer. */
@@ -21,6 +26,7 @@ export class Job {
   readonly weight: number
   readonly pace: Pace | undefined
   readonly background: boolean
+  readonly witness: Witness | undefined
   /** Since when it waits for its turn, by `performance.now()`. */
   waitsSince = performance.now()
   readonly promise: Promise<Uint8Array>
@@ -28,6 +34,8 @@ export class Job {
   retried = false
   /** It was taken back from a host that was busy with another. */
   recalled = false
+  /** What was found out after it had failed on this host, on which it is tried once more. */
+  judged: { readonly host: Host; readonly finding: Finding } | undefined
   #settle: { resolve: (value: Uint8Array) => void; reject: (error: unknown) => void } | undefined
   readonly #signal: CallSignal | undefined
   readonly #aborted: () => void
@@ -36,12 +44,13 @@ export class Job {
   /** `payload` becomes the job's own and is zeroed when it is over. */
   constructor(kind: number, payload: Uint8Array, options: CallOptions) {
     this.kind = kind
-    const { signal, unwrapping = false, weight = 1, pace, background = false } = options
+    const { signal, unwrapping = false, weight = 1, pace, background = false, witness } = options
     this.#payload = payload
     this.unwrapping = unwrapping
     this.weight = weight
     this.pace = pace
     this.background = background
+    this.witness = witness
     this.promise = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })

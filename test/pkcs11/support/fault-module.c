@@ -5,14 +5,16 @@
  * It is compiled with these, so that several may be used at the same time:
  *
  *   FAULT_TARGET   the module to forward to
- *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. FUNCTION "*" is any. Actions:
+ *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. FUNCTION "*" is any, and
+ *                  "FUNCTION@LABEL" is one that uses the key of that CKA_LABEL. Actions:
  *                  "rv" answers with the argument, "delay" waits so many milliseconds first, "hang" never returns,
  *                  "crash" is a SIGSEGV, "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG,
  *                  "rv-if-public" is "rv" where the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false,
  *                  "without" answers that there is no such attribute where the template of C_GetAttributeValue or
- *                  C_GenerateKeyPair has it, "nul-padded" and "sessions" change what C_GetTokenInfo says. A fourth
- *                  word limits a line to the process's calls from that number on, counted from 1, and a fifth to those
- *                  up to that number. "once" in place of both takes effect in one call of all processes.
+ *                  C_GenerateKeyPair has it, "instead" answers with the argument where the token answers with an
+ *                  error, "nul-padded" and "sessions" change what C_GetTokenInfo says. A fourth word limits a line to
+ *                  the process's calls from that number on, counted from 1, and a fifth to those up to that number.
+ *                  "once" in place of both takes effect in one call of all processes.
  *   FAULT_LOG      every C_Login is noted here too, one line each; a C_Initialize that is logged, with the string that
  *                  it was given, as "C_Initialize=STRING"
  */
@@ -27,6 +29,7 @@
 #include <unistd.h>
 
 #define FUNCTIONS 68
+#define GET_ATTRIBUTE_VALUE 24
 
 /* Every argument of every function of version 2.40 fits a register, and a callee ignores what it did not ask for. */
 typedef unsigned long word;
@@ -56,6 +59,8 @@ static unsigned long calls[FUNCTIONS];
 /* What the script wants C_GetTokenInfo to say this time. */
 static int padding;
 static word sessions;
+/* What it wants to be answered in place of an error. */
+static word instead;
 /* Keeps the compiler from leaving out what nobody reads. */
 static char *volatile leaks;
 
@@ -104,6 +109,32 @@ struct token_info {
   word max_sessions;
 };
 
+/* The keys of the encryption and the decryption that were begun last. */
+static word encrypting, decrypting;
+
+static int starts_with(const char *text, const char *start) { return strncmp(text, start, strlen(start)) == 0; }
+
+/* The handle of the key that a call uses, or 0. */
+static word key_of(int index, const word *arguments) {
+  const char *name = names[index];
+  if (strcmp(name, "C_WrapKey") == 0 || strcmp(name, "C_UnwrapKey") == 0) return arguments[2];
+  if (strcmp(name, "C_GetAttributeValue") == 0) return arguments[1];
+  return starts_with(name, "C_Encrypt") ? encrypting : starts_with(name, "C_Decrypt") ? decrypting : 0;
+}
+
+static void remember_key(int index, const word *arguments) {
+  if (strcmp(names[index], "C_EncryptInit") == 0) encrypting = arguments[2];
+  if (strcmp(names[index], "C_DecryptInit") == 0) decrypting = arguments[2];
+}
+
+static int has_label(word session, word key, const char *label) {
+  unsigned char text[64];
+  struct attribute attribute = {3, text, sizeof text};
+  if (key == 0) return 0;
+  if (real->functions[GET_ATTRIBUTE_VALUE](session, key, (word)&attribute, 1, 0, 0, 0, 0) != 0) return 0;
+  return attribute.length == strlen(label) && memcmp(text, label, attribute.length) == 0;
+}
+
 static const int name_ends[] = {32, 64, 80, 96};
 
 static void nul_pad(struct token_info *info) {
@@ -111,11 +142,14 @@ static void nul_pad(struct token_info *info) {
     for (int at = name_ends[name] - 1; at > 0 && info->names[at] == ' '; at--) info->names[at] = 0;
 }
 
-static int applies(const char *line, int index, char action[16], word *argument) {
-  char name[40], from[16] = "1", to[16] = "4294967295";
+static int applies(const char *line, int index, const word *arguments, char action[16], word *argument) {
+  char name[80], from[16] = "1", to[16] = "4294967295";
   char argument_text[32] = "0";
-  if (sscanf(line, "%39s %15s %31s %15s %15s", name, action, argument_text, from, to) < 2) return 0;
+  if (sscanf(line, "%79s %15s %31s %15s %15s", name, action, argument_text, from, to) < 2) return 0;
+  char *label = strchr(name, '@');
+  if (label) *label++ = 0;
   if (strcmp(name, "*") != 0 && strcmp(name, names[index]) != 0) return 0;
+  if (label && !has_label(arguments[0], key_of(index, arguments), label)) return 0;
   *argument = strtoul(argument_text, NULL, 0);
   if (strcmp(from, "once") == 0) return first_of_all(line);
   return calls[index] >= strtoul(from, NULL, 10) && calls[index] <= strtoul(to, NULL, 10);
@@ -145,7 +179,7 @@ static int fault(int index, const word *arguments, int public, word *rv) {
   word argument;
   calls[index]++;
   while (file && !answered && fgets(line, sizeof line, file)) {
-    if (!applies(line, index, action, &argument)) continue;
+    if (!applies(line, index, arguments, action, &argument)) continue;
     if (strcmp(action, "delay") == 0) sleep_ms((long)argument);
     if (strcmp(action, "hang") == 0)
       for (;;) sleep_ms(1000);
@@ -166,6 +200,7 @@ static int fault(int index, const word *arguments, int public, word *rv) {
     }
     if (strcmp(action, "nul-padded") == 0) padding = 1;
     if (strcmp(action, "sessions") == 0) sessions = argument;
+    if (strcmp(action, "instead") == 0) instead = argument;
   }
   if (file) fclose(file);
   return answered;
@@ -180,8 +215,16 @@ static word forward(int index, word a, word b, word c, word d, word e, word f, w
   const word arguments[] = {a, b, c, d};
   padding = 0;
   sessions = 0;
-  if (fault(index, arguments, public, &rv)) return rv;
+  instead = 0;
+  remember_key(index, arguments);
+  if (fault(index, arguments, public, &rv)) {
+    /* Whatever they answer, these end the operation. */
+    if (strcmp(names[index], "C_Decrypt") == 0 || strcmp(names[index], "C_Encrypt") == 0)
+      real->functions[index](a, b, c, d, e, f, g, h);
+    return rv;
+  }
   rv = real->functions[index](a, b, c, d, e, f, g, h);
+  if (rv != 0 && instead) return instead;
   if (rv == 0 && padding) nul_pad((struct token_info *)b);
   if (rv == 0 && sessions) ((struct token_info *)b)->max_sessions = sessions;
   return rv;

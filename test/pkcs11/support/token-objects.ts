@@ -43,14 +43,18 @@ export function onToken<Result>(
   }
 }
 
+export function initialize(module: PKCS11, { libraryParameters }: Library): void {
+  module.C_Initialize({
+    flags: CKF.OS_LOCKING_OK,
+    // pkcs11js cuts the last byte off.
+    ...(libraryParameters !== undefined && { libraryParameters: `${libraryParameters}\0` }),
+  })
+}
+
 /** SoftHSM 2.6.1 shows no token, or fails, to a process that starts while another logs in. */
-function openSession(module: PKCS11, { libraryParameters }: Library, tokenLabel: string, pin: string): Handle {
+function openSession(module: PKCS11, library: Library, tokenLabel: string, pin: string): Handle {
   for (let attempt = 1; ; attempt += 1) {
-    module.C_Initialize({
-      flags: CKF.OS_LOCKING_OK,
-      // pkcs11js cuts the last byte off.
-      ...(libraryParameters !== undefined && { libraryParameters: `${libraryParameters}\0` }),
-    })
+    initialize(module, library)
     try {
       const labelOf = (slot: Handle) => module.C_GetTokenInfo(slot).label.split('\0')[0]?.trimEnd()
       const slot = module.C_GetSlotList(true).find((id) => labelOf(id) === tokenLabel)

@@ -3,7 +3,7 @@ import { PKCS11 } from 'pkcs11js'
 import { CKF } from '../../../adapters/pkcs11/cryptoki.ts'
 import { PIN, runSources } from '../../pkcs11/support/softhsm.ts'
 import type { TestToken, TokenKind } from '../../pkcs11/support/token-kind.ts'
-import type { Library } from '../../pkcs11/support/token-objects.ts'
+import { initialize, type Library } from '../../pkcs11/support/token-objects.ts'
 
 /** A token whose device can be taken away and given back. */
 export interface DeviceToken extends TestToken {
@@ -34,7 +34,7 @@ export function initToken(library: Library, label: string, index = 0, factoryPin
   runSources()
   const module = new PKCS11()
   module.load(library.module)
-  module.C_Initialize({ flags: CKF.OS_LOCKING_OK })
+  initialize(module, library)
   try {
     const slot = module.C_GetSlotList(true)[index]
     if (slot === undefined) throw new Error(`${library.module} has no slot ${index}`)

@@ -7,7 +7,7 @@ const { EKM_KRYOPTIC: module = '/usr/local/lib/libkryoptic_pkcs11.so' } = proces
 
 /** Kryoptic with a database of its own; the directory of it goes and comes back. */
 export const kryopticTokens: DeviceKind = {
-  product: { vendor: 'Kryoptic Project', name: 'v1 0.0' },
+  product: { vendor: 'Kryoptic Project', name: 'v1 1.5' },
   dates: ['notBefore', 'expires'],
   make: () => {
     const directory = mkdtempSync(join(tmpdir(), 'ekm-kryoptic-'))
@@ -15,8 +15,8 @@ export const kryopticTokens: DeviceKind = {
     const conf = join(directory, 'token.conf')
     mkdirSync(present)
     writeFileSync(conf, `[[slots]]\nslot = 1\ndbtype = "sqlite"\ndbargs = "${join(present, 'token.sql')}"\n`)
-    process.env['KRYOPTIC_CONF'] = conf
-    const library = { module: needed(module, 'kryoptic') }
+    // By the environment, hosts that start later would get the token of the suite that was set up last.
+    const library = { module: needed(module, 'kryoptic'), libraryParameters: `kryoptic_conf=${conf}` }
     initToken(library, 'ekm')
     return {
       ...library,

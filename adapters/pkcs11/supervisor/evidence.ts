@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { KeyWitness, Testimony, Witness } from '../keys/witness.ts'
+import type { Host } from './host.ts'
+
+/** SoftHSM 2.6.1 fails for a moment when another process changes the token. */
+const ATTEMPTS = 3
+const AGAIN_MS = 30
+/** That are asked for, before the token is taken for sick. */
+const MAX_KEYS = 4
+
+/**
+ * Whose a failure was that says nothing itself.
+ *
+ * | finding | evidence |
+ * |---|---|
+ * | `call` | afterwards, a known value was unwrapped with the key, in the way that was used |
+ * | `key` | it was not, but another key or way could be used |
+ * | `token` | no key could be used |
+ * | `unclear` | there was no known value to try with |
+ * | `nothing` | the host was lost meanwhile |
+ */
+export type Finding = 'call' | 'key' | 'token' | 'unclear' | 'nothing'
+
+/** What may be concluded from what: docs/adr/0008. */
+export class Evidence {
+  /** Of the keys that worked last, latest last, by selector and way. */
+  readonly #recent = new Map<string, Map<string, KeyWitness>>()
+  #latest = ''
+
+  /** Those of the keys that worked last, latest first. */
+  get recent(): readonly KeyWitness[] {
+    return [...this.#recent.values()].toReversed().flatMap((ways) => [...ways.values()])
+  }
+
+  /** The witness's key has just worked. */
+  worked(witness: KeyWitness): void {
+    const { selector, wayName } = witness
+    const ways = this.#recent.get(selector) ?? new Map<string, KeyWitness>()
+    ways.set(wayName, witness)
+    if (this.#latest === selector) return
+    this.#latest = selector
+    this.#recent.delete(selector)
+    this.#recent.set(selector, ways)
+    const [oldest] = this.#recent.keys()
+    if (oldest !== undefined && this.#recent.size > MAX_KEYS) this.#recent.delete(oldest)
+  }
+
+  /** The key is gone. */
+  drop(selector: string): void {
+    this.#recent.delete(selector)
+    if (this.#latest === selector) this.#latest = ''
+  }
+
+  clear(): void {
+    this.#recent.clear()
+    this.#latest = ''
+  }
+
+  /** Finds out on `host`, where a call that `own` belongs to has failed. */
+  async judge(host: Host, own: Witness | undefined): Promise<Finding> {
+    for (let attempt = 1; ; attempt += 1) {
+      const said = (await own?.testify(host.crypt)) ?? 'unknown'
+      if (said === 'works') return 'call'
+      if (said === 'unknown' || attempt === ATTEMPTS) {
+        const others = await this.#askOthers(host, own)
+        if (others === 'works') return own === undefined ? 'call' : said === 'unknown' ? 'unclear' : 'key'
+        // Nobody can say more: that the token answers at all has to do.
+        if (said === 'unknown' && others === 'unknown' && (await answers(host))) return 'unclear'
+      }
+      if (host.state === 'gone') return 'nothing'
+      if (attempt === ATTEMPTS) return 'token'
+      await sleep(AGAIN_MS)
+    }
+  }
+
+  /** Whether the token of `host` answers, and some key of late can be used on it. */
+  async isWell(host: Host): Promise<boolean> {
+    return (await answers(host)) && (await this.judge(host, undefined)) !== 'token'
+  }
+
+  async #askOthers(host: Host, own: Witness | undefined): Promise<Testimony> {
+    let said: Testimony = 'unknown'
+    for (const witness of this.recent) {
+      if (witness === own) continue
+      const answer = await witness.testify(host.crypt)
+      if (answer === 'works') return answer
+      if (answer !== 'unknown') said = answer
+    }
+    return said
+  }
+}
+
+const answers = (host: Host): Promise<boolean> =>
+  host.probe().then(
+    () => true,
+    () => false,
+  )

@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto'
+import { renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { aes256, kw } from '../contract/reference.ts'
+import { faultModule, type FaultModule } from '../pkcs11/support/fault-module.ts'
+import { PIN, softHsm, type SoftHsm } from '../pkcs11/support/softhsm.ts'
+import { onToken } from '../pkcs11/support/token-objects.ts'
+import { contosoPool, startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
+import { makePki } from '../support/pki.ts'
+
+const RECOVERY_MS = 2000
+const CALLERS = 4
+const VALUE = randomBytes(32)
+const b64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
+
+let hsm: SoftHsm
+let faults: FaultModule
+let fixture: TestGateway
+let agent: ReturnType<typeof makeAgent>
+let calls: readonly { path: string; members?: object }[]
+
+beforeAll(async () => {
+  hsm = softHsm()
+  faults = faultModule(hsm)
+  hsm.initToken('ekm')
+  const kek = randomBytes(32)
+  onToken('ekm', (objects) => {
+    objects.aes('kek', {}, kek)
+    objects.aes('passing')
+    objects.rsa('rsa')
+  })
+  const pki = await makePki()
+  fixture = await startTestGateway(pki, [], {
+    // Attributes are asked for each time, so that metadata meets the faults too.
+    limits: { deadlineMs: 1000, keyCacheMs: 0 },
+    files: { pin: PIN },
+    admin: { host: '127.0.0.1', port: 0 },
+    backend: { kind: 'pkcs11', module: faults.path, token: { label: 'ekm' }, pin: { file: 'pin' }, sessions: 2 },
+    pools: [contosoPool('contoso', { kek: {}, passing: {}, rsa: {} })],
+  })
+  agent = makeAgent(pki)
+  await vi.waitFor(async () => expect(await fixture.logged('hsm_algorithm_qualified')).toHaveLength(6), 20_000)
+  const forRsa = (await ask('rsa/wrapkey', { alg: 'RSA-OAEP', value: b64(VALUE) })).json['value']
+  calls = [
+    { path: 'kek/metadata' },
+    { path: 'kek/wrapkey', members: { alg: 'A256KW', value: b64(VALUE) } },
+    { path: 'kek/unwrapkey', members: { alg: 'A256KW', value: b64(kw(aes256(kek), VALUE)) } },
+    { path: 'rsa/unwrapkey', members: { alg: 'RSA-OAEP', value: forRsa } },
+  ]
+}, 60_000)
+beforeEach(async () => {
+  await vi.waitFor(async () => expect(new Set(await askAll())).toEqual(new Set([200])), 5000)
+})
+afterAll(async () => {
+  faults.script()
+  agent.destroy()
+  await fixture.stop()
+  hsm.remove()
+})
+
+const ask = (path: string, members: object = {}) =>
+  send(fixture.port, fixture.pki, {
+    agent,
+    path: `/contoso/${path}?${API}`,
+    body: { request_context: CONTEXT, ...members },
+  })
+const askAll = () => Promise.all(calls.map(async ({ path, members }) => (await ask(path, members)).status))
+const ready = async () => (await fetch(`http://127.0.0.1:${fixture.adminPort ?? 0}/readyz`)).status
+const counted = async (event: string) => (await fixture.logged(event)).length
+
+/** Right requests, again and again; `seen` has the statuses that they got. */
+function startLoad() {
+  const seen = new Set<number>()
+  let running = true
+  const caller = async (first: number) => {
+    for (let at = first; running; at += 1) {
+      const call = calls[at % calls.length]
+      if (call !== undefined) seen.add((await ask(call.path, call.members)).status)
+      await sleep(10)
+    }
+  }
+  const callers = Array.from({ length: CALLERS }, (_, index) => caller(index))
+  return {
+    seen,
+    stop: async () => {
+      running = false
+      await Promise.all(callers)
+    },
+  }
+}
+
+/** The fault is there until it has been noticed, and a while longer. */
+async function outage(begin: () => void, end: () => void) {
+  const events = ['hsm_host_lost', 'backend_down']
+  const before = await Promise.all(events.map(counted))
+  const load = startLoad()
+  begin()
+  try {
+    await vi.waitFor(async () => expect(await ready()).toBe(503), 5000)
+    await sleep(500)
+  } finally {
+    end()
+  }
+  const start = performance.now()
+  await vi.waitFor(async () => expect(await askAll()).toEqual(calls.map(() => 200)), 10_000)
+  const ms = performance.now() - start
+  await load.stop()
+  await vi.waitFor(async () => expect(await ready()).toBe(200), 2000)
+  const after = await Promise.all(events.map(counted))
+  expect(after.filter((count, index) => count === before[index])).toEqual([])
+  return { ms, seen: [...load.seen] }
+}
+
+const uses = ['Encrypt', 'Decrypt'].flatMap((name) => [`C_${name}Init`, `C_${name}`, `C_${name}Update`])
+
+describe('a token that answers, but does nothing with its keys', () => {
+  it.each(['0x5', '0x30'])('calls no value bad, is known to be down, and is used again (%s)', async (rv) => {
+    const everyUseFails = [...uses, 'C_WrapKey', 'C_UnwrapKey'].map((name) => `${name} rv ${rv}`)
+    const { ms, seen } = await outage(
+      () => faults.script(...everyUseFails),
+      () => faults.script(),
+    )
+    expect(seen.filter((status) => status === 400 || status === 404)).toEqual([])
+    expect(ms).toBeLessThan(RECOVERY_MS)
+  })
+})
+
+describe('a token whose directory moves away', () => {
+  it('calls no key missing, is known to be down, and is used again', async () => {
+    const here = join(hsm.directory, 'tokens')
+    const away = join(hsm.directory, 'away')
+    const { ms, seen } = await outage(
+      () => renameSync(here, away),
+      () => renameSync(away, here),
+    )
+    expect(seen.filter((status) => status === 400 || status === 404)).toEqual([])
+    expect(ms).toBeLessThan(RECOVERY_MS)
+  })
+})
+
+describe('what is the request’s own', () => {
+  it('a bad value is 400, and costs no session, where the token calls it a device error', async () => {
+    const lost = await counted('hsm_host_lost')
+    faults.script('C_UnwrapKey instead 0x30', 'C_Decrypt instead 0x30')
+    const bad = [
+      ['kek', 'A256KW', randomBytes(40)],
+      ['rsa', 'RSA-OAEP', Buffer.alloc(256, 0x11)],
+    ] as const
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => bad).flatMap((each) =>
+        each.map(async ([key, alg, value]) => (await ask(`${key}/unwrapkey`, { alg, value: b64(value) })).status),
+      ),
+    )
+    expect(new Set(answers)).toEqual(new Set([400]))
+    expect(await askAll()).toEqual(calls.map(() => 200))
+    expect([await ready(), await counted('hsm_host_lost')]).toEqual([200, lost])
+    faults.script()
+  })
+
+  it('one key that is gone is 404, and the others are served', async () => {
+    const down = await counted('backend_down')
+    onToken('ekm', (objects) => objects.destroy('passing'))
+    await vi.waitFor(async () => expect((await ask('passing/metadata')).status).toBe(404), 3000)
+    expect(await askAll()).toEqual(calls.map(() => 200))
+    expect([await ready(), await counted('backend_down')]).toEqual([200, down])
+  })
+})
