@@ -2,16 +2,6 @@ import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const all = ['test/**/*.test.ts', 'adapters/*/test/**/*.test.ts']
-/** They wait most of their time, so that a third of them has room beside two. */
-const patient = [
-  'test/conformance/protocol.test.ts',
-  'test/http/overload.test.ts',
-  'test/http/soak.test.ts',
-  'test/pkcs11/host-starter.test.ts',
-  'test/pkcs11/outgrown.test.ts',
-  'test/pkcs11/recovery.test.ts',
-  'test/tls/listener.test.ts',
-]
 /** Their times need a machine that does little else. */
 const quiet = [
   'test/admin/doors.test.ts',
@@ -23,21 +13,27 @@ const quiet = [
 
 /** They take long, and are begun first, in this order: else the other cores wait for them at the end. */
 const long = [
+  'test/pkcs11/recovery.test.ts',
   'test/http/kmip.test.ts',
   'test/contract/pykmip.test.ts',
   'test/conformance/protocol.test.ts',
-  'test/pkcs11/recovery.test.ts',
-  'test/tls/identities.test.ts',
-  'test/commands/conformance.test.ts',
-  'test/workers/workers.test.ts',
-  'test/commands/serve.test.ts',
   'test/workers/hsm.test.ts',
+  'test/tls/identities.test.ts',
+  'test/workers/workers.test.ts',
+  'test/pkcs11/differential.test.ts',
+  'test/pkcs11/host-starter.test.ts',
+  'test/commands/serve.test.ts',
   'test/commands/quickstart.test.ts',
+  'test/conformance/cryptography.test.ts',
+  'test/kmip/pykmip.test.ts',
+  'test/contract/kmip.test.ts',
+  'test/http/pkcs11.test.ts',
   'test/http/pkcs11-faults.test.ts',
   'test/pkcs11/faults.test.ts',
   'test/pkcs11/data-keys.test.ts',
-  'test/pkcs11/differential.test.ts',
-  'test/contract/kmip.test.ts',
+  'test/commands/conformance.test.ts',
+  'test/http/overload.test.ts',
+  'test/http/soak.test.ts',
 ]
 
 class LongFirst extends BaseSequencer {
@@ -68,10 +64,9 @@ export default defineConfig({
     expect: { poll: { interval: 10 } },
     sequence: { sequencer: LongFirst },
     projects: [
-      group(0, 'patient', 3, patient),
-      // As many as the cores that it has to fit. One more would save a tenth of the time, and make a slow machine break times.
-      group(1, 'busy', 2, all, [...patient, ...quiet]),
-      group(2, 'quiet', 1, quiet),
+      // One more than the cores that it has to fit: most files wait for half of their time.
+      group(0, 'busy', 3, all, quiet),
+      group(1, 'quiet', 1, quiet),
     ],
   },
 })
