@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { createServer, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -8,8 +9,10 @@ import { Answer, FrameReader, FrameWriter } from '../../adapters/pkcs11/frames.t
 import { administer, open } from '../../adapters/pkcs11/index.ts'
 import { Host } from '../../adapters/pkcs11/supervisor/host.ts'
 import type { HostStarter } from '../../adapters/pkcs11/supervisor/host-starter.ts'
+import { run } from '../commands/cli.ts'
 import { faultyToken } from './support/faulty-token.ts'
 import { context, recorder, ref } from './support/harness.ts'
+import { PIN } from './support/softhsm.ts'
 
 const { hsm, faults } = faultyToken()
 const options = () => hsm.options('ekm', { module: faults.path, sessions: 1 })
@@ -54,6 +57,16 @@ describe('a token that does not show CKA_VALUE_LEN', () => {
       await adapter.describe(ref('aes'), context())
     }, report)
     expect(of('hsm_key_size_unknown')).toHaveLength(1)
+  })
+
+  it('has its key listed without a size', async () => {
+    faults.script(`C_GetAttributeValue without ${CKA.VALUE_LEN}`)
+    const file = join(hsm.directory, 'gateway.json')
+    const backend = { kind: 'pkcs11', module: faults.path, token: { label: 'ekm' }, pin: { env: 'HSM_PIN' } }
+    writeFileSync(file, JSON.stringify({ backends: { hsm: backend } }))
+    const environment = { HSM_PIN: PIN, SOFTHSM2_CONF: process.env['SOFTHSM2_CONF'] ?? '' }
+    const { stdout } = await run(['keys', 'list', '--config', file], { environment })
+    expect(stdout).toBe('aes  oct  enabled\n')
   })
 })
 
