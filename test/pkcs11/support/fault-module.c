@@ -11,10 +11,10 @@
  *                  "crash" is a SIGSEGV, "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG,
  *                  "rv-if-public" is "rv" where the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false,
  *                  "without" answers that there is no such attribute where the template of C_GetAttributeValue or
- *                  C_GenerateKeyPair has it, "instead" answers with the argument where the token answers with an
- *                  error, "nul-padded" and "sessions" change what C_GetTokenInfo says. A fourth word limits a line to
- *                  the process's calls from that number on, counted from 1, and a fifth to those up to that number.
- *                  "once" in place of both takes effect in one call of all processes.
+ *                  C_GenerateKeyPair has it, "fails-with" is the same with CKR_GENERAL_ERROR, "instead" answers with the
+ *                  argument where the token answers with an error, "nul-padded" and "sessions" change what C_GetTokenInfo
+ *                  says. A fourth word limits a line to the process's calls from that number on, counted from 1, and a
+ *                  fifth to those up to that number. "once" in place of both takes effect in one call of all processes.
  *   FAULT_LOG      every C_Login is noted here too, one line each; a C_Initialize that is logged, with the string that
  *                  it was given, as "C_Initialize=STRING"
  */
@@ -196,6 +196,10 @@ static int fault(int index, const word *arguments, int public, word *rv) {
     }
     if (strcmp(action, "without") == 0 && has_type(arguments[2], arguments[3], argument)) {
       *rv = 0x12;
+      answered = 1;
+    }
+    if (strcmp(action, "fails-with") == 0 && has_type(arguments[2], arguments[3], argument)) {
+      *rv = 5;
       answered = 1;
     }
     if (strcmp(action, "nul-padded") == 0) padding = 1;
