@@ -13,7 +13,6 @@ import { makePki } from '../../support/pki.ts'
 import { SteadyStream, targetOf } from '../../support/steady-stream.ts'
 import type { DeviceKind, DeviceToken } from './device-kind.ts'
 
-const RATE = 40
 const CONNECTIONS = 40
 const AWAY_MS = 3000
 const BACK_WITHIN_MS = 2000
@@ -22,6 +21,8 @@ const pathPrefix = 'azureekm/contoso'
 
 /** What goes and comes back under steady traffic: nobody is told that a valid value or a key of the token is bad. */
 export function describeOutage(kind: DeviceKind): void {
+  const { ratePerSecond, deadlineMs } = kind.pace ?? { ratePerSecond: 40, deadlineMs: 500 }
+
   describe('an outage of the device', () => {
     let token: DeviceToken
     let gateway: TestGateway
@@ -52,7 +53,8 @@ export function describeOutage(kind: DeviceKind): void {
       gateway = await startTestGateway(pki, [], {
         backend: { ...settings, pin: { file: 'pin' } },
         files: { pin: PIN },
-        limits: { deadlineMs: 500 },
+        admin: { port: 0 },
+        limits: { deadlineMs },
       })
     })
 
@@ -65,17 +67,23 @@ export function describeOutage(kind: DeviceKind): void {
       const stream = new SteadyStream(
         await openConnections(targetOf(gateway.port, gateway.pki), CONNECTIONS),
         calls,
-        RATE,
+        ratePerSecond,
       )
       // Qualified, and served.
-      await vi.waitFor(() => expect(stream.right).toBeGreaterThan(2 * RATE), 20_000)
+      await vi.waitFor(() => expect(stream.right).toBeGreaterThan(2 * ratePerSecond), 20_000)
       const before = stream.failures.length
       await token.takeAway()
-      await sleep(AWAY_MS)
+      await sleep(AWAY_MS - 1000)
+      const { right } = stream
+      await sleep(1000)
+      const unserved = stream.right === right
+      const { status } = await fetch(`http://127.0.0.1:${gateway.adminPort}/readyz`)
       await token.giveBack()
       const returned = performance.now()
       await sleep(BACK_WITHIN_MS + 1000)
       await stream.stop()
+      // Some serve on without their device.
+      if (unserved) expect(status).toBe(503)
       const failures = stream.failures.slice(before)
       const untrue = failures.filter(({ what }) => /^40[04]/.test(what))
       expect([...new Set(untrue.map(({ what }) => what))]).toEqual([])
