@@ -19,7 +19,7 @@ export const tpm2Tokens: DeviceKind = {
   // The TPM makes keys of 3072 bits, but tpm2_import takes none.
   rsaSizes: [2048],
   longestDataKey: 72,
-  pace: { ratePerSecond: 6, deadlineMs: 2000 },
+  pace: { ratePerSecond: 3, deadlineMs: 2000 },
   make: async () => {
     const module = needed('/usr/lib/x86_64-linux-gnu/pkcs11/libtpm2_pkcs11.so', 'tpm2-pkcs11')
     const directory = mkdtempSync(join(tmpdir(), 'ekm-tpm2-'))
