@@ -13,6 +13,7 @@ import { run } from '../commands/cli.ts'
 import { faultyToken } from './support/faulty-token.ts'
 import { context, recorder, ref } from './support/harness.ts'
 import { PIN } from './support/softhsm.ts'
+import { onToken } from './support/token-objects.ts'
 
 const { hsm, faults } = faultyToken()
 const options = () => hsm.options('ekm', { module: faults.path, sessions: 1 })
@@ -79,6 +80,22 @@ describe('a token that does not know CKA_VERIFY', () => {
     faults.script(`C_GenerateKeyPair ${fault}`)
     const administration = await administer(options())
     expect(await administration.create(name, { kty: 'RSA', bits: 2048 }, {})).toMatchObject({ bits: 2048 })
+  })
+})
+
+describe('a token that leaves its operation active when it fails', () => {
+  it('loses no session by it', async () => {
+    onToken('ekm', (objects) => objects.rsa('rsa'))
+    const { report, of } = recorder()
+    await opened(async (adapter) => {
+      const wrapped = await adapter.wrap(ref('rsa'), 'RSA-OAEP', new Uint8Array(32), context())
+      const unwrap = () => adapter.unwrap(ref('rsa'), 'RSA-OAEP', wrapped, context())
+      await unwrap()
+      faults.script('C_Decrypt unended 0x5 once')
+      await unwrap().catch(() => undefined)
+      expect(await unwrap()).toEqual(new Uint8Array(32))
+    }, report)
+    expect(of('hsm_session_reopened')).toEqual([])
   })
 })
 
