@@ -83,7 +83,8 @@ export type KeySpec = { readonly kty: 'oct'; readonly bits: number } | { readonl
 export interface KeySummary extends KeyValidity {
   readonly name: string
   readonly kty: KeyDescription['kty']
-  readonly bits: number
+  /** Absent where the backend does not say. */
+  readonly bits?: number
   readonly enabled: boolean
   readonly created?: Date
 }

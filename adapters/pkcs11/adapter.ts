@@ -49,7 +49,7 @@ export class Pkcs11Adapter implements KeyAdapter {
 
   private constructor(pool: HostPool, sessions: number, options: Pkcs11Options, report: Report) {
     const { manufacturer, model, firmware } = pool.token
-    this.product = { vendor: manufacturer, name: `${model} ${firmware}` }
+    this.product = { vendor: manufacturer, name: [model, firmware].filter(Boolean).join(' ') }
     this.#pool = pool
     this.#sessions = sessions
     this.#keys = new KeyRing(pool, options, report)
@@ -158,7 +158,7 @@ export class Pkcs11Adapter implements KeyAdapter {
       serial,
       manufacturer,
       model,
-      firmware,
+      ...(firmware !== undefined && { firmware }),
       slot: String(slot),
       library,
       mechanisms: mechanisms.length,

@@ -32,13 +32,13 @@ export interface ReopenMessage {
   readonly pin?: Uint8Array
 }
 
-/** What an open token says of itself, blanks stripped. */
+/** What an open token says of itself, blanks stripped. A version of 0.0 says nothing, and is absent. */
 export interface TokenFacts {
   readonly label: string
   readonly serial: string
   readonly manufacturer: string
   readonly model: string
-  readonly firmware: string
+  readonly firmware?: string
   readonly slot: bigint
   readonly library: string
   /** ulMaxSessionCount; absent where the token knows no limit or does not say. */

@@ -99,7 +99,7 @@ const validityOf = ({ notBefore, expires }: Validity): Validity => ({
 })
 
 function describeKey({ name, kty, bits, enabled, notBefore, expires }: KeySummary): string {
-  const words = [name, `${kty} ${bits}`, enabled ? 'enabled' : 'disabled']
+  const words = [name, bits === undefined ? kty : `${kty} ${bits}`, enabled ? 'enabled' : 'disabled']
   if (notBefore) words.push(`not before ${notBefore.toISOString()}`)
   if (expires) words.push(`expires ${expires.toISOString()}`)
   return words.join('  ')

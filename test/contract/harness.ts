@@ -40,6 +40,8 @@ export interface AdapterHarness {
   readonly name: string
   /** What the adapter does right on this backend; it must refuse every other with `ALGORITHM_UNSUPPORTED`. */
   readonly algorithms: readonly WrapAlgorithm[]
+  /** The sizes of RSA key that it can hold, 2048 among them; all if absent. */
+  readonly rsaSizes?: readonly RsaBits[]
   /** The longest data key that the backend takes a tolerable time for, in bytes; 4096 if absent. */
   readonly longestDataKey?: number
   /** Whether a key can be disabled without removing it. */

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { createServer, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -8,8 +9,11 @@ import { Answer, FrameReader, FrameWriter } from '../../adapters/pkcs11/frames.t
 import { administer, open } from '../../adapters/pkcs11/index.ts'
 import { Host } from '../../adapters/pkcs11/supervisor/host.ts'
 import type { HostStarter } from '../../adapters/pkcs11/supervisor/host-starter.ts'
+import { run } from '../commands/cli.ts'
 import { faultyToken } from './support/faulty-token.ts'
 import { context, recorder, ref } from './support/harness.ts'
+import { PIN } from './support/softhsm.ts'
+import { onToken } from './support/token-objects.ts'
 
 const { hsm, faults } = faultyToken()
 const options = () => hsm.options('ekm', { module: faults.path, sessions: 1 })
@@ -55,13 +59,43 @@ describe('a token that does not show CKA_VALUE_LEN', () => {
     }, report)
     expect(of('hsm_key_size_unknown')).toHaveLength(1)
   })
+
+  it('has its key listed without a size', async () => {
+    faults.script(`C_GetAttributeValue without ${CKA.VALUE_LEN}`)
+    const file = join(hsm.directory, 'gateway.json')
+    const backend = { kind: 'pkcs11', module: faults.path, token: { label: 'ekm' }, pin: { env: 'HSM_PIN' } }
+    writeFileSync(file, JSON.stringify({ backends: { hsm: backend } }))
+    const environment = { HSM_PIN: PIN, SOFTHSM2_CONF: process.env['SOFTHSM2_CONF'] ?? '' }
+    const { stdout } = await run(['keys', 'list', '--config', file], { environment })
+    expect(stdout).toBe('aes  oct  enabled\n')
+  })
 })
 
 describe('a token that does not know CKA_VERIFY', () => {
-  it('makes an RSA key', async () => {
-    faults.script(`C_GenerateKeyPair without ${CKA.VERIFY}`)
+  it.each([
+    ['rsa-1', `without ${CKA.VERIFY}`],
+    // tpm2-pkcs11 does.
+    ['rsa-2', `fails-with ${CKA.VERIFY}`],
+  ])('makes an RSA key %s where it says "%s"', async (name, fault) => {
+    faults.script(`C_GenerateKeyPair ${fault}`)
     const administration = await administer(options())
-    expect(await administration.create('rsa', { kty: 'RSA', bits: 2048 }, {})).toMatchObject({ bits: 2048 })
+    expect(await administration.create(name, { kty: 'RSA', bits: 2048 }, {})).toMatchObject({ bits: 2048 })
+  })
+})
+
+describe('a token that leaves its operation active when it fails', () => {
+  it('loses no session by it', async () => {
+    onToken('ekm', (objects) => objects.rsa('rsa'))
+    const { report, of } = recorder()
+    await opened(async (adapter) => {
+      const wrapped = await adapter.wrap(ref('rsa'), 'RSA-OAEP', new Uint8Array(32), context())
+      const unwrap = () => adapter.unwrap(ref('rsa'), 'RSA-OAEP', wrapped, context())
+      await unwrap()
+      faults.script('C_Decrypt unended 0x5 once')
+      await unwrap().catch(() => undefined)
+      expect(await unwrap()).toEqual(new Uint8Array(32))
+    }, report)
+    expect(of('hsm_session_reopened')).toEqual([])
   })
 })
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs on Debian what `npm run test:tokens` needs, or only what is named: kryoptic, opencryptoki, p11-kit.
+# Installs on Debian what `npm run test:tokens` needs, or only what is named: kryoptic, opencryptoki, p11-kit, tpm2-pkcs11.
 # Kryoptic comes from crates.io, and needs Rust's cargo.
 set -eu
-[ $# -gt 0 ] || set -- kryoptic opencryptoki p11-kit
+[ $# -gt 0 ] || set -- kryoptic opencryptoki p11-kit tpm2-pkcs11
 
 install() { apt-get install -qq -y --no-install-recommends "$@" >/dev/null; }
 
@@ -30,6 +30,7 @@ for token in "$@"; do
     kryoptic) kryoptic ;;
     opencryptoki) install opencryptoki libopencryptoki0 ;;
     p11-kit) install p11-kit p11-kit-modules softhsm2 ;;
+    tpm2-pkcs11) install libtpm2-pkcs11-1 libtpm2-pkcs11-tools libtss2-tcti-tabrmd0 swtpm tpm2-abrmd dbus-daemon ;;
     *) echo "unknown: $token" >&2; exit 1 ;;
   esac
 done

@@ -1,6 +1,14 @@
-import { afterAll } from 'vitest'
-import { opencryptokiTokens, stopOpencryptoki } from './support/opencryptoki.ts'
+import { readFileSync } from 'node:fs'
+import { afterAll, expect } from 'vitest'
+import { CONFIGURATION, opencryptokiTokens, stopOpencryptoki } from './support/opencryptoki.ts'
 import { describeToken } from './support/suites.ts'
 
-afterAll(stopOpencryptoki)
+// Of a run that was killed.
+await stopOpencryptoki()
+const found = readFileSync(CONFIGURATION, 'utf8')
+
+afterAll(async () => {
+  await stopOpencryptoki()
+  expect(readFileSync(CONFIGURATION, 'utf8')).toBe(found)
+})
 describeToken(opencryptokiTokens, 'opencryptoki, software token')

@@ -6,6 +6,7 @@ import type { CryptMessage } from '../crypt-message.ts'
 import type { Direction, Way } from '../way.ts'
 import { withBlocks } from './block-cipher.ts'
 import { DataKeys } from './data-keys.ts'
+import { operationOf } from './operation.ts'
 import type { Token } from './token.ts'
 
 /** CKZ_DATA_SPECIFIED, and the kind of parameter that pkcs11js calls CK_PARAMS_RSA_OAEP. */
@@ -61,7 +62,7 @@ export class Crypt {
     const mechanism = mechanismOf(way)
     switch (path) {
       case 'encrypt':
-        return [direction === 'wrap' ? this.#encrypt(key, mechanism, input) : this.#decrypt(key, mechanism, input)]
+        return [this.#once(direction, mechanism, key, input)]
       case 'wrap-key':
         return [
           direction === 'wrap'
@@ -95,21 +96,15 @@ export class Crypt {
     })
   }
 
-  #encrypt(key: Handle, mechanism: Mechanism, input: Buffer): Buffer {
-    const { module, session } = this.#token
-    module.C_EncryptInit(session, mechanism, key)
-    return module.C_Encrypt(session, input, this.#outputFor(input))
-  }
-
-  #decrypt(key: Handle, mechanism: Mechanism, input: Buffer): Buffer {
-    const { module, session } = this.#token
-    module.C_DecryptInit(session, mechanism, key)
-    return module.C_Decrypt(session, input, this.#outputFor(input))
+  #once(direction: Direction, mechanism: Mechanism, key: Handle, input: Buffer): Buffer {
+    const operation = operationOf(this.#token, direction)
+    operation.init(mechanism, key)
+    return operation.once(input, this.#outputFor(input))
   }
 
   #rawRsa(key: Handle, { mechanism, scheme }: Way, input: Buffer): CryptResult {
     if (scheme !== 'SHA-1' && scheme !== 'SHA-256') throw new RangeError('no such way')
-    const raw = this.#decrypt(key, { mechanism }, input)
+    const raw = this.#once('unwrap', { mechanism }, key, input)
     if (raw.length > input.length) throw new RangeError('the token gave more bytes than the modulus has')
     // Some tokens drop leading zeros, of which every encoded message has at least one.
     const encoded = wipeable(input.length)

@@ -110,14 +110,15 @@ export class Token {
     const info = this.#module.C_GetTokenInfo(this.#slot)
     const library = this.#module.C_GetInfo()
     const max = info.maxSessionCount
+    const firmware = version(info.firmwareVersion)
     return {
       label: unpadded(info.label),
       serial: unpadded(info.serialNumber),
       manufacturer: unpadded(info.manufacturerID),
       model: unpadded(info.model),
-      firmware: version(info.firmwareVersion),
+      ...(firmware !== undefined && { firmware }),
       slot: slotNumber(this.#slot),
-      library: `${unpadded(library.libraryDescription)} ${version(library.libraryVersion)}`,
+      library: [unpadded(library.libraryDescription), version(library.libraryVersion)].filter(Boolean).join(' '),
       ...(max > 0 && max <= MOST_SESSIONS && { maxSessions: max }),
       mechanisms: mechanisms(this.#module, this.#slot),
     }
@@ -132,7 +133,9 @@ export class TokenReplaced extends Error {
 /** The standard pads with blanks; tpm2-pkcs11 pads with NULs. */
 const unpadded = (text: string) => text.replace(/[\0 ]+$/, '')
 
-const version = ({ major, minor }: { major: number; minor: number }) => `${major}.${minor}`
+/** `undefined` where none is told. */
+const version = ({ major, minor }: { major: number; minor: number }): string | undefined =>
+  major === 0 && minor === 0 ? undefined : `${major}.${minor}`
 
 async function load({ binding, module: path }: OpenMessage): Promise<PKCS11> {
   const imported = (await import(binding).catch(() => {

@@ -105,10 +105,11 @@ export function summaryOf(facts: KeyFacts): KeySummary {
   const unreadable = hasUnreadableDate(facts)
   const { startDate, endDate }: Pick<KeyFacts, 'startDate' | 'endDate'> = unreadable ? {} : facts
   const secret = facts.class === 'secret'
+  const bits = secret ? facts.valueLen && 8 * facts.valueLen : facts.n && bitLength(facts.n)
   return {
     name: facts.label === '' ? `id:${facts.id}` : facts.label,
     kty: secret ? 'oct' : 'RSA',
-    bits: secret ? 8 * (facts.valueLen ?? 0) : bitLength(facts.n ?? new Uint8Array()),
+    ...(bits !== undefined && { bits }),
     enabled: !unreadable && (allows(facts, 'wrap') || allows(facts, 'unwrap')),
     ...(startDate !== undefined && { notBefore: firstDay.toDate(startDate) }),
     ...(endDate !== undefined && { expires: lastDay.toDate(endDate) }),

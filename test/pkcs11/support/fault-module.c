@@ -11,10 +11,11 @@
  *                  "crash" is a SIGSEGV, "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG,
  *                  "rv-if-public" is "rv" where the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false,
  *                  "without" answers that there is no such attribute where the template of C_GetAttributeValue or
- *                  C_GenerateKeyPair has it, "instead" answers with the argument where the token answers with an
- *                  error, "nul-padded" and "sessions" change what C_GetTokenInfo says. A fourth word limits a line to
- *                  the process's calls from that number on, counted from 1, and a fifth to those up to that number.
- *                  "once" in place of both takes effect in one call of all processes.
+ *                  C_GenerateKeyPair has it, "fails-with" is the same with CKR_GENERAL_ERROR, "instead" answers with the
+ *                  argument where the token answers with an error, "nul-padded" and "sessions" change what C_GetTokenInfo
+ *                  says, "unended" is "rv" of a C_Decrypt that leaves its operation active until C_DecryptFinal. A fourth
+ *                  word limits a line to the process's calls from that number on, counted from 1, and a fifth to those
+ *                  up to that number. "once" in place of both takes effect in one call of all processes.
  *   FAULT_LOG      every C_Login is noted here too, one line each; a C_Initialize that is logged, with the string that
  *                  it was given, as "C_Initialize=STRING"
  */
@@ -61,6 +62,9 @@ static int padding;
 static word sessions;
 /* What it wants to be answered in place of an error. */
 static word instead;
+/* What it wants C_Decrypt to answer, and whether an operation was left active by that. */
+static word unended;
+static int active;
 /* Keeps the compiler from leaving out what nobody reads. */
 static char *volatile leaks;
 
@@ -198,9 +202,14 @@ static int fault(int index, const word *arguments, int public, word *rv) {
       *rv = 0x12;
       answered = 1;
     }
+    if (strcmp(action, "fails-with") == 0 && has_type(arguments[2], arguments[3], argument)) {
+      *rv = 5;
+      answered = 1;
+    }
     if (strcmp(action, "nul-padded") == 0) padding = 1;
     if (strcmp(action, "sessions") == 0) sessions = argument;
     if (strcmp(action, "instead") == 0) instead = argument;
+    if (strcmp(action, "unended") == 0) unended = argument;
   }
   if (file) fclose(file);
   return answered;
@@ -216,6 +225,7 @@ static word forward(int index, word a, word b, word c, word d, word e, word f, w
   padding = 0;
   sessions = 0;
   instead = 0;
+  unended = 0;
   remember_key(index, arguments);
   if (fault(index, arguments, public, &rv)) {
     /* Whatever they answer, these end the operation. */
@@ -223,7 +233,17 @@ static word forward(int index, word a, word b, word c, word d, word e, word f, w
       real->functions[index](a, b, c, d, e, f, g, h);
     return rv;
   }
+  if (active && strcmp(names[index], "C_DecryptFinal") == 0) {
+    active = 0;
+    *(word *)c = 0;
+    return 0;
+  }
+  if (active && strcmp(names[index], "C_DecryptInit") == 0) return 0x90;
   rv = real->functions[index](a, b, c, d, e, f, g, h);
+  if (unended) {
+    active = 1;
+    return unended;
+  }
   if (rv != 0 && instead) return instead;
   if (rv == 0 && padding) nul_pad((struct token_info *)b);
   if (rv == 0 && sessions) ((struct token_info *)b)->max_sessions = sessions;

@@ -76,7 +76,7 @@ function moduleOf(): string {
 
 /** For the common suites. */
 export const nssTokens: TokenKind = {
-  product: { vendor: 'Mozilla Foundation', name: 'NSS 3 0.0' },
+  product: { vendor: 'Mozilla Foundation', name: 'NSS 3' },
   dates: ['notBefore', 'expires'],
   make: () => {
     const database = nss(1)

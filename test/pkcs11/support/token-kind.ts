@@ -1,4 +1,4 @@
-import { wrapAlgorithms, Secret, type WrapAlgorithm } from '../../../adapters/contract/index.ts'
+import { wrapAlgorithms, Secret, type RsaBits, type WrapAlgorithm } from '../../../adapters/contract/index.ts'
 import { open } from '../../../adapters/pkcs11/index.ts'
 import type { AdapterHarness, TestKey } from '../../contract/harness.ts'
 import type { BackendHarness } from '../../http/harness.ts'
@@ -10,6 +10,8 @@ import { onToken, type Library } from './token-objects.ts'
 /** An empty token of one test's own, whose user's PIN is `PIN`. */
 export interface TestToken extends Library {
   readonly label: string
+  /** Where C_CreateObject is not the way to a key of known value. */
+  put?(keys: readonly TestKey[]): void
   remove(): void | Promise<void>
 }
 
@@ -18,6 +20,8 @@ export interface TokenKind {
   /** What `/info` says of it. */
   readonly product: { readonly vendor: string; readonly name: string }
   readonly algorithms?: readonly WrapAlgorithm[]
+  /** All if absent. */
+  readonly rsaSizes?: readonly RsaBits[]
   /** Which of a key's dates its tokens keep. */
   readonly dates: readonly ('notBefore' | 'expires')[]
   /** The longest data key that it takes a tolerable time for, in bytes; 4096 if absent. */
@@ -26,7 +30,8 @@ export interface TokenKind {
 }
 
 export function putKeys(token: TestToken, keys: readonly TestKey[]): void {
-  onToken(token.label, (objects) => keys.forEach((key) => objects.import(key)), PIN, token)
+  if (token.put) token.put(keys)
+  else onToken(token.label, (objects) => keys.forEach((key) => objects.import(key)), PIN, token)
 }
 
 /** How the contract's suite is run on it. */
@@ -36,6 +41,7 @@ export const contractHarness = (kind: TokenKind): AdapterHarness => ({
   // PKCS#11 has no such attribute: an operator removes the usages, or the key.
   canDisable: false,
   dates: kind.dates,
+  ...(kind.rsaSizes !== undefined && { rsaSizes: kind.rsaSizes }),
   ...(kind.longestDataKey !== undefined && { longestDataKey: kind.longestDataKey }),
   start: async (keys) => {
     const token = await kind.make()

@@ -12,6 +12,8 @@ export interface DeviceToken extends TestToken {
 }
 
 export interface DeviceKind extends TokenKind {
+  /** What it can serve of the traffic that its outage is seen with; 40 calls a second within 500 ms if absent. */
+  readonly pace?: { readonly ratePerSecond: number; readonly deadlineMs: number }
   make(): DeviceToken | Promise<DeviceToken>
 }
 

@@ -1,9 +1,10 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { Daemon } from './daemon.ts'
 import { initToken, needed, type DeviceKind } from './device-kind.ts'
 
 const SOCKET = '/run/pkcsslotd.socket'
-const CONFIGURATION = '/etc/opencryptoki/opencryptoki.conf'
+export const CONFIGURATION = '/etc/opencryptoki/opencryptoki.conf'
+const FOUND = `${CONFIGURATION}.found`
 /** One for each use: a token whose PINs are set is not empty again. */
 const names = Array.from({ length: 8 }, (_, index) => `ekm-test-${index + 1}`)
 const placesOf = (name: string) => [`/var/lib/opencryptoki/${name}`, `/var/lock/opencryptoki/${name}`]
@@ -14,12 +15,17 @@ let made = 0
 /** Software tokens in place of what was configured on this machine, all empty. */
 async function configure(): Promise<Daemon> {
   const slots = names.map((name, index) => `slot ${index}\n{\nstdll = libpkcs11_sw.so\ntokname = ${name}\n}\n`)
+  renameSync(CONFIGURATION, FOUND)
   writeFileSync(CONFIGURATION, `version opencryptoki-3.8\n${slots.join('')}`)
-  for (const place of names.flatMap(placesOf)) rmSync(place, { recursive: true, force: true })
+  removePlaces()
   for (const name of names) makePlaces(name)
   const started = new Daemon('/usr/sbin/pkcsslotd', ['-f'], () => existsSync(SOCKET))
   await started.start()
   return started
+}
+
+const removePlaces = () => {
+  for (const place of names.flatMap(placesOf)) rmSync(place, { recursive: true, force: true })
 }
 
 function makePlaces(name: string): void {
@@ -55,4 +61,9 @@ export const opencryptokiTokens: DeviceKind = {
   },
 }
 
-export const stopOpencryptoki = async (): Promise<void> => daemon?.kill('SIGTERM')
+/** Gives back what was configured on this machine, also after a run that was killed. */
+export async function stopOpencryptoki(): Promise<void> {
+  await daemon?.kill('SIGTERM')
+  removePlaces()
+  if (existsSync(FOUND)) renameSync(FOUND, CONFIGURATION)
+}

@@ -13,15 +13,17 @@ import { makePki } from '../../support/pki.ts'
 import { SteadyStream, targetOf } from '../../support/steady-stream.ts'
 import type { DeviceKind, DeviceToken } from './device-kind.ts'
 
-const RATE = 40
-const CONNECTIONS = 40
-const AWAY_MS = 3000
+const AWAY_MS = 2000
 const BACK_WITHIN_MS = 2000
 
 const pathPrefix = 'azureekm/contoso'
 
 /** What goes and comes back under steady traffic: nobody is told that a valid value or a key of the token is bad. */
 export function describeOutage(kind: DeviceKind): void {
+  const { ratePerSecond, deadlineMs } = kind.pace ?? { ratePerSecond: 40, deadlineMs: 500 }
+  // Enough where all calls take their time, and few enough that none is idle for long.
+  const connections = (2 * ratePerSecond * deadlineMs) / 1000
+
   describe('an outage of the device', () => {
     let token: DeviceToken
     let gateway: TestGateway
@@ -52,7 +54,8 @@ export function describeOutage(kind: DeviceKind): void {
       gateway = await startTestGateway(pki, [], {
         backend: { ...settings, pin: { file: 'pin' } },
         files: { pin: PIN },
-        limits: { deadlineMs: 500 },
+        admin: { port: 0 },
+        limits: { deadlineMs },
       })
     })
 
@@ -61,26 +64,40 @@ export function describeOutage(kind: DeviceKind): void {
       await token.remove()
     })
 
-    it('answers no valid value with 400 or 404, and ends within 2 s of the return', async () => {
+    const isReady = async () => (await fetch(`http://127.0.0.1:${gateway.adminPort}/readyz`)).status === 200
+    const servesFor = async (ms: number, stream: SteadyStream) => {
+      const { right } = stream
+      await sleep(ms)
+      return stream.right > right
+    }
+
+    it.each([AWAY_MS, 0])('of %i ms: no valid value is 400 or 404, and it ends within 2 s', async (away) => {
       const stream = new SteadyStream(
-        await openConnections(targetOf(gateway.port, gateway.pki), CONNECTIONS),
+        await openConnections(targetOf(gateway.port, gateway.pki), connections),
         calls,
-        RATE,
+        ratePerSecond,
       )
       // Qualified, and served.
-      await vi.waitFor(() => expect(stream.right).toBeGreaterThan(2 * RATE), 20_000)
+      await vi.waitFor(() => expect(stream.right).toBeGreaterThan(2 * ratePerSecond), 20_000)
       const before = stream.failures.length
       await token.takeAway()
-      await sleep(AWAY_MS)
+      await sleep(away)
+      // Some serve on without their device.
+      const unserved = away > 0 && !(await servesFor(1000, stream))
+      const ready = await isReady()
       await token.giveBack()
       const returned = performance.now()
-      await sleep(BACK_WITHIN_MS + 1000)
+      await sleep(BACK_WITHIN_MS)
+      const serves = await servesFor(1000, stream)
+      await vi.waitFor(async () => expect(await isReady()).toBe(true), 5000)
       await stream.stop()
       const failures = stream.failures.slice(before)
       const untrue = failures.filter(({ what }) => /^40[04]/.test(what))
       expect([...new Set(untrue.map(({ what }) => what))]).toEqual([])
+      if (unserved) expect(ready).toBe(false)
       const late = failures.filter(({ sent }) => sent > returned + BACK_WITHIN_MS)
       expect(late.map(({ what }) => what)).toEqual([])
+      expect(serves).toBe(true)
     })
   })
 }
