@@ -59,14 +59,20 @@ type Counts = Readonly<Record<string, number>>
 
 /** Has one fault happen under steady traffic, and everything said about it written down. */
 export async function drive<S extends Site>(site: S, fault: Fault<S>): Promise<Outcome> {
-  const touched = site.calls[fault.calls ?? 'aes']
+  const { calls } = site
+  const touched = calls[fault.calls ?? 'aes']
+  const beside = fault.calls === 'rsa' ? [] : calls.rsa
+  const asked = {
+    ...calls.others,
+    touched,
+    'other key': [...calls.others['other key'], ...beside],
+  }
   await untilServed(site)
   const before = await counted(site)
   const logged = (await site.gateway.logText()).length
   const running = streamsOf((stream) => {
-    const calls = stream === 'touched' ? touched : site.calls.others[stream]
     const rate = stream === 'touched' ? fault.perSecond : undefined
-    return new SteadyStream(site.connections[stream], calls, rate ?? PER_SECOND)
+    return new SteadyStream(site.connections[stream], asked[stream], rate ?? PER_SECOND)
   })
   await sleep(BEFORE_MS)
   const began = performance.now()

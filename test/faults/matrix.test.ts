@@ -27,12 +27,12 @@ const downAndUp = ['backend_down', 'backend_up']
 const silence = ['key_silent', 'key_answers']
 
 const tokenRows: readonly Row<TokenSite>[] = [
-  {
-    what: 'every use of a key fails, though session and token say that they are well',
-    begin: ({ faults }) => faults.script(...everyUse('', 'rv 0x6')),
+  ...['0x5', '0x30'].map((rv): Row<TokenSite> => ({
+    what: `every use of a key is answered ${rv}, though session and token say that they are well`,
+    begin: ({ faults }) => faults.script(...everyUse('', `rv ${rv}`)),
     end: heal,
     touches: 'the backend', answers: [502, 408, 429], ready: false, tells: downAndUp, mayTell: hostsToo, backMs: 2000,
-  },
+  })),
   {
     what: 'every use of one key fails',
     begin: ({ faults }) => faults.script(...everyUse('@touched', 'rv 0x6')),
