@@ -48,7 +48,7 @@ export function group<S extends Site>(name: string, start: () => Promise<S>, row
 
 /** A pool that has nothing to do with the fault waits longer than this where the machine has no time for any of it. */
 const DISTURBED_MS = 100
-const ATTEMPTS = 3
+const ATTEMPTS = 4
 
 /** What happens while the machine is busy with something else says nothing: the row is driven anew. */
 async function driveInPeace<S extends Site>(site: S, row: Row<S>, attempt = 1): Promise<Outcome> {

@@ -77,7 +77,7 @@ export async function drive<S extends Site>(site: S, fault: Fault<S>): Promise<O
   await sleep(BEFORE_MS)
   const began = performance.now()
   await fault.begin(site)
-  const during = await looksFor(fault.lastsMs ?? (fault.end === undefined ? 600 : 1500), site)
+  const during = await looksFor(fault.lastsMs ?? (fault.end === undefined ? 600 : 1300), site)
   const duringGauges = await gauges(site)
   const ended = fault.end === undefined ? began : performance.now()
   await fault.end?.(site)

@@ -81,6 +81,7 @@ const tokenRows: readonly Row<TokenSite>[] = [
   {
     what: 'one host process is killed',
     begin: ({ hosts }) => void process.kill(hosts()[0] ?? 0, 'SIGKILL'),
+    lastsMs: 1200,
     touches: 'nothing', answers: [200], ready: true, tells: ['hsm_host_lost'], backMs: 0,
   },
   {
@@ -151,14 +152,14 @@ const keyManagerRows: readonly Row<KeyManagerSite>[] = [
   },
   {
     what: 'one key takes 600 ms, which is more than a request has',
-    perSecond: 40,
+    perSecond: 25,
     begin: (site) => follow(site, [{ key: site.touchedId, action: { kind: 'delay', ms: 600 } }]),
     end: (site) => follow(site, []),
     touches: 'a key', answers: [408, 429, 502], ready: true, tells: [], mayTell: silence, backMs: 2000,
   },
   {
     what: 'what is asked with one key is swallowed',
-    perSecond: 40,
+    perSecond: 25,
     begin: (site) => follow(site, [{ key: site.touchedId, action: { kind: 'swallow' } }]),
     end: (site) => follow(site, []),
     touches: 'a key', answers: [408, 429, 502], ready: true, tells: [], mayTell: silence, backMs: 2000,
