@@ -9,16 +9,13 @@ export interface Row<S extends Site> extends Fault<S>, Expected {}
 interface Expected {
   readonly touches: 'nothing' | 'a key' | 'the backend'
   readonly answers: readonly number[]
-  /** Absent where it depends on moments. */
-  readonly ready?: boolean
   readonly tells: readonly string[]
   readonly mayTell?: readonly string[]
   readonly backMs: number
 }
 
 /** A row that runs, or has run. */
-export interface DrivenRow extends Expected {
-  readonly what: string
+export interface DrivenRow extends Expected, Pick<Fault<Site>, 'what' | 'ready'> {
   readonly outcome: () => Promise<Outcome>
 }
 

@@ -8,7 +8,7 @@ import { BACKEND, type pools, streams, type Site, type Stream } from './site.ts'
 const PER_SECOND = 15
 const BEFORE_MS = 250
 /** How long nothing may be lost until a fault counts as over. */
-const CALM_MS = 600
+const CALM_MS = 500
 const PATIENCE_MS = 15_000
 const LOOK_EACH_MS = 150
 
@@ -20,7 +20,10 @@ export interface Fault<S extends Site> {
   readonly begin: (site: S) => void | Promise<void>
   /** Absent where it passes by itself. */
   readonly end?: (site: S) => void | Promise<void>
+  /** At least; what takes the backend away lasts until it is known to be down. */
   readonly lastsMs?: number
+  /** Whether the backend can be used meanwhile; absent where it depends on moments. */
+  readonly ready?: boolean
 }
 
 /** What one stream got from the fault's begin on. */
@@ -77,8 +80,9 @@ export async function drive<S extends Site>(site: S, fault: Fault<S>): Promise<O
   await sleep(BEFORE_MS)
   const began = performance.now()
   await fault.begin(site)
-  const during = await looksFor(fault.lastsMs ?? (fault.end === undefined ? 600 : 1300), site)
-  const duringGauges = await gauges(site)
+  const during = await looksFor(fault.lastsMs ?? (fault.end === undefined ? 600 : 1000), site)
+  const duringGauges = await gaugesOnceTold(site, fault.ready)
+  during.push(await look(site))
   const ended = fault.end === undefined ? began : performance.now()
   await fault.end?.(site)
   // To damaged values 400 is right for ever.
@@ -154,6 +158,16 @@ async function gauges(site: Site): Promise<Gauges> {
   return {
     up: is(`ekm_backend_up{backend="${BACKEND}"}`),
     ready: ofPools((pool) => is(`ekm_pool_ready{pool="${pool}"}`)),
+  }
+}
+
+/** A busy machine takes its time to find out. */
+async function gaugesOnceTold(site: Site, up: boolean | undefined): Promise<Gauges> {
+  const end = performance.now() + PATIENCE_MS
+  for (;;) {
+    const told = await gauges(site)
+    if (up === undefined || told.up === up || performance.now() > end) return told
+    await sleep(LOOK_EACH_MS)
   }
 }
 
