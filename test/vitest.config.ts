@@ -5,7 +5,8 @@ const all = ['test/**/*.test.ts', 'adapters/*/test/**/*.test.ts']
 /** Their times need a machine that does little else. */
 const quiet = [
   'test/admin/doors.test.ts',
-  'test/http/saturation.test.ts',
+  'test/faults/flood.test.ts',
+  'test/faults/matrix.test.ts',
   'test/tls/flood.test.ts',
   'test/kmip/gateway.test.ts',
   'test/kmip/overhead.test.ts',

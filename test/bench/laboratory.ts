@@ -2,7 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { Secret } from '../../adapters/contract/index.ts'
+import type { KmipOptions } from '../../adapters/kmip/index.ts'
 import { administer, type Pkcs11Options } from '../../adapters/pkcs11/index.ts'
+import { KmipRelay } from '../kmip/support/relay.ts'
 import { aes256, kw, kwp } from '../contract/reference.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
 import { MODULE, PIN, softHsm, type SoftHsm } from '../pkcs11/support/softhsm.ts'
@@ -23,9 +26,9 @@ const TOKEN = 'bench'
 const READY_MS = 20_000
 const HOSTS_MS = 50
 
-/** Where each backend's pool is served, and the names of the keys in every backend that has them. */
+/** Where each backend's pool is served, and the names of the keys in every backend that has them; `slow` is on KMIP only. */
 export const prefixes = { software: 'azureekm/contoso', hsm: 'azureekm/hsm', kmip: 'azureekm/kmip' } as const
-export const keyNames = { aes: 'aes', rsa: 'rsa' } as const
+export const keyNames = { aes: 'aes', rsa: 'rsa', slow: 'slow' } as const
 
 /** A server that listens. */
 export interface Server extends AsyncDisposable {
@@ -49,6 +52,7 @@ export interface GatewayParts {
 export interface KmipServer extends AsyncDisposable {
   readonly port: number
   readonly keyId: string
+  readonly slowKeyId: string
   readonly serverCa: string
   readonly client: Identity
 }
@@ -163,8 +167,8 @@ export class Laboratory {
       command: [process.execPath, program('kmip-server')],
       input: JSON.stringify(input),
     })
-    const { port, keyId } = JSON.parse(await server.firstLine()) as KmipServerOutput
-    return { port, keyId, serverCa: input.serverCa, client, [Symbol.asyncDispose]: () => server.stop() }
+    const output = JSON.parse(await server.firstLine()) as KmipServerOutput
+    return { ...output, serverCa: input.serverCa, client, [Symbol.asyncDispose]: () => server.stop() }
   }
 
   /** Also those that replace others. Ends with what is returned. */
@@ -175,6 +179,13 @@ export class Laboratory {
       for (const one of started) moved.add(one)
       moveBesideGenerator(started, this.cores)
     }, HOSTS_MS)
+  }
+
+  /** A relay before the KMIP server, in this process, to a gateway that is given it in the server's place. */
+  async kmipRelay(kmip: KmipServer): Promise<KmipServer & { readonly relay: KmipRelay }> {
+    const relay = await KmipRelay.start(kmipOptionsOf(kmip), this.#pki.server)
+    const port = relay.options.servers[0]?.port ?? kmip.port
+    return { ...kmip, port, relay, [Symbol.asyncDispose]: () => relay[Symbol.asyncDispose]() }
   }
 
   /** A certificate of the clients' CA that no pool lists. */
@@ -193,6 +204,16 @@ export class Laboratory {
     return 'properties' in schema && Object.hasOwn(schema.properties as object, 'workers')
   }
 }
+
+/** How the server's client reaches it. */
+export const kmipOptionsOf = ({ port, serverCa, client }: KmipServer): KmipOptions => ({
+  servers: [{ host: '127.0.0.1', port }],
+  tls: {
+    ca: Buffer.from(serverCa),
+    certificate: Buffer.from(client.certificate),
+    key: new Secret(Buffer.from(client.key)),
+  },
+})
 
 const backendsOf = ({ hsm, kmip }: GatewayParts) => ({
   ...(hsm && { hsm: { kind: 'pkcs11', module: MODULE, token: { label: TOKEN }, pin: { file: 'pin' } } }),
@@ -223,11 +244,11 @@ function poolsOf({ hsm, kmip }: GatewayParts): object[] {
     backend,
     keys: Object.fromEntries(keys.map((key) => [key, {}])),
   })
-  const both = Object.values(keyNames)
+  const both = [keyNames.aes, keyNames.rsa]
   return [
     pool('software', 'store', both),
     ...(hsm ? [pool('hsm', 'hsm', both)] : []),
-    ...(kmip ? [pool('kmip', 'kmip', [keyNames.aes])] : []),
+    ...(kmip ? [pool('kmip', 'kmip', [keyNames.aes, keyNames.slow])] : []),
   ]
 }
 

@@ -20,21 +20,24 @@ export interface CallOptions {
   readonly result: Uint8Array
 }
 
-/** A call as Managed HSM makes it. */
-export function makeCall({ pathPrefix, key, operation, alg, value, result }: CallOptions): Call {
+/** A request as Managed HSM makes it. */
+export function makeRequest(path: string, members: object = {}): Buffer {
   const body = JSON.stringify({
     request_context: { request_id: randomUUID(), correlation_id: randomUUID(), pool_name: 'contoso-mhsm' },
-    alg,
-    value: base64url(value),
+    ...members,
   })
   const head = [
-    `POST /${pathPrefix}/${key}/${operation}?api-version=0.1-preview HTTP/1.1`,
+    `POST /${path}?api-version=0.1-preview HTTP/1.1`,
     'Host: localhost',
     'Content-Type: application/json',
     `Content-Length: ${body.length}`,
   ]
+  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`)
+}
+
+export function makeCall({ pathPrefix, key, operation, alg, value, result }: CallOptions): Call {
   return {
-    request: Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`),
+    request: makeRequest(`${pathPrefix}/${key}/${operation}`, { alg, value: base64url(value) }),
     body: JSON.stringify({ value: base64url(result) }),
   }
 }

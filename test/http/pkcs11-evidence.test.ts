@@ -1,7 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { renameSync } from 'node:fs'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { aes256, kw } from '../contract/reference.ts'
 import { faultModule, type FaultModule } from '../pkcs11/support/fault-module.ts'
@@ -11,8 +8,6 @@ import { contosoPool, startTestGateway, type TestGateway } from '../support/gate
 import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
 import { makePki } from '../support/pki.ts'
 
-const RECOVERY_MS = 2000
-const CALLERS = 4
 const VALUE = randomBytes(32)
 const b64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
 
@@ -70,76 +65,6 @@ const ask = (path: string, members: object = {}) =>
 const askAll = () => Promise.all(calls.map(async ({ path, members }) => (await ask(path, members)).status))
 const ready = async () => (await fetch(`http://127.0.0.1:${fixture.adminPort ?? 0}/readyz`)).status
 const counted = async (event: string) => (await fixture.logged(event)).length
-
-/** Right requests, again and again; `seen` has the statuses that they got. */
-function startLoad() {
-  const seen = new Set<number>()
-  let running = true
-  const caller = async (first: number) => {
-    for (let at = first; running; at += 1) {
-      const call = calls[at % calls.length]
-      if (call !== undefined) seen.add((await ask(call.path, call.members)).status)
-      await sleep(10)
-    }
-  }
-  const callers = Array.from({ length: CALLERS }, (_, index) => caller(index))
-  return {
-    seen,
-    stop: async () => {
-      running = false
-      await Promise.all(callers)
-    },
-  }
-}
-
-/** The fault is there until it has been noticed, and a while longer. */
-async function outage(begin: () => void, end: () => void) {
-  const events = ['hsm_host_lost', 'backend_down']
-  const before = await Promise.all(events.map(counted))
-  const load = startLoad()
-  begin()
-  try {
-    await vi.waitFor(async () => expect(await ready()).toBe(503), 5000)
-    await sleep(500)
-  } finally {
-    end()
-  }
-  const start = performance.now()
-  await vi.waitFor(async () => expect(await askAll()).toEqual(calls.map(() => 200)), 10_000)
-  const ms = performance.now() - start
-  await load.stop()
-  await vi.waitFor(async () => expect(await ready()).toBe(200), 2000)
-  const after = await Promise.all(events.map(counted))
-  expect(after.filter((count, index) => count === before[index])).toEqual([])
-  return { ms, seen: [...load.seen] }
-}
-
-const uses = ['Encrypt', 'Decrypt'].flatMap((name) => [`C_${name}Init`, `C_${name}`, `C_${name}Update`])
-
-describe('a token that answers, but does nothing with its keys', () => {
-  it.each(['0x5', '0x30'])('calls no value bad, is known to be down, and is used again (%s)', async (rv) => {
-    const everyUseFails = [...uses, 'C_WrapKey', 'C_UnwrapKey'].map((name) => `${name} rv ${rv}`)
-    const { ms, seen } = await outage(
-      () => faults.script(...everyUseFails),
-      () => faults.script(),
-    )
-    expect(seen.filter((status) => status === 400 || status === 404)).toEqual([])
-    expect(ms).toBeLessThan(RECOVERY_MS)
-  })
-})
-
-describe('a token whose directory moves away', () => {
-  it('calls no key missing, is known to be down, and is used again', async () => {
-    const here = join(hsm.directory, 'tokens')
-    const away = join(hsm.directory, 'away')
-    const { ms, seen } = await outage(
-      () => renameSync(here, away),
-      () => renameSync(away, here),
-    )
-    expect(seen.filter((status) => status === 400 || status === 404)).toEqual([])
-    expect(ms).toBeLessThan(RECOVERY_MS)
-  })
-})
 
 describe('what is the request’s own', () => {
   it('a bad value is 400, and costs no session, where the token calls it a device error', async () => {

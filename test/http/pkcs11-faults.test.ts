@@ -158,20 +158,3 @@ describe.each(table)('while $what', ({ script, expected, hangs }) => {
     if (hangs) await vi.waitFor(() => expect(hosts()).not.toEqual(before), { timeout: 3000 })
   })
 })
-
-describe('a token that goes away', () => {
-  it('is answered at once while it is away, and used again within two seconds of its return', async () => {
-    faults.script('C_WrapKey rv 0x32', 'C_GetTokenInfo rv 0xe0')
-    hsm.hideTokens(true)
-    expect((await operations.wrapkey()).status).toBe(502)
-    await vi.waitFor(async () => {
-      const { reply, ms } = await timed(operations.wrapkey)
-      expect(reply.status).toBe(502)
-      expect(ms).toBeLessThan(50)
-    })
-    expect((await ask('hsm/info')).status).toBe(200)
-    expect((await ask('software/kek/wrapkey', { alg: 'A256KW', value: VALUE })).status).toBe(200)
-    hsm.hideTokens(false)
-    expect(await until200()).toBeLessThan(RECOVERY_MS)
-  })
-})

@@ -6,10 +6,16 @@ import type { Pki } from './pki.ts'
 export const targetOf = (port: number, { client, serverCa }: Pki): Target =>
   makeTarget(port, { ca: serverCa.certificate, cert: client.certificate, key: client.key })
 
-/** A request that had another answer than its one right one, on the clock of `performance.now()`. */
-export interface Failure {
+/** A request and its answer, on the clock of `performance.now()`. */
+export interface Exchange {
   readonly sent: number
   readonly ended: number
+  /** 0 where there is no answer. */
+  readonly status: number
+}
+
+/** A request that had another answer than its one right one. */
+export interface Failure extends Exchange {
   /** The status and the body, or why there is no answer. */
   readonly what: string
 }
@@ -22,7 +28,8 @@ const TICK_MS = 5
  */
 export class SteadyStream {
   readonly failures: Failure[] = []
-  right = 0
+  /** All that have ended, the failures among them. */
+  readonly exchanges: Exchange[] = []
   sent = 0
   readonly #calls: readonly Call[]
   readonly #rate: number
@@ -37,6 +44,10 @@ export class SteadyStream {
     this.#calls = calls
     this.#rate = ratePerSecond
     this.#timer = setInterval(() => this.#sendDue(), TICK_MS)
+  }
+
+  get right(): number {
+    return this.exchanges.length - this.failures.length
   }
 
   /** Resolves when everything that was sent has its answer. */
@@ -60,22 +71,27 @@ export class SteadyStream {
   #watch(connection: HttpConnection): void {
     connection.onLost(({ message }) => {
       const now = performance.now()
-      this.failures.push({ sent: now, ended: now, what: `${message}, while nothing was asked` })
+      this.#end(now, 0, `${message}, while nothing was asked`)
       this.#free = this.#free.filter((other) => other !== connection)
     })
   }
 
   async #exchange(connection: HttpConnection, call: Call): Promise<void> {
     const sent = performance.now()
-    const fail = (what: string) => this.failures.push({ sent, ended: performance.now(), what })
     try {
       const reply = await connection.exchange(call.request)
-      if (isRight(call, reply)) this.right += 1
-      else fail(`${reply.status} ${reply.body}`)
+      const { status, body } = reply
+      this.#end(sent, status, isRight(call, reply) ? undefined : `${status} ${body}`)
       this.#watch(connection)
       this.#free.push(connection)
     } catch (error) {
-      fail(error instanceof Error ? error.message : String(error))
+      this.#end(sent, 0, error instanceof Error ? error.message : String(error))
     }
+  }
+
+  #end(sent: number, status: number, what: string | undefined): void {
+    const exchange = { sent, ended: performance.now(), status }
+    this.exchanges.push(exchange)
+    if (what !== undefined) this.failures.push({ ...exchange, what })
   }
 }

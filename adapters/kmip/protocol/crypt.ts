@@ -62,6 +62,7 @@ export const crypt = (
 ): KmipOperation<Uint8Array> => ({
   code: direction === 'encrypt' ? operation.Encrypt : operation.Decrypt,
   repeatable: true,
+  object: id,
   payload: (version) => [textString(tag.UniqueIdentifier, id), parameters(version), byteString(tag.Data, data)],
   read: (payload) => {
     assertId(payload, id)

@@ -34,6 +34,7 @@ export const locate = (
 export const getAttributes = (id: string, names: readonly AttributeName[]): KmipOperation<ObjectAttributes> => ({
   code: operation.GetAttributes,
   repeatable: true,
+  object: id,
   payload: (version) => [textString(tag.UniqueIdentifier, id), ...attributeReferences(names, version)],
   read: (payload, version) => {
     assertId(payload, id)
@@ -57,6 +58,7 @@ const objectTags: ReadonlyMap<number, number> = new Map([
 export const get = (id: string, expectedType: number): KmipOperation<KeyObject> => ({
   code: operation.Get,
   repeatable: true,
+  object: id,
   payload: () => [textString(tag.UniqueIdentifier, id)],
   read: (payload) => {
     assertId(payload, id)

@@ -9,6 +9,8 @@ export interface KmipOperation<Result> {
   readonly code: number
   /** Whether sending it a second time changes nothing. */
   readonly repeatable: boolean
+  /** The unique identifier of the object that it uses, if it is one that exists already. */
+  readonly object?: string
   payload(version: KmipVersion): readonly Item[]
   /** Reads the payload of a success. Byte strings must be copied. Throws {@link ReplyMismatch} for what makes no sense. */
   read(payload: Structure, version: KmipVersion): Result

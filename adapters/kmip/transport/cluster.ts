@@ -101,11 +101,12 @@ export class KmipCluster {
   async negotiate(): Promise<Negotiated> {
     const errors: unknown[] = []
     for (const member of this.#members) {
+      const began = performance.now()
       try {
         return await member.server.negotiate()
       } catch (error) {
         errors.push(error)
-        if (error instanceof ServerUnreachable) this.#markSick(member, error.code)
+        if (error instanceof ServerUnreachable) this.#markSick(member, error.code, began)
       }
     }
     throw errors.find((error) => operatorError(error) !== undefined) ?? errors.at(-1)
@@ -145,12 +146,13 @@ export class KmipCluster {
 
   /** `undefined` if nothing could be sent. */
   async #ask(member: Member, operations: readonly KmipOperation<unknown>[], signal: CallSignal) {
+    const began = performance.now()
     try {
       return await member.server.call(operations, signal)
     } catch (error) {
       if (this.#closed) throw closed()
       if (!(error instanceof ServerUnreachable)) throw error
-      this.#markSick(member, error.code)
+      this.#markSick(member, error.code, began)
       return undefined
     }
   }
@@ -169,10 +171,11 @@ export class KmipCluster {
 
   /** Rejects like {@link KmipServer.check}; what it comes to is remembered. */
   async #check(member: Member, signal: CallSignal): Promise<void> {
+    const began = performance.now()
     try {
       await member.server.check(signal)
     } catch (error) {
-      if (error instanceof ServerUnreachable) this.#markSick(member, error.code)
+      if (error instanceof ServerUnreachable) this.#markSick(member, error.code, began)
       throw error
     }
     this.#markWell(member)
@@ -185,8 +188,9 @@ export class KmipCluster {
     this.#report('info', 'kmip_server_back', { server: member.server.address })
   }
 
-  #markSick(member: Member, code: string): void {
-    if (member.sick !== undefined || this.#closed) return
+  /** @param began when the attempt began that failed; what the server has done since then is newer evidence */
+  #markSick(member: Member, code: string, began: number): void {
+    if (member.sick !== undefined || this.#closed || member.server.heardAt > began) return
     member.server.forget()
     this.#report('error', 'kmip_server_unreachable', { server: member.server.address, code })
     const delayMs = code === LOGIN_REFUSED ? LAST_PROBE_MS : FIRST_PROBE_MS

@@ -14,8 +14,11 @@ const CHECK_EVERY_MS = 2000
 /** So many stay open, however long nobody asks for anything; the others close after a while. */
 const KEPT_WARM = 2
 const CLOSE_AFTER_MS = 120_000
+/** How many times the connections that are free one object may hold, so that a key that is slow leaves some to others. */
+const OBJECT_PER_FREE = 2
 
 interface Waiter {
+  readonly object: string | undefined
   readonly resolve: (connection: Connection) => void
   readonly reject: (error: unknown) => void
 }
@@ -28,6 +31,8 @@ export class Pool {
   readonly #pinged = new Set<Connection>()
   readonly #waiters = new Set<Waiter>()
   readonly #connections = new Set<Connection>()
+  /** How many are lent for what is done with each object. */
+  readonly #lentFor = new Map<string, number>()
   /** Being opened for waiters. */
   #opening = 0
   /** Being opened by {@link openFresh}. */
@@ -51,13 +56,16 @@ export class Pool {
   /**
    * Lends a connection to `work`. Rejects with the signal's reason while waiting for one, with the error of opening one if
    * there is none at all, and with `CLOSED`.
+   *
+   * @param object what is used, if it is to leave connections to what uses others
    */
-  async use<T>(signal: CallSignal, work: (connection: Connection) => Promise<T>): Promise<T> {
-    const connection = await this.#acquire(signal)
+  async use<T>(signal: CallSignal, work: (connection: Connection) => Promise<T>, object?: string): Promise<T> {
+    const connection = await this.#acquire(signal, object)
     this.#worked.set(connection, performance.now())
     try {
       return await work(connection)
     } finally {
+      this.#count(object, -1)
       this.#release(connection)
     }
   }
@@ -112,7 +120,21 @@ export class Pool {
     for (const connection of [...this.#connections]) connection.close()
   }
 
-  #acquire(signal: CallSignal): Promise<Connection> {
+  #count(object: string | undefined, change: 1 | -1): void {
+    if (object === undefined) return
+    const count = (this.#lentFor.get(object) ?? 0) + change
+    if (count === 0) this.#lentFor.delete(object)
+    else this.#lentFor.set(object, count)
+  }
+
+  /** The last that is open is for others as long as another can be opened. */
+  #mayHave(object: string | undefined): boolean {
+    const held = object === undefined ? 0 : (this.#lentFor.get(object) ?? 0)
+    const idle = this.#idle.length
+    return held === 0 || (held <= OBJECT_PER_FREE * idle && (idle > 1 || this.#connections.size === this.#options.max))
+  }
+
+  #acquire(signal: CallSignal, object: string | undefined): Promise<Connection> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
         reject(closed())
@@ -122,8 +144,9 @@ export class Pool {
         reject(signal.reason)
         return
       }
-      const idle = this.#takeIdle()
+      const idle = this.#mayHave(object) ? this.#takeIdle() : undefined
       if (idle !== undefined) {
+        this.#count(object, 1)
         resolve(idle)
         return
       }
@@ -132,8 +155,10 @@ export class Pool {
         this.#waiters.delete(waiter)
       }
       const waiter: Waiter = {
+        object,
         resolve: (connection) => {
           forget()
+          this.#count(object, 1)
           resolve(connection)
         },
         reject: (error) => {
@@ -187,17 +212,15 @@ export class Pool {
   }
 
   #release(connection: Connection): void {
-    if (!connection.isOpen) {
-      this.#openForWaiters()
-      return
+    if (connection.isOpen) {
+      connection.keepsAlive = false
+      this.#idle.push(connection)
     }
-    const [waiter] = this.#waiters
-    if (waiter !== undefined) {
-      waiter.resolve(connection)
-      return
+    for (const waiter of this.#waiters) {
+      const idle = this.#mayHave(waiter.object) ? this.#takeIdle() : undefined
+      if (idle !== undefined) waiter.resolve(idle)
     }
-    connection.keepsAlive = false
-    this.#idle.push(connection)
+    this.#openForWaiters()
   }
 
   #forget(connection: Connection): void {

@@ -43,7 +43,6 @@ export class KmipServer {
   #nextId = 1
   /** The last attempt on a fresh connection, while it is under way. */
   #fresh: { readonly began: number; readonly answered: Promise<void> } | undefined
-  /** When it last did what it was asked, on `performance.now()`'s clock. */
   #heardAt = 0
   /** About the shortest of late: where all take longer, the way to the server has become longer, and it grows. */
   #roundTripMs: number | undefined
@@ -112,6 +111,11 @@ export class KmipServer {
     this.#batches.forget()
     this.#roundTripMs = undefined
     this.#pool.reset()
+  }
+
+  /** When it last did what it was asked, on `performance.now()`'s clock. */
+  get heardAt(): number {
+    return this.#heardAt
   }
 
   /** Connections that are open or being opened. */
@@ -184,10 +188,14 @@ export class KmipServer {
     for (let attempt = 1; ; attempt++) {
       let wasUsed = false
       try {
-        return await lend(signal, (connection) => {
-          wasUsed = connection.wasUsed
-          return this.#exchange(connection, operations, version, signal)
-        })
+        return await lend(
+          signal,
+          (connection) => {
+            wasUsed = connection.wasUsed
+            return this.#exchange(connection, operations, version, signal)
+          },
+          operations[0]?.object,
+        )
       } catch (error) {
         // An idle connection that the server dropped at this very moment. Several may have been dropped together.
         const mayTryAgain = wasUsed && areRepeatable(operations) && attempt <= 1 + MAX_DROPPED

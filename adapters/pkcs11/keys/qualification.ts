@@ -72,14 +72,14 @@ interface Evidence {
 /**
  * Finds the first way in which the token does `algorithm` right on `key`. Rejects only if the token cannot be asked.
  * `onShort` is told of a way that is right for values of up to {@link SHORT_BYTES} before it is known how long they may be:
- * on a slow token that takes much longer.
+ * on a slow token that takes much longer, and begins when `onShort` resolves.
  */
 export async function qualify(
   key: TokenKey,
   algorithm: WrapAlgorithm,
   mechanisms: Mechanisms,
   crypt: Crypt,
-  onShort: (soFar: Qualification) => void = () => undefined,
+  onShort: (soFar: Qualification) => void | Promise<void> = () => undefined,
 ): Promise<Qualification> {
   const scheme = schemeOf[algorithm]
   const rejected: { way: Way; reason: string }[] = []
@@ -104,7 +104,7 @@ export async function qualify(
       const found = { key: key.ref, algorithm, way, evidence, rejected }
       // Block by block a value may have any length.
       if (way.path === 'blocks') return { ...found, doubtful }
-      onShort({ ...found, maxBytes: SHORT_BYTES, doubtful })
+      await onShort({ ...found, maxBytes: SHORT_BYTES, doubtful })
       const longest = await longestOf(lengths.long, oracle, checkAll)
       doubtful ||= longest.doubtful
       const isLess = longest.bytes !== lengths.long[0]

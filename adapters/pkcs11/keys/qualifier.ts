@@ -43,8 +43,9 @@ export class Qualifier {
   readonly #options: QualifierOptions
   /** By the key's fingerprint. */
   readonly #qualified = new Map<string, Qualifications>()
-  /** One key's algorithm after the other. */
-  #turn: Promise<unknown> = Promise.resolve()
+  /** One key's algorithm after the other: first what short values need, of all of them, then how long a value may be. */
+  #turn: Promise<void> = Promise.resolve()
+  #longTurn: Promise<void> = Promise.resolve()
 
   constructor(options: QualifierOptions) {
     this.#options = options
@@ -127,9 +128,30 @@ export class Qualifier {
     onShort?: (soFar: Qualification) => void,
   ): Promise<Qualification> {
     const { crypt, mechanisms } = this.#options
-    const done = this.#turn.then(() => qualify(key, algorithm, mechanisms(algorithm), crypt, onShort))
-    this.#turn = done.catch(() => undefined)
-    return done
+    const [before, turn, longTurn] = [this.#turn, promiseWithResolvers<void>(), promiseWithResolvers<void>()]
+    this.#turn = turn.promise
+    const goOn = (soFar: Qualification) => {
+      onShort?.(soFar)
+      turn.resolve()
+      const others = this.#longTurn
+      this.#longTurn = longTurn.promise
+      return this.#behind(others)
+    }
+    return before
+      .then(() => qualify(key, algorithm, mechanisms(algorithm), crypt, goOn))
+      .finally(() => {
+        turn.resolve()
+        longTurn.resolve()
+      })
+  }
+
+  /** Resolves after `others`, when nobody waits to know a first way. */
+  async #behind(others: Promise<void>): Promise<void> {
+    await others
+    for (let last; last !== this.#turn;) {
+      last = this.#turn
+      await last
+    }
   }
 
   #reportQualification(result: Qualification): void {

@@ -18,11 +18,12 @@ export class HostChoice {
     if (pace !== undefined && weight === 1) this.#quickUntil = performance.now() + KEEP_MS
   }
 
-  /** The least busy one that may have `job`. */
-  of(serving: readonly Host[], job: Job): Host | undefined {
+  /** The least busy one that may have `job`, of those that are `ready`. */
+  of(ready: readonly Host[], job: Job): Host | undefined {
+    const serving = ready.filter((host) => !host.stalled)
     const free = serving.filter((host) => !host.hasSlow)
     if (job.isSlow) {
-      const kept = serving.length > 1 && performance.now() < this.#quickUntil ? 1 : 0
+      const kept = ready.length > 1 && performance.now() < this.#quickUntil ? 1 : 0
       return free.length > kept ? leastBusy(free) : undefined
     }
     return leastBusy(free.length > 0 ? free : serving)

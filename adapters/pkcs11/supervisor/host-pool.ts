@@ -267,10 +267,9 @@ export class HostPool implements PoolEvents {
   }
 
   #hostFor(job: Job): Host | undefined {
-    const serving = [...this.#keeper.hosts].filter(
-      (host) => host.state === 'ready' && !host.stalled && !this.#keeper.isRelieved(host),
-    )
-    return this.#choice.of(serving, job)
+    const { hosts } = this.#keeper
+    const ready = [...hosts].filter((host) => host.state === 'ready' && !this.#keeper.isRelieved(host))
+    return this.#choice.of(ready, job)
   }
 
   #watchCalls(): void {
@@ -286,8 +285,7 @@ export class HostPool implements PoolEvents {
         this.#requeue(...others)
         this.#keeper.lost(host, why)
       } else if (age > Math.max(STALL.ms, STALL.times * host.slowest) && !host.stalled) {
-        host.stalled = true
-        this.#requeue(...host.recall())
+        this.#requeue(...host.stall(now))
         this.idle()
       }
     }

@@ -110,6 +110,16 @@ export class Host {
   }
 
   /**
+   * Nothing more is to wait behind its oldest call, nor for what is like it: that it is slow need not be known of it only
+   * when it returns. Gives what {@link Host.recall} takes back.
+   */
+  stall(now: number): Job[] {
+    this.stalled = true
+    this.#jobs[0]?.job.pace?.took(this.headAge(now))
+    return this.recall()
+  }
+
+  /**
    * Takes back the calls behind the oldest, each once in its life: the host does them nevertheless, and where all are slow
    * that would only add to what they have to do. Their answers, should they still come, are dropped.
    */

@@ -5,6 +5,7 @@ import { handshakes } from './handshakes.ts'
 import { kmipLatency } from './kmip-latency.ts'
 import { rate } from './rate.ts'
 import { rsa } from './rsa.ts'
+import { slowKey } from './slow-key.ts'
 import { soak } from './soak.ts'
 import { softhsm } from './softhsm.ts'
 import { softhsmLatency } from './softhsm-latency.ts'
@@ -21,6 +22,7 @@ export const figures: readonly Figure[] = [
   handshakes,
   floods,
   rsa,
+  slowKey,
   workers,
   soak,
   builds,

@@ -1,12 +1,11 @@
 import { performance } from 'node:perf_hooks'
-import { Secret } from '../../../adapters/contract/index.ts'
 import { crypt, keyWrap } from '../../../adapters/kmip/protocol/crypt.ts'
 import { encodeRequest } from '../../../adapters/kmip/protocol/message.ts'
 import { Connection } from '../../../adapters/kmip/transport/connection.ts'
 import { tlsOptions } from '../../../adapters/kmip/transport/tls.ts'
 import type { Figure } from '../figure.ts'
 import { HttpConnection } from '../http-connection.ts'
-import { keyNames, prefixes, untilRight, type KmipServer } from '../laboratory.ts'
+import { keyNames, kmipOptionsOf, prefixes, untilRight, type KmipServer } from '../laboratory.ts'
 import { serial } from '../load.ts'
 import { makePair } from '../request.ts'
 import { difference, paired, spreadOf } from '../statistics.ts'
@@ -68,12 +67,9 @@ export const kmipLatency: Figure = {
   },
 }
 
-function connectTo({ port, serverCa, client }: KmipServer): Promise<Connection> {
-  const server = { host: '127.0.0.1', port }
-  const tls = {
-    ca: Buffer.from(serverCa),
-    certificate: Buffer.from(client.certificate),
-    key: new Secret(Buffer.from(client.key)),
-  }
-  return Connection.open(tlsOptions(server, { servers: [server], tls }), 2000)
+function connectTo(kmip: KmipServer): Promise<Connection> {
+  const options = kmipOptionsOf(kmip)
+  const [server] = options.servers
+  if (server === undefined) throw new Error('no server')
+  return Connection.open(tlsOptions(server, options), 2000)
 }

@@ -1,6 +1,6 @@
 /**
- * The test server of test/kmip as a program, with one AES key named `aes`. Standard input brings a
- * {@link KmipServerInput}; the first line of standard output is the port and the key's id.
+ * The test server of test/kmip as a program, with two AES keys named `aes` and `slow`. Standard input brings a
+ * {@link KmipServerInput}; the first line of standard output is the port and the keys' ids.
  */
 import { text } from 'node:stream/consumers'
 import { KmipCluster } from '../../../adapters/kmip/transport/cluster.ts'
@@ -22,6 +22,8 @@ export interface KmipServerInput {
 export interface KmipServerOutput {
   readonly port: number
   readonly keyId: string
+  /** Of a second key of the same value. */
+  readonly slowKeyId: string
 }
 
 const input = JSON.parse(await text(process.stdin)) as KmipServerInput
@@ -38,8 +40,12 @@ const cluster = new KmipCluster(
   },
   () => undefined,
 )
-const keyId = await registerAes(cluster, Buffer.from(input.kek, 'base64url'), { name: 'aes' })
-await activateIfNeeded(cluster, keyId)
+async function register(name: string): Promise<string> {
+  const id = await registerAes(cluster, Buffer.from(input.kek, 'base64url'), { name })
+  await activateIfNeeded(cluster, id)
+  return id
+}
+const [keyId, slowKeyId] = [await register('aes'), await register('slow')]
 cluster.close()
-process.stdout.write(JSON.stringify({ port: server.port, keyId } satisfies KmipServerOutput) + '\n')
+process.stdout.write(JSON.stringify({ port: server.port, keyId, slowKeyId } satisfies KmipServerOutput) + '\n')
 process.once('SIGTERM', () => process.exit(0))

@@ -60,7 +60,7 @@ const pool = (name: string) => ({
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** The statuses that callers got who asked again and again, as many as `callers`, until `isOver`. */
-async function ask(callers: number, isOver: () => boolean, request: () => Promise<Reply>, pauseMs = 0) {
+async function ask(callers: number, isOver: () => boolean, request: () => Promise<{ status: number }>, pauseMs = 0) {
   const statuses = new Map<number, number>()
   const one = async () => {
     while (!isOver()) {
@@ -73,6 +73,16 @@ async function ask(callers: number, isOver: () => boolean, request: () => Promis
   return [...statuses.keys()].sort()
 }
 
+const readiness = (adminPort: unknown) => fetch(`http://127.0.0.1:${String(adminPort)}/readyz?pool=quiet`)
+
+/** Pool and status of the requests that the metrics have counted. */
+async function counted(adminPort: unknown): Promise<Set<string>> {
+  const text = await (await fetch(`http://127.0.0.1:${String(adminPort)}/metrics`)).text()
+  const series = text.matchAll(/^ekm_request_duration_seconds_count\{pool="(\w+)",.*status="(\d+)"\}/gm)
+  return new Set([...series].map(([, pool, status]) => `${pool} ${status}`))
+}
+
+// A row of the matrix by itself: it wants a gateway in a process of its own, on a machine that does nothing else.
 describe.each([
   ['the software store', store],
   ['a token', token],
@@ -96,7 +106,11 @@ describe.each([
 
   beforeAll(async () => {
     provided = provide()
-    const settings = { limits: { deadlineMs: DEADLINE_MS }, pools: [pool('flood'), pool('quiet')] }
+    const settings = {
+      admin: { port: 0 },
+      limits: { deadlineMs: DEADLINE_MS },
+      pools: [pool('flood'), pool('quiet')],
+    }
     serving = await startServing(
       pki,
       [aesKey('aes-1'), { name: 'rsa-1', jwk: rsa }],
@@ -121,16 +135,22 @@ describe.each([
     provided.remove()
   })
 
-  it('cost no other pool and no other key an answer', async () => {
+  it('cost no other pool and no other key an answer, and are nobody else’s business', async () => {
+    const adminPort = (await serving.logs('admin_listening'))['port']
+    // The first requests found out what the keys are, with a time that they had.
+    const before = await counted(adminPort)
     const end = performance.now() + FLOOD_MS
     const isOver = () => performance.now() > end
-    const [flood, otherPool, otherKey] = await Promise.all([
+    const [flood, otherPool, otherKey, ready] = await Promise.all([
       ask(CALLERS, isOver, unwrap),
       ask(2, isOver, () => wrap('quiet'), 5),
       ask(2, isOver, () => wrap('flood'), 5),
+      ask(1, isOver, () => readiness(adminPort), 100),
     ])
-    expect([otherPool, otherKey]).toEqual([[200], [200]])
+    expect([otherPool, otherKey, ready]).toEqual([[200], [200], [200]])
     expect([200, 408, 429]).toEqual(expect.arrayContaining(flood))
     for (const event of ['backend_down', 'key_silent']) expect(serving.logged(event)).toEqual([])
+    const since = [...(await counted(adminPort))].filter((series) => !before.has(series))
+    expect(since.filter((series) => !series.startsWith('flood'))).toEqual([])
   })
 })
