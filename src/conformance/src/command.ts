@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { conformance } from './action.ts'
+import { conformance, COULD_NOT_RUN } from './action.ts'
 import { formats } from './reporters/index.ts'
 
 const list = (value: string, before: readonly string[]) => [...before, value]
@@ -29,6 +29,8 @@ export const conformanceCommand = (name: string) =>
     .option('--duration <seconds>', 'how long', number, 30)
     .option('--connections <number>', 'over how many connections', number, 8)
     .addHelpText('after', '\nExit status: 0 conformant, 1 not conformant, 2 could not be run.')
+    // Commander itself would exit with 1, which says that the proxy is not conformant.
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : COULD_NOT_RUN))
     .action(async (options: object, command: Command) => {
       process.exitCode = await conformance(fullNameOf(command), options)
     })

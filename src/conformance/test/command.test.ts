@@ -183,6 +183,7 @@ describe('ekm-conformance ends with 2, and says why, given', { timeout: 30_000 }
     ['a key that is not there', { 'aes-key': 'nobody' }, /the proxy has no key nobody \(404 KeyNotFound\)/],
     ['a case that does not exist', { only: 'nonsense' }, /no case is called nonsense/],
     ['a malformed --refused', { refused: 'x' }, /--refused x: it must be NAME=CERT\.PEM,KEY\.PEM/],
+    ['an option that does not exist', { nonsense: 1 }, /unknown option '--nonsense=1'/],
     ['the format markdown for a run', { format: 'markdown' }, /--format markdown is for --list/],
   ] // prettier-ignore
 
