@@ -19,7 +19,8 @@ const http = [
   towards('http'),
   'what an EKM proxy does is independent of HTTP: statuses and headers belong to src/http.',
 ]
-const commands = [towards('commands'), 'commands use the gateway, never the other way round.']
+const commands = [towards('(commands|conformance)'), 'commands use the gateway, never the other way round.']
+const conformance = 'the conformance suite tests any EKM proxy from outside: it imports nothing of the gateway.'
 const source = [String.raw`^(\.\./)+src/`, 'an adapter knows the contract and nothing of the gateway around it.']
 /** For the files `depth` folders below `adapters/`; a folder within an adapter sees the whole of its adapter. */
 const anotherAdapter = (depth) => [
@@ -57,10 +58,14 @@ export default tseslint.config(
   { files: ['**/*.js', '**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
   wall('src sees only the contract', ['src/**/*.ts'], anyAdapter, commands),
   wall('commands', ['src/commands/**/*.ts', 'src/cli.ts'], anyAdapter),
-  wall('conformance', ['src/commands/conformance/**/*.ts'], anyAdapter, [
-    String.raw`(^|/)(\.\./){2,}(ekm|http|tls|config|telemetry|admin)/|(^|/)adapters/contract/|(^|/)(gateway|backends)\.ts$`,
-    'the conformance suite tests any EKM proxy from outside: it imports nothing of the server.',
-  ]),
+  wall('conformance', ['src/conformance/src/*.ts'], [String.raw`^(?!\./|node:|commander$)`, conformance]),
+  wall(
+    'folders of conformance',
+    ['src/conformance/src/*/**/*.ts'],
+    [String.raw`^(?!\.{1,2}/(?!\.\.)|node:)`, conformance],
+  ),
+  wall('tests of conformance', ['src/conformance/test/*.ts'], [String.raw`^\.\./(?!src/)`, conformance]),
+  wall('proxies of conformance', ['src/conformance/test/*/**/*.ts'], [String.raw`^(\.\./){2}(?!src/)`, conformance]),
   wall('backends', ['src/backends.ts'], commands, http),
   wall('ekm', ['src/ekm/**/*.ts'], anyAdapter, commands, http, [
     towards('(tls|config|telemetry)'),

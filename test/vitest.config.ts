@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-const all = ['test/**/*.test.ts', 'adapters/*/test/**/*.test.ts']
+const all = ['test/**/*.test.ts', 'adapters/*/test/**/*.test.ts', 'src/conformance/test/**/*.test.ts']
 /** Their times need a machine that does little else. */
 const quiet = [
   'test/admin/doors.test.ts',
@@ -17,7 +17,7 @@ const long = [
   'test/pkcs11/recovery.test.ts',
   'test/http/kmip.test.ts',
   'test/contract/pykmip.test.ts',
-  'test/conformance/protocol.test.ts',
+  'src/conformance/test/protocol.test.ts',
   'test/workers/hsm.test.ts',
   'test/tls/identities.test.ts',
   'test/workers/workers.test.ts',
@@ -25,14 +25,14 @@ const long = [
   'test/pkcs11/host-starter.test.ts',
   'test/commands/serve.test.ts',
   'test/commands/quickstart.test.ts',
-  'test/conformance/cryptography.test.ts',
+  'src/conformance/test/cryptography.test.ts',
   'test/kmip/pykmip.test.ts',
   'test/contract/kmip.test.ts',
   'test/http/pkcs11.test.ts',
   'test/http/pkcs11-faults.test.ts',
   'test/pkcs11/faults.test.ts',
   'test/pkcs11/data-keys.test.ts',
-  'test/commands/conformance.test.ts',
+  'src/conformance/test/command.test.ts',
   'test/http/overload.test.ts',
   'test/http/soak.test.ts',
 ]

@@ -20,12 +20,15 @@ async function refused(file: string, specifiers: readonly string[]): Promise<str
 describe('the walls between the rooms', { timeout: 60_000 }, () => {
   const contract = '../../adapters/contract/index.ts'
   const rows: readonly (readonly [file: string, refused: readonly string[], allowed: readonly string[]])[] = [
-    ['src/gateway.ts', ['../adapters/software/index.ts', './commands/keys.ts'], ['../adapters/contract/index.ts', './ekm/pool.ts', './http/app.ts']],
+    ['src/gateway.ts', ['../adapters/software/index.ts', './commands/keys.ts', './conformance/src/index.ts'], ['../adapters/contract/index.ts', './ekm/pool.ts', './http/app.ts']],
     ['src/backends.ts', ['./http/app.ts', './commands/keys.ts'], ['../adapters/software/index.ts']],
     ['src/cli.ts', ['../adapters/software/index.ts'], ['./commands/keys.ts']],
     ['src/commands/keys.ts', ['../../adapters/software/index.ts'], ['../gateway.ts', contract]],
-    ['src/commands/conformance/cases/url.ts', ['../../../ekm/pool.ts', '../../../http/app.ts', '../../../tls/client.ts', '../../../config/load.ts', '../../../telemetry/log.ts', '../../../gateway.ts', '../../../../adapters/contract/index.ts'], ['../case.ts', '../probe.ts', 'node:tls']],
-    ['src/commands/conformance/client.ts', ['../../ekm/pool.ts', '../../http/wire.ts', '../../config/load.ts', '../../../adapters/key-wrap/index.ts'], ['./target.ts', '../quickstart/certificates.ts', 'node:https']],
+    ['src/commands/check/latency.ts', ['../../../adapters/software/index.ts'], ['../../conformance/src/index.ts', contract]],
+    ['src/conformance/src/client.ts', ['../../ekm/pool.ts', '../../visible.ts', '../../commands/keys.ts', '../test/pki.ts', '../../../adapters/contract/index.ts', 'valibot', 'hono'], ['./target.ts', './cases/url.ts', 'node:https', 'commander']],
+    ['src/conformance/src/cases/url.ts', ['../../../ekm/pool.ts', '../../../gateway.ts', '../../test/pki.ts', '../../../../adapters/contract/index.ts', 'valibot'], ['../probe.ts', './http.ts', 'node:tls']],
+    ['src/conformance/test/laboratory.ts', ['../../gateway.ts', '../../../test/support/pki.ts'], ['../src/runner.ts', './pki.ts', 'vitest']],
+    ['src/conformance/test/wrong-proxies/proxy.ts', ['../../../gateway.ts', '../../../../test/support/pki.ts'], ['../../src/certificates.ts', '../pki.ts', './behaviour.ts']],
     ['src/ekm/pool.ts', ['../http/app.ts', '../tls/client.ts', '../config/load.ts', '../telemetry/log.ts', '../../adapters/software/index.ts', '../commands/keys.ts'], ['./call.ts', contract]],
     ['src/http/app.ts', ['../commands/keys.ts', '../../adapters/software/index.ts'], ['../ekm/pool.ts', '../tls/client.ts', contract]],
     ['src/tls/client.ts', ['../http/app.ts', '../commands/keys.ts'], ['../ekm/allow-list.ts']],

@@ -1,39 +1,6 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { formats } from './conformance/reporters/index.ts'
-
-const list = (value: string, before: readonly string[]) => [...before, value]
+import { conformanceCommand as conformance } from '../conformance/src/index.ts'
 
 export const conformanceCommand = () =>
-  new Command('conformance')
-    .description('test any EKM proxy from outside, against the EKM Proxy API 0.1-preview; docs/conformance.md')
-    .option('--url <url>', 'where it is: https://HOST[:PORT][/PREFIX]')
-    .option('--ca <file>', "the root CA of the proxy's certificate, PEM")
-    .option('--cert <file>', 'a client certificate that the proxy allows, PEM')
-    .option('--key <file>', 'its private key, PEM')
-    .option('--aes-key <name>', 'an AES key of the proxy; may be repeated', list, [])
-    .option('--rsa-key <name>', 'an RSA key of the proxy; may be repeated', list, [])
-    .option('--disabled-key <name>', 'a key that is disabled or expired; may be repeated', list, [])
-    .option('--refused <name=cert,key>', 'a client that must be refused, PEM files; may be repeated', list, [])
-    .addOption(
-      new Option('--format <format>', 'of the report; markdown is for --list alone')
-        .choices([...formats, 'markdown'])
-        .default('text'),
-    )
-    .option('--list', 'print the catalogue of cases and test nothing')
-    .option('--only <id>', 'only this case, or this group of cases; may be repeated', list, [])
-    .option('--timeout <seconds>', 'how long a case may take', number, 60)
-    .option('--concurrency <number>', 'how many cases are run at the same time', number, 4)
-    .option('--load <rps>', 'play a Managed HSM: so many calls a second', number)
-    .option('--duration <seconds>', 'how long', number, 30)
-    .option('--connections <number>', 'over how many connections', number, 8)
-    .addHelpText('after', '\nExit status: 0 conformant, 1 not conformant, 2 could not be run.')
-    .action(async (options: object) => {
-      const { conformance } = await import('./conformance/command.ts')
-      process.exitCode = await conformance(options)
-    })
-
-function number(text: string): number {
-  const value = Number(text)
-  if (/^\d{1,6}$/.test(text) && value > 0) return value
-  throw new InvalidArgumentError('It must be a whole number from 1 to 999999.')
-}
+  conformance('conformance').description(
+    'test any EKM proxy from outside, against the EKM Proxy API 0.1-preview; docs/conformance.md',
+  )

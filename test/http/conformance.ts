@@ -1,13 +1,10 @@
 import { X509Certificate, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { CaseResult } from '../../src/commands/conformance/case.ts'
-import { catalogue } from '../../src/commands/conformance/catalogue.ts'
-import { runConformance } from '../../src/commands/conformance/runner.ts'
-import { refusedClients } from '../conformance/laboratory.ts'
+import { catalogue, runConformance, type CaseResult, type ClientIdentity } from '../../src/conformance/src/index.ts'
 import type { TestKey } from '../contract/harness.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
 import { startTestGateway } from '../support/gateway.ts'
-import { CLIENT_CN, issue, makePki } from '../support/pki.ts'
+import { CLIENT_CN, issue, makeClient, makePki, yesterday, type Authority, type Pki } from '../support/pki.ts'
 import type { BackendHarness } from './harness.ts'
 
 /** The gateway never throttles here. */
@@ -39,7 +36,12 @@ export function describeConformance(harness: BackendHarness): void {
             clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }],
           },
           // Trusts another root, so that the pair of name and root is what is tested.
-          { ...pool, name: 'fabrikam', pathPrefix: 'azureekm/fabrikam', clients: [{ azureCertificate: 'fabrikam.json' }] },
+          {
+            ...pool,
+            name: 'fabrikam',
+            pathPrefix: 'azureekm/fabrikam',
+            clients: [{ azureCertificate: 'fabrikam.json' }],
+          },
         ],
         files: {
           'fabrikam.json': JSON.stringify({
@@ -77,4 +79,13 @@ export function describeConformance(harness: BackendHarness): void {
       })
     })
   })
-} // prettier-ignore
+}
+
+/** Clients that differ from the right one in one thing each. */
+async function refusedClients({ clientCa }: Pki, otherRoot: Authority): Promise<ReadonlyMap<string, ClientIdentity>> {
+  return new Map([
+    ['another name', await makeClient(clientCa, { commonName: 'fabrikam.managedhsmclient.azure.net' })],
+    ['another root', await makeClient(otherRoot)],
+    ['expired', await makeClient(clientCa, { notBefore: yesterday(), notAfter: new Date(Date.now() - 1000) })],
+  ])
+}

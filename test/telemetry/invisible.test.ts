@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TextReporter } from '../../src/commands/check/reporters/text.ts'
-import { styleFor } from '../../src/commands/style.ts'
+import { styleFor } from '../../src/conformance/src/index.ts'
 import { auditText } from '../../src/telemetry/audit-text.ts'
 import { membersOf, openLog } from '../../src/telemetry/log.ts'
 import { API, CONTEXT, openSocket, send, tlsOptions } from '../support/https.ts'
@@ -67,6 +67,11 @@ describe('the text of a log line', () => {
       }
     }
   })
+})
+
+it('what a terminal obeys is shown by the same rule in the conformance package, which imports nothing of the gateway', async () => {
+  const rule = await readFile('src/visible.ts', 'utf8')
+  expect(await readFile('src/conformance/src/visible.ts', 'utf8')).toBe(rule)
 })
 
 describe('a caller', () => {

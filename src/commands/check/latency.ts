@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { AdapterError, type KeyAdapter, type KeyRef, type WrapAlgorithm } from '../../../adapters/contract/index.ts'
-import { BUDGET_MS, statisticsOf } from '../conformance/measurements.ts'
+import { BUDGET_MS, statisticsOf } from '../../conformance/src/index.ts'
 import type { Findings } from './findings.ts'
 import { callWithin } from './time-limit.ts'
 

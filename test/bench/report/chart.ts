@@ -1,4 +1,4 @@
-import { escapeMarkup } from '../../../src/commands/conformance/reporters/markup.ts'
+import { escapeMarkup } from '../../../src/conformance/src/reporters/markup.ts'
 import { passes, type Check } from '../figure.ts'
 import { formatMeasured, formatTarget, type Run } from './results.ts'
 

@@ -1,4 +1,4 @@
-import { styleFor, type Style } from '../../../src/commands/style.ts'
+import { styleFor, type Style } from '../../../src/conformance/src/index.ts'
 import { passes, type Check } from '../figure.ts'
 import { describeMachine, formatMeasured, formatTarget, type FigureResult, type Run } from './results.ts'
 

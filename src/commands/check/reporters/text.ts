@@ -1,5 +1,5 @@
 import { visible } from '../../../visible.ts'
-import type { Style } from '../../style.ts'
+import type { Style } from '../../../conformance/src/index.ts'
 import { sectionOf } from '../catalogue.ts'
 import type { Finding, Status } from '../findings.ts'
 import type { Report } from '../run.ts'

@@ -1,0 +1,46 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { catalogue } from '../src/catalogue.ts'
+import { makeLaboratory, type Laboratory } from './laboratory.ts'
+import type { Mutation } from './wrong-proxies/mutation.ts'
+
+/** EKM_CONFORMANCE_FULL=1 tests every wrong proxy with every case, which takes minutes. */
+const FULL = process.env['EKM_CONFORMANCE_FULL'] === '1'
+
+/** Groups that are quick, and run against every wrong proxy; of the others those in which it is to be caught. */
+const ALWAYS = ['api-version', 'info', 'metadata', 'reply', 'error', 'throttle']
+/** Groups that give those something to look at which judge every answer. */
+const TALKATIVE = ['encoding', 'a256kw', 'alg']
+/** Most of the time of their groups: run only where they are to catch something. */
+const SLOW = ['a256kw.integrity', 'a256kwp.integrity', 'a256kwp.round-trip', 'client.before-the-body', 'http.too-large']
+
+const groupOf = (id: string) => id.split('.')[0] ?? ''
+
+/** The cases that a wrong proxy is tested with. */
+function casesFor(caughtBy: readonly string[]): string[] {
+  const ids = catalogue.map(({ id }) => id)
+  if (FULL) return ids.filter((id) => !['latency', 'load'].includes(groupOf(id)) || caughtBy.includes(id))
+  const groups = new Set([...ALWAYS, ...caughtBy.map(groupOf)])
+  const judgesAnswers = caughtBy.some((id) => ['reply', 'error', 'throttle'].includes(groupOf(id)))
+  for (const group of judgesAnswers ? TALKATIVE : []) groups.add(group)
+  return ids.filter((id) => caughtBy.includes(id) || (groups.has(groupOf(id)) && !SLOW.includes(id)))
+}
+
+/** Each wrong proxy fails exactly the cases that its row names. */
+export function describeWrongProxies(mutations: readonly Mutation[]): void {
+  let laboratory: Laboratory
+  beforeAll(() => {
+    laboratory = makeLaboratory()
+  })
+
+  describe('a proxy that', () => {
+    it.each(mutations)('$name', { timeout: 60_000 }, async ({ change, caughtBy, options }) => {
+      const behaviour = typeof change === 'function' ? change(laboratory.pki) : change
+      const aesKeys = FULL || caughtBy.includes('key-wrap.keys-differ') ? ['aes-1', 'aes-2'] : ['aes-1']
+      const report = await laboratory.test(behaviour, { only: casesFor(caughtBy), ...options }, aesKeys)
+      const failed = report.results.filter(({ outcome }) => outcome === 'failed')
+      const told = failed.filter(({ id }) => !caughtBy.includes(id)).map(({ id, last }) => ({ id, last }))
+      expect({ failed: failed.map(({ id }) => id).sort(), told }).toEqual({ failed: [...caughtBy].sort(), told: [] })
+      expect(report.conformant).toBe(!failed.some(({ severity }) => severity === 'must'))
+    })
+  })
+}
