@@ -82,7 +82,7 @@ export const httpMutations: readonly Mutation[] = [
   mutation('says nothing to what is not HTTP', { malformed: () => '' }, ['http.malformed']),
   mutation('dies of what is not HTTP', { stopsAtMalformed: true }, ['http.survives'], { only: ['http.survives'] }),
   mutation('is slow', { before: late }, ['latency.first-call', 'latency.resumed', 'latency.keep-alive', 'load.budget'], { only: ['latency', 'load'] }),
-  mutation('fails one call in twenty', { before: async () => ((calls += 1) % 20 === 0 ? new Refusal(502, 'BadGateway') : undefined) }, ['load.served'], { only: ['load'] }),
+  mutation('fails one call in twenty', { before: async () => ((calls += 1) % 20 === 0 ? new Refusal(502, 'BadGateway') : undefined) }, ['load.served'], { only: ['load.served'] }),
   mutation('throttles without Retry-After', { before: throttle(new Refusal(429, 'Throttled')) }, ['throttle.retry-after']),
   mutation('throttles under another code', { before: throttle(new Refusal(429, 'TooManyRequests', 'later', { 'retry-after': '1' })) }, ['throttle.code']),
 ] // prettier-ignore
