@@ -18,7 +18,7 @@ import { metric } from '../support/metrics.ts'
 import { MAX_GROWTH_MIB, soakSeconds } from '../support/soak.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
-const SECONDS = soakSeconds(8)
+const SECONDS = soakSeconds(4)
 /** Of each of the two backends. */
 const RATE = 75
 const CONNECTIONS = 4

@@ -9,7 +9,7 @@ import { context, contextUntil, ref, sleep, until } from './support/harness.ts'
 import { softHsm } from './support/softhsm.ts'
 import { onToken } from './support/token-objects.ts'
 
-const SECONDS = soakSeconds(5)
+const SECONDS = soakSeconds(3)
 const SESSIONS = 3
 const hsm = softHsm()
 let faults: FaultModule
