@@ -9,14 +9,8 @@ import type { SignatureRules } from './signature.ts'
 /** What to do about a certificate of which no current list tells. */
 export type WhenStale = 'refuse' | 'warn'
 
-interface Judgement {
-  readonly refusal?: PathRefusal
-  /** Until when it holds, milliseconds since the epoch; absent if the lists do not bound it. */
-  readonly until?: number
-}
-
 /** What lists say of one certificate. */
-type Status = { readonly kind: 'good'; readonly until: number } | { readonly kind: 'revoked' | 'unknown' }
+type Status = 'good' | 'revoked' | 'unknown'
 
 /** A list that is about a certificate. */
 interface Claim {
@@ -70,23 +64,25 @@ export class Revocation {
     return undefined
   }
 
-  /** @param path from a certificate to a trust anchor, valid but for revocation */
-  async judge(path: readonly Certificate[], search: PathSearch): Promise<Judgement> {
-    let until = Infinity
+  /**
+   * Why the lists do not allow the path now.
+   *
+   * @param path from a certificate to a trust anchor, valid but for revocation
+   */
+  async refusalOf(path: readonly Certificate[], search: PathSearch): Promise<PathRefusal | undefined> {
     // From the anchor down: a list counts only if its signer is not revoked itself.
     for (let index = path.length - 2; index >= 0; index -= 1) {
       const status = await this.#statusOf(path, index, search)
-      if (status.kind === 'revoked') return { refusal: 'CERT_REVOKED' }
-      if (status.kind === 'good') until = Math.min(until, status.until)
-      else if (this.whenStale === 'refuse') return { refusal: 'REVOCATION_UNKNOWN' }
+      if (status === 'revoked') return 'CERT_REVOKED'
+      if (status === 'unknown' && this.whenStale === 'refuse') return 'REVOCATION_UNKNOWN'
     }
-    return this.whenStale === 'warn' ? {} : { until }
+    return undefined
   }
 
   async #statusOf(path: readonly Certificate[], index: number, search: PathSearch): Promise<Status> {
     const certificate = path[index] as Certificate
     // A list that its signer's own certificate is listed by: nobody but that list can tell, and it is being asked.
-    if (search.inQuestion.has(certificate)) return { kind: 'good', until: Infinity }
+    if (search.inQuestion.has(certificate)) return 'good'
     search.inQuestion.add(certificate)
     try {
       return await this.#look(certificate, path.slice(index + 1), search)
@@ -96,20 +92,15 @@ export class Revocation {
   }
 
   async #look(certificate: Certificate, above: readonly Certificate[], search: PathSearch): Promise<Status> {
-    if (await this.#isNamed(certificate, above, search)) return { kind: 'revoked' }
+    if (await this.#isNamed(certificate, above, search)) return 'revoked'
     const claims = await this.#claimsOn(certificate, above, search)
     const own = claims.reduce((sum, { reasons, isOwn }) => (isOwn ? sum | reasons : sum), 0)
     let told = 0
-    let until = Infinity
     for (const { list, reasons, isOwn } of claims) {
       const counted = isOwn ? reasons : reasons & ~own
-      if ((counted & ~told) === 0) continue
-      const end = await this.#endOf(list, above, search)
-      if (end === undefined) continue
-      told |= counted
-      until = Math.min(until, end)
+      if ((counted & ~told) !== 0 && (await this.#counts(list, above, search))) told |= counted
     }
-    return told === ALL_REASONS ? { kind: 'good', until } : { kind: 'unknown' }
+    return told === ALL_REASONS ? 'good' : 'unknown'
   }
 
   /**
@@ -162,10 +153,10 @@ export class Revocation {
     return false
   }
 
-  /** Until when a list tells that a certificate is not revoked; `undefined` if it does not count now. */
-  async #endOf(list: RevocationList, above: readonly Certificate[], search: PathSearch): Promise<number | undefined> {
-    if (!list.isCurrent(search.rules.now) || !(await isReadable(list))) return undefined
-    return (await this.#signerOf(list, above, search)) ? list.nextUpdate : undefined
+  /** Whether a list tells now that a certificate is not revoked. */
+  async #counts(list: RevocationList, above: readonly Certificate[], search: PathSearch): Promise<boolean> {
+    if (!list.isCurrent(search.rules.now) || !(await isReadable(list))) return false
+    return (await this.#signerOf(list, above, search)) !== undefined
   }
 
   /** The CA that signed the list, and that may do so; its own path has to lead to the same trust anchor. */
