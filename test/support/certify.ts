@@ -100,6 +100,16 @@ export const nameConstraints = (kind: 'permitted' | 'excluded', ...names: readon
     sequence(tlv(kind === 'permitted' ? 0xa0 : 0xa1, ...names.map((name) => sequence(name)))),
   )
 
+export const policies = (...names: readonly string[]) =>
+  extension('2.5.29.32', false, sequence(...names.map((name) => sequence(oid(name)))))
+
+/** From so many certificates on a policy is required, or may not be mapped. */
+export const policyConstraints = (kind: 'requireExplicitPolicy' | 'inhibitPolicyMapping', skipped: number) =>
+  extension('2.5.29.36', true, sequence(tlv(kind === 'requireExplicitPolicy' ? 0x80 : 0x81, Buffer.of(skipped))))
+export const inhibitAnyPolicy = (skipped: number) => extension('2.5.29.54', true, integer(skipped))
+export const policyMapping = (from: string, to: string) =>
+  extension('2.5.29.33', true, sequence(sequence(oid(from), oid(to))))
+
 /** An extension that nobody knows, of an arc that is for examples. */
 export const unknownExtension = (critical: boolean) => extension('2.999.1', critical, octets(Buffer.from('?')))
 

@@ -18,10 +18,14 @@ import {
   dns,
   extension,
   extKeyUsage,
+  inhibitAnyPolicy,
   keyUsage,
   nameConstraints,
   nameWith,
   parsed,
+  policies,
+  policyConstraints,
+  policyMapping,
   tlv,
   type Wanted,
 } from '../support/certify.ts'
@@ -143,6 +147,38 @@ describe('a name of a directory', () => {
     const constraints = nameConstraints('excluded', mail('contoso.example'))
     expect(bears(constraints, name)).toBe(REFUSED)
   })
+})
+
+describe("a trust anchor's policies", () => {
+  const [ANY, ONE, OTHER] = ['2.5.29.32.0', '2.999.1', '2.999.2']
+  type Extensions = Required<Wanted>['extensions']
+  /** What is wrong with a path from a client to a root that says this, through a CA. */
+  function below(anchor: Extensions, ca: Extensions, client: Extensions) {
+    const top = certifyCa('root', { key: root, extensions: anchor })
+    const middle = certifyCa('middle', { by: root, extensions: ca })
+    const leaf = certify({ commonNames: [CLIENT], by: middle, extensions: client })
+    return pathFlawOf([leaf, middle, top].map(parsed), 'clientAuth', Date.now())
+  }
+  const explicit = (skipped: number) => ({ constraints: policyConstraints('requireExplicitPolicy', skipped) })
+  const named = (...names: readonly string[]) => ({ policies: policies(...names) })
+  const mapped = { ...named(ONE), mapping: policyMapping(ONE, OTHER) }
+  const PERMITTED = undefined
+
+  it.each<readonly [string, Extensions, Extensions, Extensions, string | undefined]>([
+    ['require none', {}, {}, {}, PERMITTED],
+    ['require one, and there is none', explicit(0), {}, {}, 'POLICY_NOT_PERMITTED'],
+    ['require one, and there is one', explicit(0), named(ONE), named(ONE), PERMITTED],
+    ['require one from the client on', explicit(1), {}, {}, 'POLICY_NOT_PERMITTED'],
+    ['require one later than the path ends', explicit(3), {}, {}, PERMITTED],
+    ['require its own', { ...explicit(0), ...named(ONE) }, named(OTHER), named(OTHER), 'POLICY_NOT_PERMITTED'],
+    ['name some without a need for them', named(ONE), named(OTHER), named(OTHER), PERMITTED],
+    ['require one, and any', explicit(0), named(ANY), named(ONE), PERMITTED],
+    ['inhibit any', { ...explicit(0), any: inhibitAnyPolicy(0) }, named(ANY), named(ONE), 'POLICY_NOT_PERMITTED'],
+    ['may be mapped', explicit(0), mapped, named(OTHER), PERMITTED],
+    ['inhibit mapping', { constraints: policyConstraints('inhibitPolicyMapping', 0) }, { ...mapped, ...explicit(0) }, named(OTHER), 'POLICY_NOT_PERMITTED'],
+  ])('%s', (_what, anchor, ca, client, flaw) => {
+    expect(below(anchor, ca, client)).toBe(flaw)
+  }) // prettier-ignore
 })
 
 describe('a certificate', () => {
