@@ -2,7 +2,7 @@ import { createHash, type X509Certificate } from 'node:crypto'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import type { Revocation } from '../x509/revocation.ts'
 import { PathSearch, type Found, type SignatureChecks } from '../x509/search.ts'
-import { eraOf, type Lack } from './verdict.ts'
+import { eraOf, type Lack, type Span } from './verdict.ts'
 
 /** Issuing CAs that clients taught one entry: more than any PKI has in use. Beyond them the oldest is forgotten. */
 const MAX_LEARNED = 64
@@ -82,14 +82,28 @@ export class Authority<Entry extends TrustedCas> {
     return known === undefined
   }
 
-  find(leaf: Certificate, sent: readonly Certificate[], signatures: SignatureChecks, now: number): Promise<Found> {
+  /**
+   * Searches a path. What revocation lists say of it can rest on any of them, on their signers and on the paths of these,
+   * also on one that does not count yet. So it holds until the first of all these begins or ends.
+   */
+  async find(
+    leaf: Certificate,
+    sent: readonly Certificate[],
+    signatures: SignatureChecks,
+    now: number,
+  ): Promise<Found> {
     const untrusted = [...sent, ...this.learned]
+    const era = this.#eraOf(leaf, untrusted, now)
     const issuers = {
       isAnchor: ({ fingerprint }: Certificate) => this.#anchors.has(fingerprint),
       configured: (subject: string) => this.#configured(subject),
       others: (subject: string) => untrusted.filter((certificate) => certificate.subject.key === subject),
     }
-    return new PathSearch({ issuers, signatures, revocation: this.revocation, now }).find(leaf, 'clientAuth')
+    const found = await new PathSearch({ issuers, signatures, revocation: this.revocation, now }).find(
+      leaf,
+      'clientAuth',
+    )
+    return 'certificates' in found && this.revocation !== undefined ? { ...found, ...era } : found
   }
 
   /**
@@ -100,15 +114,22 @@ export class Authority<Entry extends TrustedCas> {
    */
   lackOf(leaf: Certificate, sent: readonly Certificate[], lessons: number, now: number): Lack {
     const above = this.#namesAbove(leaf)
-    const certificates = [leaf, ...sent, ...this.known, ...this.learned]
-    const lists = this.revocation?.lists ?? []
-    const spans = [
-      ...certificates.map(({ notBefore, notAfter }) => ({ from: notBefore, until: notAfter })),
-      ...lists.map(({ thisUpdate, nextUpdate }) => ({ from: thisUpdate, until: nextUpdate })),
-    ]
     const isNews = ({ issuer, lesson }: Learned) => lesson > lessons && above.has(issuer.subject.key)
     const isOutdated = () => this.#lessons > lessons && [...this.#learned.values()].some(isNews)
-    return { ...eraOf(spans, now), isOutdated }
+    return { ...this.#eraOf(leaf, [...sent, ...this.learned], now), isOutdated }
+  }
+
+  /** The time around `now` in which no certificate and no list begins or ends. */
+  #eraOf(leaf: Certificate, untrusted: readonly Certificate[], now: number): Span {
+    const certificates = [leaf, ...untrusted, ...this.known]
+    const lists = this.revocation?.lists ?? []
+    return eraOf(
+      [
+        ...certificates.map(({ notBefore, notAfter }) => ({ from: notBefore, until: notAfter })),
+        ...lists.map(({ thisUpdate, nextUpdate }) => ({ from: thisUpdate, until: nextUpdate })),
+      ],
+      now,
+    )
   }
 
   /** The names of the CAs that can be above a certificate, or a revocation list, by what is known. */

@@ -81,12 +81,12 @@ export class Verdict<Entry> {
   }
 
   #refusalAt(now: number): PathRefusal {
-    const paths = [...this.paths.values()]
+    const paths = [...this.paths.values()].map(({ certificates }) => certificates)
     if (paths.length === 0) return this.#refusal
-    if (paths.every(({ from }) => now < from)) return 'CERT_NOT_YET_VALID'
-    // A path ends with one of its certificates, or with a revocation list.
-    const isDated = paths.some(({ certificates }) => certificates.some(({ notAfter }) => notAfter < now))
-    return isDated ? 'CERT_HAS_EXPIRED' : 'REVOCATION_UNKNOWN'
+    if (paths.every((path) => path.some(({ notBefore }) => now < notBefore))) return 'CERT_NOT_YET_VALID'
+    if (paths.some((path) => path.some(({ notAfter }) => notAfter < now))) return 'CERT_HAS_EXPIRED'
+    // What revocation lists said has ended.
+    return 'REVOCATION_UNKNOWN'
   }
 }
 

@@ -1,5 +1,5 @@
 import { context, DerError, DerReader, hasBit, tags } from './der.ts'
-import { generalNamesOf, nameOf, type GeneralName, type Name } from './names.ts'
+import { generalNamesOf, keyOf, nameOf, type GeneralName, type Name } from './names.ts'
 
 /** Every reason for which a certificate is revoked, as bits of `ReasonFlags`. */
 export const ALL_REASONS = 0x1fe
@@ -37,7 +37,7 @@ export function pointNamesOf(content: Buffer, issuer: Name): GeneralName[] {
   const relative = reader.take(context(1, true))
   const last = nameOf(encodedSet(relative))
   const rdns = [...issuer.rdns, ...last.rdns]
-  return [{ kind: 'directory', name: { ...last, rdns, key: JSON.stringify(rdns) } }]
+  return [{ kind: 'directory', name: { ...last, rdns, key: keyOf(rdns) } }]
 }
 
 /** A relative distinguished name as a SET again: in its place the tag was another. */

@@ -1,5 +1,5 @@
 import type { Certificate, NameConstraints } from './certificate.ts'
-import type { GeneralName, Name } from './names.ts'
+import { isAscii, type GeneralName, type Name, type Rdn } from './names.ts'
 
 /** A common name that is taken for a host name: what allow-lists compare has to bear the constraints on host names too. */
 const HOST_NAME = /^(?=.{1,254}$)(\*\.)?[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+\.?$/i
@@ -36,6 +36,8 @@ function isWithin(name: GeneralName, subtree: GeneralName): boolean | undefined 
   if (name.kind === 'directory' && subtree.kind === 'directory') return isBelow(name.name, subtree.name)
   if (name.kind === 'ip' && subtree.kind === 'ip') return isInNetwork(name.bytes, subtree.bytes)
   if (!('text' in name) || !('text' in subtree)) return undefined
+  // Each of these is an IA5String.
+  if (!isAscii(name.text)) return undefined
   const [text, base] = [name.text.toLowerCase(), subtree.text.toLowerCase()]
   switch (name.kind) {
     case 'dns':
@@ -47,7 +49,18 @@ function isWithin(name: GeneralName, subtree: GeneralName): boolean | undefined 
   }
 }
 
-const isBelow = ({ rdns }: Name, base: Name): boolean => base.rdns.every((rdn, index) => rdns[index] === rdn)
+/** `undefined` if it is so unless values that cannot be compared differ. */
+function isBelow({ rdns }: Name, base: Name): boolean | undefined {
+  const parts = base.rdns.map((rdn, index) => isSameRdn(rdn, rdns[index]))
+  if (parts.includes(false)) return false
+  return parts.includes(undefined) ? undefined : true
+}
+
+function isSameRdn(one: Rdn, other: Rdn | undefined): boolean | undefined {
+  if (other === undefined || one.types !== other.types) return false
+  if (one.key === other.key) return true
+  return one.isOpaque || other.isOpaque ? undefined : false
+}
 
 /** `network` is an address and a mask of the same length. */
 function isInNetwork(address: Buffer, network: Buffer): boolean | undefined {

@@ -63,7 +63,7 @@ const allowsClients = (extKeyUsage: readonly string[] | undefined): boolean =>
  */
 export function pathFlawOf(path: readonly Certificate[], usage: Usage, now: number): PathRefusal | undefined {
   const constraints: NameConstraints[] = []
-  const policies = new PolicyState(path.length - 1)
+  const policies = new PolicyState(path.length - 1, path.at(-1) as Certificate)
   let room = Infinity
   for (let index = path.length - 1; index >= 0; index -= 1) {
     const certificate = path[index] as Certificate

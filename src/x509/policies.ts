@@ -14,9 +14,14 @@ export class PolicyState {
   #policyMapping: number
   #inhibitAny: number
 
-  /** @param length of the path, without the trust anchor */
-  constructor(length: number) {
+  /**
+   * @param length of the path, without the trust anchor
+   * @param anchor what it says of policies is where the path begins from (RFC 5937 section 3.2)
+   */
+  constructor(length: number, anchor: Certificate) {
     this.#explicitPolicy = this.#policyMapping = this.#inhibitAny = length + 1
+    if (anchor.policies) this.enter(anchor, false)
+    this.#limit(anchor)
   }
 
   /** Takes the next certificate of the path. False if a policy is required and none is left. */
@@ -40,7 +45,7 @@ export class PolicyState {
 
   /** Prepares for the certificate after this one (section 6.1.4). False if a mapping is not allowed. */
   leave(certificate: Certificate): boolean {
-    const { policyMappings, isSelfIssued, requireExplicitPolicy, inhibitPolicyMapping, inhibitAnyPolicy } = certificate
+    const { policyMappings, isSelfIssued } = certificate
     const names = policyMappings.flatMap(({ issuerDomain, subjectDomain }) => [issuerDomain, subjectDomain])
     if (names.includes(ANY_POLICY)) return false
     for (const issuerDomain of new Set(policyMappings.map((mapping) => mapping.issuerDomain)))
@@ -50,9 +55,7 @@ export class PolicyState {
       this.#policyMapping = Math.max(0, this.#policyMapping - 1)
       this.#inhibitAny = Math.max(0, this.#inhibitAny - 1)
     }
-    this.#explicitPolicy = Math.min(this.#explicitPolicy, requireExplicitPolicy ?? Infinity)
-    this.#policyMapping = Math.min(this.#policyMapping, inhibitPolicyMapping ?? Infinity)
-    this.#inhibitAny = Math.min(this.#inhibitAny, inhibitAnyPolicy ?? Infinity)
+    this.#limit(certificate)
     return true
   }
 
@@ -60,6 +63,12 @@ export class PolicyState {
   finish({ requireExplicitPolicy }: Certificate): boolean {
     const explicitPolicy = requireExplicitPolicy === 0 ? 0 : Math.max(0, this.#explicitPolicy - 1)
     return explicitPolicy > 0 || this.#valid.size > 0
+  }
+
+  #limit({ requireExplicitPolicy, inhibitPolicyMapping, inhibitAnyPolicy }: Certificate): void {
+    this.#explicitPolicy = Math.min(this.#explicitPolicy, requireExplicitPolicy ?? Infinity)
+    this.#policyMapping = Math.min(this.#policyMapping, inhibitPolicyMapping ?? Infinity)
+    this.#inhibitAny = Math.min(this.#inhibitAny, inhibitAnyPolicy ?? Infinity)
   }
 
   #map(issuerDomain: string, { policyMappings }: Certificate): void {

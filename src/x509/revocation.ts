@@ -9,14 +9,17 @@ import type { SignatureRules } from './signature.ts'
 /** What to do about a certificate of which no current list tells. */
 export type WhenStale = 'refuse' | 'warn'
 
-interface Judgement {
-  readonly refusal?: PathRefusal
-  /** Until when it holds, milliseconds since the epoch; absent if the lists do not bound it. */
-  readonly until?: number
-}
-
 /** What lists say of one certificate. */
-type Status = { readonly kind: 'good'; readonly until: number } | { readonly kind: 'revoked' | 'unknown' }
+type Status = 'good' | 'revoked' | 'unknown'
+
+/** A list that is about a certificate. */
+interface Claim {
+  readonly list: RevocationList
+  /** For which it tells whether the certificate was revoked, as bits. */
+  readonly reasons: number
+  /** Whether no list of another key is in charge. */
+  readonly isOwn: boolean
+}
 
 /** Revocation lists, and what follows from them (RFC 5280 section 6.3). */
 export class Revocation {
@@ -25,8 +28,8 @@ export class Revocation {
   readonly name: string
   readonly whenStale: WhenStale
   readonly #complete: readonly RevocationList[]
-  /** Lists whose signature was found good, by list and signer: a list is signed once, and asked often. */
-  readonly #signed = new Set<string>()
+  /** By list and signer, whether it signed the list: that is asked often. Not what others than configured CAs did not sign. */
+  readonly #signed = new Map<string, boolean>()
 
   constructor(lists: readonly RevocationList[], whenStale: WhenStale) {
     this.lists = lists
@@ -53,32 +56,33 @@ export class Revocation {
       }
       const namesakes = known.filter(({ subject }) => subject.key === list.issuer.key)
       const checks = await Promise.all(namesakes.map((signer) => signatures.verify(list, signer)))
-      const signers = namesakes.filter((_, index) => checks[index])
-      for (const signer of signers) this.#signed.add(signatureName(list, signer))
-      if (namesakes.length > 0 && signers.length === 0) {
+      namesakes.forEach((signer, index) => this.#signed.set(signatureName(list, signer), checks[index] === true))
+      if (namesakes.length > 0 && !checks.includes(true)) {
         return `the revocation list of ${list.issuer.text} is not signed by the CA certificate of that name`
       }
     }
     return undefined
   }
 
-  /** @param path from a certificate to a trust anchor, valid but for revocation */
-  async judge(path: readonly Certificate[], search: PathSearch): Promise<Judgement> {
-    let until = Infinity
+  /**
+   * Why the lists do not allow the path now.
+   *
+   * @param path from a certificate to a trust anchor, valid but for revocation
+   */
+  async refusalOf(path: readonly Certificate[], search: PathSearch): Promise<PathRefusal | undefined> {
     // From the anchor down: a list counts only if its signer is not revoked itself.
     for (let index = path.length - 2; index >= 0; index -= 1) {
       const status = await this.#statusOf(path, index, search)
-      if (status.kind === 'revoked') return { refusal: 'CERT_REVOKED' }
-      if (status.kind === 'good') until = Math.min(until, status.until)
-      else if (this.whenStale === 'refuse') return { refusal: 'REVOCATION_UNKNOWN' }
+      if (status === 'revoked') return 'CERT_REVOKED'
+      if (status === 'unknown' && this.whenStale === 'refuse') return 'REVOCATION_UNKNOWN'
     }
-    return this.whenStale === 'warn' ? {} : { until }
+    return undefined
   }
 
   async #statusOf(path: readonly Certificate[], index: number, search: PathSearch): Promise<Status> {
     const certificate = path[index] as Certificate
     // A list that its signer's own certificate is listed by: nobody but that list can tell, and it is being asked.
-    if (search.inQuestion.has(certificate)) return { kind: 'good', until: Infinity }
+    if (search.inQuestion.has(certificate)) return 'good'
     search.inQuestion.add(certificate)
     try {
       return await this.#look(certificate, path.slice(index + 1), search)
@@ -88,20 +92,34 @@ export class Revocation {
   }
 
   async #look(certificate: Certificate, above: readonly Certificate[], search: PathSearch): Promise<Status> {
-    if (await this.#isNamed(certificate, above, search)) return { kind: 'revoked' }
-    let reasons = 0
-    let until = Infinity
-    for (const point of pointsOf(certificate)) {
-      for (const list of this.#complete) {
-        const covered = list.reasonsFor(certificate, point)
-        if ((covered & ~reasons) === 0) continue
-        const end = await this.#endOf(list, above, search)
-        if (end === undefined) continue
-        reasons |= covered
-        until = Math.min(until, end)
-      }
+    if (await this.#isNamed(certificate, above, search)) return 'revoked'
+    const claims = await this.#claimsOn(certificate, above, search)
+    const own = claims.reduce((sum, { reasons, isOwn }) => (isOwn ? sum | reasons : sum), 0)
+    let told = 0
+    for (const { list, reasons, isOwn } of claims) {
+      const counted = isOwn ? reasons : reasons & ~own
+      if ((counted & ~told) !== 0 && (await this.#counts(list, above, search))) told |= counted
     }
-    return reasons === ALL_REASONS ? { kind: 'good', until } : { kind: 'unknown' }
+    return told === ALL_REASONS ? 'good' : 'unknown'
+  }
+
+  /**
+   * The complete lists that are about the certificate, old ones too. A CA that was renewed with a new key may sign one list
+   * for what both keys issued, which RFC 5280 allows, or a list with each key. Which it does is told by the lists that are
+   * there: what a list of the key that issued the certificate is about, no list of another key tells.
+   */
+  async #claimsOn(certificate: Certificate, above: readonly Certificate[], search: PathSearch): Promise<Claim[]> {
+    const points = pointsOf(certificate)
+    const issuer = above[0] as Certificate
+    const claims: Claim[] = []
+    for (const list of this.#complete) {
+      const reasons = points.reduce((sum, point) => sum | list.reasonsFor(certificate, point), 0)
+      if (reasons === 0) continue
+      const isIndirect = list.issuer.key !== certificate.issuer.key
+      const isOwn = isIndirect || (await this.#hasSigned(issuer, list, search, true))
+      claims.push({ list, reasons, isOwn })
+    }
+    return claims
   }
 
   /**
@@ -110,14 +128,17 @@ export class Revocation {
    */
   async #isNamed(certificate: Certificate, above: readonly Certificate[], search: PathSearch): Promise<boolean> {
     for (const list of this.lists) {
-      if ((await entryIn(list, certificate)) !== 'revoked' || !(await this.#isSigned(list, above, search))) continue
-      if (!(await this.#isTakenBack(list, certificate, above, search))) return true
+      if ((await entryIn(list, certificate)) !== 'revoked') continue
+      const signer = await this.#signerOf(list, above, search)
+      if (signer !== undefined && !(await this.#isTakenBack(list, signer, certificate, above, search))) return true
     }
     return false
   }
 
+  /** The numbers of lists that different keys signed do not follow each other: a key takes back what it said itself. */
   async #isTakenBack(
     naming: RevocationList,
+    signer: Certificate,
     certificate: Certificate,
     above: readonly Certificate[],
     search: PathSearch,
@@ -127,19 +148,23 @@ export class Revocation {
       // A delta list says what has changed; what it does not name has not.
       const entry = await entryIn(list, certificate)
       if (entry !== (list.isDelta ? 'removed' : undefined)) continue
-      if (await this.#isSigned(list, above, search)) return true
+      if (isSameKey(signer, await this.#signerOf(list, above, search))) return true
     }
     return false
   }
 
-  /** Until when a list tells that a certificate is not revoked; `undefined` if it does not count now. */
-  async #endOf(list: RevocationList, above: readonly Certificate[], search: PathSearch): Promise<number | undefined> {
-    if (!list.isCurrent(search.rules.now) || !(await isReadable(list))) return undefined
-    return (await this.#isSigned(list, above, search)) ? list.nextUpdate : undefined
+  /** Whether a list tells now that a certificate is not revoked. */
+  async #counts(list: RevocationList, above: readonly Certificate[], search: PathSearch): Promise<boolean> {
+    if (!list.isCurrent(search.rules.now) || !(await isReadable(list))) return false
+    return (await this.#signerOf(list, above, search)) !== undefined
   }
 
-  /** Whether a CA that may do so signed the list; its own path has to lead to the same trust anchor. */
-  async #isSigned(list: RevocationList, above: readonly Certificate[], search: PathSearch): Promise<boolean> {
+  /** The CA that signed the list, and that may do so; its own path has to lead to the same trust anchor. */
+  async #signerOf(
+    list: RevocationList,
+    above: readonly Certificate[],
+    search: PathSearch,
+  ): Promise<Certificate | undefined> {
     const { issuers, signatures } = search.rules
     const { key } = list.issuer
     const anchor = above.at(-1)
@@ -149,11 +174,11 @@ export class Revocation {
     for (const signer of [...likely.filter((one) => trusted.has(one)), ...likely.filter((one) => !trusted.has(one))]) {
       if (signer.keyUsage?.cRLSign === false || !signatures.isStrong(signer)) continue
       if (!(await this.#hasSigned(signer, list, search, trusted.has(signer)))) continue
-      if (above.includes(signer)) return true
+      if (above.includes(signer)) return signer
       const found = await search.find(signer, 'cRLSign')
-      if ('certificates' in found && found.certificates.at(-1) === anchor) return true
+      if ('certificates' in found && found.certificates.at(-1) === anchor) return signer
     }
-    return false
+    return undefined
   }
 
   async #hasSigned(
@@ -163,12 +188,16 @@ export class Revocation {
     isTrusted: boolean,
   ): Promise<boolean> {
     const name = signatureName(list, signer)
-    if (this.#signed.has(name)) return true
+    const known = this.#signed.get(name)
+    if (known !== undefined) return known
     const isGood = await search.rules.signatures.verify(list, signer, isTrusted)
-    if (isGood) this.#signed.add(name)
+    if (isGood) this.#signed.set(name, true)
     return isGood
   }
 }
+
+const isSameKey = (one: Certificate, other: Certificate | undefined): boolean =>
+  other !== undefined && one.spki.equals(other.spki)
 
 /** What a list says of a certificate; nothing, if its entries cannot be read. */
 async function entryIn(list: RevocationList, certificate: Certificate): Promise<Entry | undefined> {

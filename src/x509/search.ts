@@ -15,7 +15,7 @@ const MAX_COST_MS = 8
 /** Issuers that nobody configured, and that are looked at for one search. */
 const MAX_STEPS = 200
 
-/** A path that holds, and when: its dates, and those of the revocation lists that speak for it. */
+/** A path that holds, and for how long by the dates of its certificates. What revocation lists say may end before. */
 export interface Path {
   /** From the certificate to the trust anchor. */
   readonly certificates: readonly Certificate[]
@@ -159,11 +159,10 @@ export class PathSearch {
 
   async #judge(path: readonly Certificate[], attempt: Attempt): Promise<Path | undefined> {
     const { now, revocation } = this.rules
-    const flaw = pathFlawOf(path, attempt.usage, now)
-    const revoked = flaw === undefined && revocation !== undefined ? await revocation.judge(path, this) : {}
+    const flaw = pathFlawOf(path, attempt.usage, now) ?? (await revocation?.refusalOf(path, this))
     // A list may have gone unread: then nothing is known.
     const isUnread = revocation !== undefined && this.rules.signatures.isExhausted
-    const refusal = flaw ?? revoked.refusal ?? (isUnread ? 'SEARCH_TOO_LONG' : undefined)
+    const refusal = flaw ?? (isUnread ? 'SEARCH_TOO_LONG' : undefined)
     if (refusal !== undefined) {
       attempt.note(refusal, Infinity)
       return undefined
@@ -171,7 +170,7 @@ export class PathSearch {
     return {
       certificates: path,
       from: Math.max(...path.map(({ notBefore }) => notBefore)),
-      until: Math.min(...path.map(({ notAfter }) => notAfter), revoked.until ?? Infinity),
+      until: Math.min(...path.map(({ notAfter }) => notAfter)),
     }
   }
 }

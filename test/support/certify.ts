@@ -64,7 +64,8 @@ const time = (at: number) => {
   const digits = new Date(at).toISOString().replaceAll(/[-:T]|\.\d+/g, '')
   return tlv(0x17, Buffer.from(digits.slice(2)))
 }
-const attribute = (type: string, text: string) => tlv(0x31, sequence(oid(type), tlv(0x0c, Buffer.from(text))))
+const attribute = (type: string, text: string | Buffer, tag = 0x0c) =>
+  tlv(0x31, sequence(oid(type), tlv(tag, typeof text === 'string' ? Buffer.from(text) : text)))
 const nameOf = (commonNames: readonly string[], organization?: string) =>
   sequence(
     ...(organization === undefined ? [] : [attribute('2.5.4.10', organization)]),
@@ -86,7 +87,9 @@ export const extKeyUsage = (...names: readonly (keyof typeof PURPOSES)[]) =>
   extension('2.5.29.37', false, sequence(...names.map((name) => oid(PURPOSES[name]))))
 
 export const dns = (name: string) => tlv(0x82, Buffer.from(name))
-export const directory = (organization: string) => tlv(0xa4, nameOf([], organization))
+/** A name of one attribute, an organization if nothing else is said, and a string of any type. */
+export const nameWith = (text: string | Buffer, tag?: number, type = '2.5.4.10') => sequence(attribute(type, text, tag))
+export const directory = (...attribute: Parameters<typeof nameWith>) => tlv(0xa4, nameWith(...attribute))
 
 export const alternativeNames = (...names: readonly Buffer[]) => extension('2.5.29.17', false, sequence(...names))
 
@@ -96,6 +99,16 @@ export const nameConstraints = (kind: 'permitted' | 'excluded', ...names: readon
     true,
     sequence(tlv(kind === 'permitted' ? 0xa0 : 0xa1, ...names.map((name) => sequence(name)))),
   )
+
+export const policies = (...names: readonly string[]) =>
+  extension('2.5.29.32', false, sequence(...names.map((name) => sequence(oid(name)))))
+
+/** From so many certificates on a policy is required, or may not be mapped. */
+export const policyConstraints = (kind: 'requireExplicitPolicy' | 'inhibitPolicyMapping', skipped: number) =>
+  extension('2.5.29.36', true, sequence(tlv(kind === 'requireExplicitPolicy' ? 0x80 : 0x81, Buffer.of(skipped))))
+export const inhibitAnyPolicy = (skipped: number) => extension('2.5.29.54', true, integer(skipped))
+export const policyMapping = (from: string, to: string) =>
+  extension('2.5.29.33', true, sequence(sequence(oid(from), oid(to))))
 
 /** An extension that nobody knows, of an arc that is for examples. */
 export const unknownExtension = (critical: boolean) => extension('2.999.1', critical, octets(Buffer.from('?')))

@@ -8,6 +8,8 @@ const HOUR_MS = 3_600_000
 
 export interface ListRequest {
   readonly revoked?: readonly Identity[]
+  /** What a delta list takes off its base. */
+  readonly removed?: readonly Identity[]
   readonly thisUpdate?: Date
   readonly nextUpdate?: Date | 'none'
   /** Whose key signs it, if not the issuer's own. */
@@ -22,6 +24,12 @@ const integer = (number: number) => Buffer.of(0x02, 0x01, number)
 
 const serialOf = ({ certificate }: Identity) => new X509Certificate(certificate).serialNumber.toLowerCase()
 
+const entryOf = (identity: Identity, reason: x509.X509CrlReason) => ({
+  serialNumber: serialOf(identity),
+  revocationDate: new Date(Date.now() - HOUR_MS),
+  reason,
+})
+
 /** A revocation list, PEM. */
 export async function makeList(issuer: Authority, request: ListRequest = {}): Promise<string> {
   const { nextUpdate = new Date(Date.now() + 24 * HOUR_MS) } = request
@@ -29,11 +37,10 @@ export async function makeList(issuer: Authority, request: ListRequest = {}): Pr
     issuer: issuer.issuer.name,
     thisUpdate: request.thisUpdate ?? new Date(Date.now() - HOUR_MS),
     ...(nextUpdate !== 'none' && { nextUpdate }),
-    entries: (request.revoked ?? []).map((identity) => ({
-      serialNumber: serialOf(identity),
-      revocationDate: new Date(Date.now() - HOUR_MS),
-      reason: x509.X509CrlReason.keyCompromise,
-    })),
+    entries: [
+      ...(request.revoked ?? []).map((identity) => entryOf(identity, x509.X509CrlReason.keyCompromise)),
+      ...(request.removed ?? []).map((identity) => entryOf(identity, x509.X509CrlReason.removeFromCRL)),
+    ],
     extensions: [
       ...(request.number === undefined ? [] : [new x509.Extension('2.5.29.20', false, integer(request.number))]),
       ...(request.base === undefined ? [] : [new x509.Extension('2.5.29.27', true, integer(request.base))]),

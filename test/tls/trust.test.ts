@@ -5,6 +5,9 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { TrustedCas } from '../../src/tls/authority.ts'
 import { Trust } from '../../src/tls/trust.ts'
 import { parseCertificate } from '../../src/x509/certificate.ts'
+import { RevocationList } from '../../src/x509/crl.ts'
+import { Revocation } from '../../src/x509/revocation.ts'
+import { derOf, makeList, type ListRequest } from '../support/crl.ts'
 import { issue, makeClient, tomorrow, type Authority, type Identity } from '../support/pki.ts'
 
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
@@ -211,4 +214,74 @@ describe('a verdict that is made anew', () => {
       false,
     ])
   })
+})
+
+describe('a remembered verdict that rests on revocation lists', () => {
+  const NOW = Date.now()
+  const HOUR_MS = 3_600_000
+  const hours = (count: number) => new Date(NOW + count * HOUR_MS)
+  let leaf: Identity
+  let issuing: Authority
+  /** Of the same name and with keys of their own, until in an hour and from then on. */
+  let listSigner: Authority
+  let lateSigner: Authority
+  beforeAll(async () => {
+    const request = { commonName: 'issuing', usage: 'authority' } as const
+    issuing = await issue(request, rootA)
+    listSigner = await issue({ ...request, notAfter: hours(1) }, rootA)
+    lateSigner = await issue({ ...request, notBefore: hours(1) }, rootA)
+    leaf = await makeClient(issuing)
+  })
+  const week = { nextUpdate: hours(168) }
+
+  type Lists = readonly (readonly [() => Authority, () => ListRequest])[]
+  const rows: readonly (readonly [string, Lists, number])[] = [
+    ['the list that takes back what another says', [
+      [() => issuing, () => ({ ...week, number: 1, revoked: [leaf], thisUpdate: hours(-4) })],
+      [() => issuing, () => ({ number: 2, nextUpdate: hours(1) })],
+      [() => issuing, () => ({ ...week, number: 1, thisUpdate: hours(-3) })],
+    ], 2],
+    ['a delta list that takes it back', [
+      [() => issuing, () => ({ ...week, number: 1, revoked: [leaf] })],
+      [() => issuing, () => ({ number: 2, base: 1, removed: [leaf], nextUpdate: hours(1) })],
+    ], 2],
+    ['the certificate of the signer of a list', [[() => listSigner, () => week]], 2],
+    ['the list that tells', [[() => issuing, () => ({ nextUpdate: hours(1) })]], 2],
+    ['the list that tells, when the clock goes back', [
+      [() => issuing, () => ({ ...week, thisUpdate: hours(-1 / 4) })],
+    ], -1 / 2],
+    ['the list that takes it back, when the clock goes back', [
+      [() => issuing, () => ({ ...week, number: 1, revoked: [leaf], thisUpdate: hours(-4) })],
+      [() => issuing, () => ({ ...week, number: 2, thisUpdate: hours(-1 / 4) })],
+      [() => issuing, () => ({ ...week, number: 1, thisUpdate: hours(-3) })],
+    ], -1 / 2],
+    ['a list whose signer may not speak yet', [
+      [() => issuing, () => ({ ...week, number: 1 })],
+      [() => lateSigner, () => ({ ...week, number: 3, revoked: [leaf] })],
+    ], 2],
+  ] // prettier-ignore
+
+  it.each(rows.flatMap((row) => (['refuse', 'warn'] as const).map((mode) => [...row, mode] as const)))(
+    'is judged anew as if nobody had come before: %s, %#',
+    async (_what, lists, later, whenStale) => {
+      const made = await Promise.all(lists.map(([by, request]) => makeList(by(), request())))
+      const all = [await makeList(rootA, { ...week, thisUpdate: hours(-300) }), ...made]
+      const fresh = async () => {
+        const parsed = all.map((list) => new RevocationList(derOf(list)))
+        const known = [issuing, listSigner, lateSigner].map(native)
+        const own = new Trust([{ ...entryA, intermediates: known, revocation: new Revocation(parsed, whenStale) }])
+        await own.prepare()
+        return own
+      }
+      const own = await fresh()
+      const at = hours(later).getTime()
+      const before = await own.judge(parse(leaf), [], NOW)
+      expect(before.at(NOW).entries.size).toBe(1)
+      expect(before.isCurrent(NOW)).toBe(true)
+      const told = await (await fresh()).judge(parse(leaf), [], at)
+      expect(before.isCurrent(at)).toBe(false)
+      const renewed = (await own.renew(before, at)).at(at)
+      expect([renewed.entries.size, renewed.refusal]).toEqual([told.at(at).entries.size, told.at(at).refusal])
+    },
+  )
 })

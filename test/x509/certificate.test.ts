@@ -5,7 +5,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseCertificate, type Certificate } from '../../src/x509/certificate.ts'
 import { RevocationList } from '../../src/x509/crl.ts'
-import { DerError } from '../../src/x509/der.ts'
+import { DerError, DerReader } from '../../src/x509/der.ts'
+import { nameOf } from '../../src/x509/names.ts'
 import { pathFlawOf, usageFlawOf } from '../../src/x509/path.ts'
 import { modernSignatures } from '../../src/x509/signature.ts'
 import {
@@ -13,12 +14,18 @@ import {
   basicConstraints,
   certify,
   certifyCa,
+  directory,
   dns,
   extension,
   extKeyUsage,
+  inhibitAnyPolicy,
   keyUsage,
   nameConstraints,
+  nameWith,
   parsed,
+  policies,
+  policyConstraints,
+  policyMapping,
   tlv,
   type Wanted,
 } from '../support/certify.ts'
@@ -71,6 +78,107 @@ describe('name constraints', () => {
   it.each(rows)('%s', (_what, constraints, names, verdict) => {
     expect(under(constraints, names)).toBe(verdict)
   })
+})
+
+describe('a name of a directory', () => {
+  const utf16 = (text: string) => Buffer.from(text, 'utf16le').swap16()
+  const ucs4 = (text: string) => Buffer.concat([...text].map((letter) => Buffer.from([0, 0, ...utf16(letter)])))
+  const latin = (text: string) => Buffer.from(text, 'latin1')
+  const [COMMON_NAME, EMAIL] = ['2.5.4.3', '1.2.840.113549.1.9.1']
+
+  /** What is wrong with a path from a client with this subject to a root that constrains names. */
+  function bears(constraints: Buffer, name: Buffer) {
+    const anchor = parsed(certifyCa('root', { key: root, extensions: { constraints } }))
+    const leaf = { ...parsed(leafWith({})), subject: nameOf(new DerReader(name).take(0x30)) }
+    return pathFlawOf([leaf, anchor], 'clientAuth', Date.now())
+  }
+
+  const same: readonly (readonly [string, Buffer, string?])[] = [
+    ['in another case and with more space', nameWith(' CONTOSO ')],
+    ['as a TeletexString', nameWith(latin('Contoso'), 0x14)],
+    ['as a VisibleString', nameWith(latin('Contoso'), 0x1a)],
+    ['as a BMPString', nameWith(utf16('Contoso'), 0x1e)],
+    ['as a UniversalString', nameWith(ucs4('Contoso'), 0x1c)],
+    ['as a NumericString', nameWith(latin('365'), 0x12), '365'],
+    ['with a soft hyphen', nameWith('Con\u00adtoso')],
+    ['with a space of no width', nameWith('Con\u200btoso')],
+    ['with a variation selector', nameWith('Contoso\ufe0f')],
+    ['with a control character', nameWith('Con\u0001toso')],
+    ['with a control character that is no ASCII', nameWith('Con\u0090toso')],
+    ['with soft hyphens that make it long', nameWith(`Contoso${'\u00ad'.repeat(100)}`)],
+    ['in wide letters', nameWith('\uff23ontoso')],
+    ['with a line end for a space', nameWith('Con\u0085toso'), 'con toso'],
+    ['with a sharp s', nameWith('Stra\u00dfe'), 'STRASSE'],
+    ['with another sigma', nameWith('\u03bf\u03b4\u03bf\u03c3'), '\u039f\u0394\u039f\u03a3'],
+  ]
+  it.each(same.map(([how, name, base = 'Contoso']) => [how, name, base] as const))(
+    'is the same %s',
+    (_how, name, base) => {
+      expect(bears(nameConstraints('excluded', directory(base)), name)).toBe(REFUSED)
+      expect(bears(nameConstraints('permitted', directory(base)), name)).toBeUndefined()
+    },
+  )
+
+  const opaque: readonly (readonly [string, Buffer])[] = [
+    ['of a type of string that is not read', nameWith(latin('Fabrikam'), 0x1b)],
+    ['that is no UTF-8', nameWith(latin('F\u00fcr'))],
+    ['that is no UniversalString', nameWith(latin('Fabri'), 0x1c)],
+    ['that is no character of Unicode', nameWith(Buffer.of(0, 0x11, 0, 0), 0x1c)],
+    ['that is half of a character', nameWith(Buffer.of(0xd8, 0), 0x1e)],
+    ['with letters that its type leaves open', nameWith(latin('F\u00fcr'), 0x14)],
+    ['with a letter of a private use', nameWith('Fabrikam\ue000')],
+    ['that is too long to normalize', nameWith('\u00fc'.repeat(65))],
+  ]
+  it.each(opaque)('%s is excluded, and not permitted', (_what, name) => {
+    expect(bears(nameConstraints('excluded', directory('Contoso')), name)).toBe(REFUSED)
+    expect(bears(nameConstraints('permitted', directory('Contoso')), name)).toBe(REFUSED)
+    expect(bears(nameConstraints('excluded', directory('Contoso', undefined, COMMON_NAME)), name)).toBeUndefined()
+  })
+
+  it('is told apart as long as it can be compared', () => {
+    const other = nameWith(ucs4('Fabrikam'), 0x1c)
+    expect(bears(nameConstraints('excluded', directory('Contoso')), other)).toBeUndefined()
+  })
+
+  it.each([
+    ['of a type of string that is not read', nameWith('a@contoso.example', 0x1b, EMAIL)],
+    ['that is no ASCII', nameWith('a@contoso\u00ad.example', 0x0c, EMAIL)],
+  ])('has to bear the constraints on mailboxes with its mailbox %s', (_what, name) => {
+    const constraints = nameConstraints('excluded', mail('contoso.example'))
+    expect(bears(constraints, name)).toBe(REFUSED)
+  })
+})
+
+describe("a trust anchor's policies", () => {
+  const [ANY, ONE, OTHER] = ['2.5.29.32.0', '2.999.1', '2.999.2']
+  type Extensions = Required<Wanted>['extensions']
+  /** What is wrong with a path from a client to a root that says this, through a CA. */
+  function below(anchor: Extensions, ca: Extensions, client: Extensions) {
+    const top = certifyCa('root', { key: root, extensions: anchor })
+    const middle = certifyCa('middle', { by: root, extensions: ca })
+    const leaf = certify({ commonNames: [CLIENT], by: middle, extensions: client })
+    return pathFlawOf([leaf, middle, top].map(parsed), 'clientAuth', Date.now())
+  }
+  const explicit = (skipped: number) => ({ constraints: policyConstraints('requireExplicitPolicy', skipped) })
+  const named = (...names: readonly string[]) => ({ policies: policies(...names) })
+  const mapped = { ...named(ONE), mapping: policyMapping(ONE, OTHER) }
+  const PERMITTED = undefined
+
+  it.each<readonly [string, Extensions, Extensions, Extensions, string | undefined]>([
+    ['require none', {}, {}, {}, PERMITTED],
+    ['require one, and there is none', explicit(0), {}, {}, 'POLICY_NOT_PERMITTED'],
+    ['require one, and there is one', explicit(0), named(ONE), named(ONE), PERMITTED],
+    ['require one from the client on', explicit(1), {}, {}, 'POLICY_NOT_PERMITTED'],
+    ['require one later than the path ends', explicit(3), {}, {}, PERMITTED],
+    ['require its own', { ...explicit(0), ...named(ONE) }, named(OTHER), named(OTHER), 'POLICY_NOT_PERMITTED'],
+    ['name some without a need for them', named(ONE), named(OTHER), named(OTHER), PERMITTED],
+    ['require one, and any', explicit(0), named(ANY), named(ONE), PERMITTED],
+    ['inhibit any', { ...explicit(0), any: inhibitAnyPolicy(0) }, named(ANY), named(ONE), 'POLICY_NOT_PERMITTED'],
+    ['may be mapped', explicit(0), mapped, named(OTHER), PERMITTED],
+    ['inhibit mapping', { constraints: policyConstraints('inhibitPolicyMapping', 0) }, { ...mapped, ...explicit(0) }, named(OTHER), 'POLICY_NOT_PERMITTED'],
+  ])('%s', (_what, anchor, ca, client, flaw) => {
+    expect(below(anchor, ca, client)).toBe(flaw)
+  }) // prettier-ignore
 })
 
 describe('a certificate', () => {

@@ -1,36 +1,79 @@
 import 'reflect-metadata'
 import * as x509 from '@peculiar/x509'
-import { expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { Certificate } from '../../src/x509/certificate.ts'
 import { RevocationList } from '../../src/x509/crl.ts'
 import { Revocation } from '../../src/x509/revocation.ts'
 import { PathSearch, SignatureChecks, SignatureMemory } from '../../src/x509/search.ts'
 import { modernSignatures } from '../../src/x509/signature.ts'
 import { parsed } from '../support/certify.ts'
-import { derOf, makeList } from '../support/crl.ts'
-import { issue, makeClient, type Authority } from '../support/pki.ts'
+import { derOf, makeList, type ListRequest } from '../support/crl.ts'
+import { issue, makeClient, type Authority, type Identity } from '../support/pki.ts'
 import { issuersOf } from './support.ts'
 
+const NOW = Date.now()
 const issuing = (root: Authority) => issue({ commonName: 'issuing CA', usage: 'authority' }, root)
 
-it('the CA that a list names by key is asked before others of its name', async () => {
-  const root = await issue({ commonName: 'root', usage: 'authority' })
-  const [old, ...others] = await Promise.all(Array.from({ length: 7 }, () => issuing(root)))
-  const renewed = await issuing(root)
-  const leaf = parsed(await makeClient(old))
-  const by = await x509.AuthorityKeyIdentifierExtension.create(renewed.issuer.keys.publicKey)
-  const lists = [await makeList(root), await makeList(renewed, { more: [by] })]
-  const anchors = [root, old as Authority, ...others, renewed].map(parsed)
+/** Searches a path from a certificate to the first of the certificates that are configured. */
+async function search(leaf: Identity, configured: readonly Identity[], lists: readonly string[]) {
+  const [certificate, ...anchors] = [leaf, ...configured].map(parsed) as [Certificate, ...Certificate[]]
   const memory = new SignatureMemory(modernSignatures)
-  const search = new PathSearch({
-    issuers: { ...issuersOf(anchors, []), isAnchor: (certificate) => certificate === anchors[0] },
+  const found = await new PathSearch({
+    issuers: { ...issuersOf(anchors, []), isAnchor: (other) => other === anchors[0] },
     signatures: new SignatureChecks(memory),
     revocation: new Revocation(
       lists.map((list) => new RevocationList(derOf(list))),
       'refuse',
     ),
-    now: Date.now(),
+    now: NOW,
+  }).find(certificate, 'clientAuth')
+  return { verdict: 'certificates' in found ? 'found' : found.refusal, checks: memory.made }
+}
+
+it('the CA that a list names by key is asked before others of its name', async () => {
+  const root = await issue({ commonName: 'root', usage: 'authority' })
+  const [old, ...others] = await Promise.all(Array.from({ length: 7 }, () => issuing(root)))
+  const renewed = await issuing(root)
+  const by = await x509.AuthorityKeyIdentifierExtension.create(renewed.issuer.keys.publicKey)
+  const lists = [await makeList(root), await makeList(renewed, { more: [by] })]
+  const configured = [root, old as Authority, ...others, renewed]
+  // The leaf, its issuer, the list of each of the two names, that not the old CA signed it, and the path of the new CA.
+  expect(await search(await makeClient(old), configured, lists)).toEqual({ verdict: 'found', checks: 6 })
+})
+
+describe('a CA that was renewed with a new key', () => {
+  let root: Authority
+  let old: Authority
+  let renewed: Authority
+  let leaf: Identity
+  beforeAll(async () => {
+    root = await issue({ commonName: 'root', usage: 'authority' })
+    old = await issuing(root)
+    renewed = await issuing(root)
+    leaf = await makeClient(old)
   })
-  expect(await search.find(leaf, 'clientAuth')).toMatchObject({ certificates: [leaf, anchors[1], anchors[0]] })
-  // The leaf, its issuer, the list of each of the two names, and the path of the new CA.
-  expect(memory.made).toBe(5)
+
+  const withKeyId = async (by: Authority, request: ListRequest) =>
+    makeList(by, { more: [await x509.AuthorityKeyIdentifierExtension.create(by.issuer.keys.publicKey)], ...request })
+  const verdictBy = async (...lists: readonly Promise<string>[]) =>
+    (await search(leaf, [root, old, renewed], [await makeList(root), ...(await Promise.all(lists))])).verdict
+  const past = () => new Date(NOW - 60_000)
+
+  it('takes back with the list of one key nothing that the list of the other says', async () => {
+    const naming = withKeyId(old, { number: 6, revoked: [leaf] })
+    expect(await verdictBy(naming, withKeyId(renewed, { number: 7 }))).toBe('CERT_REVOKED')
+    const unnumbered = withKeyId(old, { revoked: [leaf], thisUpdate: new Date(NOW - 7_200_000) })
+    expect(await verdictBy(unnumbered, withKeyId(renewed, {}))).toBe('CERT_REVOKED')
+    const removing = withKeyId(renewed, { number: 7, base: 6, removed: [leaf] })
+    expect(await verdictBy(naming, removing, withKeyId(renewed, { number: 7 }))).toBe('CERT_REVOKED')
+    expect(await verdictBy(naming, withKeyId(old, { number: 7 }))).toBe('found')
+    expect(await verdictBy(naming, withKeyId(old, { number: 7, base: 6, removed: [leaf] }))).toBe('found')
+  })
+
+  it('speaks with one list for the certificates of both keys, or with the list of each for its own', async () => {
+    expect(await verdictBy(withKeyId(renewed, {}))).toBe('found')
+    expect(await verdictBy(withKeyId(renewed, {}), withKeyId(old, {}))).toBe('found')
+    expect(await verdictBy(withKeyId(renewed, {}), withKeyId(old, { nextUpdate: past() }))).toBe('REVOCATION_UNKNOWN')
+    expect(await verdictBy(withKeyId(renewed, { revoked: [leaf] }), withKeyId(old, {}))).toBe('CERT_REVOKED')
+  })
 })
