@@ -129,7 +129,7 @@ describe('a token that calls a damaged value a device error', () => {
     const fresh = await open(hsm.options('ekm', { module: faults.path, sessions: 1 }), other.report)
     try {
       const all = await Promise.all(['aes', 'rsa', 'no-wrap'].map((key) => fresh.qualify(ref(key), context())))
-      expect(all.flat().filter(({ way, doubtful }) => way === undefined || doubtful)).toEqual([])
+      expect(all.flat().filter(({ way }) => way === undefined)).toEqual([])
       const open = (value: Uint8Array, key: string, algorithm: WrapAlgorithm) =>
         codeOf(fresh.unwrap(ref(key), algorithm, value, context()))
       for (const algorithm of ['RSA-OAEP', 'RSA-OAEP-256'] as const) {

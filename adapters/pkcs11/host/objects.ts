@@ -1,7 +1,7 @@
 import type { Attribute, Handle, Template } from 'pkcs11js'
 import { CKA, CKK, CKO } from '../cryptoki.ts'
 import { UNREADABLE_DATE, type KeyFacts } from '../host-protocol.ts'
-import { ckrOf } from './ckr.ts'
+import { ckrOf, isCkrError } from './ckr.ts'
 import type { Token } from './token.ts'
 
 /** The first `limit` objects that match. */
@@ -29,34 +29,57 @@ const oneByOne = new Set<KeyFacts['class']>()
  */
 function readAll(token: Token, object: Handle, keyClass: KeyFacts['class']): (type: number) => Buffer | undefined {
   if (!oneByOne.has(keyClass)) {
-    try {
-      const types = [...commonAttributes, ...attributesOf[keyClass]]
-      const attributes: Attribute[] = token.module.C_GetAttributeValue(
-        token.session,
-        object,
-        types.map((type) => ({ type })),
-      )
-      const found = new Map(attributes.map(({ type, value }) => [type, Buffer.isBuffer(value) ? value : undefined]))
+    const shown = tryToShow(token, object, [...commonAttributes, ...attributesOf[keyClass]])
+    if (typeof shown === 'object') {
+      const found = new Map(shown.map(({ type, value }) => [type, Buffer.isBuffer(value) ? value : undefined]))
       return (type) => found.get(type)
-    } catch (error) {
-      const ckr = ckrOf(error)
-      if (ckr !== undefined && !withoutValue.has(ckr)) throw error
-      oneByOne.add(keyClass)
     }
+    oneByOne.add(keyClass)
   }
   return (type) => read(token, object, type)
 }
 
 /** One attribute; `undefined` where the token does not have it or does not show it. Errors of the session are thrown. */
 function read(token: Token, object: Handle, type: number): Buffer | undefined {
+  const shown = show(token, object, [type])
+  return typeof shown === 'object' && Buffer.isBuffer(shown[0]?.value) ? shown[0].value : undefined
+}
+
+/**
+ * The attributes, or the `CK_RV` by which the token says that it does not show them. One that may also be a failure of the
+ * moment is believed if the token gives it again after it has shown another attribute of the object. Other errors are thrown.
+ */
+function show(token: Token, object: Handle, types: readonly number[]): Attribute[] | number {
   const { module, session } = token
+  const get = (some: readonly number[]): Attribute[] =>
+    module.C_GetAttributeValue(
+      session,
+      object,
+      some.map((type) => ({ type })),
+    )
+  const ask = () => {
+    try {
+      return get(types)
+    } catch (error) {
+      const ckr = ckrOf(error)
+      if (ckr === undefined || !withoutValue.has(ckr)) throw error
+      return ckr
+    }
+  }
   token.alive()
+  const said = ask()
+  if (typeof said === 'object' || !mayPass.has(said)) return said
+  get([CKA.CLASS])
+  return ask()
+}
+
+/** As {@link show}; `undefined` where it is pkcs11js that complains, as it does of a date that is empty. */
+function tryToShow(token: Token, object: Handle, types: readonly number[]): Attribute[] | number | undefined {
   try {
-    const [attribute]: Attribute[] = module.C_GetAttributeValue(session, object, [{ type }])
-    return Buffer.isBuffer(attribute?.value) ? attribute.value : undefined
+    return show(token, object, types)
   } catch (error) {
-    if (withoutValue.has(ckrOf(error) ?? -1)) return undefined
-    throw error
+    if (isCkrError(error)) throw error
+    return undefined
   }
 }
 
@@ -74,9 +97,12 @@ const attributesOf = {
   private: [CKA.ALWAYS_AUTHENTICATE],
 } as const
 
-/** ATTRIBUTE_SENSITIVE, ATTRIBUTE_TYPE_INVALID, ATTRIBUTE_VALUE_INVALID, and what tokens say in their stead. */
+/** ATTRIBUTE_TYPE_INVALID and ATTRIBUTE_VALUE_INVALID. */
 const noSuchAttribute: ReadonlySet<number> = new Set([0x012, 0x013])
-const withoutValue: ReadonlySet<number> = new Set([0x005, 0x006, 0x011, ...noSuchAttribute])
+/** GENERAL_ERROR and FUNCTION_FAILED, which tokens say in their stead. */
+const mayPass: ReadonlySet<number> = new Set([0x005, 0x006])
+/** With ATTRIBUTE_SENSITIVE. */
+const withoutValue: ReadonlySet<number> = new Set([0x011, ...mayPass, ...noSuchAttribute])
 
 const text = (value: Buffer | undefined) => value?.toString('utf8') ?? ''
 const flag = (value: Buffer | undefined) => (value?.length === 1 ? value[0] !== 0 : undefined)
@@ -87,18 +113,12 @@ const ulong = (value: Buffer | undefined) =>
  * YYYYMMDD; `undefined` for an empty date, which some tokens write as zeros or blanks; or `unreadable`. SoftHSM 2.6.1
  * stores the date of a CKA_PRIVATE object and then answers GENERAL_ERROR whenever it is read, so that error says "set".
  */
-function readDate({ module, session }: Token, object: Handle, type: number): string | undefined {
-  try {
-    const [attribute]: Attribute[] = module.C_GetAttributeValue(session, object, [{ type }])
-    const digits = Buffer.isBuffer(attribute?.value) ? text(attribute.value) : ''
-    return /^[0-9]{8}$/.test(digits) && digits !== '00000000' ? digits : undefined
-  } catch (error) {
-    // pkcs11js complains, without a code, of a date that is empty.
-    const ckr = ckrOf(error)
-    if (ckr === undefined || noSuchAttribute.has(ckr)) return undefined
-    if (withoutValue.has(ckr)) return UNREADABLE_DATE
-    throw error
-  }
+function readDate(token: Token, object: Handle, type: number): string | undefined {
+  const shown = tryToShow(token, object, [type])
+  if (typeof shown === 'number') return noSuchAttribute.has(shown) ? undefined : UNREADABLE_DATE
+  const value = shown?.[0]?.value
+  const digits = Buffer.isBuffer(value) ? text(value) : ''
+  return /^[0-9]{8}$/.test(digits) && digits !== '00000000' ? digits : undefined
 }
 
 /** An unsigned big-endian integer without leading zeros; empty and zero become `undefined`. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { AdapterError, algorithmRow, type WrapAlgorithm } from '../../contract/index.ts'
+import { ckrName, ckrRow } from '../ckr-table.ts'
 import { TokenError } from '../token-error.ts'
 import {
   candidateWays,
@@ -25,6 +26,13 @@ import { allows, type TokenKey } from './token-key.ts'
 import { check, checkAccess, refusesDamaged, witnessOf, WrongAnswer } from './way-check.ts'
 import type { Crypt } from './witness.ts'
 
+/** It is `doubtful` where something else than the way may have been the cause. */
+interface Rejection {
+  readonly way: Way
+  readonly reason: string
+  readonly doubtful: boolean
+}
+
 /** How one algorithm is done on one key, and why so. */
 export interface Qualification {
   readonly key: string
@@ -38,7 +46,7 @@ export interface Qualification {
    * itself, or, for a key that is not allowed to give single blocks, a session key of known value beside it.
    */
   readonly evidence?: 'same key' | 'sibling key'
-  readonly rejected: readonly { readonly way: Way; readonly reason: string }[]
+  readonly rejected: readonly Rejection[]
   /**
    * A way was rejected because the module crashed, did not return in time, or gave an error without a cause. That may have
    * had another cause: without a way, it is not known whether the token can do it.
@@ -82,12 +90,12 @@ export async function qualify(
   onShort: (soFar: Qualification) => void | Promise<void> = () => undefined,
 ): Promise<Qualification> {
   const scheme = schemeOf[algorithm]
-  const rejected: { way: Way; reason: string }[] = []
+  const rejected: Rejection[] = []
   let doubtful = false
   const reject = (way: Way, error: unknown): void => {
     if (!(error instanceof WrongAnswer) && !blamesWay(error)) throw error
+    rejected.push({ way, reason: reasonOf(error), doubtful: isDoubtful(error) })
     doubtful ||= isDoubtful(error)
-    rejected.push({ way, reason: error instanceof Error ? error.message : 'unknown' })
   }
   const lengths = lengthsOf(key, algorithm)
   const { kind: evidence, oracle, answers } = await evidenceFor(key, scheme, lengths.short, mechanisms, crypt, reject)
@@ -129,8 +137,25 @@ const blamesWay = (error: unknown) =>
     ? error.blame !== 'token' && error.code !== 'BACKEND_BUSY'
     : error instanceof AdapterError && error.code === 'ALGORITHM_UNSUPPORTED'
 
-/** It says nothing of the way: a crash, a time-out, an error without a cause. SoftHSM 2.6.1 fails while another process logs in. */
-const isDoubtful = (error: unknown) => error instanceof TokenError && error.code === 'BACKEND_UNAVAILABLE'
+/** Whether `way` was found to be wrong, and not only to fail. */
+export const isRefuted = ({ rejected }: Qualification, way: Way): boolean =>
+  rejected.some((rejection) => !rejection.doubtful && wayName(rejection.way) === wayName(way))
+
+/**
+ * It says nothing of the way: a crash, a time-out, an error without a cause. Only of a damaged value such an error says that
+ * it is one, and no right value is damaged. SoftHSM 2.6.1 fails while another process logs in.
+ */
+const isDoubtful = (error: unknown) =>
+  error instanceof TokenError &&
+  (error.code === 'BACKEND_UNAVAILABLE' || (error.detail !== undefined && ckrRow(error.detail).session === 'ask'))
+
+/** Callers are not told which of its answers a token gave to a value that does not unwrap; operators are. */
+function reasonOf(error: unknown): string {
+  if (error instanceof TokenError && error.code === 'CIPHERTEXT_INVALID' && error.detail !== undefined) {
+    return `the token answered ${ckrName(error.detail)} to a right value`
+  }
+  return error instanceof Error ? error.message : 'unknown'
+}
 
 function lengthsOf({ description }: TokenKey, algorithm: WrapAlgorithm): Lengths {
   const scheme = schemeOf[algorithm]

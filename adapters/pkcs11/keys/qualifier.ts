@@ -1,7 +1,7 @@
 import { AdapterError, type Report, type WrapAlgorithm } from '../../contract/index.ts'
 import { wayName, type Mechanisms, type Way } from '../way.ts'
 import { SHORT_BYTES } from './known-answers.ts'
-import { isUndecided, qualify, rejections, type Qualification } from './qualification.ts'
+import { isRefuted, isUndecided, qualify, rejections, type Qualification } from './qualification.ts'
 import type { TokenKey } from './token-key.ts'
 import type { Crypt } from './witness.ts'
 
@@ -109,13 +109,15 @@ export class Qualifier {
   }
 
   #conclude(key: TokenKey, qualified: Qualified, result: Qualification): void {
-    const { known: before, againMs } = qualified
-    qualified.known = result
-    qualified.result = result
-    if (result.way !== undefined) this.#options.onWay(key, result.way)
+    const { known: before, result: full, againMs } = qualified
     const first = isUndecided(result) ? DOUBT_MS.undecided : DOUBT_MS.served
     qualified.againMs = againMs === 0 ? first : Math.min(DOUBT_MS.last, 2 * againMs)
     qualified.againAt = result.doubtful ? performance.now() + qualified.againMs : Infinity
+    // A way that was right is not given up because it fails for a while.
+    if (full?.way !== undefined && isUndecided(result) && !isRefuted(result, full.way)) return
+    qualified.known = result
+    qualified.result = result
+    if (result.way !== undefined) this.#options.onWay(key, result.way)
     if (before === undefined || againMs === 0 || rejections(before) !== rejections(result)) {
       this.#reportQualification(result)
     }
