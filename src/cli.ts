@@ -2,7 +2,7 @@
 import { closeInspector } from '../adapters/contract/no-inspector.ts'
 import { Command } from 'commander'
 import { runCommand } from './commands/terminal.ts'
-import { version } from './version.ts'
+import { version } from './base/version.ts'
 
 /** Each is loaded only when it is asked for: what `serve` needs would double the time of every other command. */
 const commands = {

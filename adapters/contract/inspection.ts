@@ -1,5 +1,5 @@
-import type { CallContext, KeyRef } from './adapter.ts'
 import type { WrapAlgorithm } from './algorithms.ts'
+import type { CallContext, KeyRef } from './call.ts'
 
 /** Named scalars for people and automation: `firmware`, `sessions`, …; never a secret. */
 export type Facts = Readonly<Record<string, string | number | boolean>>

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import * as v from 'valibot'
 import { loadConfig } from '../config/load.ts'
 import { configSchema } from '../config/schema.ts'
-import { Variables } from '../config/variables.ts'
+import { Variables } from '../settings/variables.ts'
 import { Trust } from '../tls/trust.ts'
 import { print } from './terminal.ts'
 

@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { OperatorError, rsaSizes, type KeyAdministration, type KeySummary } from '../../adapters/contract/index.ts'
-import { administerBackend } from '../backends.ts'
+import { administerBackend } from '../backends/index.ts'
 import { loadBackends } from '../config/load.ts'
-import { Variables } from '../config/variables.ts'
+import { Variables } from '../settings/variables.ts'
 import { print } from './terminal.ts'
 
 interface BackendChoice {

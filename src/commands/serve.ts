@@ -1,9 +1,9 @@
 import cluster from 'node:cluster'
 import { setFlagsFromString } from 'node:v8'
 import { Command } from 'commander'
-import { Variables } from '../config/variables.ts'
-import { startService } from '../service.ts'
-import { runWorker } from '../workers/worker.ts'
+import { Variables } from '../settings/variables.ts'
+import { startService } from '../service/service.ts'
+import { runWorker } from '../service/workers/worker.ts'
 import { explainStart, StopSignals } from './terminal.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { OperatorError, systemCode } from '../../adapters/contract/index.ts'
 import { describeBug } from '../telemetry/log.ts'
-import { visible } from '../visible.ts'
+import { visible } from '../base/visible.ts'
 
 /** Exit statuses: what may pass or the operator can mend; and as sysexits.h has them, what only we can, and EX_CONFIG. */
 const OPERATOR = 1

@@ -12,7 +12,7 @@ import {
   parsePemCertificates,
   text,
   type References,
-} from './fields.ts'
+} from '../settings/fields.ts'
 import { revocation } from './revocation-lists.ts'
 
 /** Who may use a pool: a subject CN of the list *and* a chain to one of the roots. */

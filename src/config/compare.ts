@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, X509Certificate, type Hmac } from 'node:crypto'
 import { OperatorError, Secret } from '../../adapters/contract/index.ts'
-import { Credentials } from './credentials.ts'
+import { Credentials } from '../settings/credentials.ts'
 import type { Config } from './schema.ts'
 
 /** Of this process alone: a digest tells nothing of a secret to anybody who sees it. */

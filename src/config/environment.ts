@@ -1,7 +1,6 @@
 import type * as v from 'valibot'
 import type { Problem, SettingPath } from './source.ts'
-
-export const ENVIRONMENT_PREFIX = 'EKM_GATEWAY__'
+import { ENVIRONMENT_PREFIX } from '../settings/variables.ts'
 
 /** A setting that came from the environment, so that what is wrong with it is told with the variable's name. */
 export interface Override {

@@ -1,12 +1,12 @@
 import * as v from 'valibot'
 import { OperatorError } from '../../adapters/contract/index.ts'
 import { applyEnvironment } from './environment.ts'
-import type { References } from './fields.ts'
-import { readFrom, readTrusted, type FileContents, type ReadFile } from './files.ts'
+import type { References } from '../settings/fields.ts'
+import { readFrom, readTrusted, type FileContents, type ReadFile } from '../settings/files.ts'
 import { crossCheck } from './cross-check.ts'
 import { backendsSchema, configSchema, type Config } from './schema.ts'
 import { ConfigSource, formatPath, type Problem, type SettingPath } from './source.ts'
-import { secretVariables, Variables, type VariableContents } from './variables.ts'
+import { secretVariables, Variables, type VariableContents } from '../settings/variables.ts'
 
 /** A record is left as it is: it is not the process's own environment, which other processes would inherit. */
 export type Environment = Variables | Readonly<Record<string, string | undefined>>

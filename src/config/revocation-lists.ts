@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { RevocationList } from '../x509/crl.ts'
 import { DerError, DerReader } from '../x509/der.ts'
 import { Revocation } from '../x509/revocation.ts'
-import { about, file, mapping, nonEmptyListOf, oneOf, type References } from './fields.ts'
+import { about, file, mapping, nonEmptyListOf, oneOf, type References } from '../settings/fields.ts'
 
 /** A longer list would hold up the start and the reload of every process: some 250,000 entries. */
 const MAX_LIST_BYTES = 8 * 1024 * 1024

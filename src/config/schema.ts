@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import { isKeyName, KEY_NAME_RULE } from '../../adapters/contract/index.ts'
 import { logLevels } from '../telemetry/log.ts'
-import { backend } from './backend-kinds.ts'
+import { backend } from '../backends/kinds.ts'
 import { clientEntry } from './clients.ts'
-import { Credentials } from './credentials.ts'
+import { Credentials } from '../settings/credentials.ts'
 import { trimSlashes } from './cross-check.ts'
 import { network } from './networks.ts'
 import { ticketKeyFile } from './ticket-keys.ts'
@@ -21,7 +21,7 @@ import {
   table,
   text,
   type References,
-} from './fields.ts'
+} from '../settings/fields.ts'
 
 const tls = (references: References) =>
   v.pipe(
@@ -296,8 +296,6 @@ export const configSchema = (references: References) =>
 
 /** The whole configuration: complete, checked, every reference followed. */
 export type Config = v.InferOutput<ReturnType<typeof configSchema>>
-export type BackendConfig = Config['backends'][string]
-export type BackendKind = BackendConfig['kind']
 export type PoolConfig = Config['pools'][number]
 export type InfoConfig = Config['info']
 export type Limits = Config['limits']

@@ -1,8 +1,8 @@
 import { dirname, resolve } from 'node:path'
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
 import { systemCode } from '../../adapters/contract/index.ts'
-import { FileUntrusted } from './file-modes.ts'
-import type { ReadFile } from './files.ts'
+import { FileUntrusted } from '../settings/file-modes.ts'
+import type { ReadFile } from '../settings/files.ts'
 
 /** One thing wrong with a configuration, and where. */
 export interface Problem {

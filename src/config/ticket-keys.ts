@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { Secret } from '../../adapters/contract/index.ts'
-import { file, type References } from './fields.ts'
+import { file, type References } from '../settings/fields.ts'
 
 /** What Node.js wants: a name, an HMAC key and an AES key. */
 export const TICKET_KEY_BYTES = 48

@@ -1,4 +1,4 @@
-import { FileRecorder, sameStamps, type FileStamps } from './files.ts'
+import { FileRecorder, sameStamps, type FileStamps } from '../settings/files.ts'
 
 const POLL_MS = 2000
 

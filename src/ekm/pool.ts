@@ -7,8 +7,8 @@ import {
   type WrapAlgorithm,
 } from '../../adapters/contract/index.ts'
 import type { AllowList } from './allow-list.ts'
-import type { Backend } from './backend.ts'
-import type { Call } from './call.ts'
+import type { Backend } from './backend/backend.ts'
+import type { Call } from './backend/call.ts'
 import type { KeyPlace, PooledKey } from './pooled-key.ts'
 import type { RateLimit } from './rate-limit.ts'
 import { RequestInvalid } from './request-invalid.ts'

@@ -1,8 +1,8 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { AdapterError, type KeyDescription, type KeyRef, type WrapAlgorithm } from '../../adapters/contract/index.ts'
-import type { Backend, Described } from './backend.ts'
-import type { Call } from './call.ts'
-import { Flow, type Lane } from './flow.ts'
+import type { Backend, Described } from './backend/backend.ts'
+import type { Call } from './backend/call.ts'
+import { Flow, type Lane } from './backend/flow.ts'
 
 /** A key where it lives, for one pool. */
 export class KeyPlace {

@@ -1,4 +1,4 @@
-import { apiVersion } from '../version.ts'
+import { apiVersion } from '../base/version.ts'
 import type { Route } from './route.ts'
 import { contextBody } from './wire.ts'
 

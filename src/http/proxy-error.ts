@@ -1,6 +1,6 @@
 import { AdapterError, KEY_NAME_RULE, type AdapterErrorCode } from '../../adapters/contract/index.ts'
 import { RequestInvalid } from '../ekm/request-invalid.ts'
-import type { AuditRecord } from '../telemetry/audit.ts'
+import type { AuditRecord } from '../telemetry/audit-record.ts'
 
 /** The ProxyError of the EKM Proxy API: Azure passes `code` and `message`, unchanged, into its customer's logs. */
 export class ProxyError extends Error {

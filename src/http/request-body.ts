@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AdapterError } from '../../adapters/contract/index.ts'
-import type { Call } from '../ekm/call.ts'
+import type { Call } from '../ekm/backend/call.ts'
 import { RequestInvalid } from '../ekm/request-invalid.ts'
 import { refuse } from './proxy-error.ts'
 

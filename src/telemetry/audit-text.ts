@@ -1,5 +1,5 @@
-import { visible } from '../visible.ts'
-import type { AuditRecord } from './audit.ts'
+import { visible } from '../base/visible.ts'
+import type { AuditRecord } from './audit-record.ts'
 import { membersOf } from './log.ts'
 
 /** What one success of a client mostly says as the one before does, and what differs. */

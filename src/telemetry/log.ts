@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { OperatorError, systemCode, type Report } from '../../adapters/contract/index.ts'
-import { visible } from '../visible.ts'
+import { visible } from '../base/visible.ts'
 import { LogSink, type LogDestination } from './sink.ts'
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const

@@ -1,13 +1,5 @@
-import { Line, type Place } from '../ekm/line.ts'
+import { Line } from '../base/line.ts'
 import type { Stranger } from './stranger.ts'
-
-/** Where the connection of an allowed client is counted. */
-export interface Seat {
-  readonly identity: string
-  readonly place: Place<Stranger>
-  /** Since when, on `performance.now()`'s clock. */
-  readonly since: number
-}
 
 /** The connections of clients that some pool allows, by who the client is. */
 export class Clients {

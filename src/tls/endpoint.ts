@@ -7,7 +7,7 @@ import {
   type SecureContextOptions,
   type TLSSocket,
 } from 'node:tls'
-import type { Credentials } from '../config/credentials.ts'
+import type { Credentials } from '../settings/credentials.ts'
 import { TICKET_KEY_BYTES } from '../config/ticket-keys.ts'
 
 /** The suites of the EKM Proxy API, and no other. */

@@ -1,6 +1,6 @@
 import type { BlockList, Socket } from 'node:net'
-import { Deadlines } from '../ekm/deadlines.ts'
-import { Line } from '../ekm/line.ts'
+import { Deadlines } from '../base/deadlines.ts'
+import { Line } from '../base/line.ts'
 import { Clients } from './clients.ts'
 import { Debts } from './debts.ts'
 import { Doorstep, type Refusal } from './doorstep.ts'

@@ -1,4 +1,4 @@
-import { Line } from '../ekm/line.ts'
+import { Line } from '../base/line.ts'
 import type { Source, Stranger } from './stranger.ts'
 
 /**

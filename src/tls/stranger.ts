@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net'
-import type { Deadlines, Timed } from '../ekm/deadlines.ts'
-import { Line, type Place } from '../ekm/line.ts'
-import type { Seat } from './clients.ts'
+import type { Deadlines, Timed } from '../base/deadlines.ts'
+import { Line, type Place } from '../base/line.ts'
 
 /**
  * Why a connection was closed unheard: it said nothing, its handshake took too long, it sent too many bytes before it had
@@ -82,6 +81,14 @@ export class Source {
   widen(): void {
     this.window = Math.min(MAX_WINDOW, this.window + 1)
   }
+}
+
+/** Where the connection of an allowed client is counted. */
+export interface Seat {
+  readonly identity: string
+  readonly place: Place<Stranger>
+  /** Since when, on `performance.now()`'s clock. */
+  readonly since: number
 }
 
 /** A connection, whose client is a stranger until it has shown a certificate that a pool allows. */

@@ -1,4 +1,4 @@
-import { Line } from '../ekm/line.ts'
+import { Line } from '../base/line.ts'
 import type { Debts } from './debts.ts'
 import { LoopTime } from './loop-time.ts'
 import type { Stranger } from './stranger.ts'

@@ -1,30 +1,13 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { context, countOf, DerError, DerReader, tags, timeOf, wholeBytesOf } from './der.ts'
-import type { DistributionPoint } from './distribution-points.ts'
-import { readExtensions, type Draft } from './extensions.ts'
-import { nameOf, type GeneralName, type Name } from './names.ts'
+import { readExtensions, type CertificateExtensions } from './extensions.ts'
+import { nameOf, type Name } from './names.ts'
 
 /** Longer certificates are not read; RSA-4096 and a hundred names take 6 KiB. */
 const MAX_BYTES = 16 * 1024
 
-export interface KeyUsage {
-  readonly digitalSignature: boolean
-  readonly keyCertSign: boolean
-  readonly cRLSign: boolean
-}
-
-export interface NameConstraints {
-  readonly permitted: readonly GeneralName[]
-  readonly excluded: readonly GeneralName[]
-}
-
-export interface PolicyMapping {
-  readonly issuerDomain: string
-  readonly subjectDomain: string
-}
-
 /** What a certificate says (RFC 5280 section 4), as far as a path is judged by it. */
-export interface Certificate {
+export interface Certificate extends CertificateExtensions {
   readonly der: Buffer
   /** SHA-256, lower-case hexadecimal. */
   readonly fingerprint: string
@@ -45,22 +28,6 @@ export interface Certificate {
   /** Of the key: `undefined` if OpenSSL cannot read it. Read once. */
   readonly publicKey: KeyObject | undefined
   readonly isSelfIssued: boolean
-  /** Absent without the extension, as for each below. */
-  readonly basicConstraints?: { readonly cA: boolean; readonly pathLen: number | undefined }
-  readonly keyUsage?: KeyUsage
-  readonly extKeyUsage?: readonly string[]
-  readonly subjectAltName: readonly GeneralName[]
-  readonly nameConstraints?: NameConstraints
-  readonly policies?: readonly string[]
-  readonly policyMappings: readonly PolicyMapping[]
-  readonly requireExplicitPolicy?: number
-  readonly inhibitPolicyMapping?: number
-  readonly inhibitAnyPolicy?: number
-  readonly distributionPoints: readonly DistributionPoint[]
-  /** Hexadecimal. */
-  readonly subjectKeyId?: string
-  readonly authorityKeyId?: string
-  readonly hasUnknownCriticalExtension: boolean
 }
 
 /** Throws a {@link DerError}. */
@@ -92,7 +59,7 @@ export function parseCertificate(der: Buffer): Certificate {
   if (extensions !== undefined && version !== 3) throw new DerError('a certificate of this version has no extensions')
 
   let publicKey: KeyObject | null | undefined
-  const certificate: Draft = {
+  const certificate: Certificate = {
     der,
     fingerprint: createHash('sha256').update(der).digest('hex'),
     version,

@@ -1,7 +1,6 @@
-import type { Certificate } from './certificate.ts'
 import { booleanOf, context, countOf, DerError, DerReader, elementsOf, hasBit, tags } from './der.ts'
-import { distributionPointOf } from './distribution-points.ts'
-import { generalNameOf, type GeneralName } from './names.ts'
+import { distributionPointOf, type DistributionPoint } from './distribution-points.ts'
+import { generalNameOf, type GeneralName, type Name } from './names.ts'
 
 /** Extensions (RFC 5280 section 4.2) by object identifier. */
 const oids = {
@@ -24,8 +23,45 @@ const MAX_NAMES = 256
 const MAX_POLICIES = 64
 const MAX_POINTS = 32
 
-/** A certificate that is being read. */
-export type Draft = { -readonly [Member in keyof Certificate]: Certificate[Member] }
+export interface KeyUsage {
+  readonly digitalSignature: boolean
+  readonly keyCertSign: boolean
+  readonly cRLSign: boolean
+}
+
+export interface NameConstraints {
+  readonly permitted: readonly GeneralName[]
+  readonly excluded: readonly GeneralName[]
+}
+
+export interface PolicyMapping {
+  readonly issuerDomain: string
+  readonly subjectDomain: string
+}
+
+/** What the extensions of a certificate say, as far as a path is judged by it. A member is absent without its extension. */
+export interface CertificateExtensions {
+  readonly basicConstraints?: { readonly cA: boolean; readonly pathLen: number | undefined }
+  readonly keyUsage?: KeyUsage
+  readonly extKeyUsage?: readonly string[]
+  readonly subjectAltName: readonly GeneralName[]
+  readonly nameConstraints?: NameConstraints
+  readonly policies?: readonly string[]
+  readonly policyMappings: readonly PolicyMapping[]
+  readonly requireExplicitPolicy?: number
+  readonly inhibitPolicyMapping?: number
+  readonly inhibitAnyPolicy?: number
+  readonly distributionPoints: readonly DistributionPoint[]
+  /** Hexadecimal. */
+  readonly subjectKeyId?: string
+  readonly authorityKeyId?: string
+  readonly hasUnknownCriticalExtension: boolean
+}
+
+/** Of a certificate that is being read. */
+type Draft = { readonly issuer: Name } & {
+  -readonly [Member in keyof CertificateExtensions]: CertificateExtensions[Member]
+}
 
 /** An extension of a certificate, a list or one of its entries. */
 export interface Extension {

@@ -1,4 +1,5 @@
-import type { Certificate, NameConstraints } from './certificate.ts'
+import type { NameConstraints } from './extensions.ts'
+import type { Certificate } from './certificate.ts'
 import { isAscii, type GeneralName, type Name, type Rdn } from './names.ts'
 
 /** A common name that is taken for a host name: what allow-lists compare has to bear the constraints on host names too. */

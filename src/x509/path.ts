@@ -1,4 +1,5 @@
-import type { Certificate, NameConstraints } from './certificate.ts'
+import type { NameConstraints } from './extensions.ts'
+import type { Certificate } from './certificate.ts'
 import { namesAllowed } from './name-constraints.ts'
 import { PolicyState } from './policies.ts'
 

@@ -1,7 +1,6 @@
 import type { Certificate } from './certificate.ts'
 import type { Name } from './names.ts'
 import { flawOf, issuerFlawOf, pathFlawOf, usageFlawOf, type PathRefusal, type Usage } from './path.ts'
-import type { Revocation } from './revocation.ts'
 import type { Signed, SignatureRules } from './signature.ts'
 
 /** Certificates from the first to the trust anchor. */
@@ -35,11 +34,16 @@ export interface Issuers {
   others(subject: string): readonly Certificate[]
 }
 
+export interface RevocationRules {
+  /** @param path from a certificate to a trust anchor, valid but for revocation */
+  refusalOf(path: readonly Certificate[], search: PathSearch): Promise<PathRefusal | undefined>
+}
+
 export interface SearchRules {
   readonly issuers: Issuers
   readonly signatures: SignatureChecks
   /** Without it, revocation is not looked at. */
-  readonly revocation?: Revocation | undefined
+  readonly revocation?: RevocationRules | undefined
   /** Milliseconds since the epoch. */
   readonly now: number
 }

@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { serveAdmin, type AdminServer } from '../../src/admin/server.ts'
+import { serveAdmin, type AdminServer } from '../../src/service/admin/server.ts'
 
 const source = {
   status: async () => ({

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { openBackend } from '../../src/backends.ts'
+import { openBackend } from '../../src/backends/index.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { aesKey, contosoPool, makeStore, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, send } from '../support/https.ts'

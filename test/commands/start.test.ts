@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest'
-import { openBackend } from '../../src/backends.ts'
+import { openBackend } from '../../src/backends/index.ts'
 import { aes256, kw } from '../contract/reference.ts'
 import { askOnce } from '../bench/http-connection.ts'
 import { isRight, makePair, type Call } from '../bench/request.ts'

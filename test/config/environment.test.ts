@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { FileRecorder } from '../../src/config/files.ts'
+import { FileRecorder } from '../../src/settings/files.ts'
 import { loadBackends, loadConfig, loadConfigFrom } from '../../src/config/load.ts'
-import { Variables } from '../../src/config/variables.ts'
+import { Variables } from '../../src/settings/variables.ts'
 import { CANARY, GOOD, makeSite, PASSPHRASE, problemsOf, softwareBackend, type Site } from './site.ts'
 
 let site: Site

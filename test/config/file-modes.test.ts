@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { CLI, run } from '../commands/cli.ts'
-import { FileRecorder } from '../../src/config/files.ts'
+import { FileRecorder } from '../../src/settings/files.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { GOOD, makeSite, problemsOf, type Site } from './site.ts'
 

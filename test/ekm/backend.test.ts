@@ -6,10 +6,10 @@ import {
   type KeyRef,
   type WrapAlgorithm,
 } from '../../adapters/contract/index.ts'
-import { Backend } from '../../src/ekm/backend.ts'
-import { Call } from '../../src/ekm/call.ts'
-import { Deadlines } from '../../src/ekm/deadlines.ts'
-import { Lane } from '../../src/ekm/flow.ts'
+import { Backend } from '../../src/ekm/backend/backend.ts'
+import { Call } from '../../src/ekm/backend/call.ts'
+import { Deadlines } from '../../src/base/deadlines.ts'
+import { Lane } from '../../src/ekm/backend/flow.ts'
 import { KeyPlace } from '../../src/ekm/pooled-key.ts'
 
 interface Job {

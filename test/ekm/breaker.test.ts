@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { AdapterError, type AdapterErrorCode, type CallContext } from '../../adapters/contract/index.ts'
-import { Breaker } from '../../src/ekm/breaker.ts'
+import { Breaker } from '../../src/ekm/backend/breaker.ts'
 
 let probe: (context: CallContext) => Promise<void>
 let probes: number

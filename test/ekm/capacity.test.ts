@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { AdapterError, type KeyRef } from '../../adapters/contract/index.ts'
-import { Call } from '../../src/ekm/call.ts'
-import { Capacity, type Rejection } from '../../src/ekm/capacity.ts'
-import { Flow, Lane } from '../../src/ekm/flow.ts'
+import { Call } from '../../src/ekm/backend/call.ts'
+import { Capacity, type Rejection } from '../../src/ekm/backend/capacity.ts'
+import { Flow, Lane } from '../../src/ekm/backend/flow.ts'
 
 const calls: Call[] = []
 const newCall = (budgetMs = 60_000): Call => {

@@ -1,6 +1,6 @@
 import { getHeapSpaceStatistics } from 'node:v8'
 import { describe, expect, it } from 'vitest'
-import { Line, type Place } from '../../src/ekm/line.ts'
+import { Line, type Place } from '../../src/base/line.ts'
 import { collectGarbage } from '../support/memory.ts'
 
 describe('a line', () => {

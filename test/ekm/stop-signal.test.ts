@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { AdapterError, type CallSignal } from '../../adapters/contract/index.ts'
-import { StopSignal } from '../../src/ekm/stop-signal.ts'
+import { StopSignal } from '../../src/ekm/backend/stop-signal.ts'
 
 const reason = new AdapterError('CANCELLED', 'the client went away')
 

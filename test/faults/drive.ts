@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SteadyStream, type Exchange, type Failure } from '../support/steady-stream.ts'
 import { recordsIn, type LogLine } from '../support/gateway.ts'
-import type { GatewayStatus } from '../../src/admin/status.ts'
+import type { GatewayStatus } from '../../src/gateway/status.ts'
 import { BACKEND, type pools, streams, type Site, type Stream } from './site.ts'
 
 /** As many as one machine bears that has all this in one process, three gateways side by side. */

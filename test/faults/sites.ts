@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
-import { openBackend } from '../../src/backends.ts'
+import { openBackend } from '../../src/backends/index.ts'
 import { registerAes, registerRsa, activateIfNeeded } from '../kmip/register.ts'
 import type { KmipTestServer } from '../kmip/server/kmip-server.ts'
 import { KmipRelay } from '../kmip/support/relay.ts'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { AdapterErrorCode } from '../../adapters/contract/index.ts'
-import { openBackend } from '../../src/backends.ts'
+import { openBackend } from '../../src/backends/index.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { aesKey, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, openSocket, send } from '../support/https.ts'

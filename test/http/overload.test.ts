@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { openBackend } from '../../src/backends.ts'
+import { openBackend } from '../../src/backends/index.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { aesKey, startTestGateway, type Settings, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, makeAgent, send, type Reply, type Wanted } from '../support/https.ts'

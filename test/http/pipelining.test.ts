@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { openBackend } from '../../src/backends.ts'
+import { openBackend } from '../../src/backends/index.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { aesKey, contosoPool, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, newAddress, openSocket, openSocketFrom } from '../support/https.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
-import { openBackend } from '../../src/backends.ts'
+import { openBackend } from '../../src/backends/index.ts'
 import { faultModule, type FaultModule } from '../pkcs11/support/fault-module.ts'
 import { PIN, softHsm, type SoftHsm } from '../pkcs11/support/softhsm.ts'
 import { onToken } from '../pkcs11/support/token-objects.ts'

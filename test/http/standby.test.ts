@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { openBackend } from '../../src/backends.ts'
+import { openBackend } from '../../src/backends/index.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { generate } from '../../adapters/software/key-material.ts'
 import { FaultyAdapter, type Fault } from '../support/faulty-adapter.ts'

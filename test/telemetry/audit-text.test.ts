@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { auditText } from '../../src/telemetry/audit-text.ts'
-import type { AuditRecord } from '../../src/telemetry/audit.ts'
+import type { AuditRecord } from '../../src/telemetry/audit-record.ts'
 import { membersOf } from '../../src/telemetry/log.ts'
 
 const texts = [

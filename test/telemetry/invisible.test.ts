@@ -70,7 +70,7 @@ describe('the text of a log line', () => {
 })
 
 it('what a terminal obeys is shown by the same rule in the conformance package, which imports nothing of the gateway', async () => {
-  const rule = await readFile('src/visible.ts', 'utf8')
+  const rule = await readFile('src/base/visible.ts', 'utf8')
   expect(await readFile('src/conformance/src/visible.ts', 'utf8')).toBe(rule)
 })
 

@@ -6,8 +6,8 @@ import * as x509 from '@peculiar/x509'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import { parseRevocationLists } from '../../src/config/revocation-lists.ts'
-import { Variables } from '../../src/config/variables.ts'
-import { startService } from '../../src/service.ts'
+import { Variables } from '../../src/settings/variables.ts'
+import { startService } from '../../src/service/service.ts'
 import { makeList, derOf, type ListRequest } from '../support/crl.ts'
 import {
   aesKey,

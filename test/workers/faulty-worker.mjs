@@ -2,8 +2,8 @@ import cluster from 'node:cluster'
 import { existsSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { OperatorError } from '../../dist/adapters/contract/index.js'
-import { openBackend } from '../../dist/src/backends.js'
-import { runWorker } from '../../dist/src/workers/worker.js'
+import { openBackend } from '../../dist/src/backends/index.js'
+import { runWorker } from '../../dist/src/service/workers/worker.js'
 
 /**
  * A worker that cannot open the store `keys-2` if it is the second one, and never opens `keys-3`. The first one says that

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KeyWitness, Testimony, Witness } from '../keys/witness.ts'
+import type { Finding } from './finding.ts'
 import type { Host } from './host.ts'
 
 /** SoftHSM 2.6.1 fails for a moment when another process changes the token. */
@@ -7,19 +8,6 @@ const ATTEMPTS = 3
 const AGAIN_MS = 30
 /** That are asked for, before the token is taken for sick. */
 const MAX_KEYS = 4
-
-/**
- * Whose a failure was that says nothing itself.
- *
- * | finding | evidence |
- * |---|---|
- * | `call` | afterwards, a known value was unwrapped with the key, in the way that was used |
- * | `key` | it was not, but another key or way could be used |
- * | `token` | no key could be used |
- * | `unclear` | there was no known value to try with |
- * | `nothing` | the host was lost meanwhile |
- */
-export type Finding = 'call' | 'key' | 'token' | 'unclear' | 'nothing'
 
 /** What may be concluded from what: docs/adr/0008. */
 export class Evidence {

@@ -1,7 +1,6 @@
 import type { CallSignal } from '../../contract/index.ts'
 import type { Witness } from '../keys/witness.ts'
-import type { Finding } from './evidence.ts'
-import type { Host } from './host.ts'
+import type { Finding } from './finding.ts'
 import type { Pace } from './pace.ts'
 
 export interface CallOptions {
@@ -35,7 +34,7 @@ export class Job {
   /** It was taken back from a host that was busy with another. */
   recalled = false
   /** What was found out after it had failed on this host, on which it is tried once more. */
-  judged: { readonly host: Host; readonly finding: Finding } | undefined
+  judged: { readonly host: object; readonly finding: Finding } | undefined
   #settle: { resolve: (value: Uint8Array) => void; reject: (error: unknown) => void } | undefined
   readonly #signal: CallSignal | undefined
   readonly #aborted: () => void

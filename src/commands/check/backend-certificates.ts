@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
-import { parsePemCertificates } from '../../config/fields.ts'
-import type { BackendConfig } from '../../config/schema.ts'
+import { parsePemCertificates } from '../../settings/fields.ts'
+import type { BackendConfig } from '../../backends/kinds.ts'
 import type { Findings } from './findings.ts'
 import { quoted } from './words.ts'
 import type { WrittenSettings } from './written-settings.ts'

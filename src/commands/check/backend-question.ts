@@ -1,4 +1,5 @@
-import type { BackendConfig, PoolConfig } from '../../config/schema.ts'
+import type { BackendConfig } from '../../backends/kinds.ts'
+import type { PoolConfig } from '../../config/schema.ts'
 import { quoted } from './words.ts'
 import type { WrittenSettings } from './written-settings.ts'
 

@@ -1,6 +1,6 @@
 import { OperatorError, type Facts, type KeyAdapter } from '../../../adapters/contract/index.ts'
-import { openBackend } from '../../backends.ts'
-import type { BackendConfig } from '../../config/schema.ts'
+import { openBackend } from '../../backends/index.ts'
+import type { BackendConfig } from '../../backends/kinds.ts'
 import { checkCertificates } from './backend-certificates.ts'
 import { asAdapterError, checkSessions, factsOf, inWords, PROBE_MS, tellServers } from './backend-facts.ts'
 import { commandFor, type BackendQuestion } from './backend-question.ts'

@@ -1,5 +1,5 @@
 import type { KeyAdapter, KeyRef, KeySummary, WrapAlgorithm } from '../../../adapters/contract/index.ts'
-import type { BackendConfig } from '../../config/schema.ts'
+import type { BackendConfig } from '../../backends/kinds.ts'
 
 /** A key that a pool lists, or that it has because it has them all. */
 export interface WantedKey {

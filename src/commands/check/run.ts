@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import type { openBackend } from '../../backends.ts'
+import type { openBackend } from '../../backends/index.ts'
 import { ConfigInvalid, loadBackends, type Environment } from '../../config/load.ts'
 import type { Config } from '../../config/schema.ts'
 import { pemCertificates } from './backend-certificates.ts'

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { parsePemCertificates } from '../../config/fields.ts'
+import { parsePemCertificates } from '../../settings/fields.ts'
 import { isSelfIssued, issued } from './x509.ts'
 import type { WrittenSettings } from './written-settings.ts'
 

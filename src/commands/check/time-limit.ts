@@ -1,5 +1,5 @@
 import type { CallContext } from '../../../adapters/contract/index.ts'
-import { Call } from '../../ekm/call.ts'
+import { Call } from '../../ekm/backend/call.ts'
 
 /** Whatever was waited for did not come in time. */
 export class TooSlow extends Error {

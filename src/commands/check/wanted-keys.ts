@@ -1,6 +1,6 @@
 import { isKeyName, OperatorError, type KeyRef, type KeySummary } from '../../../adapters/contract/index.ts'
-import { administerBackend } from '../../backends.ts'
-import type { BackendConfig } from '../../config/schema.ts'
+import { administerBackend } from '../../backends/index.ts'
+import type { BackendConfig } from '../../backends/kinds.ts'
 import type { BackendQuestion } from './backend-question.ts'
 import type { Findings } from './findings.ts'
 import type { WantedKey } from './key-question.ts'

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
-import { apiVersion } from '../../version.ts'
+import { apiVersion } from '../../base/version.ts'
 import type { Workspace } from './workspace.ts'
 
 export interface Reply {

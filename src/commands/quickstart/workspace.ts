@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { OperatorError, systemCode } from '../../../adapters/contract/index.ts'
-import { administerBackend } from '../../backends.ts'
+import { administerBackend } from '../../backends/index.ts'
 import { loadBackends } from '../../config/load.ts'
 import { issue } from './certificates.ts'
 

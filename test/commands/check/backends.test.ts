@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AdapterError, type KeyAdapter } from '../../../adapters/contract/index.ts'
-import { openBackend } from '../../../src/backends.ts'
+import { openBackend } from '../../../src/backends/index.ts'
 import { latencyStatus } from '../../../src/commands/check/latency.ts'
 import { nearMiss } from '../../../src/commands/check/near-miss.ts'
 import { callWithin, TooSlow, within } from '../../../src/commands/check/time-limit.ts'

@@ -1,5 +1,5 @@
-import { version } from '../../../version.ts'
-import { visible } from '../../../visible.ts'
+import { version } from '../../../base/version.ts'
+import { visible } from '../../../base/visible.ts'
 import { checks } from '../catalogue.ts'
 import type { Report } from '../run.ts'
 

@@ -1,4 +1,4 @@
-import { visible } from '../../../visible.ts'
+import { visible } from '../../../base/visible.ts'
 import type { Style } from '../../../conformance/src/index.ts'
 import { sectionOf } from '../catalogue.ts'
 import type { Finding, Status } from '../findings.ts'

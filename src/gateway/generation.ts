@@ -1,0 +1,169 @@
+import { OperatorError, type KeyAdapter } from '../../adapters/contract/index.ts'
+import { openOrAwait } from '../backends/awaited-adapter.ts'
+import type { openBackend } from '../backends/index.ts'
+import { digestOf } from '../config/compare.ts'
+import type { BackendConfig } from '../backends/kinds.ts'
+import type { Config } from '../config/schema.ts'
+import { Backend, type BackendObserver } from '../ekm/backend/backend.ts'
+import { Call } from '../ekm/backend/call.ts'
+import { Deadlines } from '../base/deadlines.ts'
+import type { Pool } from '../ekm/pool.ts'
+import { Admission } from '../http/admission.ts'
+import { createApp, type AppOptions } from '../http/app.ts'
+import type { Served } from '../http/server.ts'
+import { buildPools } from './pools.ts'
+import { shareBackend, shareLimits, type Share } from './share.ts'
+import type { Telemetry } from '../telemetry/audit.ts'
+import { reportTo } from '../telemetry/log.ts'
+import type { ClientTrust } from '../tls/client.ts'
+import { Trust } from '../tls/trust.ts'
+
+const PROBE_MS = 3000
+
+/** Everything that one configuration makes, complete and never changed: a reload makes another, and swaps them. */
+export interface Generation extends Served {
+  readonly config: Config
+  readonly limits: Config['limits']
+  readonly pools: readonly Pool[]
+  readonly trust: ClientTrust
+  readonly backends: ReadonlyMap<string, OpenBackend>
+}
+
+export interface OpenBackend {
+  readonly adapter: KeyAdapter
+  readonly backend: Backend
+  /** Of its settings, and of the limits that its use depends on. */
+  readonly digests: { readonly adapter: string; readonly backend: string }
+}
+
+/** What every generation of a process has in common. */
+export interface Surroundings extends Pick<AppOptions, 'clientOf' | 'telemetry'> {
+  readonly share: Share
+  readonly open: typeof openBackend
+}
+
+/**
+ * Opens what `config` names and `before` does not have open yet; without `before`, what is away is awaited. Rejects with an OperatorError, and then leaves nothing
+ * open of its own; what `before` has stays as it is in any case.
+ */
+export async function openGeneration(
+  config: Config,
+  surroundings: Surroundings,
+  before?: Generation,
+): Promise<Generation> {
+  const limits = shareLimits(config.limits, surroundings.share)
+  const backends = new Map<string, OpenBackend>()
+  try {
+    for (const [name, settings] of Object.entries(config.backends)) {
+      backends.set(name, await openOne(name, settings, limits.keyCacheMs, surroundings, before))
+    }
+    const generation = compose(config, limits, backends, surroundings, before)
+    await generation.trust.prepare()
+    return generation
+  } catch (error) {
+    await closeBackends({ backends }, before)
+    throw error
+  }
+}
+
+/** The backend as it is open already, where its settings are the same. */
+async function openOne(
+  name: string,
+  settings: BackendConfig,
+  keyCacheMs: number,
+  { open, share, telemetry }: Surroundings,
+  before: Generation | undefined,
+): Promise<OpenBackend> {
+  const old = before?.backends.get(name)
+  const own = shareBackend(settings, share)
+  const { concurrency, queue, ...rest } = own
+  const digests = { adapter: digestOf(rest), backend: digestOf({ concurrency, queue, keyCacheMs }) }
+  if (old?.digests.adapter === digests.adapter && old.digests.backend === digests.backend) return old
+  const report = reportTo(telemetry.log, name)
+  const opener = () => open(own, report)
+  // A reload that cannot have what it asks for is refused; a start makes the best of it.
+  const openNew = () => (before === undefined ? openOrAwait(opener, report) : opener())
+  const isSame = old?.digests.adapter === digests.adapter
+  const adapter = isSame ? old.adapter : await openNew()
+  if (old !== undefined && !isSame) await assertNoLoss(name, old.adapter, adapter)
+  const observer = observe(name, telemetry)
+  return { adapter, digests, backend: new Backend({ name, adapter, concurrency, queue, keyCacheMs, observer }) }
+}
+
+/**
+ * A backend that answers is not given up for settings with which it does not. One that is away has nothing to lose: its
+ * settings may be what is mended.
+ */
+async function assertNoLoss(name: string, old: KeyAdapter, adapter: KeyAdapter): Promise<void> {
+  if ((await answers(adapter)) || !(await answers(old))) return
+  await adapter.close()
+  throw new OperatorError(
+    'BACKEND_UNUSABLE',
+    `backend ${name} answers with the settings that it has, and not with the new ones; the log says why`,
+  )
+}
+
+async function answers(adapter: KeyAdapter): Promise<boolean> {
+  const call = new Call(PROBE_MS)
+  return call
+    .run(adapter.probe(call))
+    .then(
+      () => true,
+      () => false,
+    )
+    .finally(() => call.end())
+}
+
+function observe(backend: string, { log, metrics }: Telemetry): BackendObserver {
+  return {
+    called: (operation, code, elapsedMs) => metrics.called(backend, operation, code, elapsedMs),
+    rejected: (rejection) => metrics.rejected('backend', backend, rejection),
+    changed: (evidence) => {
+      if (evidence === undefined) log.info('backend_up', { backend })
+      else log.error('backend_down', { backend, reason: evidence.code, detail: evidence.message })
+    },
+    keyChanged: (operation, key, isAnswered) => {
+      if (isAnswered) log.info('key_answers', { backend, key, operation })
+      else log.warn('key_silent', { backend, key, operation })
+    },
+  }
+}
+
+function compose(
+  config: Config,
+  limits: Config['limits'],
+  backends: ReadonlyMap<string, OpenBackend>,
+  surroundings: Surroundings,
+  before: Generation | undefined,
+): Generation {
+  const { clientOf, telemetry, share } = surroundings
+  const open = new Map([...backends].map(([name, { backend }]) => [name, backend]))
+  const pools = buildPools(config, open, telemetry.metrics, share)
+  const admission = new Admission(config.listen.clientAuth)
+  const deadlines = new Deadlines(limits.deadlineMs)
+  const { maxBodyBytes } = limits
+  return {
+    config,
+    limits,
+    pools,
+    trust: new Trust(
+      config.pools.flatMap(({ clients }) => clients),
+      before?.trust,
+    ),
+    backends,
+    admission,
+    deadlines,
+    app: createApp({ pools, deadlines, maxBodyBytes, admission, clientOf, telemetry }),
+  }
+}
+
+type HasBackends = Pick<Generation, 'backends'>
+
+/** Lets go of the backends that `one` has open and `other` has not. */
+export async function closeBackends(one: HasBackends, other?: HasBackends): Promise<void> {
+  const kept = [...(other?.backends.values() ?? [])]
+  for (const { adapter, backend } of [...one.backends.values()].reverse()) {
+    if (!kept.some((candidate) => candidate.backend === backend)) backend.stop()
+    if (!kept.some((candidate) => candidate.adapter === adapter)) await adapter.close()
+  }
+}

@@ -1,0 +1,126 @@
+import cluster, { type Worker } from 'node:cluster'
+import type { Readable } from 'node:stream'
+import { OperatorError } from '../../../adapters/contract/index.ts'
+import type { Lesson } from '../../tls/listener.ts'
+import { isOurs, MARK, type Learned, type Orders, type Outcome } from './messages.ts'
+
+/** A worker that ended, or did not answer, instead of doing what it was told. */
+export class WorkerLost extends Error {
+  override readonly name = 'WorkerLost'
+}
+
+/** How a worker ended. */
+export interface WorkerEnd {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+interface Waiting {
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+/** One worker, as the primary sees it. */
+export class WorkerProcess {
+  readonly index: number
+  readonly ended: Promise<WorkerEnd>
+  readonly started = performance.now()
+  /** Is told what the worker found out. */
+  onLesson: ((lesson: Lesson) => void) | undefined
+  readonly #worker: Worker
+  readonly #waiting = new Map<number, Waiting>()
+  #lastId = 0
+  /** What waits until the worker listens. */
+  #unsent: object[] | undefined = []
+  #over = false
+
+  constructor(index: number) {
+    this.index = index
+    this.#worker = cluster.fork()
+    this.#worker.on('message', (message: unknown) => this.#receive(message))
+    // A channel that breaks is told by the worker's end.
+    this.#worker.on('error', () => undefined)
+    this.ended = new Promise((resolve) => {
+      this.#worker.once('exit', (code: number | null, signal: string | null) => {
+        this.#over = true
+        for (const { reject } of this.#waiting.values()) reject(new WorkerLost('the worker ended'))
+        this.#waiting.clear()
+        resolve({ code, signal })
+      })
+    })
+  }
+
+  get pid(): number | undefined {
+    return this.#worker.process.pid
+  }
+
+  get stdout(): Readable | null {
+    return this.#worker.process.stdout
+  }
+
+  get stderr(): Readable | null {
+    return this.#worker.process.stderr
+  }
+
+  /**
+   * Rejects with the OperatorError that the worker told, with a {@link WorkerLost} if it ends or lets `patienceMs` pass,
+   * and with another error for a bug, which the worker logs.
+   */
+  order<Name extends keyof Orders>(
+    order: Name,
+    body: Orders[Name]['body'],
+    patienceMs: number,
+  ): Promise<Orders[Name]['result']> {
+    if (this.#over) return Promise.reject(new WorkerLost('the worker ended'))
+    const id = (this.#lastId += 1)
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id)
+        reject(new WorkerLost('the worker did not answer'))
+      }, patienceMs)
+      this.#waiting.set(id, {
+        resolve: (result) => {
+          clearTimeout(timer)
+          resolve(result as Orders[Name]['result'])
+        },
+        reject: (error) => {
+          clearTimeout(timer)
+          reject(error)
+        },
+      })
+      this.#send({ mark: MARK, id, order, body })
+    })
+  }
+
+  learn(lesson: Lesson): void {
+    this.#send({ mark: MARK, lesson })
+  }
+
+  kill(): void {
+    this.#worker.process.kill('SIGKILL')
+  }
+
+  #send(message: object): void {
+    if (this.#unsent !== undefined) this.#unsent.push(message)
+    else if (this.#worker.isConnected()) this.#worker.process.send(message, undefined, undefined, () => undefined)
+  }
+
+  #receive(message: unknown): void {
+    if (!isOurs(message)) return
+    if ('ready' in message) {
+      const unsent = this.#unsent ?? []
+      this.#unsent = undefined
+      for (const order of unsent) this.#send(order)
+      return
+    }
+    if ('lesson' in message) return this.onLesson?.((message as Learned).lesson)
+    const outcome = message as Outcome
+    const waiting = this.#waiting.get(outcome.id)
+    this.#waiting.delete(outcome.id)
+    if ('result' in outcome) return waiting?.resolve(outcome.result)
+    const { operator } = outcome.failure
+    waiting?.reject(
+      operator ? new OperatorError(operator.code, operator.message, operator) : new Error('a worker failed'),
+    )
+  }
+}
