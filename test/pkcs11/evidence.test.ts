@@ -185,7 +185,7 @@ describe('a key that is not there', () => {
       expect(await look()).toBe('OK')
       onToken('single', (objects) => objects.destroy('only'))
       const before = single.hosts
-      await until('it is gone', async () => (await look()) === 'KEY_NOT_FOUND')
+      await until('it is gone', async () => (await look()) === 'KEY_NOT_FOUND', 15_000)
       expect(single.hosts).not.toEqual(before)
     } finally {
       await single.close()
