@@ -102,7 +102,7 @@ describe('the process that starts the hosts', () => {
       expect(isRunning(starter)).toBe(true)
       expect(adapter.hosts).toContain(survivor)
       process.kill(survivor, 'SIGKILL')
-      await until('it has ended', () => !isRunning(starter), REPLACED_MS)
+      await until('it has ended', () => !isRunning(starter), 20_000)
       await until('every host serves', () => adapter.hosts.length === SESSIONS)
       expect(new Set(adapter.hosts.map(parentOf)).size).toBe(1)
       expect(treeOf(process.pid).filter((pid) => isStarter(pid))).toHaveLength(1)
