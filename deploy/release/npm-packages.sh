@@ -1,0 +1,14 @@
+#!/bin/sh
+# WORK OUT: packs ekm-gateway with its lock, and the two packages that work without it.
+set -eu
+work=$1 out=$2
+npm run --silent build
+node deploy/release/shell-files.ts "$work/share"
+mkdir -p "$work/npm/dist"
+cp -R dist/src dist/adapters "$work/npm/dist/"
+cp -R "$work/share" README.md CHANGELOG.md SECURITY.md LICENSE "$work/npm/"
+node deploy/release/npm-package.ts "$work/npm"
+npm pack --silent --ignore-scripts --pack-destination "$out" "$work/npm" >/dev/null
+for package in adapters/ttlv-codec src/conformance; do
+  npm pack --silent --pack-destination "$out" "./$package" >/dev/null
+done
