@@ -64,6 +64,25 @@ const room = (name) => {
   )
 }
 
+/** `prettier-ignore` keeps a layout by hand: the reason stands behind it, in a comment of its own on the same line. */
+const ignoreWithReason = {
+  meta: { type: 'suggestion', schema: [] },
+  create: ({ sourceCode, report }) => ({
+    Program() {
+      for (const [index, comment] of sourceCode.getAllComments().entries()) {
+        if (!/^\s*prettier-ignore\b/.test(comment.value)) continue
+        const next = sourceCode.getAllComments()[index + 1]
+        const hasReason = next?.loc.start.line === comment.loc.end.line && next.value.trim() !== ''
+        if (hasReason) continue
+        report({
+          loc: comment.loc,
+          message: 'write `/* prettier-ignore */ // reason`, or leave the layout to Prettier.',
+        })
+      }
+    },
+  }),
+}
+
 export default tseslint.config(
   { ignores: ['**/dist/**', 'coverage/**', 'ekm-quickstart/**'] },
   tseslint.configs.recommendedTypeChecked,
@@ -75,7 +94,9 @@ export default tseslint.config(
       },
     },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
+    plugins: { house: { rules: { 'ignore-with-reason': ignoreWithReason } } },
     rules: {
+      'house/ignore-with-reason': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/require-await': 'off', // the contract is asynchronous, also where an implementation is not
@@ -90,7 +111,7 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['.config/*.js', 'test/**/vitest.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  { files: ['.config/*.js', 'test/**/*.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
   { files: ['**/*.js', '**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
   // `ekm` before the room that it has inside: of two walls, the later holds.
   ...floors.toReversed().map(room),

@@ -1,29 +1,20 @@
 #!/usr/bin/env node
 import { closeInspector } from '../adapters/contract/no-inspector.ts'
-import { Command } from 'commander'
+import { OperatorError } from '../adapters/contract/index.ts'
+import { program } from './commands/program.ts'
 import { runCommand } from './commands/terminal.ts'
-import { version } from './base/version.ts'
 
-/** Each is loaded only when it is asked for: what `serve` needs would double the time of every other command. */
-const commands = {
-  serve: async () => (await import('./commands/serve.ts')).serveCommand(),
-  check: async () => (await import('./commands/check.ts')).checkCommand(),
-  keys: async () => (await import('./commands/keys.ts')).keysCommand(),
-  config: async () => (await import('./commands/config.ts')).configCommand(),
-  quickstart: async () => (await import('./commands/quickstart.ts')).quickstartCommand(),
-  conformance: async () => (await import('./commands/conformance.ts')).conformanceCommand(),
+/** What an older Node.js says of itself would be a name that it does not know. */
+function requireNode(): void {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major > 20 || (major === 20 && minor >= 19)) return
+  throw new OperatorError('NODE_TOO_OLD', `Node.js 20.19 or newer is needed, and this is ${process.versions.node}`)
 }
-const isCommand = (word: string | undefined): word is keyof typeof commands =>
-  word !== undefined && Object.hasOwn(commands, word)
 
-const program = new Command('ekm-gateway')
-  .description("An Azure EKM Proxy: wraps and unwraps Azure Managed HSM's data keys with keys that stay outside Azure.")
-  .version(version)
-  .showHelpAfterError('(ekm-gateway --help shows what there is)')
-
-const asked = process.argv[2]
-for (const load of isCommand(asked) ? [commands[asked]] : Object.values(commands)) program.addCommand(await load())
-
-// No command has read a secret yet.
-await closeInspector()
-await runCommand(() => program.parseAsync())
+await runCommand(async () => {
+  requireNode()
+  const commandLine = await program(process.argv[2])
+  // This runs before any command has read a secret.
+  await closeInspector()
+  await commandLine.parseAsync()
+})

@@ -1,8 +1,10 @@
 import type { CallSignal } from './call-signal.ts'
 
 /**
- * Waits for `work`, which others may share and which goes on, but not longer than until `signal` fires: then rejects with
- * its reason, and `discard` gets what `work` brings later. What is there already is given at once.
+ * Waits for `work` until `signal` fires. `work` itself goes on, because other callers may share it. A value that is not
+ * a promise is returned at once.
+ * @param discard gets the result if it comes after the signal has fired
+ * @throws the signal's reason once the signal has fired, or what `work` rejects with
  */
 export function abortable<T>(work: Promise<T>, signal: CallSignal, discard?: (late: T) => void): Promise<T>
 export function abortable<T extends object>(work: T | Promise<T>, signal: CallSignal): T | Promise<T>

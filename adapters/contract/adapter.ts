@@ -12,55 +12,59 @@ import type { KeyValidity } from './key-validity.ts'
  * rejects with `CLOSED`.
  */
 export interface KeyAdapter {
-  /** What `/info` says of the backend unless the operator says otherwise. */
+  /** What `/info` says of the backend, unless the operator configures something else. */
   readonly product: { readonly vendor: string; readonly name: string }
 
-  /** Sessions or connections to the backend that are open now; absent where there is no such thing. */
+  /** Sessions or connections to the backend that are open now. Undefined if the backend has none. */
   readonly connections?: number
 
-  /** Absent where there is nothing to tell an operator beyond what the calls tell. */
+  /** How many connections the adapter keeps open while the backend is healthy. Undefined if it opens them on demand. */
+  readonly connectionsWanted?: number | undefined
+
+  /** Answers an operator's questions. Undefined if the backend has nothing to add to the calls. */
   readonly inspection?: KeyInspection | undefined
 
-  /** Whether it is still to be opened, and until then refuses every call. */
+  /** True while the backend is still to be opened. Until then the adapter refuses every call. */
   readonly away?: boolean
 
   /**
    * Public attributes of the key, never the key itself.
-   *
-   * Rejects with `KEY_NOT_FOUND`, `KEY_DISABLED`, `KEY_UNSUPPORTED`, `KEY_AMBIGUOUS`, `OPERATION_FORBIDDEN`.
+   * @throws AdapterError `KEY_NOT_FOUND`, `KEY_DISABLED`, `KEY_UNSUPPORTED`, `KEY_AMBIGUOUS` or `OPERATION_FORBIDDEN`
    */
   describe(key: KeyRef, context: CallContext): Promise<KeyDescription>
 
   /**
-   * Wraps `plaintext`, whose length the caller has checked against the algorithm's row; the adapter checks it again and
-   * rejects with `INPUT_INVALID`. The adapter itself sees whether the key may be used, as of seconds ago. It keeps no reference to `plaintext` once it has settled.
+   * Wraps `plaintext`. The caller has checked its length against the algorithm's row; the adapter checks it again and
+   * rejects with `INPUT_INVALID`. The adapter itself checks whether the key may be used; what it knows of the key is at
+   * most seconds old. It keeps no reference to `plaintext` after the promise has settled.
    */
   wrap(key: KeyRef, algorithm: WrapAlgorithm, plaintext: Uint8Array, context: CallContext): Promise<Uint8Array>
 
   /**
-   * Unwraps `ciphertext`. Every failure that depends on the ciphertext (length, padding, integrity, wrong key) is the
-   * same `CIPHERTEXT_INVALID`, as nearly as can be after the same time. The result is the caller's to zero.
+   * Unwraps `ciphertext`. Every failure that depends on the ciphertext (length, padding, integrity, wrong key) rejects
+   * with the same `CIPHERTEXT_INVALID`, as nearly as possible after the same time. The caller owns the result and
+   * zeroes it.
    */
   unwrap(key: KeyRef, algorithm: WrapAlgorithm, ciphertext: Uint8Array, context: CallContext): Promise<Uint8Array>
 
-  /** Resolves if the backend can serve now. */
+  /** Resolves if the backend can serve now; rejects otherwise. */
   probe(context: CallContext): Promise<void>
 
-  /** Lets go of everything the adapter holds. Idempotent. */
+  /** Releases everything that the adapter holds. A second call does nothing. */
   close(): Promise<void>
 }
 
-/** How an adapter tells the operator of something that no call returns, e.g. a key file that became unreadable. */
+/** Tells the operator of something that no call returns, e.g. a key file that became unreadable. */
 export type Report = (
   level: 'info' | 'warn' | 'error',
   event: string,
   fields: Readonly<Record<string, string | number | boolean>>,
 ) => void
 
-/** What a backend's module exports. Both reject with an {@link OperatorError} when the operator must act. */
+/** What an adapter's module exports. Both functions reject with an {@link OperatorError} when the operator must act. */
 export interface AdapterModule<Options> {
   open(options: Options, report: Report): Promise<KeyAdapter>
-  /** Absent where the backend's keys can only be managed with its own tools. */
+  /** Undefined if the backend's keys can be managed only with its own tools. */
   administer?(options: Options): Promise<KeyAdministration>
 }
 
@@ -70,7 +74,7 @@ export type KeySpec = { readonly kty: 'oct'; readonly bits: number } | { readonl
 export interface KeySummary extends KeyValidity {
   readonly name: string
   readonly kty: KeyDescription['kty']
-  /** Absent where the backend does not say. */
+  /** Undefined if the backend does not say. */
   readonly bits?: number
   readonly enabled: boolean
   readonly created?: Date
@@ -83,8 +87,8 @@ export interface KeySummary extends KeyValidity {
 export interface KeyAdministration {
   create(name: string, spec: KeySpec, validity: KeyValidity): Promise<KeySummary>
   list(): Promise<readonly KeySummary[]>
-  /** Absent where the backend takes no foreign key. `material` is zeroed by the callee. */
+  /** Undefined if the backend takes no key from outside. The callee zeroes `material`. */
   import?(name: string, material: Uint8Array, validity: KeyValidity): Promise<KeySummary>
-  /** Absent where the backend cannot disable a key. */
+  /** Undefined if the backend cannot disable a key. */
   setEnabled?(name: string, enabled: boolean): Promise<KeySummary>
 }

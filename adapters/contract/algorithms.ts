@@ -9,13 +9,13 @@ export type KeyDescription =
 export type RsaBits = 2048 | 3072 | 4096
 export const rsaSizes: readonly RsaBits[] = [2048, 3072, 4096]
 
-/** Bits of an unsigned big-endian integer. */
+/** The number of bits of an unsigned big-endian integer. */
 export function bitLength(integer: Uint8Array): number {
   const leading = integer.findIndex((byte) => byte !== 0)
   return leading === -1 ? 0 : 8 * (integer.length - leading) - (Math.clz32(integer[leading] ?? 0) - 24)
 }
 
-/** The lengths, in bytes, that a value may have; both ends belong to the range. */
+/** The lengths in bytes that a value may have. Both ends are included. */
 export interface LengthRule {
   readonly min: number
   readonly max: number
@@ -28,16 +28,16 @@ export interface AlgorithmRow {
   readonly hash?: 'SHA-1' | 'SHA-256'
   /** Legal lengths of the data to wrap under a key of `bits`. */
   readonly plaintext: (bits: number) => LengthRule
-  /** The one length of the wrapped value for `plaintextBytes` of data under a key of `bits`. */
+  /** The length in bytes of the wrapped value, for `plaintextBytes` of data under a key of `bits`. */
   readonly wrappedBytes: (plaintextBytes: number, bits: number) => number
-  /** The lengths that can come out of a wrapped value of `wrappedBytes` under a key of `bits`. */
+  /** The lengths that a wrapped value of `wrappedBytes` can unwrap to, under a key of `bits`. */
   readonly unwrapped: (wrappedBytes: number, bits: number) => LengthRule
 }
 
 const SEMIBLOCK = 8
 const toSemiblocks = (bytes: number) => Math.ceil(bytes / SEMIBLOCK) * SEMIBLOCK
 
-/** RFC 3394: at least two semiblocks, and whole ones. */
+/** RFC 3394: whole semiblocks of 8 bytes, at least two. */
 const keyWrap: AlgorithmRow = {
   kty: 'oct',
   plaintext: () => ({ min: 2 * SEMIBLOCK, max: Infinity, multipleOf: SEMIBLOCK }),
@@ -73,7 +73,7 @@ function oaep(hash: 'SHA-1' | 'SHA-256', hashBytes: number): AlgorithmRow {
   }
 }
 
-// No prototype: a name such as `constructor` that a caller sends must find nothing.
+// Without a prototype, a name such as `constructor` from a caller finds nothing.
 const rows: Readonly<Record<WrapAlgorithm, AlgorithmRow>> = Object.assign(Object.create(null) as object, {
   A256KW: keyWrap,
   A256KWP: keyWrapWithPadding,

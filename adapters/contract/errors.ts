@@ -33,15 +33,15 @@ export type AdapterErrorCode =
   | 'CLOSED'
 
 export interface AdapterErrorOptions {
-  /** For logs only, e.g. a CKR value or a KMIP result reason. */
+  /** A CKR value or a KMIP result reason. For logs only. */
   readonly detail?: number
-  /** When to come back, in whole seconds; only `BACKEND_BUSY` has it. */
+  /** Whole seconds after which to try again. Only `BACKEND_BUSY` has it. */
   readonly retryAfterSeconds?: number
 }
 
 /**
- * Every rejection of a {@link KeyAdapter} call. `message` is for the operator's log: it never reaches a caller, is never
- * matched on, and never contains key material, a data key or a ciphertext.
+ * Every rejection of a {@link KeyAdapter} call. `message` is for the operator's log. It never reaches a caller, nothing
+ * is decided by it, and it never contains key material, a data key or a ciphertext.
  */
 export class AdapterError extends Error {
   override readonly name = 'AdapterError'
@@ -58,14 +58,14 @@ export class AdapterError extends Error {
 }
 
 /**
- * Something that only an operator can put right: a file, a passphrase, a name, a port. `message` is one sentence for a
- * person, says what was wrong and what to do, and never contains a secret; the command line prints it as it is.
+ * Something that only an operator can correct: a file, a passphrase, a name, a port. `message` is one sentence for a
+ * person. It says what is wrong and what to do, and never contains a secret. The command line prints it as it is.
  */
 export class OperatorError extends Error {
   override readonly name = 'OperatorError'
   /** Stable, UPPER_SNAKE_CASE, e.g. `KEY_EXISTS`. */
   readonly code: string
-  /** Whether it may pass by itself: what is missing is away, and not wrongly configured. */
+  /** True if the fault may pass by itself: a backend is unreachable, not wrongly configured. */
   readonly transient: boolean
 
   constructor(code: string, message: string, { transient = false }: { readonly transient?: boolean } = {}) {

@@ -4,30 +4,30 @@ import type { CallContext, KeyRef } from './call.ts'
 /** Named scalars for people and automation: `firmware`, `sessions`, …; never a secret. */
 export type Facts = Readonly<Record<string, string | number | boolean>>
 
-/** What a backend says of itself, beyond its product. */
+/** What a backend reports of itself, besides its product. */
 export interface BackendFacts {
   readonly fields: Facts
-  /** Each server, in the operator's order, where the backend has several places to go to. */
+  /** Each server in the operator's order. Undefined if the backend has only one place. */
   readonly servers?: readonly ServerFacts[]
 }
 
 export interface ServerFacts {
   readonly address: string
-  /** Why it cannot be used now, in a word or a sentence; absent if it answers. */
+  /** Why the server cannot be used now, in a word or a sentence. Undefined if it answers. */
   readonly unusable?: string
   readonly fields: Facts
 }
 
-/** How one algorithm is done on one key, and what was tried before. */
+/** How an algorithm is done with a key, and which ways were rejected. */
 export interface WayFound {
   readonly algorithm: WrapAlgorithm
-  /** For people; absent where no way gives right results, so that the algorithm is not served on this key. */
+  /** The way, for people. Undefined if no way gives right results; the algorithm is then not served with this key. */
   readonly way?: string
-  /** It could not be found out, by no fault that is known of the backend's ways: it was too slow, or it failed. */
+  /** True if the way could not be determined, because the backend was too slow or failed. */
   readonly undecided?: boolean
-  /** The longest value that the way carries, where that is less than the algorithm allows. */
+  /** The longest value in bytes that the way can carry, if that is less than the algorithm allows. */
   readonly maxBytes?: number
-  /** The key-encryption key itself is fetched into the gateway's memory for it. */
+  /** True if the way fetches the key-encryption key into the gateway's memory. */
   readonly exported?: boolean
   readonly rejected: readonly RejectedWay[]
 }
@@ -38,11 +38,11 @@ export interface RejectedWay {
 }
 
 /**
- * What an operator can ask of an open backend; requests never reach it. It changes nothing in the backend. Rejects as the
- * calls of a `KeyAdapter` do.
+ * What an operator can ask of an open backend. Requests never use it, and it changes nothing in the backend. It rejects
+ * as the calls of a `KeyAdapter` do.
  */
 export interface KeyInspection {
   facts(context: CallContext): Promise<BackendFacts>
-  /** One row for each algorithm of the key's type, worked out now if need be. */
+  /** One row for each algorithm of the key's type. A way that is not known yet is determined now. */
   ways(key: KeyRef, context: CallContext): Promise<readonly WayFound[]>
 }

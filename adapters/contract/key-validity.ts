@@ -6,12 +6,12 @@ export interface KeyValidity {
   readonly expires?: Date
 }
 
-/** Throws an OperatorError with `KEY_DATES_INVALID` for dates that are none, before 1970, or the wrong way round. */
+/** @throws OperatorError `KEY_DATES_INVALID` for an invalid date, a date before 1970, or an end before the beginning */
 export function assertValidity({ notBefore, expires }: KeyValidity): void {
   for (const date of [notBefore, expires]) {
-    // An invalid date is NaN, which is not >= 0 either.
+    // An invalid date is NaN, and NaN >= 0 is false.
     if (date !== undefined && !(date.getTime() >= 0)) {
-      throw new OperatorError('KEY_DATES_INVALID', 'a date of the key is not a date, or is before 1970')
+      throw new OperatorError('KEY_DATES_INVALID', 'a date of the key is not valid, or is before 1970')
     }
   }
   if (notBefore && expires && notBefore >= expires) {

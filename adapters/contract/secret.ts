@@ -1,8 +1,8 @@
 import { wipeableCopy } from './bytes.ts'
 
 /**
- * A passphrase or PIN. It prints as `[secret]` wherever a value can be printed by accident: `util.inspect`, `JSON`,
- * string conversion, a log.
+ * A passphrase or PIN. Whatever prints it by accident (`util.inspect`, `JSON`, string conversion, a log) prints
+ * `[secret]`.
  */
 export class Secret {
   readonly #bytes: Uint8Array
@@ -11,7 +11,7 @@ export class Secret {
     this.#bytes = bytes
   }
 
-  /** A copy of the secret's bytes, which the caller zeroes after use. */
+  /** A copy of the secret's bytes. The caller zeroes it after use. */
   reveal(): Uint8Array<ArrayBuffer> {
     return wipeableCopy(this.#bytes)
   }

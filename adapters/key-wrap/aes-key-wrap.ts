@@ -4,8 +4,8 @@ import { wipeable, wipeableCopy } from '../contract/index.ts'
 export type KeyWrapMode = 'KW' | 'KWP'
 
 /**
- * One direction of AES in ECB mode under the key-encryption key, wherever that key lives: takes any number of 16-byte
- * blocks and answers as many, each computed on its own. The result may share no memory with the argument.
+ * One direction of AES in ECB mode under the key-encryption key, wherever that key is. It takes any number of 16-byte
+ * blocks and returns as many. Each block is computed independently. The result must not share memory with the argument.
  */
 export type BlockFunction = (blocks: Uint8Array) => Uint8Array | Promise<Uint8Array>
 
@@ -16,7 +16,10 @@ const ROUNDS = 6
 const KW_INITIAL_VALUE = Uint8Array.of(0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6)
 const KWP_CONSTANT = Uint8Array.of(0xa6, 0x59, 0x59, 0xa6)
 
-/** A value under way: the register A and the semiblocks R as A | R[1] | … | R[n], and the block calls behind it. */
+/**
+ * A value that is being wrapped or unwrapped: the register A and the semiblocks R as A | R[1] | … | R[n], and how many
+ * block calls have been made.
+ */
 export interface KeyWrapState {
   readonly bytes: Uint8Array
   step: number
@@ -24,13 +27,15 @@ export interface KeyWrapState {
 
 export type KeyWrapDirection = 'wrap' | 'unwrap'
 
-/** Block calls made for one value of `wrappedBytes`: 6 for every semiblock but the first, or one for a single block. */
+/**
+ * How many block calls a value of `wrappedBytes` needs: 6 for every semiblock but the first, or one for a single block.
+ */
 export const blockCalls = (wrappedBytes: number): number =>
   wrappedBytes === BLOCK ? 1 : ROUNDS * (wrappedBytes / SEMIBLOCK - 1)
 
 /**
- * Wraps several values under one key. Their steps go in lockstep, so that `encrypt` is called as often as the longest
- * value needs and no more. Legal lengths (KW: a multiple of 8 from 16; KWP: from 1) are the caller's to check.
+ * Wraps several values under one key. All values advance in lockstep, so `encrypt` is called only as often as the
+ * longest value needs. The caller checks the lengths (KW: a multiple of 8 from 16 bytes; KWP: from 1 byte).
  */
 export async function wrapAll(
   mode: KeyWrapMode,
@@ -43,8 +48,9 @@ export async function wrapAll(
 }
 
 /**
- * Unwraps several values under one key, in lockstep as {@link wrapAll} does. A value that is not a wrapped value of this
- * mode and key (length, integrity value, padding: not told apart) gives `undefined` in its place.
+ * Unwraps several values under one key, in lockstep as {@link wrapAll} does.
+ * @returns one result for each value; undefined if it is not a wrapped value of this mode and key (length, integrity
+ *   value or padding: not told apart)
  */
 export async function unwrapAll(
   mode: KeyWrapMode,
@@ -60,7 +66,7 @@ export async function unwrapAll(
   return states.map((state) => state && endKeyWrap(mode, 'unwrap', state))
 }
 
-/** A copy of `value`, ready for its first block call; `undefined` for a ciphertext of a length that none has. */
+/** A copy of `value`, ready for its first block call. Undefined for a ciphertext whose length is impossible. */
 export function beginKeyWrap(
   mode: KeyWrapMode,
   direction: KeyWrapDirection,
@@ -71,7 +77,7 @@ export function beginKeyWrap(
   return legal ? { bytes: wipeableCopy(value), step: 0 } : undefined
 }
 
-/** Takes the states in lockstep towards their end for as long as `mayGoOn` says before each block call. */
+/** Advances the states in lockstep. Before each block call it asks `mayGoOn` whether to continue. */
 export async function advanceAll(
   direction: KeyWrapDirection,
   states: readonly KeyWrapState[],
@@ -93,7 +99,7 @@ export async function advanceAll(
 
 export const isDone = ({ bytes, step }: KeyWrapState): boolean => step >= blockCalls(bytes.length)
 
-/** What a state that is done holds; `undefined` where a ciphertext turns out not to be one. */
+/** The result of a finished state. Undefined if the ciphertext turns out not to be one. */
 export const endKeyWrap = (
   mode: KeyWrapMode,
   direction: KeyWrapDirection,
@@ -105,7 +111,7 @@ export const endKeyWrap = (
 
 const semiblocks = ({ bytes }: KeyWrapState) => bytes.length / SEMIBLOCK - 1
 
-/** Where the semiblock of this step is. */
+/** The offset of the semiblock of this step. */
 function positionOf(direction: KeyWrapDirection, state: KeyWrapState): number {
   const n = semiblocks(state)
   return SEMIBLOCK * (direction === 'wrap' ? 1 + (state.step % n) : n - (state.step % n))
@@ -127,7 +133,7 @@ function takeBlock(direction: KeyWrapDirection, state: KeyWrapState, block: Uint
   state.step += 1
 }
 
-/** The blocks, which hold parts of a data key, are zeroed. */
+/** Zeroes the blocks, which hold parts of a data key. */
 async function callBlocks(cipher: BlockFunction, blocks: Uint8Array): Promise<Uint8Array> {
   try {
     const result = await cipher(blocks)
@@ -138,7 +144,7 @@ async function callBlocks(cipher: BlockFunction, blocks: Uint8Array): Promise<Ui
   }
 }
 
-/** A block function that rejects, at a deadline for one, leaves no data key behind. */
+/** Zeroes the blocks also if the block function rejects, for example at a deadline. */
 async function wipingOnFailure(states: readonly KeyWrapState[], steps: () => Promise<void>): Promise<void> {
   try {
     await steps()
@@ -148,7 +154,7 @@ async function wipingOnFailure(states: readonly KeyWrapState[], steps: () => Pro
   }
 }
 
-/** A = A xor t (RFC 3394 §2.2.1), t being far below 2^32 for any value that fits in memory. */
+/** A = A xor t (RFC 3394 §2.2.1). t is far below 2^32 for any value that fits into memory. */
 function xorCounter(block: Uint8Array, t: number): void {
   for (let byte = 0; byte < 4; byte++) {
     const at = SEMIBLOCK - 1 - byte
@@ -180,7 +186,7 @@ function openKw({ bytes }: KeyWrapState): Uint8Array | undefined {
   return value
 }
 
-/** RFC 5649 §3, the three checks, without stopping at the first that fails. */
+/** The three checks of RFC 5649 §3. All are made, even if one fails. */
 function openKwp(state: KeyWrapState): Uint8Array | undefined {
   const { bytes } = state
   const n = semiblocks(state)

@@ -1,7 +1,7 @@
 import { constants, createHash, createPublicKey, publicEncrypt, type KeyObject } from 'node:crypto'
 import { wipeableCopy } from '../contract/index.ts'
 
-/** The digest of the label and of MGF1 alike, as the EKM Proxy API pairs them. */
+/** The digest of both the label and MGF1. The EKM Proxy API uses one for both. */
 export type OaepHash = 'SHA-1' | 'SHA-256'
 
 const nodeName = { 'SHA-1': 'sha1', 'SHA-256': 'sha256' } as const
@@ -13,8 +13,8 @@ export function rsaPublicKey(n: Uint8Array, e: Uint8Array): KeyObject {
 }
 
 /**
- * Whether `ciphertext` can be one under the modulus `n`: as long as it, and a smaller integer. RFC 8017 §5.1.2 and §7.1.2
- * have anything else refused before the private key is used; what a backend would say of it is nobody's business.
+ * Whether `ciphertext` is possible under the modulus `n`: of the same length, and a smaller integer. RFC 8017 §5.1.2
+ * and §7.1.2 require that anything else is refused before the private key is used.
  */
 export function isRepresentative(ciphertext: Uint8Array, n: Uint8Array): boolean {
   const modulus = n.subarray(n.findIndex((byte) => byte !== 0))
@@ -26,12 +26,12 @@ export const oaepWrap = (key: KeyObject, hash: OaepHash, message: Uint8Array): U
   publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: nodeName[hash] }, message)
 
 /**
- * The decoding half of RSAES-OAEP-DECRYPT with an empty label (RFC 8017 §7.1.2, step 3), for what a raw RSA private
- * operation made of a ciphertext: `encoded` has as many bytes as the modulus and is zeroed.
+ * The decoding half of RSAES-OAEP-DECRYPT with an empty label (RFC 8017 §7.1.2, step 3), for the result of a raw RSA
+ * private operation. `encoded` is as long as the modulus and is zeroed.
  *
- * Gives `undefined` for every failure. Which check failed, and where, changes neither a branch nor the number of steps,
- * because telling them apart gives an attacker the plaintext (Manger, CRYPTO 2001); JavaScript promises no more than
- * that. An empty message is a failure too: no data key is empty.
+ * @returns the message, or undefined for every failure. Which check failed, and where, changes neither a branch nor the
+ *   number of steps: an attacker who can tell failures apart learns the plaintext (Manger, CRYPTO 2001). JavaScript
+ *   cannot promise more than that. An empty message is a failure too, because no data key is empty.
  */
 export function oaepDecode(encoded: Uint8Array, hash: OaepHash): Uint8Array | undefined {
   const labelHash = createHash(nodeName[hash]).digest()
@@ -45,7 +45,8 @@ export function oaepDecode(encoded: Uint8Array, hash: OaepHash): Uint8Array | un
 
   let bad = encoded[0] ?? 1
   for (let at = 0; at < hashBytes; at++) bad |= (block[at] ?? 0) ^ (labelHash[at] ?? 0)
-  // After the label's hash come zeros, one 01, then the message. `searching` is 1 until that 01 and 0 from there on.
+  // After the label's hash come zeros, one byte 01, then the message. `searching` is 1 until that 01 and 0 from there
+  // on.
   let searching = 1
   let start = 0
   for (let at = hashBytes; at < block.length; at++) {
@@ -62,7 +63,7 @@ export function oaepDecode(encoded: Uint8Array, hash: OaepHash): Uint8Array | un
   return message
 }
 
-/** 1 if the two small non-negative integers are equal, else 0, without a branch. */
+/** 1 if two small non-negative integers are equal, otherwise 0. Without a branch. */
 const equalBit = (a: number, b: number) => (((a ^ b) - 1) >>> 31) & 1
 
 /** XORs `target` with MGF1 of `seed` (RFC 8017 §B.2.1). */

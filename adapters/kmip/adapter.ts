@@ -25,9 +25,12 @@ import type { Way } from './keys/way.ts'
 import { checkOptions, connectionsOf, type KmipOptions } from './options.ts'
 import { usageMask } from './protocol/numbers.ts'
 import { KmipRefusal } from './protocol/operation.ts'
-import { KmipCluster } from './transport/cluster.ts'
+import { KmipCluster, type Requests } from './transport/cluster.ts'
 import type { Negotiated } from './transport/negotiation.ts'
 import { operatorError, ServerUnreachable } from './transport/unreachable.ts'
+
+/** Milliseconds to describe a key of a server that is not needed yet. */
+const PREPARE_MS = 2000
 
 /** Serves keys that live in a KMIP key manager. */
 export class KmipAdapter implements KeyAdapter {
@@ -41,21 +44,25 @@ export class KmipAdapter implements KeyAdapter {
     ways: (ref, context) => this.#explainWays(ref, context),
   }
   readonly #cluster: KmipCluster
-  readonly #keys: KeyRing
-  readonly #ways: WayRing
+  readonly #rings: ReadonlyMap<Requests, Rings>
   readonly #connections: number
 
   private constructor(cluster: KmipCluster, options: KmipOptions, report: Report, vendor: string, times: KeyTimes) {
     this.product = { vendor, name: 'KMIP key manager' }
     this.#cluster = cluster
     this.#connections = connectionsOf(options)
-    this.#keys = new KeyRing(cluster, times)
-    this.#ways = new WayRing(cluster, this.#keys, options.keyAccess === 'export', report)
+    this.#rings = new Map(
+      cluster.servers.map((server) => {
+        const keys = new KeyRing(server, times)
+        return [server, { keys, ways: new WayRing(server, keys, options.keyAccess === 'export', report) }]
+      }),
+    )
   }
 
   /**
-   * Connects and agrees on a version. Rejects with an OperatorError for options that cannot be right. A key manager that
-   * cannot be reached now is reported and no reason not to start: a gateway must come up while it is away.
+   * Connects and agrees on a version. A key manager that cannot be reached now is reported, and does not prevent the
+   * start.
+   * @throws OperatorError for impossible options
    */
   static async open(options: KmipOptions, report: Report, times = keyTimes): Promise<KmipAdapter> {
     checkOptions(options)
@@ -82,17 +89,20 @@ export class KmipAdapter implements KeyAdapter {
   }
 
   async describe(ref: KeyRef, context: CallContext): Promise<KeyDescription> {
-    const key = await this.#find(ref, context)
-    for (const algorithm of wrapAlgorithms) {
-      // Done in time for the first wrap; what goes wrong is told to whoever needs it.
-      if (algorithmRow(algorithm).kty === key.description.kty) this.#ways.prepare(key, algorithm).catch(() => undefined)
-    }
-    return key.description
+    this.#assertOpen(context)
+    const { description } = await this.#withServer(async (rings) => {
+      const key = await findIn(rings, ref, context)
+      prepareWays(rings, key)
+      // The others are ready for the time when they are needed.
+      for (const other of this.#rings.values()) if (other !== rings) void prepareKey(other, ref)
+      return key
+    }, context.signal)
+    return description
   }
 
   wrap(ref: KeyRef, algorithm: WrapAlgorithm, plaintext: Uint8Array, context: CallContext): Promise<Uint8Array> {
     return this.#use({ ref, algorithm, use: 'wrap' }, context, (way, { bits }) => {
-      // Only now: under a key that cannot do the algorithm, no length is right.
+      // Checked only here: under a key that cannot do the algorithm, no length is right.
       if (lengthFits(algorithmRow(algorithm).plaintext(bits), plaintext.length)) {
         return way.wrap(plaintext, context.signal)
       }
@@ -126,10 +136,12 @@ export class KmipAdapter implements KeyAdapter {
   }
 
   async #explainWays(ref: KeyRef, context: CallContext): Promise<WayFound[]> {
-    const key = await this.#find(ref, context)
-    const algorithms = wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === key.description.kty)
+    this.#assertOpen(context)
     try {
-      return await Promise.all(algorithms.map((algorithm) => this.#ways.explain(key, algorithm, context.signal)))
+      return await this.#withServer(async (rings) => {
+        const key = await findIn(rings, ref, context)
+        return Promise.all(algorithmsOf(key).map((algorithm) => rings.ways.explain(key, algorithm, context.signal)))
+      }, context.signal)
     } catch (error) {
       throw error instanceof KmipRefusal ? refusalError(error, 'OPERATION_FORBIDDEN') : error
     }
@@ -140,50 +152,90 @@ export class KmipAdapter implements KeyAdapter {
     context.signal.throwIfAborted()
   }
 
-  /** The key as the server described it lately. */
-  async #find(ref: KeyRef, context: CallContext): Promise<KmipKey> {
-    this.#assertOpen(context)
-    const { key, confirmed } = await this.#keys.find(ref, context.signal)
-    const now = confirmed === undefined ? key : await abortable(confirmed, context.signal)
-    assertUsable(now.attributes, 'describe', new Date())
-    return now
+  /** Does `work` with what is known of the first healthy server, as {@link KmipCluster.onOne} does. */
+  async #withServer<Result>(work: (rings: Rings) => Promise<Result>, signal: CallSignal): Promise<Result> {
+    try {
+      return await this.#cluster.onOne((server) => work(this.#rings.get(server) as Rings), signal)
+    } catch (error) {
+      const isMissing = error instanceof AdapterError && error.code === 'KEY_NOT_FOUND'
+      if (!isMissing || !this.#cluster.hasUnasked) throw error
+      throw new AdapterError('BACKEND_UNAVAILABLE', 'a server that cannot be asked may have the key')
+    }
   }
 
   async #use(asked: Asked, context: CallContext, work: Work): Promise<Uint8Array> {
     this.#assertOpen(context)
     const { signal } = context
-    const found = await this.#keys.find(asked.ref, signal)
     const assertAllowed = (key: KmipKey) => assertAllows(key, asked)
-    return useConfirmed(found, assertAllowed, (key) => this.#attempt(asked, key, work, signal), signal)
+    return this.#withServer(async (rings) => {
+      const found = await rings.keys.find(asked.ref, signal)
+      return useConfirmed(found, assertAllowed, (key) => this.#attempt(rings, asked, key, work, signal), signal)
+    }, signal)
   }
 
-  async #attempt(asked: Asked, key: KmipKey, work: Work, signal: CallSignal, again = false): Promise<Used> {
+  async #attempt(
+    rings: Rings,
+    asked: Asked,
+    key: KmipKey,
+    work: Work,
+    signal: CallSignal,
+    again = false,
+  ): Promise<Used> {
     assertAllows(key, asked)
+    const { keys, ways } = rings
     try {
-      return { key, result: await work(await this.#ways.find(key, asked.algorithm, signal), key.description) }
+      return { key, result: await work(await ways.find(key, asked.algorithm, signal), key.description) }
     } catch (error) {
-      if (error instanceof ResultWrong) this.#ways.forget(key, asked.algorithm)
+      if (error instanceof ResultWrong) ways.forget(key, asked.algorithm)
       if (!(error instanceof KmipRefusal)) throw error
       const meaning = meaningOf(error, asked.use)
-      if (meaning !== 'KEY_NOT_FOUND' && meaning !== 'OPERATION_FORBIDDEN')
-        throw this.#explain(error, meaning, asked, key)
-      // The reason alone does not say: the key's state does, and another object may have its Name by now.
-      const now = await this.#keys.refresh(asked.ref, signal)
+      if (meaning === 'ALGORITHM_UNSUPPORTED') ways.forget(key, asked.algorithm)
+      if (meaning !== 'KEY_NOT_FOUND' && meaning !== 'OPERATION_FORBIDDEN') throw explained(error, meaning)
+      // The reason alone is ambiguous. The key's present state is not, and another object may have its Name by now.
+      const now = await keys.refresh(asked.ref, signal)
       assertAllows(now, asked)
       if (now.id === key.id || again) throw refusalError(error, 'OPERATION_FORBIDDEN')
-      return this.#attempt(asked, now, work, signal, true)
+      return this.#attempt(rings, asked, now, work, signal, true)
     }
-  }
-
-  #explain(refusal: KmipRefusal, meaning: Meaning, { algorithm }: Asked, key: KmipKey): AdapterError {
-    if (meaning === 'CIPHERTEXT_INVALID') return invalidCiphertext()
-    if (meaning === 'UNCLEAR') return refusalError(refusal, 'BACKEND_UNAVAILABLE')
-    if (meaning === 'ALGORITHM_UNSUPPORTED') this.#ways.forget(key, algorithm)
-    return refusalError(refusal, meaning)
   }
 }
 
-/** What a caller wants. */
+/** What is known of one server's keys, and how it does each algorithm. */
+interface Rings {
+  readonly keys: KeyRing
+  readonly ways: WayRing
+}
+
+/** The key as the server last described it. */
+async function findIn({ keys }: Rings, ref: KeyRef, { signal }: CallContext): Promise<KmipKey> {
+  const { key, confirmed } = await keys.find(ref, signal)
+  const now = confirmed === undefined ? key : await abortable(confirmed, signal)
+  assertUsable(now.attributes, 'describe', new Date())
+  return now
+}
+
+const algorithmsOf = ({ description: { kty } }: KmipKey): readonly WrapAlgorithm[] =>
+  wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === kty)
+
+/** A way is ready in time for the first wrap. An error is reported by the call that needs the way. */
+function prepareWays({ ways }: Rings, key: KmipKey): void {
+  for (const algorithm of algorithmsOf(key)) ways.prepare(key, algorithm).catch(() => undefined)
+}
+
+async function prepareKey(rings: Rings, ref: KeyRef): Promise<void> {
+  try {
+    prepareWays(rings, (await rings.keys.find(ref, AbortSignal.timeout(PREPARE_MS))).key)
+  } catch {
+    // The call that needs the key says what is wrong.
+  }
+}
+
+function explained(refusal: KmipRefusal, meaning: Meaning): AdapterError {
+  if (meaning === 'CIPHERTEXT_INVALID') return invalidCiphertext()
+  return refusalError(refusal, meaning === 'UNCLEAR' ? 'BACKEND_UNAVAILABLE' : meaning)
+}
+
+/** What a caller asks for. */
 interface Asked {
   readonly ref: KeyRef
   readonly algorithm: WrapAlgorithm
@@ -192,7 +244,7 @@ interface Asked {
 
 type Work = (way: Way, description: KeyDescription) => Promise<Uint8Array>
 
-/** Throws unless the key may be used so, as far as its attributes say. */
+/** Throws unless the key's attributes allow this use. */
 function assertAllows(key: KmipKey, { algorithm, use }: Asked): void {
   assertUsable(key.attributes, use, new Date())
   assertSuits(key.description, algorithm)
@@ -212,7 +264,7 @@ function assertSuits(description: KeyDescription, algorithm: WrapAlgorithm): voi
     throw new AdapterError('ALGORITHM_UNSUPPORTED', `${algorithm} needs a key of type ${kty}`)
 }
 
-/** RSA is wrapped with the public key; but what a key could not unwrap again is not wrapped either. */
+/** RSA is wrapped with the public key. A key that could not unwrap the value again does not wrap it either. */
 function assertMask({ attributes, description }: KmipKey, use: 'wrap' | 'unwrap'): void {
   const { usageMask: mask } = attributes
   if (mask === undefined) return

@@ -20,10 +20,10 @@ import { KmipCluster } from './transport/cluster.ts'
 import { operatorError, ServerUnreachable } from './transport/unreachable.ts'
 
 const TIMEOUT_MS = 30_000
-/** Objects asked for at a time. */
+/** The most objects to ask for in one request. */
 const PAGE = 100
 
-/** `keys create` and `keys list` on a key manager. Each command connects anew. */
+/** `keys create` and `keys list` on a key manager. Each command opens new connections. */
 export class KmipAdministration implements KeyAdministration {
   readonly #options: KmipOptions
 
@@ -40,7 +40,11 @@ export class KmipAdministration implements KeyAdministration {
       for (const id of made) await activateWhenDue(cluster, id, validity, made, signal)
       const [id = ''] = made
       const summary = summaryOf(await cluster.call(getAttributes(id, summarised), signal), name)
-      if (summary === undefined) throw new OperatorError('KMIP_UNEXPECTED', `the server made something else of ${name}`)
+      if (summary === undefined)
+        throw new OperatorError(
+          'KMIP_UNEXPECTED',
+          `the server created ${name} with other attributes than were asked for`,
+        )
       return summary
     })
   }
@@ -70,7 +74,7 @@ export class KmipAdministration implements KeyAdministration {
       const wrong = operatorError(error)
       if (wrong !== undefined) throw wrong
       if (error instanceof KmipRefusal) {
-        throw new OperatorError('KMIP_REFUSED', `the key manager said no: ${error.message}`)
+        throw new OperatorError('KMIP_REFUSED', `the key manager refused: ${error.message}`)
       }
       if (error instanceof AdapterError || error instanceof ServerUnreachable) {
         throw new OperatorError('KMIP_UNAVAILABLE', `the key manager cannot be used: ${error.message}`)
@@ -91,10 +95,10 @@ function assertSpec(name: string, { kty, bits }: KeySpec, validity: KeyValidity)
   assertValidity(validity)
 }
 
-/** Servers allow a name twice; the gateway could not tell such keys apart. */
+/** Servers allow a name twice. The gateway could not tell such keys apart. */
 async function assertUnused(cluster: KmipCluster, name: string, signal: CallSignal): Promise<void> {
   const taken = await cluster.call(locate([attribute.name(name)], { maximum: 1 }), signal)
-  if (taken.length > 0) throw new OperatorError('KEY_EXISTS', `the key manager has an object named ${name} already`)
+  if (taken.length > 0) throw new OperatorError('KEY_EXISTS', `the key manager already has an object named ${name}`)
 }
 
 const datesOf = ({ notBefore, expires }: KeyValidity) => [
@@ -102,7 +106,7 @@ const datesOf = ({ notBefore, expires }: KeyValidity) => [
   ...(expires === undefined ? [] : [attribute.deactivationDate(expires)]),
 ]
 
-/** Identifiers of the objects that were made, the key itself first. */
+/** Identifiers of the objects that were created, the key itself first. */
 type Made = readonly string[]
 
 async function createAes(
@@ -122,7 +126,7 @@ async function createAes(
   return [await cluster.call(create(attributes), signal)]
 }
 
-/** Both halves get the name: where the server does not link them, that is how the gateway finds the public one. */
+/** Both halves get the name. Where the server does not link them, the gateway finds the public half by its name. */
 async function createRsa(
   cluster: KmipCluster,
   name: string,
@@ -142,8 +146,8 @@ async function createRsa(
 }
 
 /**
- * Activates the object unless its Activation Date does that. A server that drops dates would serve a key before or after
- * the operator wants it to: then nothing is left of it.
+ * Activates the object, unless its Activation Date does that. A server that ignores dates would serve a key outside the
+ * operator's dates; the new object is then destroyed.
  */
 async function activateWhenDue(
   cluster: KmipCluster,
@@ -157,7 +161,7 @@ async function activateWhenDue(
   const kept = isKept(validity.notBefore, activationDate) && isKept(validity.expires, deactivationDate)
   if (!kept) {
     for (const object of made) await cluster.call(destroy(object), signal)
-    throw new OperatorError('KEY_DATES_INVALID', 'the key manager does not keep the dates of a key')
+    throw new OperatorError('KEY_DATES_INVALID', 'the key manager does not store the dates of a key')
   }
   if (current !== state.Active && validity.notBefore === undefined) await cluster.call(activate(id), signal)
 }
@@ -172,7 +176,7 @@ async function locateAll(cluster: KmipCluster, type: number, signal: CallSignal)
     const found = await cluster.call(locate([attribute.objectType(type)], page), signal)
     const fresh = found.filter((id) => !ids.includes(id))
     ids.push(...fresh)
-    // Before 1.3 there is no offset, and the same page comes again.
+    // Before KMIP 1.3 there is no offset, and the server returns the same page again.
     if (found.length < PAGE || fresh.length === 0) return ids
   }
 }
@@ -188,7 +192,7 @@ const summarised = [
   'Name',
 ] as const
 
-/** `undefined` for what is no key-encryption key. */
+/** Undefined for an object that is not a key-encryption key. */
 function summaryOf(attributes: ObjectAttributes, name: string): KeySummary | undefined {
   const { algorithm: kind, bits, initialDate, activationDate, deactivationDate } = attributes
   const kty = kind === algorithm.AES ? 'oct' : kind === algorithm.RSA ? 'RSA' : undefined

@@ -2,10 +2,10 @@ import { AdapterError, type AdapterErrorCode } from '../contract/index.ts'
 import { resultReason as reason } from './protocol/numbers.ts'
 import type { KmipRefusal } from './protocol/operation.ts'
 
-/** What was being done when the server refused. */
+/** The operation that the server refused. */
 export type Use = 'describe' | 'wrap' | 'unwrap'
 
-/** `'UNCLEAR'`: the ciphertext or the server is at fault, and only a known answer tells which. */
+/** `'UNCLEAR'`: either the ciphertext or the server is at fault, and only a known answer tells which. */
 export type Meaning = AdapterErrorCode | 'UNCLEAR'
 
 interface Row {
@@ -15,7 +15,7 @@ interface Row {
 }
 
 const always = (code: AdapterErrorCode): Row => ({ describe: code, wrap: code, unwrap: code })
-/** The server cannot do what the parameters say; of an object's attributes it can hardly say so. */
+/** The server does not support these parameters. It says so of an object's attributes hardly ever. */
 const parameters: Row = {
   describe: 'BACKEND_UNAVAILABLE',
   wrap: 'ALGORITHM_UNSUPPORTED',
@@ -23,9 +23,10 @@ const parameters: Row = {
 }
 
 /**
- * One row for each result reason that servers were seen to give or that the specification lists for the operations used
- * here. 1.x and 2.x do not collide. Servers disagree: PyKMIP reports bad padding as General Failure, and a state, a mask
- * and a right that is missing all as Permission Denied; Cosmian reports a missing mask as Item Not Found.
+ * One row for each result reason that servers were observed to return, or that the specification lists for the
+ * operations used here. The numbers of 1.x and 2.x do not collide. Servers disagree. PyKMIP reports bad padding as
+ * General Failure, and reports a wrong state, a missing mask and a missing right all as Permission Denied. Cosmian
+ * reports a missing mask as Item Not Found.
  */
 const rows: ReadonlyMap<number, Row> = new Map([
   [reason.ItemNotFound, always('KEY_NOT_FOUND')],
@@ -64,7 +65,7 @@ const rows: ReadonlyMap<number, Row> = new Map([
   [reason.ServerLimitExceeded, always('BACKEND_BUSY')],
 ])
 
-/** What a refusal means. A reason that nobody has heard of is the server's failure, not the caller's. */
+/** What a refusal means. An unknown reason counts as the server's failure, not the caller's. */
 export function meaningOf(refusal: KmipRefusal, use: Use): Meaning {
   return rows.get(refusal.reason)?.[use] ?? 'BACKEND_UNAVAILABLE'
 }
@@ -77,8 +78,8 @@ export function refusalError(refusal: KmipRefusal, code: AdapterErrorCode): Adap
 }
 
 /**
- * The server did what was asked, and the result cannot be right. It is not returned, and how the key is used is worked out
- * anew.
+ * The server did what was asked, but the result cannot be right. The result is not returned, and the key's way is
+ * determined again.
  */
 export class ResultWrong extends AdapterError {
   constructor(message: string) {
@@ -86,6 +87,6 @@ export class ResultWrong extends AdapterError {
   }
 }
 
-/** The one failure of unwrap: the same words whatever the cause. */
+/** The one failure of unwrap, with the same words for every cause. */
 export const invalidCiphertext = (): AdapterError =>
   new AdapterError('CIPHERTEXT_INVALID', 'the value cannot be unwrapped')

@@ -3,6 +3,7 @@ import { KmipAdapter } from './adapter.ts'
 import { KmipAdministration } from './administration.ts'
 import type { KmipOptions } from './options.ts'
 
+export { reach, type Reached, type Stage } from './reach.ts'
 export type { KmipOptions, KmipServerOptions, KmipTlsSettings } from './options.ts'
 
 export const { open, administer }: Required<AdapterModule<KmipOptions>> = {

@@ -1,11 +1,11 @@
 import { AdapterError } from '../contract/index.ts'
 
-/** How the configuration names a key: by the Name attribute or by the unique identifier. */
+/** How the configuration names an object: by its Name attribute or by its unique identifier. */
 export type ObjectSelector = { readonly name: string } | { readonly id: string }
 
 export interface KeySelector {
   readonly key: ObjectSelector
-  /** Where the public half of a key pair is, if the server does not link it. */
+  /** The public half of a key pair, if the server does not link it. */
   readonly publicKey?: ObjectSelector
 }
 
@@ -14,11 +14,14 @@ const MEMBERS = ['id', 'name', 'public-id', 'public-name'] as const
 type Members = { [Name in (typeof MEMBERS)[number]]?: string }
 
 /**
- * Reads a key's reference: a plain Name, or `kmip:` and `;`-separated members, percent-encoded: `kmip:id=1234`,
- * `kmip:name=payroll`, and for an RSA key whose public half is not linked `kmip:id=1;public-id=2` or `…;public-name=…`.
+ * Reads a key's reference. It is a plain Name, or `kmip:` with percent-encoded members separated by `;`:
+ * `kmip:id=1234`, `kmip:name=payroll`, and for an RSA key without a linked public half `kmip:id=1;public-id=2` or
+ * `…;public-name=…`.
  *
- * A plain reference is never an identifier: external key ids that a caller chooses can become plain references, and could
- * then name any object of the server. Throws `KEY_UNSUPPORTED` for a reference that cannot be read.
+ * A plain reference is never an identifier. Callers choose external key ids, which can become plain references; as
+ * identifiers they could name any object of the server.
+ *
+ * @throws AdapterError `KEY_UNSUPPORTED` for a reference that cannot be read
  */
 export function parseKeyRef(ref: string): KeySelector {
   if (!ref.startsWith(SCHEME)) return { key: { name: ref } }
@@ -52,5 +55,5 @@ function decodeValue(text: string): string | undefined {
 const unreadable = (ref: string) =>
   new AdapterError(
     'KEY_UNSUPPORTED',
-    `${ref} is not a key's reference: write its Name, or kmip: with id= or name= and for RSA public-id= or public-name=`,
+    `${ref} does not name a key: write its Name, or kmip: with id= or name=, and for RSA also public-id= or public-name=`,
   )

@@ -3,13 +3,13 @@ import { OperatorError, type Secret } from '../contract/index.ts'
 import type { KmipCredentials } from './protocol/message.ts'
 import type { KmipVersion } from './protocol/version.ts'
 
-/** How the connection to one server is made. What is absent is taken from {@link KmipOptions.tls}. */
+/** How to connect to one server. {@link KmipOptions.tls} supplies what is undefined. */
 export interface KmipTlsSettings {
   /** Lowest TLS version that is accepted; TLSv1.2 by default. */
   readonly minVersion?: Extract<SecureVersion, 'TLSv1.2' | 'TLSv1.3'>
   /** OpenSSL's cipher list. By default only suites with forward secrecy and authenticated encryption. */
   readonly ciphers?: string
-  /** The name that the server's certificate must have, if it is not the host that is connected to. */
+  /** The name that the server's certificate must have. By default the host. */
   readonly serverName?: string
 }
 
@@ -19,9 +19,9 @@ export interface KmipServerOptions extends KmipTlsSettings {
   readonly port?: number
 }
 
-/** Where the key manager is and how it is used. */
+/** Where the key manager is, and how to use it. */
 export interface KmipOptions {
-  /** In order of preference; a later one serves while those before it cannot. They must hold the same keys. */
+  /** In order of preference. A later server is used while the earlier ones cannot be. All must hold the same keys. */
   readonly servers: readonly KmipServerOptions[]
   readonly tls: KmipTlsSettings & {
     /** PEM: what the server's certificate must chain to. No other root is trusted. */
@@ -30,19 +30,19 @@ export interface KmipOptions {
     readonly certificate: Uint8Array
     /** PEM: the certificate's private key. */
     readonly key: Secret
-    /** What opens the key, if it is encrypted. */
+    /** The passphrase of the private key, if the key is encrypted. */
     readonly passphrase?: Secret
   }
-  /** User name and password in every request, for a server that wants them besides the certificate. */
+  /** User name and password in every request, for a server that asks for them besides the certificate. */
   readonly credentials?: KmipCredentials
-  /** Connections to each server at most, 1 to 64; by default 8. */
+  /** The most connections to one server, 1 to 64. By default 8. */
   readonly connections?: number
-  /** The protocol version to speak instead of the best that the server knows. */
+  /** The protocol version to speak. By default the newest that both sides support. */
   readonly protocol?: KmipVersion
   /**
-   * `server` (default): keys are used where they are. `export`: where the server cannot do an algorithm itself, the key is
-   * fetched and used in this process. Then the gateway holds key-encryption keys in memory: only for servers that can do
-   * no more than hand keys out.
+   * `server` (default): keys never leave the server. `export`: if the server cannot do an algorithm, the key is fetched
+   * and used in this process. The gateway then holds key-encryption keys in memory. Use it only for servers that have
+   * no other way.
    */
   readonly keyAccess?: 'server' | 'export'
 }
@@ -51,7 +51,7 @@ const MAX_CONNECTIONS = 64
 export const DEFAULT_PORT = 5696
 const DEFAULT_CONNECTIONS = 8
 
-/** Throws an {@link OperatorError} for options that cannot be meant. */
+/** @throws OperatorError for impossible options */
 export function checkOptions({ servers, connections }: KmipOptions): void {
   if (servers.length === 0) throw new OperatorError('KMIP_OPTION_INVALID', 'servers must name at least one server')
   if (
@@ -62,4 +62,5 @@ export function checkOptions({ servers, connections }: KmipOptions): void {
   }
 }
 
-export const connectionsOf = (options: KmipOptions): number => options.connections ?? DEFAULT_CONNECTIONS
+export const connectionsOf = (options: Pick<KmipOptions, 'connections'>): number =>
+  options.connections ?? DEFAULT_CONNECTIONS

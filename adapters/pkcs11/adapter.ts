@@ -15,23 +15,23 @@ import {
   type WrapAlgorithm,
 } from '../contract/index.ts'
 import { isRepresentative, oaepWrap } from '../key-wrap/index.ts'
-import type { TokenFacts } from './host-protocol.ts'
+import type { TokenFacts } from './wire/host-protocol.ts'
 import { KeyRing, type KnownKey } from './keys/key-ring.ts'
 import { isUndecided, type Qualification } from './keys/qualification.ts'
 import { wayOf } from './keys/qualifier.ts'
 import { assertActive, assertAllows, type TokenKey } from './keys/token-key.ts'
-import { openPool } from './open-pool.ts'
+import { openSupervisor } from './supervisor/open.ts'
 import { sessionCount, type Pkcs11Options } from './options.ts'
-import type { HostPool } from './supervisor/host-pool.ts'
-import { TokenError } from './token-error.ts'
-import { wayName, type Direction } from './way.ts'
+import type { Supervisor } from './supervisor/supervisor.ts'
+import { TokenError } from './cryptoki/token-error.ts'
+import { wayName, type Direction } from './cryptoki/way.ts'
 
 /**
- * Serves the keys of a PKCS#11 token, which never leave it. A key reference is a CKA_LABEL, `id:` and a CKA_ID in
+ * Serves the keys of a PKCS#11 token. The keys never leave it. A key reference is a CKA_LABEL, `id:` and a CKA_ID in
  * hexadecimal, or a `pkcs11:` URI (RFC 7512).
  *
- * `describe` starts to qualify the key's algorithms in the background, so that a caller that describes every configured
- * key at start spares the first requests the wait.
+ * `describe` starts to qualify the key's algorithms in the background. A caller that describes every configured key at
+ * start so spares the first requests the wait.
  */
 export class Pkcs11Adapter implements KeyAdapter {
   readonly product: KeyAdapter['product']
@@ -42,31 +42,38 @@ export class Pkcs11Adapter implements KeyAdapter {
     },
     ways: async (ref, context) => (await this.qualify(ref, context)).map(wayFound),
   }
-  readonly #pool: HostPool
+  readonly #supervisor: Supervisor
   readonly #keys: KeyRing
   readonly #sessions: number
   #closed = false
 
-  private constructor(pool: HostPool, sessions: number, options: Pkcs11Options, report: Report) {
-    const { manufacturer, model, firmware } = pool.token
+  private constructor(supervisor: Supervisor, sessions: number, options: Pkcs11Options, report: Report) {
+    const { manufacturer, model, firmware } = supervisor.token
     this.product = { vendor: manufacturer, name: [model, firmware].filter(Boolean).join(' ') }
-    this.#pool = pool
+    this.#supervisor = supervisor
     this.#sessions = sessions
-    this.#keys = new KeyRing(pool, options, report)
+    this.#keys = new KeyRing(supervisor, options, report)
   }
 
-  /** Opens the token and logs in. Rejects with an `OperatorError` if anything is missing; a wrong PIN is tried once. */
+  /**
+   * Opens the token and logs in. It tries a wrong PIN once.
+   * @throws OperatorError if anything is missing
+   */
   static async open(options: Pkcs11Options, report: Report): Promise<Pkcs11Adapter> {
-    const pool = await openPool(options, { readWrite: false }, report)
-    const sessions = sessionCount(options, pool.token.maxSessions)
-    const { label, serial, library } = pool.token
+    const supervisor = await openSupervisor(options, { readWrite: false }, report)
+    const sessions = sessionCount(options, supervisor.token.maxSessions)
+    const { label, serial, library } = supervisor.token
     report('info', 'hsm_open', { token: label, serial, library, sessions })
-    pool.grow(sessions)
-    return new Pkcs11Adapter(pool, sessions, options, report)
+    supervisor.grow(sessions)
+    return new Pkcs11Adapter(supervisor, sessions, options, report)
   }
 
   get connections(): number {
-    return this.#pool.pids.length
+    return this.#supervisor.pids.length
+  }
+
+  get connectionsWanted(): number {
+    return this.#sessions
   }
 
   async describe(ref: KeyRef, context: CallContext): Promise<KeyDescription> {
@@ -87,7 +94,7 @@ export class Pkcs11Adapter implements KeyAdapter {
     }
     const { length } = plaintext
     const way = wayOf(await abortable(this.#keys.qualification(key, algorithm, length), context.signal), length)
-    // A wrapping that only the token could undo needs no token to be made (RFC 8017 §7.1.1).
+    // Only the token can undo this wrapping, but the public key is enough to make it (RFC 8017 §7.1.1).
     if (key.publicKey !== undefined) return oaepWrap(key.publicKey, row.hash ?? 'SHA-256', plaintext)
     const wrapped = await this.#crypt(key, () => this.#keys.crypt(key, way, 'wrap', plaintext, context.signal))
     if (wrapped.length === row.wrappedBytes(plaintext.length, description.bits)) return wrapped
@@ -109,7 +116,7 @@ export class Pkcs11Adapter implements KeyAdapter {
         ? isRepresentative(ciphertext, description.n)
         : row.wrappedBytes(result.max, description.bits) === ciphertext.length
     if (!isPossible || !lengthFits(row.plaintext(description.bits), result.max)) throw TokenError.invalidCiphertext()
-    // How much an RSA value holds is not to be seen, and nothing was wrapped that is too much.
+    // The length of a wrapped RSA value does not show how much it holds, and no value that is too long was wrapped.
     const length = row.kty === 'RSA' ? 0 : result.max
     const way = wayOf(await abortable(this.#keys.qualification(key, algorithm, length), context.signal), length)
     const plaintext = await this.#crypt(key, () => this.#keys.crypt(key, way, 'unwrap', ciphertext, context.signal))
@@ -125,15 +132,15 @@ export class Pkcs11Adapter implements KeyAdapter {
 
   async close(): Promise<void> {
     this.#closed = true
-    await this.#pool.close()
+    await this.#supervisor.close()
   }
 
-  /** How each algorithm is done on each key that has been used so far, and what was rejected on the way there. */
+  /** How each algorithm is done with each key that has been used so far, and which ways were rejected. */
   qualifications(): Qualification[] {
     return this.#keys.qualifications()
   }
 
-  /** The same for one key, made now if need be. */
+  /** The same for one key, which is qualified now if it is not yet. */
   async qualify(ref: KeyRef, context: CallContext): Promise<Qualification[]> {
     this.#assertOpen(context)
     const key = await abortable(this.#keys.read(ref), context.signal)
@@ -141,18 +148,19 @@ export class Pkcs11Adapter implements KeyAdapter {
     return abortable(Promise.all(all), context.signal)
   }
 
-  /** The open token: label, serial, slot, library. */
+  /** The label, serial number, slot and library of the open token. */
   get token(): TokenFacts {
-    return this.#pool.token
+    return this.#supervisor.token
   }
 
-  /** Process ids of the hosts that serve. */
+  /** Process ids of the hosts that are open. */
   get hosts(): readonly number[] {
-    return this.#pool.pids
+    return this.#supervisor.pids
   }
 
   #facts(): Facts {
-    const { label, serial, manufacturer, model, firmware, slot, library, maxSessions, mechanisms } = this.#pool.token
+    const { label, serial, manufacturer, model, firmware, slot, library, maxSessions, mechanisms } =
+      this.#supervisor.token
     return {
       token: label,
       serial,
@@ -163,7 +171,7 @@ export class Pkcs11Adapter implements KeyAdapter {
       library,
       mechanisms: mechanisms.length,
       sessions: this.#sessions,
-      openSessions: this.#pool.pids.length,
+      openSessions: this.#supervisor.pids.length,
       ...(maxSessions !== undefined && { maxSessions }),
     }
   }
@@ -187,7 +195,7 @@ export class Pkcs11Adapter implements KeyAdapter {
     try {
       await this.#keys.qualification(key, algorithm)
     } catch {
-      // Whoever uses the key finds out.
+      // The call that uses the key gets the error.
     }
   }
 
@@ -195,7 +203,7 @@ export class Pkcs11Adapter implements KeyAdapter {
     try {
       return await call()
     } catch (error) {
-      // Any of these says that what is remembered of the key is no longer so.
+      // Each of these codes shows that what is remembered of the key is out of date.
       if (error instanceof AdapterError && staleness.has(error.code)) this.#keys.forget(key.ref)
       throw error
     }

@@ -9,18 +9,18 @@ import {
   type KeyValidity,
   type Report,
 } from '../contract/index.ts'
-import { CKK } from './cryptoki.ts'
-import { Ask } from './frames.ts'
-import { decodeMessage, encodeMessage, type CreateMessage, type KeyFacts } from './host-protocol.ts'
+import { CKK } from './cryptoki/numbers.ts'
+import { Ask } from './wire/frames.ts'
+import { decodeMessage, encodeMessage, type CreateMessage, type KeyFacts } from './wire/host-protocol.ts'
 import { firstDay, lastDay } from './keys/dates.ts'
 import { summaryOf } from './keys/token-key.ts'
-import { openPool } from './open-pool.ts'
+import { openSupervisor } from './supervisor/open.ts'
 import type { Pkcs11Options } from './options.ts'
-import type { HostPool } from './supervisor/host-pool.ts'
+import type { Supervisor } from './supervisor/supervisor.ts'
 
-/** Making a 4096-bit RSA pair takes an HSM tens of seconds. */
+/** Milliseconds. An HSM takes tens of seconds to generate an RSA pair of 4096 bits. */
 const GENERATE_TIMEOUT_MS = 60_000
-/** All keys are looked at in one call. */
+/** Milliseconds. One call reads all keys. */
 const LIST_TIMEOUT_MS = 30_000
 
 const quiet: Report = () => undefined
@@ -33,23 +33,26 @@ export class Pkcs11Administration implements KeyAdministration {
     this.#options = options
   }
 
-  /** `name` becomes the CKA_LABEL; the CKA_ID is random. Validity is kept in whole days of UTC, never longer than asked. */
+  /**
+   * `name` becomes the CKA_LABEL, and the CKA_ID is random. The validity is stored in whole days of UTC, never longer
+   * than requested.
+   */
   async create(name: string, spec: KeySpec, validity: KeyValidity): Promise<KeySummary> {
     const message = createMessage(name, spec, validity)
-    return this.#withToken(true, GENERATE_TIMEOUT_MS, async (pool) => {
-      const existing = await listFacts(pool)
+    return this.#withToken(true, GENERATE_TIMEOUT_MS, async (supervisor) => {
+      const existing = await listFacts(supervisor)
       if (existing.some(({ label }) => label === name)) {
-        throw new OperatorError('KEY_EXISTS', `the token has a key ${name} already; a key is never replaced`)
+        throw new OperatorError('KEY_EXISTS', `the token already has a key ${name}; a key is never replaced`)
       }
-      const facts = await pool.call(Ask.create, encodeMessage(message))
+      const facts = await supervisor.call(Ask.create, encodeMessage(message))
       return summaryOf(decodeMessage<KeyFacts>(facts))
     })
   }
 
-  /** AES and RSA keys of any size, by label; one without a label as `id:` and its CKA_ID. */
+  /** AES and RSA keys of any size, by label. A key without a label appears as `id:` and its CKA_ID. */
   async list(): Promise<KeySummary[]> {
-    return this.#withToken(false, LIST_TIMEOUT_MS, async (pool) =>
-      (await listFacts(pool))
+    return this.#withToken(false, LIST_TIMEOUT_MS, async (supervisor) =>
+      (await listFacts(supervisor))
         .filter((facts) => facts.keyType === (facts.class === 'secret' ? CKK.AES : CKK.RSA))
         .map(summaryOf)
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
@@ -59,22 +62,23 @@ export class Pkcs11Administration implements KeyAdministration {
   async #withToken<Result>(
     readWrite: boolean,
     callTimeoutMs: number,
-    work: (pool: HostPool) => Promise<Result>,
+    work: (supervisor: Supervisor) => Promise<Result>,
   ): Promise<Result> {
-    const pool = await openPool({ ...this.#options, callTimeoutMs }, { readWrite }, quiet)
+    const supervisor = await openSupervisor({ ...this.#options, callTimeoutMs }, { readWrite }, quiet)
     try {
-      return await work(pool)
+      return await work(supervisor)
     } catch (error) {
       if (error instanceof OperatorError) throw error
       const reason = error instanceof Error ? error.message : 'unknown'
-      throw new OperatorError('TOKEN_UNUSABLE', `the token did not do it: ${reason}`)
+      throw new OperatorError('TOKEN_UNUSABLE', `the token did not complete the command: ${reason}`)
     } finally {
-      await pool.close()
+      await supervisor.close()
     }
   }
 }
 
-const listFacts = async (pool: HostPool) => decodeMessage<KeyFacts[]>(await pool.call(Ask.list, new Uint8Array()))
+const listFacts = async (supervisor: Supervisor) =>
+  decodeMessage<KeyFacts[]>(await supervisor.call(Ask.list, new Uint8Array()))
 
 function createMessage(name: string, spec: KeySpec, { notBefore, expires }: KeyValidity): CreateMessage {
   if (!isKeyName(name)) {
@@ -93,7 +97,10 @@ function createMessage(name: string, spec: KeySpec, { notBefore, expires }: KeyV
   const startDate = notBefore && firstDay.fromDate(notBefore)
   const endDate = expires && lastDay.fromDate(expires)
   if (startDate !== undefined && endDate !== undefined && startDate > endDate) {
-    throw new OperatorError('KEY_DATES_INVALID', 'no whole day lies between the two dates, and a token keeps only days')
+    throw new OperatorError(
+      'KEY_DATES_INVALID',
+      'no whole day lies between the two dates, and a token stores only whole days',
+    )
   }
   return {
     label: name,

@@ -1,12 +1,15 @@
 import type { AdapterModule } from '../contract/index.ts'
 import { Pkcs11Adapter } from './adapter.ts'
 import { Pkcs11Administration } from './administration.ts'
-import { resolveSettings, type Pkcs11Settings } from './backend-uri.ts'
+import { resolveSettings, type Pkcs11Settings } from './names/backend-uri.ts'
 
 export type { Pkcs11Adapter } from './adapter.ts'
-export { readBackendUri, type Pkcs11Settings } from './backend-uri.ts'
+export { readBackendUri, type Pkcs11Settings } from './names/backend-uri.ts'
 export type { Qualification } from './keys/qualification.ts'
 export type { Pkcs11Options } from './options.ts'
+export { surveyTokens } from './supervisor/survey.ts'
+export { remedyFor } from './supervisor/remedy.ts'
+export type { TokenSeen } from './wire/host-protocol.ts'
 
 const module = {
   open: async (settings, report) => Pkcs11Adapter.open(await resolveSettings(settings), report),

@@ -1,32 +1,34 @@
 import { availableParallelism } from 'node:os'
 import { OperatorError, type Secret, type WrapAlgorithm } from '../contract/index.ts'
-import type { TokenSelector } from './host-protocol.ts'
+import type { TokenSelector } from './wire/host-protocol.ts'
 
-/** Where the HSM is and how it is used. */
+/** Where the HSM is, and how to use it. */
 export interface Pkcs11Options {
   /** Path of the vendor's PKCS#11 library. */
   readonly module: string
-  /** Handed to C_Initialize as `pReserved`, which NSS needs: `configdir='sql:/etc/nss'`. Not a place for a secret. */
+  /**
+   * Passed to C_Initialize as `pReserved`, which NSS needs: `configdir='sql:/etc/nss'`. It must not contain a secret.
+   */
   readonly libraryParameters?: string
-  /** All that is given must match. `slot` is decimal or `0x` hexadecimal, as text where it exceeds 2^53. */
+  /** Every given member must match. `slot` is decimal or `0x` hexadecimal, as text if it exceeds 2^53. */
   readonly token: { readonly label?: string; readonly serial?: string; readonly slot?: string | bigint }
-  /** The user's PIN; absent for a token with a PIN pad of its own. On AWS CloudHSM it is `user:password`. */
+  /** The user's PIN. Undefined for a token with its own PIN pad. On AWS CloudHSM it is `user:password`. */
   readonly pin?: Secret
   /**
-   * Calls that the HSM is given at a time: so many processes with a session each. 1 to 64; by default one per core, at
-   * least 2, at most 4, and never more than the token's ulMaxSessionCount.
+   * How many calls the HSM gets at a time, 1 to 64. Each runs in a process with one session. By default one per core,
+   * at least 2, at most 4, and never more than the token's ulMaxSessionCount.
    */
   readonly sessions?: number
-  /** Refuse keys that are not CKA_SENSITIVE, or that are CKA_EXTRACTABLE, instead of only warning. */
+  /** Whether to refuse keys that are CKA_EXTRACTABLE or not CKA_SENSITIVE. By default there is only a warning. */
   readonly requireSensitive?: boolean
-  /** For a token whose mechanisms pass the checks and should still not be used, or the other way round. By number. */
+  /** Mechanisms, by number, of which only one is used for an algorithm, or that are not used. */
   readonly mechanisms?: {
     readonly pin?: Readonly<Partial<Record<WrapAlgorithm, number>>>
     readonly forbid?: readonly number[]
   }
   /**
-   * A call that has not returned after so many milliseconds is taken to hang, and its process is replaced. 250 to
-   * 60,000; by default 1,000. Raise it where the vendor's library fails over inside a call.
+   * Milliseconds after which a call that has not returned counts as hung, and its process is replaced: 250 to 60,000,
+   * by default 1,000. Raise it if the vendor's library fails over inside a call.
    */
   readonly callTimeoutMs?: number
 }
@@ -37,7 +39,7 @@ const DEFAULT_CALL_TIMEOUT_MS = 1000
 
 const invalid = (message: string) => new OperatorError('PKCS11_OPTION_INVALID', message)
 
-/** Throws an {@link OperatorError} for options that cannot be meant. */
+/** @throws OperatorError for impossible options */
 export function checkOptions({ sessions, token, callTimeoutMs }: Pkcs11Options): void {
   if (sessions !== undefined && !isWithin(sessions, 1, MAX_SESSIONS)) {
     throw invalid(`sessions must be a whole number from 1 to ${MAX_SESSIONS}`)
@@ -69,8 +71,8 @@ function parseSlot(slot: string | bigint): bigint {
   return BigInt(slot)
 }
 
-/** How many sessions to use on a token that allows `maxSessions`, or does not say. */
-export function sessionCount(options: Pkcs11Options, maxSessions: number | undefined): number {
+/** How many sessions to use with a token that allows `maxSessions`. Undefined: the token states no limit. */
+export function sessionCount(options: Pick<Pkcs11Options, 'sessions'>, maxSessions: number | undefined): number {
   const wanted =
     options.sessions ?? Math.min(DEFAULT_SESSIONS.max, Math.max(DEFAULT_SESSIONS.min, availableParallelism()))
   return Math.max(1, Math.min(wanted, maxSessions ?? Infinity))

@@ -3,7 +3,9 @@ import { OperatorError } from '../contract/index.ts'
 
 const OTHERS_WRITE = 0o002
 
-/** Rejects with an {@link OperatorError} for an open file that every user can change. Modes mean nothing on Windows. */
+/**
+ * @throws OperatorError for an open file that every user can change. On Windows modes mean nothing and are not checked
+ */
 export async function assertTrusted(path: string, file: FileHandle): Promise<void> {
   const { mode } = await file.stat()
   if (process.platform === 'win32' || (mode & OTHERS_WRITE) === 0) return

@@ -14,7 +14,7 @@ import { KeyStore, type FileVersion } from './store.ts'
 import { usableKey, type UsableKey } from './usable-key.ts'
 import type { SoftwareOptions } from './options.ts'
 
-/** How often the directory is looked at for keys that were added, removed, disabled or enabled. */
+/** Milliseconds between looks at the directory for keys that were added, removed, disabled or enabled. */
 const REFRESH_MS = 1000
 
 interface Loaded {
@@ -40,7 +40,7 @@ export class SoftwareAdapter implements KeyAdapter {
   readonly #store: KeyStore
   readonly #report: Report
   readonly #keys = new Map<string, Loaded>()
-  /** Versions that could not be read, so that each is reported once. */
+  /** Versions that could not be read. Each is reported once. */
   readonly #refused = new Map<string, FileVersion>()
   #timer: NodeJS.Timeout | undefined
   #refreshing: Promise<void> | undefined
@@ -52,7 +52,7 @@ export class SoftwareAdapter implements KeyAdapter {
     this.#report = report
   }
 
-  /** Opens the store and reads every key; one that cannot be read stops the start. */
+  /** Opens the store and reads every key. A key that cannot be read prevents the start. */
   static async open(options: SoftwareOptions, report: Report): Promise<SoftwareAdapter> {
     const adapter = new SoftwareAdapter(await KeyStore.open(options), report)
     for (const [name, version] of await adapter.#store.versions()) await adapter.#load(name, version)
@@ -79,7 +79,7 @@ export class SoftwareAdapter implements KeyAdapter {
 
   async probe(context: CallContext): Promise<void> {
     this.#assertOpen(context)
-    // One look: RSA operations take turns on the threads that each look at a file would wait for.
+    // One look at the directory is enough: a look at each file would wait for the threads that RSA operations occupy.
     await this.#store.assertReadable().catch(() => {
       throw new AdapterError('BACKEND_UNAVAILABLE', `${this.#store.directory} cannot be read`)
     })
@@ -88,7 +88,7 @@ export class SoftwareAdapter implements KeyAdapter {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    // A refresh under way would put keys back.
+    // A refresh that is under way would put keys back.
     await this.#refreshing
     this.#keys.clear()
   }
@@ -119,7 +119,10 @@ export class SoftwareAdapter implements KeyAdapter {
     this.#timer.unref()
   }
 
-  /** Brings the keys up to date with the directory. What cannot be read is reported, and the last good version serves on. */
+  /**
+   * Updates the keys from the directory. A file that cannot be read is reported, and its last good version stays in
+   * use.
+   */
   async #refresh(): Promise<void> {
     let versions
     try {

@@ -11,7 +11,7 @@ import { KeyStore } from './store.ts'
 import { assertKeyName, type PrivateJwk } from './stored-key.ts'
 import { summaryOf } from './usable-key.ts'
 
-/** `keys …` on a software store. A running gateway sees every change within seconds. */
+/** The `keys` commands on a software store. A running gateway sees every change within seconds. */
 export class SoftwareAdministration implements KeyAdministration {
   readonly #options: SoftwareOptions
 

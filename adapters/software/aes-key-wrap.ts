@@ -10,8 +10,9 @@ const initialValue = {
 export type AesKeyWrapMode = keyof typeof initialValue
 
 /**
- * AES key wrap under one key of 16, 24 or 32 bytes. Each call makes a cipher of its own: OpenSSL promises no second update,
- * and Node.js 26 refuses it. The key is a KeyObject, with which Node.js 24 makes a cipher in a third of the time.
+ * AES key wrap under one key of 16, 24 or 32 bytes. Each call creates its own cipher: OpenSSL promises no second
+ * update, and Node.js 26 refuses it. The key is a KeyObject, because Node.js 24 then creates a cipher in a third of the
+ * time.
  */
 export class AesKeyWrap {
   readonly #key: KeyObject
@@ -24,13 +25,13 @@ export class AesKeyWrap {
   }
 
   wrap(mode: AesKeyWrapMode, plaintext: Uint8Array): Uint8Array {
-    // All comes at once: there is nothing left for final() to bring.
+    // update() returns the whole result, and final() adds nothing.
     return createCipheriv(this.#names[mode], this.#key, initialValue[mode]).update(plaintext)
   }
 
-  /** `undefined` for a wrong length, padding, integrity value or key. */
+  /** Undefined for a wrong length, padding, integrity value or key. */
   unwrap(mode: AesKeyWrapMode, wrapped: Uint8Array): Uint8Array | undefined {
-    // To OpenSSL an empty update is no work, not a failure: it would answer with an empty plaintext.
+    // OpenSSL does not fail on an empty update: it would return an empty plaintext.
     if (wrapped.length === 0) return undefined
     const decipher = createDecipheriv(this.#names[mode], this.#key, initialValue[mode])
     try {

@@ -17,7 +17,7 @@ const invalid = (message: string) => new OperatorError('KEY_MATERIAL_INVALID', m
 
 const ALLOWED_SIZES = `oct keys have 256 bits, RSA keys ${rsaSizes.join(', ')}`
 
-/** A new key of the wanted type and size. */
+/** Generates a key of the given type and size. */
 export async function generate(spec: KeySpec): Promise<PrivateJwk> {
   if (spec.kty === 'oct') {
     if (spec.bits !== 256) throw invalid(`an oct key of ${spec.bits} bits is not allowed: ${ALLOWED_SIZES}`)
@@ -34,8 +34,8 @@ export async function generate(spec: KeySpec): Promise<PrivateJwk> {
 }
 
 /**
- * Reads a key that an operator brings: a JWK, an unencrypted PKCS#8 PEM, or 32 raw bytes in hexadecimal or base64url.
- * Which of them it is shows in the text itself; 64 hexadecimal digits are never 32 bytes of base64url.
+ * Reads an operator's key: a JWK, an unencrypted PKCS#8 PEM, or 32 bytes in hexadecimal or base64url. The text itself
+ * shows which form it has: 64 hexadecimal digits are never 32 bytes in base64url.
  */
 export async function parseMaterial(material: Uint8Array): Promise<PrivateJwk> {
   const text = asBuffer(material).toString('utf8').trim()
@@ -53,7 +53,7 @@ function recognise(text: string): PrivateJwk {
   }
   if (/^[0-9A-Fa-f]{64}$/.test(text)) return { kty: 'oct', k: Buffer.from(text, 'hex').toString('base64url') }
   if (text.length === 43 && canonical(text) === text) return { kty: 'oct', k: text }
-  throw invalid('the input is none of: a private JWK, a PKCS#8 PEM, 32 bytes in hexadecimal, 32 bytes in base64url')
+  throw invalid('the input must be a private JWK, a PKCS#8 PEM, or 32 bytes in hexadecimal or base64url')
 }
 
 const canonical = (base64url: string) => Buffer.from(base64url, 'base64url').toString('base64url')
@@ -61,9 +61,9 @@ const canonical = (base64url: string) => Buffer.from(base64url, 'base64url').toS
 function fromJwk(text: string): PrivateJwk {
   try {
     const jwk = v.parse(privateJwkSchema, JSON.parse(text))
-    // Through a key object and back, so that the stored members have their one canonical spelling.
+    // Through a key object and back, so that the stored members have their canonical encoding.
     if (jwk.kty === 'RSA') return exportJwk(createPrivateKey({ key: jwk, format: 'jwk' }))
-    // Node.js skips what is not base64url, and a mistyped key would become another key.
+    // Node.js skips characters that are not base64url, so a mistyped key would become another key.
     if (canonical(jwk.k) === jwk.k) return jwk
     throw new TypeError('k is not base64url')
   } catch {
@@ -82,8 +82,9 @@ function fromPem(text: string): PrivateJwk {
 const exportJwk = (key: KeyObject): PrivateJwk => v.parse(privateJwkSchema, key.export({ format: 'jwk' }))
 
 /**
- * RFC 8017 §3.2. A round trip alone does not show it: OpenSSL falls back from the factors to d and back, so that a key
- * with either of them wrong still works here, slowly, and nowhere else. An exponent of 1 would encrypt nothing.
+ * RFC 8017 §3.2. A round trip alone does not prove this: OpenSSL falls back from the factors to d and from d to the
+ * factors. A key with one of them wrong would work here, slowly, and nowhere else. An exponent of 1 would encrypt
+ * nothing.
  */
 function partsBelongTogether(jwk: PrivateJwk & { kty: 'RSA' }): boolean {
   const integer = (text: string) => BigInt('0x0' + Buffer.from(text, 'base64url').toString('hex'))
@@ -101,7 +102,7 @@ function partsBelongTogether(jwk: PrivateJwk & { kty: 'RSA' }): boolean {
   )
 }
 
-/** A key whose parts do not belong together would wrap data that nothing can unwrap. */
+/** A key whose numbers do not belong together would wrap data that nothing can unwrap. */
 async function assertWorkingPair(jwk: PrivateJwk & { kty: 'RSA' }): Promise<void> {
   try {
     const algorithm = { name: 'RSA-OAEP', hash: 'SHA-256' }
@@ -112,7 +113,7 @@ async function assertWorkingPair(jwk: PrivateJwk & { kty: 'RSA' }): Promise<void
     const opened = await subtle.decrypt(algorithm, privateKey, publicEncrypt(options, sample))
     if (sample.equals(new Uint8Array(opened)) && partsBelongTogether(jwk)) return
   } catch {
-    // Falls through to the one refusal below: OpenSSL's own words would not help the operator.
+    // Falls through to the one refusal below. OpenSSL's own message would not help the operator.
   }
-  throw invalid("the RSA key's parts do not belong together")
+  throw invalid('the numbers of the RSA key do not belong together')
 }

@@ -1,10 +1,12 @@
-import { CompactEncrypt, compactDecrypt, errors } from 'jose'
+import { JOSEError } from 'jose/errors'
+import { compactDecrypt } from 'jose/jwe/compact/decrypt'
+import { CompactEncrypt } from 'jose/jwe/compact/encrypt'
 import type { StoreKey } from './passphrase.ts'
 
-/** What a sealed text is about; it is authenticated, so that a file cannot be passed off as another. */
+/** What a sealed text belongs to. It is authenticated, so that one file cannot be passed off as another. */
 export interface Seal {
   readonly kid: string
-  /** RFC 7517 §7 for a key; `text/plain` for the store's own check. */
+  /** As RFC 7517 §7 has it for a key; `text/plain` for the store's own check. */
   readonly cty: 'jwk+json' | 'text/plain'
 }
 
@@ -17,7 +19,7 @@ export async function seal(payload: Uint8Array, about: Seal, key: StoreKey): Pro
   }
 }
 
-/** Opens a sealed text; `undefined` if it is damaged, made with another key, or about something else. */
+/** Opens a sealed text. Undefined if it is damaged, was sealed with another key, or belongs to something else. */
 export async function unseal(text: string, about: Seal, key: StoreKey): Promise<Uint8Array | undefined> {
   try {
     const { plaintext, protectedHeader } = await compactDecrypt(text.trim(), key, {
@@ -28,7 +30,7 @@ export async function unseal(text: string, about: Seal, key: StoreKey): Promise<
     plaintext.fill(0)
     return undefined
   } catch (error) {
-    if (error instanceof errors.JOSEError) return undefined
+    if (error instanceof JOSEError) return undefined
     throw error
   }
 }

@@ -1,4 +1,5 @@
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { isKeyName, KEY_NAME_RULE, OperatorError, systemCode } from '../contract/index.ts'
@@ -29,16 +30,16 @@ const headerSchema = v.strictObject({
     p: v.pipe(v.number(), v.integer()),
     salt: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)),
   }),
-  /** Sealed with the store's key, so that a wrong passphrase is told from a damaged key file. */
+  /** Sealed with the store's key. It distinguishes a wrong passphrase from a damaged key file. */
   check: v.string(),
 })
 
-/** A change of this text means that the file has to be read again. */
+/** A text that changes when the file has to be read again. */
 export type FileVersion = string
 
 /**
- * The directory of one store: `store.json` with the scrypt parameters, and one `NAME.jwe` for each key. Its methods read
- * and write whole files; nothing is remembered but the key that the passphrase was stretched into.
+ * The directory of one store: `store.json` with the scrypt parameters, and one `NAME.jwe` for each key. The methods
+ * read and write whole files. Only the key that was derived from the passphrase stays in memory.
  */
 export class KeyStore {
   readonly directory: string
@@ -55,17 +56,17 @@ export class KeyStore {
     const path = join(directory, HEADER_FILE)
     const header = v.safeParse(headerSchema, parseJson(await readPrivateFile(path)))
     if (!header.success || !isSaneCost(header.output.scrypt)) {
-      throw new OperatorError('STORE_INVALID', `${path} is damaged or not the header of a key store`)
+      throw new OperatorError('STORE_INVALID', `${path} is damaged, or is not the header of a key store`)
     }
     const { salt, ...cost } = header.output.scrypt
     const storeKey = await stretch(passphrase, Buffer.from(salt, 'base64url'), cost)
     if ((await unseal(header.output.check, CHECK, storeKey)) === undefined) {
-      throw new OperatorError('PASSPHRASE_WRONG', `the passphrase does not open ${path}`)
+      throw new OperatorError('PASSPHRASE_WRONG', `the passphrase does not decrypt ${path}`)
     }
     return new KeyStore(directory, storeKey)
   }
 
-  /** Opens a store, or makes an empty one where there is none. */
+  /** Opens a store, or creates an empty one if there is none. */
   static async openOrCreate(options: SoftwareOptions, cost: ScryptCost = defaultCost): Promise<KeyStore> {
     await mkdir(options.directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
       throw unwritable(options.directory, error)
@@ -93,14 +94,14 @@ export class KeyStore {
         await writePrivateFile(path, JSON.stringify(header, undefined, 2) + '\n', 'create')
         return new KeyStore(options.directory, storeKey)
       } catch (error) {
-        // Somebody else has just made the store: theirs it is.
+        // Another process has just created the store. That one is used.
         if (systemCode(error) !== 'EEXIST') throw error
       }
     }
     return KeyStore.open(options)
   }
 
-  /** Every key file's name and version; cheap enough to call each second. */
+  /** Every key file's name and version. Cheap enough to call each second. */
   async versions(): Promise<Map<string, FileVersion>> {
     const versions = new Map<string, FileVersion>()
     for (const file of await listDirectory(this.directory)) {
@@ -129,12 +130,12 @@ export class KeyStore {
     return Promise.all(names.map((name) => this.read(name)))
   }
 
-  /** Adds a key; a key of that name is never replaced. */
+  /** Adds a key. It never replaces a key of that name. */
   async add(key: StoredKey): Promise<void> {
     const text = await encodeKeyFile(key, this.#storeKey)
     await writePrivateFile(this.#path(key.name), text, 'create').catch((error: unknown) => {
       if (systemCode(error) !== 'EEXIST') throw error
-      throw new OperatorError('KEY_EXISTS', `the key ${key.name} exists already; a key is never replaced`)
+      throw new OperatorError('KEY_EXISTS', `the key ${key.name} already exists; a key is never replaced`)
     })
   }
 
@@ -156,25 +157,34 @@ async function assertPrivateDirectory(directory: string): Promise<void> {
   if (!stats?.isDirectory()) {
     throw new OperatorError(
       'STORE_MISSING',
-      `there is no key store at ${directory}: make the first key with ekm-gateway keys create NAME --type oct`,
+      `there is no key store at ${directory}: create the first key with ekm-gateway keys create NAME --type oct`,
     )
   }
-  if ((stats.mode & 0o022) !== 0) {
+  if ((stats.mode & 0o022) !== 0 && !(await isReadOnly(directory))) {
     throw new OperatorError('FILE_MODE', `other users can write to ${directory}: run chmod 700 ${directory}`)
   }
 }
+
+/**
+ * True on a file system that nobody can write to. Kubernetes mounts a Secret like that, with a directory of mode 3777.
+ */
+const isReadOnly = (directory: string): Promise<boolean> =>
+  access(directory, constants.W_OK).then(
+    () => false,
+    (error: unknown) => systemCode(error) === 'EROFS',
+  )
 
 const listDirectory = (directory: string): Promise<string[]> =>
   readdir(directory).catch((error: unknown) => {
     throw unreadable(directory, error)
   })
 
-/** `undefined` for a file that has gone. One that cannot be looked at has a version too: reading it will say why. */
+/** Undefined for a file that has gone. A file that cannot be inspected has a version, too: reading it reports why. */
 async function fileVersion(path: string): Promise<FileVersion | undefined> {
   try {
     const { ino, size, mode, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
     return [ino, size, mode, mtimeNs, ctimeNs].join()
   } catch (error) {
-    return systemCode(error) === 'ENOENT' ? undefined : `cannot be looked at: ${systemCode(error)}`
+    return systemCode(error) === 'ENOENT' ? undefined : `cannot be inspected: ${systemCode(error)}`
   }
 }

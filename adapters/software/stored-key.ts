@@ -17,11 +17,11 @@ const rsaPrivateJwk = v.object({
   qi: v.string(),
 })
 
-/** A private key as RFC 7518 §6 spells it: `oct` with `k`, or `RSA` with all of its two-prime members. */
+/** A private key as in RFC 7518 §6: `oct` with `k`, or `RSA` with all of its two-prime members. */
 export const privateJwkSchema = v.variant('kty', [octJwk, rsaPrivateJwk])
 export type PrivateJwk = v.InferOutput<typeof privateJwkSchema>
 
-/** A key of the store, with what the operator has said of it. */
+/** A key of the store, with the operator's settings for it. */
 export interface StoredKey extends KeyValidity {
   readonly name: string
   readonly jwk: PrivateJwk
@@ -43,15 +43,15 @@ const envelopeSchema = v.intersect([
   }),
 ])
 
-// A NumericDate has whole seconds here: rounded so that a key is never usable outside of the dates it was given.
+// A NumericDate has whole seconds here. It is rounded so that a key is never usable outside its dates.
 const toNumericDate = (date: Date, round: (seconds: number) => number = Math.floor) => round(date.getTime() / 1000)
 const fromNumericDate = (seconds: number) => new Date(seconds * 1000)
 
-/** The modulus length of a JWK in bits, or the key length of an `oct` one. */
+/** The modulus length of an RSA JWK, or the key length of an `oct` JWK, in bits. */
 export const jwkBits = (jwk: PrivateJwk): number =>
   jwk.kty === 'oct' ? Buffer.byteLength(jwk.k, 'base64url') * 8 : bitLength(Buffer.from(jwk.n, 'base64url'))
 
-/** Whether the EKM Proxy API knows a key of this type and size. */
+/** Whether the EKM Proxy API allows a key of this type and size. */
 export const isServable = (jwk: PrivateJwk): boolean =>
   jwk.kty === 'oct' ? jwkBits(jwk) === 256 : rsaSizes.some((bits) => bits === jwkBits(jwk))
 
@@ -67,7 +67,7 @@ export function assertKeyName(name: string): void {
 const fileExtension = '.jwe'
 export const keyFileName = (name: string): string => name + fileExtension
 
-/** The key's name, or `undefined` for a file of another kind. Temporary files start with a dot and are of another kind. */
+/** The key's name. Undefined for a file of another kind, such as a temporary file, whose name starts with a dot. */
 export const keyNameOf = (file: string): string | undefined =>
   file.endsWith(fileExtension) && !file.startsWith('.') ? file.slice(0, -fileExtension.length) : undefined
 
@@ -85,7 +85,7 @@ export async function encodeKeyFile(key: StoredKey, storeKey: StoreKey): Promise
   return (await seal(payload, { kid: key.name, cty: 'jwk+json' }, storeKey)) + '\n'
 }
 
-/** Reads back what {@link encodeKeyFile} wrote; `path` is for the message of a refusal. */
+/** Reads a text that {@link encodeKeyFile} wrote. `path` is for error messages. */
 export async function decodeKeyFile(text: string, name: string, path: string, storeKey: StoreKey): Promise<StoredKey> {
   const payload = await unseal(text, { kid: name, cty: 'jwk+json' }, storeKey)
   if (payload === undefined) {
@@ -113,7 +113,7 @@ export async function decodeKeyFile(text: string, name: string, path: string, st
   }
 }
 
-/** `undefined` for what is not JSON: the parser's own message would quote the text, which may be a key. */
+/** Undefined for a text that is not JSON. The parser's own message would quote the text, which may be a key. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

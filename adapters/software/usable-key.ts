@@ -12,12 +12,15 @@ import { isRepresentative } from '../key-wrap/index.ts'
 import { AesKeyWrap } from './aes-key-wrap.ts'
 import { jwkBits, type PrivateJwk, type StoredKey } from './stored-key.ts'
 
-/** A key ready for use: the secret part sits in an OpenSSL key object and cannot be read back as text. */
+/** A key ready for use. Its secret part is in an OpenSSL key object and cannot be read back as text. */
 export interface UsableKey {
   readonly description: KeyDescription
-  /** Throws `KEY_DISABLED` unless the key may be used at `now`, in milliseconds since 1970. */
+  /**
+   * @param now milliseconds since 1970
+   * @throws AdapterError `KEY_DISABLED` unless the key may be used then
+   */
   assertUsable(now: number): void
-  /** Gives at once what needs no thread of its own. */
+  /** Returns a value, not a promise, if no other thread is needed. */
   wrap(algorithm: WrapAlgorithm, plaintext: Uint8Array): Uint8Array | Promise<Uint8Array>
   unwrap(algorithm: WrapAlgorithm, ciphertext: Uint8Array): Uint8Array | Promise<Uint8Array>
 }
@@ -25,7 +28,8 @@ export interface UsableKey {
 type Operations = Omit<UsableKey, 'assertUsable'>
 
 export async function usableKey(stored: StoredKey): Promise<UsableKey> {
-  // No closure may mention the JWK, here and below: all closures of a function share one scope, and with it the text.
+  // No closure may mention the JWK, here and below: all closures of a function share one scope, which would keep its
+  // text.
   const { jwk, ...state } = stored
   const operations = jwk.kty === 'oct' ? octOperations(jwk) : await rsaOperations(jwk)
   return { ...operations, assertUsable: (now) => assertUsable(state, now) }
@@ -52,7 +56,7 @@ function assertUsable({ name, enabled, notBefore, expires }: Omit<StoredKey, 'jw
 
 const invalidCiphertext = () => new AdapterError('CIPHERTEXT_INVALID', 'the value cannot be unwrapped')
 
-/** The algorithm's row, if this key can do it and `plaintextBytes`, if given, fits. */
+/** The algorithm's row. Throws unless this key can do the algorithm and `plaintextBytes`, if given, fits. */
 function rowFor(algorithm: WrapAlgorithm, { kty, bits }: KeyDescription, plaintextBytes?: number) {
   const row = algorithmRow(algorithm)
   if (row.kty !== kty) throw new AdapterError('ALGORITHM_UNSUPPORTED', `${algorithm} needs a key of type ${row.kty}`)
@@ -86,7 +90,7 @@ function octOperations(jwk: PrivateJwk & { kty: 'oct' }): Operations {
 
 type OaepHash = 'SHA-1' | 'SHA-256'
 
-/** WebCrypto, because its RSA private operations run on the thread pool; it fixes the hash when a key is imported. */
+/** WebCrypto, because its RSA private operations run on Node.js's threads. It fixes the hash when a key is imported. */
 const importPrivate = (jwk: PrivateJwk & { kty: 'RSA' }, hash: OaepHash) =>
   subtle.importKey('jwk', { ...jwk, ext: false }, { name: 'RSA-OAEP', hash }, false, ['decrypt'])
 
@@ -113,7 +117,7 @@ async function rsaOperations(jwk: PrivateJwk & { kty: 'RSA' }): Promise<Operatio
     },
     unwrap: async (algorithm, ciphertext) => {
       rowFor(algorithm, description)
-      // OpenSSL would take a shorter value for the same integer.
+      // OpenSSL would accept a shorter value for the same integer.
       if (!isRepresentative(ciphertext, description.n)) throw invalidCiphertext()
       const plaintext = await subtle
         .decrypt({ name: 'RSA-OAEP' }, privateKeys[hashOf(algorithm)], ciphertext)
@@ -121,7 +125,7 @@ async function rsaOperations(jwk: PrivateJwk & { kty: 'RSA' }): Promise<Operatio
           if (error instanceof DOMException && error.name === 'OperationError') throw invalidCiphertext()
           throw error
         })
-      // OAEP can carry nothing at all, but a data key has at least one byte.
+      // OAEP can carry an empty message, but a data key has at least one byte.
       if (plaintext.byteLength === 0) throw invalidCiphertext()
       return new Uint8Array(plaintext)
     },

@@ -9,21 +9,22 @@ import {
   type Report,
   type WrapAlgorithm,
 } from '../../adapters/contract/index.ts'
-import { describeBug } from '../telemetry/log.ts'
+import { describeBug } from '../telemetry/bug.ts'
 
-/** Opens a backend. One that is away is reported, and can be opened later. */
+/** Opens a backend. A backend that cannot be reached is reported, and can be opened later. */
 export async function openOrAwait(open: () => Promise<KeyAdapter>, report: Report): Promise<KeyAdapter> {
   try {
     return await open()
   } catch (error) {
     if (!(error instanceof OperatorError) || !error.transient) throw error
-    const advice = 'it is tried again until it is there; if the configuration names it wrongly, mend that'
+    const advice =
+      'the gateway tries again until the backend answers; correct the configuration if it names the wrong one'
     report('error', 'backend_away', { reason: error.code, message: `${error.message}; ${advice}` })
     return new AwaitedAdapter(open, report)
   }
 }
 
-/** A backend that was away when the gateway started. It refuses every call until it is open. */
+/** The adapter of a backend that could not be reached at start. It refuses every call until the backend is open. */
 export class AwaitedAdapter implements KeyAdapter {
   readonly #open: () => Promise<KeyAdapter>
   readonly #report: Report
@@ -41,7 +42,7 @@ export class AwaitedAdapter implements KeyAdapter {
     return this.#adapter === undefined
   }
 
-  /** It failed in a way that another attempt does not help, and might make worse: a PIN that was refused. */
+  /** True after a failure that another attempt would not help and might make worse, such as a refused PIN. */
   get isGivenUp(): boolean {
     return this.#isGivenUp
   }
@@ -54,11 +55,15 @@ export class AwaitedAdapter implements KeyAdapter {
     return this.#adapter?.connections ?? 0
   }
 
+  get connectionsWanted(): number | undefined {
+    return this.#adapter?.connectionsWanted
+  }
+
   get inspection(): KeyInspection | undefined {
     return this.#adapter?.inspection
   }
 
-  /** Makes one attempt to open it, if that can help. */
+  /** Makes one attempt to open the backend, if that can help. */
   async tryAgain(): Promise<void> {
     if (!this.away || this.#isGivenUp || this.#isClosed) return
     this.#attempt ??= this.#try().finally(() => (this.#attempt = undefined))
@@ -109,6 +114,6 @@ export class AwaitedAdapter implements KeyAdapter {
   #opened(): KeyAdapter {
     if (this.#adapter !== undefined) return this.#adapter
     if (this.#isClosed) throw new AdapterError('CLOSED', 'the adapter is closed')
-    throw new AdapterError('BACKEND_UNAVAILABLE', 'the backend was away at the start and is not open yet')
+    throw new AdapterError('BACKEND_UNAVAILABLE', 'the backend could not be reached at start and is not open yet')
   }
 }

@@ -1,26 +1,29 @@
-import { Line, type Place } from './line.ts'
+import { Queue, type Place } from './queue.ts'
 
 export interface Timed {
   /** On `performance.now()`'s clock. */
   readonly deadline: number
-  /** The deadline has passed. */
+  /** Called when the deadline has passed. */
   timeUp(): void
 }
 
 /**
- * Tells calls, or handshakes, that their time is over. All have one budget, so that they end in the order in which they
- * began, and one timer does for any number of them: a timer for each would cost a request as much as its audit record.
+ * Ends calls or handshakes at their deadlines. All have one budget, so they end in the order in which they began, and
+ * one timer serves any number of them. A timer for each would cost a request as much time as its audit record.
  */
 export class Deadlines {
   readonly budgetMs: number
-  readonly #timed = new Line<Timed>()
+  readonly #timed = new Queue<Timed>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(budgetMs: number) {
     this.budgetMs = budgetMs
   }
 
-  /** `timed` must be the one that ends last. Gives what {@link Deadlines.remove} takes. */
+  /**
+   * `timed` must be the one that ends last.
+   * @returns what {@link Deadlines.remove} takes
+   */
   add(timed: Timed): Place<Timed> {
     const place = this.#timed.join(timed)
     if (this.#timer === undefined) this.#wait(this.budgetMs)
@@ -29,7 +32,7 @@ export class Deadlines {
   }
 
   remove(place: Place<Timed>): void {
-    // The timer stays for those to come; nothing has to wait for it.
+    // The timer keeps running for later ones. Nothing waits for it.
     if (this.#timed.leave(place) && this.#timed.size === 0) this.#timer?.unref()
   }
 

@@ -2,9 +2,11 @@ import type { Server } from 'node:net'
 import { OperatorError, systemCode } from '../../adapters/contract/index.ts'
 
 /**
- * Resolves with the port, which the system chooses for port 0. Rejects with an {@link OperatorError}.
+ * Listens on `host` and `port`.
  *
- * @param backlog connections that the kernel keeps until they are accepted; by default Node.js's 511
+ * @param backlog how many connections the kernel queues until they are accepted; by default Node.js's 511
+ * @returns the port; for port 0 the system chooses it
+ * @throws OperatorError `LISTEN_FAILED`
  */
 export async function listen(server: Server, host: string, port: number, backlog?: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
@@ -20,8 +22,8 @@ export async function listen(server: Server, host: string, port: number, backlog
 }
 
 const explanations: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program uses that port',
-  EACCES: 'this user may not use that port',
-  EADDRNOTAVAIL: 'this machine does not have that address',
-  ENOTFOUND: 'there is no such host',
+  EADDRINUSE: 'another program uses this port',
+  EACCES: 'this user may not use this port',
+  EADDRNOTAVAIL: 'this machine does not have this address',
+  ENOTFOUND: 'the host name does not resolve',
 }

@@ -1,48 +1,44 @@
-import { toJsonSchema } from '@valibot/to-json-schema'
 import { Command } from 'commander'
-import * as v from 'valibot'
-import { loadConfig } from '../config/load.ts'
-import { configSchema } from '../config/schema.ts'
-import { Variables } from '../settings/variables.ts'
-import { Trust } from '../tls/trust.ts'
+import { withExamples } from './help.ts'
 import { print } from './terminal.ts'
 
 export const configCommand = () =>
-  new Command('config')
-    .description('look at a configuration without serving it')
+  withExamples(
+    new Command('config'),
+    'config validate --config gateway.yaml',
+    'config explain limits.deadlineMs',
+    'config schema > ekm-gateway.schema.json',
+  )
+    .description('validate a configuration, explain its settings, or print its schema')
     .addCommand(
-      new Command('validate')
-        .description('tell everything that is wrong with a configuration, with line numbers; reads every file it names')
+      withExamples(new Command('validate'), 'config validate --config gateway.yaml')
+        .description('report every error in a configuration and the files that it names, with line numbers')
         .requiredOption('--config <file>', 'the configuration file')
         .action(async ({ config }: { config: string }) => {
-          const { pools, backends } = loadConfig(config, new Variables(process.env))
-          await new Trust(pools.flatMap(({ clients }) => clients)).prepare()
-          const counts = `pools: ${pools.length}, backends: ${Object.keys(backends).length}`
-          print(`${config} is valid (${counts})`)
+          const { validate } = await import('./config/validate.ts')
+          await validate(config)
         }),
     )
     .addCommand(
-      new Command('schema')
-        .description("print the configuration's JSON Schema, for editors")
-        .action(() => print(JSON.stringify(jsonSchema(), undefined, 2))),
+      withExamples(
+        new Command('explain'),
+        'config explain limits.deadlineMs',
+        'config explain pools[].clients',
+        'config explain backends.hsm.pin',
+        'config explain | grep certificate',
+      )
+        .description('say what a setting means, its type, bounds, default and variable; without a setting, list all')
+        .argument('[setting]', 'its path in the file, the end of that, or the name of its variable')
+        .action(async (asked?: string) => {
+          const { explain } = await import('./config/explain.ts')
+          explain(asked)
+        }),
     )
-
-/** Of what the file holds: the checks that follow a reference, or compare two settings, have no place in a JSON Schema. */
-export const jsonSchema = () =>
-  toJsonSchema(configSchema({ directory: '.', variables: new Variables({}) }), {
-    typeMode: 'input',
-    errorMode: 'ignore',
-    target: 'draft-2020-12',
-    overrideSchema: ({ valibotSchema, jsonSchema }) => {
-      const { entries = {} } = valibotSchema as { readonly entries?: Readonly<Record<string, MaybeWrapped>> }
-      for (const [name, setting] of Object.entries(entries)) {
-        // It stands behind the steps that follow a reference, where the converter does not look for it.
-        const description = v.getDescription(setting.wrapped ?? setting)
-        const property = jsonSchema.properties?.[name]
-        if (typeof property === 'object' && description !== undefined) property.description = description
-      }
-      return jsonSchema
-    },
-  })
-
-type MaybeWrapped = v.GenericSchema & { readonly wrapped?: v.GenericSchema }
+    .addCommand(
+      withExamples(new Command('schema'), 'config schema > ekm-gateway.schema.json')
+        .description("print the configuration's JSON Schema, for editors")
+        .action(async () => {
+          const { jsonSchema } = await import('./config/schema.ts')
+          print(JSON.stringify(jsonSchema(), undefined, 2))
+        }),
+    )

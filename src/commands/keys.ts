@@ -1,8 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { OperatorError, rsaSizes, type KeyAdministration, type KeySummary } from '../../adapters/contract/index.ts'
+import { didYouMean } from '../base/nearest.ts'
 import { administerBackend } from '../backends/index.ts'
 import { loadBackends } from '../config/load.ts'
 import { Variables } from '../settings/variables.ts'
+import { withExamples } from './help.ts'
 import { print } from './terminal.ts'
 
 interface BackendChoice {
@@ -20,55 +22,84 @@ interface CreateOptions extends BackendChoice, Validity {
   readonly size?: number
 }
 
-const command = (name: string, description: string) =>
-  new Command(name)
+const command = (name: string, description: string, ...examples: readonly [string, ...string[]]) =>
+  withExamples(new Command(name), ...examples)
     .description(description)
-    .requiredOption('--config <file>', 'the configuration file; only its backends are looked at')
-    .option('--backend <name>', 'which backend; may be left out where there is only one')
+    .requiredOption('--config <file>', 'the configuration file; only its backends are read')
+    .option('--backend <name>', 'the backend; needed only if there are several')
 
 const withValidity = (target: Command) =>
   target
-    .option('--not-before <date>', 'not to be used before, e.g. 2027-01-31 or 2027-01-31T12:00:00Z', date)
-    .option('--expires <date>', 'not to be used from then on', date)
+    .option(
+      '--not-before <date>',
+      'refuse the key before this UTC date or time, e.g. 2027-01-31 or 2027-01-31T12:00:00Z',
+      date,
+    )
+    .option('--expires <date>', 'refuse the key from this UTC date or time on', date)
 
 export const keysCommand = () =>
-  new Command('keys')
-    .description('make and look at the key-encryption keys of a backend; there is no export')
+  withExamples(
+    new Command('keys'),
+    'keys create kek-2028 --type oct --config gateway.yaml',
+    'keys list --config gateway.yaml',
+  )
+    .description('create, import, list, disable and enable the key-encryption keys of a backend; there is no export')
+    .addCommand(createCommand())
+    .addCommand(importCommand())
     .addCommand(
-      withValidity(command('create', 'make a new key'))
-        .argument('<name>')
-        .addOption(new Option('--type <type>', 'the type of key').choices(['oct', 'RSA']).makeOptionMandatory())
-        .option('--size <bits>', `256 for oct; ${rsaSizes.join(', ')} for RSA (default 3072)`, wholeNumber)
-        .action(async (name: string, { type, size, ...options }: CreateOptions) => {
+      command('list', 'list the keys of the backend', 'keys list --config gateway.yaml --backend store').action(
+        async (options: BackendChoice) => {
           const keys = await openKeys(options)
-          const bits = size ?? (type === 'oct' ? 256 : 3072)
-          print(`created ${describeKey(await keys.create(name, { kty: type, bits }, validityOf(options)))}`)
-        }),
+          const found = await keys.list()
+          for (const key of found) print(describeKey(key))
+          if (found.length === 0) print('no keys')
+        },
+      ),
     )
     .addCommand(
-      withValidity(
-        command('import', 'take a key from standard input: a JWK, a PKCS#8 PEM, or 32 bytes as hex or base64url'),
-      )
-        .argument('<name>')
-        .action(async (name: string, options: BackendChoice & Validity) => {
-          const keys = await openKeys(options)
-          if (!keys.import) throw unsupported('import')
-          print(`imported ${describeKey(await keys.import(name, await readStandardInput(), validityOf(options)))}`)
-        }),
+      switchCommand('disable', 'disable a key: every call with it is refused until it is enabled again', false),
     )
-    .addCommand(
-      command('list', 'list the keys').action(async (options: BackendChoice) => {
-        const keys = await openKeys(options)
-        const found = await keys.list()
-        for (const key of found) print(describeKey(key))
-        if (found.length === 0) print('no keys')
-      }),
+    .addCommand(switchCommand('enable', 'enable a disabled key', true))
+
+const createCommand = () =>
+  withValidity(
+    command(
+      'create',
+      'create a new key',
+      'keys create kek-2028 --type oct --config gateway.yaml',
+      'keys create kek-2028 --type RSA --size 4096 --expires 2030-01-31 --config gateway.yaml --backend hsm',
+    ),
+  )
+    .argument('<name>')
+    .addOption(new Option('--type <type>', 'the type of key: oct is AES').choices(['oct', 'RSA']).makeOptionMandatory())
+    .option(
+      '--size <bits>',
+      `the size in bits: 256 for oct; ${rsaSizes.join(', ')} for RSA (default 3072)`,
+      wholeNumber,
     )
-    .addCommand(switchCommand('disable', 'refuse to use a key, until it is enabled again', false))
-    .addCommand(switchCommand('enable', 'use a disabled key again', true))
+    .action(async (name: string, { type, size, ...options }: CreateOptions) => {
+      const keys = await openKeys(options)
+      const bits = size ?? (type === 'oct' ? 256 : 3072)
+      print(`created ${describeKey(await keys.create(name, { kty: type, bits }, validityOf(options)))}`)
+    })
+
+const importCommand = () =>
+  withValidity(
+    command(
+      'import',
+      'read a key from standard input (a JWK, a PKCS#8 PEM, or 32 bytes as hex or base64url) and store it',
+      'keys import kek-2028 --config gateway.yaml < key.pem',
+    ),
+  )
+    .argument('<name>')
+    .action(async (name: string, options: BackendChoice & Validity) => {
+      const keys = await openKeys(options)
+      if (!keys.import) throw unsupported('import')
+      print(`imported ${describeKey(await keys.import(name, await readStandardInput(), validityOf(options)))}`)
+    })
 
 const switchCommand = (name: string, description: string, enabled: boolean) =>
-  command(name, description)
+  command(name, description, `keys ${name} kek-2028 --config gateway.yaml`)
     .argument('<name>')
     .action(async (key: string, options: BackendChoice) => {
       const keys = await openKeys(options)
@@ -83,7 +114,11 @@ async function openKeys({ config, backend: wanted }: BackendChoice): Promise<Key
   const name = wanted ?? (names.length === 1 ? names[0] : undefined)
   const backend = name !== undefined && Object.hasOwn(backends, name) ? backends[name] : undefined
   if (backend === undefined) {
-    throw new OperatorError('BACKEND_UNKNOWN', `say which backend with --backend; ${config} has: ${names.join(', ')}`)
+    const meant = didYouMean(wanted ?? '', names)
+    throw new OperatorError(
+      'BACKEND_UNKNOWN',
+      `name a backend with --backend; ${config} has: ${names.join(', ')}${meant}`,
+    )
   }
   const administration = await administerBackend(backend)
   if (administration === undefined) throw unsupported('keys')
@@ -91,7 +126,7 @@ async function openKeys({ config, backend: wanted }: BackendChoice): Promise<Key
 }
 
 const unsupported = (what: string) =>
-  new OperatorError('NOT_SUPPORTED', `this kind of backend has no ${what}: use its own tools`)
+  new OperatorError('NOT_SUPPORTED', `this kind of backend has no ${what} here: use the backend's own tools`)
 
 const validityOf = ({ notBefore, expires }: Validity): Validity => ({
   ...(notBefore && { notBefore }),
@@ -115,7 +150,7 @@ async function readStandardInput(): Promise<Uint8Array> {
 
 function date(text: string): Date {
   const parsed = /^\d{4}-\d{2}-\d{2}(?:T[\d:.]+Z)?$/.test(text) ? new Date(text) : undefined
-  // JavaScript reads the 30th of February as a day in March.
+  // JavaScript reads 30 February as a day in March.
   if (parsed === undefined || Number.isNaN(parsed.getTime()) || !parsed.toISOString().startsWith(text.slice(0, 10))) {
     throw new InvalidArgumentError('It must be a UTC date such as 2027-01-31 or 2027-01-31T12:00:00Z.')
   }

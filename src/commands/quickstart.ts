@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { withExamples } from './help.ts'
 
 interface QuickstartOptions {
   readonly directory: string
@@ -7,13 +8,13 @@ interface QuickstartOptions {
 }
 
 export const quickstartCommand = () =>
-  new Command('quickstart')
-    .description('make throwaway certificates and keys, serve them, and show a data key wrapped and unwrapped')
-    .option('--directory <path>', 'where to put the files', 'ekm-quickstart')
-    .option('--port <number>', 'the port on this machine', port, 8443)
-    .option('--once', 'end after the demonstration instead of serving on')
+  withExamples(new Command('quickstart'), 'quickstart', 'quickstart --directory trial --port 9443 --once')
+    .description('create throwaway certificates and keys, serve them, and show how a data key is wrapped and unwrapped')
+    .option('--directory <path>', 'the directory for the files', 'ekm-quickstart')
+    .option('--port <number>', 'the port to serve on, on this machine', port, 8443)
+    .option('--once', 'exit after the demonstration instead of serving on')
     .action(async (options: QuickstartOptions) => {
-      // The X.509 library is loaded for this command alone.
+      // Only this command loads the X.509 library.
       const { quickstart } = await import('./quickstart/tour.ts')
       await quickstart(options.directory, options.port, options.once === true)
     })

@@ -1,8 +1,11 @@
 import { OperatorError, systemCode } from '../../adapters/contract/index.ts'
-import { describeBug } from '../telemetry/log.ts'
+import { describeBug } from '../telemetry/bug.ts'
 import { visible } from '../base/visible.ts'
 
-/** Exit statuses: what may pass or the operator can mend; and as sysexits.h has them, what only we can, and EX_CONFIG. */
+/**
+ * Exit statuses: 1 for what may pass or an operator can correct; from sysexits.h, EX_SOFTWARE (70) for an internal
+ * error and EX_CONFIG (78).
+ */
 const OPERATOR = 1
 const BUG = 70
 const CONFIGURATION = 78
@@ -10,13 +13,13 @@ const CONFIGURATION = 78
 export const print = (line = ''): void => void process.stdout.write(visible(line) + '\n')
 export const printError = (line: string): void => void process.stderr.write(visible(line) + '\n')
 
-/** Runs a command to its end. Whatever goes wrong is a message for a person and a non-zero exit status. */
+/** Runs a command to its end. Every failure becomes a message for a person and a non-zero exit status. */
 export async function runCommand(command: () => Promise<unknown>): Promise<void> {
-  // Node.js would print the message, which can quote a value that the code tripped over.
+  // Node.js would print the message, which can quote a value that the code failed on.
   process.on('uncaughtException', (error) => process.exit(explain(error)))
   process.stdout.on('error', (error) => {
     const code = systemCode(error)
-    // Whoever read it, `head` for one, has seen enough.
+    // The reader, such as `head`, has seen enough.
     if (code === 'EPIPE') return
     process.exit(explain(new OperatorError('OUTPUT_UNWRITABLE', `standard output cannot be written to (${code})`)))
   })
@@ -27,7 +30,10 @@ export async function runCommand(command: () => Promise<unknown>): Promise<void>
   }
 }
 
-/** Says why `serve` did not start. With the status of {@link CONFIGURATION}, another start would do the same, or harm: lock a PIN. */
+/**
+ * Reports why `serve` did not start. The status {@link CONFIGURATION} means that another start would fail in the same
+ * way, or do harm, such as locking a PIN.
+ */
 export function explainStart(error: unknown): number {
   const status = explain(error)
   return error instanceof OperatorError && !error.transient ? CONFIGURATION : status
@@ -36,13 +42,14 @@ export function explainStart(error: unknown): number {
 function explain(error: unknown): number {
   if (error instanceof OperatorError) {
     printError(`ekm-gateway: ${error.message}`)
+    printError(`see docs/errors.md#${error.code.toLowerCase()}`)
     return OPERATOR
   }
   printError(`ekm-gateway: an internal error; please report it: ${JSON.stringify(describeBug(error))}`)
   return BUG
 }
 
-/** SIGINT and SIGTERM. One that nobody waits for ends the process at once. */
+/** SIGINT and SIGTERM. A signal that nothing waits for ends the process at once. */
 export class StopSignals {
   #waiting: ((signal?: NodeJS.Signals) => void) | undefined
 
@@ -55,7 +62,7 @@ export class StopSignals {
     }
   }
 
-  /** Resolves with the next one, or with `undefined` after `patienceMs`. */
+  /** Resolves with the next signal, or with undefined after `patienceMs` milliseconds. */
   next(patienceMs?: number): Promise<NodeJS.Signals | undefined> {
     return new Promise((resolve) => {
       const timer = patienceMs === undefined ? undefined : setTimeout(() => this.#waiting?.(), patienceMs)

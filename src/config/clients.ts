@@ -1,31 +1,24 @@
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { parseCertificate } from '../x509/certificate.ts'
 import { DerError } from '../x509/der.ts'
 import type { Revocation } from '../x509/revocation.ts'
 import * as v from 'valibot'
-import {
-  about,
-  certificates,
-  file,
-  mapping,
-  nonEmptyListOf,
-  parsePemCertificates,
-  text,
-  type References,
-} from '../settings/fields.ts'
+import { about, certificates, file, mapping, nonEmptyListOf, text, type References } from '../settings/fields.ts'
+import { parseCertificates } from '../settings/certificate-file.ts'
+import { decodeText } from '../settings/text-file.ts'
 import { revocation } from './revocation-lists.ts'
 
-/** Who may use a pool: a subject CN of the list *and* a chain to one of the roots. */
+/** Who may use a pool: a client with a subject CN of the list *and* a path to one of the roots. */
 export interface AllowedClients {
   readonly commonNames: readonly string[]
   readonly roots: readonly X509Certificate[]
-  /** Certificates that were given beside the roots, such as an issuing CA's. */
+  /** Configured certificates that are not roots, such as an issuing CA's. */
   readonly intermediates: readonly X509Certificate[]
-  /** Without it, nobody asks whether a certificate was revoked. */
+  /** Undefined: revocation is not checked. */
   readonly revocation?: Revocation
 }
 
-/** What `az keyvault ekm-connection certificate show` prints; further members are ignored. */
+/** The output of `az keyvault ekm-connection certificate show`. Other members are ignored. */
 const azureOutput = v.object({
   subjectCommonName: v.pipe(v.string(), v.nonEmpty()),
   caCertificates: v.pipe(v.array(v.string()), v.minLength(1)),
@@ -64,17 +57,26 @@ export const clientEntry = (references: References) =>
   v.pipe(
     mapping({
       azureCertificate: v.exactOptional(
-        about('The file that az keyvault ekm-connection certificate show printed.', azureOutputFile(references)),
+        about(
+          'The file that az keyvault ekm-connection certificate show printed.',
+          azureOutputFile(references),
+          'contoso.json',
+        ),
       ),
-      subjectCommonNames: v.exactOptional(about("Common names of the clients' certificates.", nonEmptyListOf(text()))),
+      subjectCommonNames: v.exactOptional(
+        about("Common names of the clients' certificates.", nonEmptyListOf(text()), [
+          'contoso.managedhsmclient.azure.net',
+        ]),
+      ),
       caCertificates: v.exactOptional(
         about(
-          "PEM files of the CA certificates that issue the clients' certificates, at least one root among them.",
+          "PEM or DER files of the CA certificates that issue the clients' certificates, at least one root among them.",
           nonEmptyListOf(certificates(references)),
+          ['managed-hsm-root-ca.pem'],
         ),
       ),
       revocation: v.exactOptional(
-        about('Where revoked certificates are looked up; nowhere if this is absent.', revocation(references)),
+        about('Where to look up revoked certificates. Without it, revocation is not checked.', revocation(references)),
       ),
     }),
     v.rawTransform(({ dataset, addIssue, NEVER }): AllowedClients => {
@@ -89,7 +91,7 @@ export const clientEntry = (references: References) =>
       }
       const malformed = entry.given.findIndex((certificate) => !isWellFormed(certificate))
       if (malformed !== -1) {
-        addIssue({ message: `has a CA certificate that is not in the form of RFC 5280, number ${malformed + 1}` })
+        addIssue({ message: `has a CA certificate that does not follow RFC 5280, number ${malformed + 1}` })
         return NEVER
       }
       const roots = entry.given.filter(isSelfIssued)
@@ -102,16 +104,18 @@ export const clientEntry = (references: References) =>
     }),
   )
 
-/** The names and CAs of `az keyvault ekm-connection certificate show`; `undefined` for anything else. */
+/** The name and CAs in the output of `az keyvault ekm-connection certificate show`. Undefined for any other text. */
 export function parseAzureOutput(bytes: Uint8Array): { commonNames: string[]; given: X509Certificate[] } | undefined {
   try {
-    const { subjectCommonName, caCertificates } = v.parse(azureOutput, JSON.parse(new TextDecoder().decode(bytes)))
-    const given = caCertificates.map((text) =>
-      text.includes('-----BEGIN') ? parsePemCertificates(text) : [new X509Certificate(Buffer.from(text, 'base64'))],
-    )
+    const { subjectCommonName, caCertificates } = v.parse(azureOutput, JSON.parse(decodeText(bytes)))
+    const given = caCertificates.map(certificatesOf)
     const complete = given.every((certificates) => certificates !== undefined)
     return complete ? { commonNames: [subjectCommonName], given: given.flat() } : undefined
   } catch {
     return undefined
   }
 }
+
+/** An entry is PEM, or base64 of DER or PEM. */
+const certificatesOf = (entry: string): X509Certificate[] | undefined =>
+  parseCertificates(Buffer.from(entry, entry.includes('-----BEGIN') ? 'utf8' : 'base64'))

@@ -3,17 +3,17 @@ import { OperatorError, Secret } from '../../adapters/contract/index.ts'
 import { Credentials } from '../settings/credentials.ts'
 import type { Config } from './schema.ts'
 
-/** Of this process alone: a digest tells nothing of a secret to anybody who sees it. */
+/** A key of this process alone, so that a digest tells nobody anything about a secret. */
 const key = randomBytes(32)
 
-/** A digest of settings, secrets included: equal for settings that are equal. It is never logged. */
+/** A digest of settings, secrets included. Equal settings have equal digests. It is never logged. */
 export function digestOf(settings: unknown): string {
   const hmac = createHmac('sha256', key)
   feed(hmac, settings)
   return hmac.digest('base64')
 }
 
-/** Each value with its type and length in front, so that no two values look alike. */
+/** Writes each value with its type and length in front, so that no two values are encoded alike. */
 function feed(hmac: Hmac, value: unknown): void {
   if (value instanceof Secret) {
     const bytes = value.reveal()
@@ -36,7 +36,7 @@ function feedBytes(hmac: Hmac, kind: string, bytes: Uint8Array): void {
   hmac.update(`${kind} ${bytes.length}\n`).update(bytes)
 }
 
-/** The settings in which two configurations differ, by name: `listen.tls`, `backends.hsm`, `pools.contoso`. */
+/** The names of the settings that differ between two configurations: `listen.tls`, `backends.hsm`, `pools.contoso`. */
 export function changedSettings(before: Config, after: Config): string[] {
   const [old, now] = [settingsByName(before), settingsByName(after)]
   return [...new Set([...old.keys(), ...now.keys()])].filter(
@@ -56,15 +56,17 @@ function settingsByName(config: Config): Map<string, unknown> {
 
 const byName = (pools: Config['pools']) => Object.fromEntries(pools.map((pool) => [pool.name, pool]))
 
-/** What a process cannot change while it runs: a whole section, or one setting. */
-const FIXED: readonly string[] = ['listen.host', 'listen.port', 'listen.clientAuth', 'workers', 'admin', 'log']
+/** Of the admin port. Its token can be changed. */
+const fixedOfAdmin = ['admin.host', 'admin.port', 'admin.hosts']
+/** Sections and settings that a process cannot change while it runs. */
+const FIXED: readonly string[] = ['listen.host', 'listen.port', 'listen.clientAuth', 'workers', 'log', ...fixedOfAdmin]
 
-/** Throws an OperatorError with `RESTART_NEEDED` if one of `changed` takes a restart. */
+/** @throws OperatorError `RESTART_NEEDED` if one of `changed` requires a restart */
 export function assertReloadable(changed: readonly string[]): void {
   const fixed = changed.filter((name) => FIXED.some((setting) => name === setting || name.startsWith(`${setting}.`)))
   if (fixed.length === 0) return
   throw new OperatorError(
     'RESTART_NEEDED',
-    `${fixed.join(', ')} cannot change while the gateway runs: restart it, or take the change back`,
+    `${fixed.join(', ')} cannot change while the gateway runs: restart the gateway, or undo the change`,
   )
 }

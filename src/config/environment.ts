@@ -1,8 +1,9 @@
 import type * as v from 'valibot'
-import type { Problem, SettingPath } from './source.ts'
+import { nearest } from '../base/nearest.ts'
+import type { Problem, SettingPath } from './problem.ts'
 import { ENVIRONMENT_PREFIX } from '../settings/variables.ts'
 
-/** A setting that came from the environment, so that what is wrong with it is told with the variable's name. */
+/** A setting from the environment. Its errors are reported with the variable's name. */
 export interface Override {
   readonly variable: string
   readonly path: SettingPath
@@ -16,7 +17,7 @@ export interface Overridden {
 
 /**
  * Sets each scalar that a variable names: `EKM_GATEWAY__LISTEN__PORT=443`, `EKM_GATEWAY__POOLS__0__PATHPREFIX=a/b`. Two
- * underscores part the steps of the path; case does not matter, and `_` stands for `-` in a name.
+ * underscores separate the steps of the path. Case does not matter, and `_` stands for `-` in a name.
  */
 export function applyEnvironment(
   data: unknown,
@@ -32,20 +33,23 @@ export function applyEnvironment(
     const steps = variable.slice(ENVIRONMENT_PREFIX.length).split('__')
     const path = set(copy, schema, steps, value)
     if (path !== undefined) overrides.push({ variable, path })
-    else problems.push({ source: variable, path: '', message: NO_SETTING })
+    else problems.push({ where: variable, path: '', message: NO_SETTING + meantVariable(copy, schema, steps) })
   }
   return { data: copy, overrides, problems }
 }
 
 const NO_SETTING =
-  'names no setting that has a single value; the steps of a path stand between two underscores, ' +
-  'a list item has its number from 0, and a secret ends in __ENV or __FILE'
+  'names no setting with a single value: separate the steps of its path by two underscores, ' +
+  'count list entries from 0, and end a secret with __ENV or __FILE'
 
 const normalise = (name: string) => name.toLowerCase().replaceAll('-', '_')
 
 const isContainer = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
-/** Follows `steps` through schema and data together; the path in the data's own spelling, `undefined` if there is none. */
+/**
+ * Follows `steps` through schema and data together.
+ * @returns the path in the data's own spelling; undefined if there is none
+ */
 function set(
   data: unknown,
   schema: v.GenericSchema,
@@ -61,13 +65,39 @@ function set(
     data[child.name] = scalar
     return [child.name]
   }
-  // A whole section may be absent from the file; it is made only for a variable that really sets something in it.
+  // The file may lack a whole section. The section is created only for a variable that sets something in it.
   const section = data[child.name] ?? {}
   const path = set(section, child.schema, rest, value)
   if (path === undefined) return undefined
   data[child.name] = section
   return [child.name, ...path]
 }
+
+/** `; did you mean EKM_GATEWAY__LISTEN__PORT?` where one step of the path is mistyped; else empty. */
+function meantVariable(data: unknown, schema: v.GenericSchema, steps: readonly string[]): string {
+  let here: unknown = data
+  let rules = schema
+  for (const [index, step] of steps.entries()) {
+    if (!isContainer(here)) return ''
+    const child = childOf(here, rules, normalise(step))
+    if (child === undefined) {
+      const meant = nearest(normalise(step), namesOf(here, rules).map(normalise))
+      if (meant === undefined) return ''
+      const path = [...steps.slice(0, index), meant, ...steps.slice(index + 1)].join('__')
+      return `; did you mean ${ENVIRONMENT_PREFIX}${path.toUpperCase()}?`
+    }
+    here = here[child.name] ?? {}
+    rules = child.schema
+  }
+  return ''
+}
+
+/** The names that the next step may have. */
+const namesOf = (data: Record<string, unknown>, schema: v.GenericSchema): readonly string[] =>
+  alternatives(schema).flatMap((candidate) => {
+    if ('entries' in candidate && isContainer(candidate.entries)) return Object.keys(candidate.entries)
+    return candidate.type === 'record' ? Object.keys(data) : []
+  })
 
 interface Child {
   readonly name: string | number
@@ -93,7 +123,7 @@ function childOf(data: Record<string, unknown>, schema: v.GenericSchema, step: s
   return undefined
 }
 
-/** The schemas that a value may follow, with what only wraps them taken off. */
+/** The schemas that a value may follow, without their wrappers. */
 function alternatives(schema: v.GenericSchema): readonly v.GenericSchema[] {
   if ('pipe' in schema && Array.isArray(schema.pipe)) {
     const [inner] = schema.pipe as v.GenericSchema[]
@@ -108,14 +138,17 @@ function alternatives(schema: v.GenericSchema): readonly v.GenericSchema[] {
   return [schema]
 }
 
-/** `value` as what the schema takes; what is wrong stays text, and is refused with the setting's own message. */
+/**
+ * Converts `value` to the type that the schema expects. A wrong value stays text, and the setting's own message refuses
+ * it.
+ */
 function scalarFor(schema: v.GenericSchema, value: string): string | number | boolean | undefined {
   const types = alternatives(schema).map(({ type }) => type)
   const takesText = types.some((type) => type === 'string' || type === 'picklist' || type === 'literal')
   if (types.includes('boolean')) return value === 'true' || (value === 'false' ? false : value)
   if (!types.includes('number')) return takesText ? value : undefined
   const number = Number(value)
-  // A slot id may be beyond what a number can hold, and is then taken as text.
+  // A slot id may be too large for a number, and then stays text.
   const isNumber = value.trim() !== '' && !Number.isNaN(number) && !(takesText && !Number.isSafeInteger(number))
   return isNumber ? number : value
 }

@@ -4,10 +4,10 @@ import { DerError, DerReader } from '../x509/der.ts'
 import { Revocation } from '../x509/revocation.ts'
 import { about, file, mapping, nonEmptyListOf, oneOf, type References } from '../settings/fields.ts'
 
-/** A longer list would hold up the start and the reload of every process: some 250,000 entries. */
+/** Bytes, about 250,000 entries. A longer list would delay the start and the reload of every process. */
 const MAX_LIST_BYTES = 8 * 1024 * 1024
 
-/** A file of certificate revocation lists: one in DER, or any number in PEM, among whatever else. */
+/** A file of revocation lists: one in DER, or any number in PEM among other text. */
 const listFile = (references: References) =>
   v.pipe(
     file(references),
@@ -25,10 +25,10 @@ const listFile = (references: References) =>
 const BEGIN = '-----BEGIN X509 CRL-----'
 const END = '-----END X509 CRL-----'
 
-/** Throws a {@link DerError} that says what is wrong with the file. */
+/** @throws DerError that says what is wrong with the file */
 export function parseRevocationLists(bytes: Buffer): RevocationList[] {
   if (bytes.length > MAX_LIST_BYTES) throw new DerError(`that is longer than ${MAX_LIST_BYTES} bytes`)
-  // DER begins with a SEQUENCE, and text can begin with the same character.
+  // DER begins with a SEQUENCE. Text can begin with the same character.
   const isDer = bytes[0] === 0x30 && !bytes.includes('-----BEGIN ')
   const pem = isDer ? [] : blocksIn(bytes.toString('latin1'))
   try {
@@ -39,13 +39,13 @@ export function parseRevocationLists(bytes: Buffer): RevocationList[] {
   }
 }
 
-/** What was copied by hand, or written by a shell, ends with a line. */
+/** A file that was edited by hand or written by a shell may end with a line end. */
 function withoutLineEnd(der: Buffer): Buffer {
   const { length } = new DerReader(der).next().encoding
   return der.subarray(length).toString('latin1').trim() === '' ? der.subarray(0, length) : der
 }
 
-/** What begins with a list's first line. As OpenSSL has it, other blocks and the text around do not matter. */
+/** The blocks that begin with a list's first line. Like OpenSSL, it ignores other blocks and text around them. */
 function blocksIn(text: string): string[] {
   const [, ...blocks] = text.split(BEGIN)
   if (blocks.length > 0) return blocks
@@ -66,17 +66,18 @@ function decode(block: string): Buffer {
   return Buffer.from(base64, 'base64')
 }
 
-/** The `revocation` of an allow-list entry. */
+/** The setting `revocation` of an allow-list entry. */
 export const revocation = (references: References) =>
   v.pipe(
     mapping({
       lists: about(
-        'Files of certificate revocation lists, PEM or DER: one for each CA that issued a certificate of the path, the root too.',
+        'Files of certificate revocation lists, PEM or DER: one for each CA that issued a certificate of the path, including the root.',
         nonEmptyListOf(listFile(references)),
+        ['root.crl', 'issuing.crl'],
       ),
       whenStale: v.optional(
         about(
-          'What becomes of a client if no current list tells of its certificate: "refuse" it, or "warn" and let it in.',
+          'What to do with a client if no current list covers its certificate: "refuse" it, or "warn" and let it in.',
           oneOf(['refuse', 'warn']),
         ),
         'refuse',

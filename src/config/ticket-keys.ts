@@ -2,10 +2,10 @@ import * as v from 'valibot'
 import { Secret } from '../../adapters/contract/index.ts'
 import { file, type References } from '../settings/fields.ts'
 
-/** What Node.js wants: a name, an HMAC key and an AES key. */
+/** Bytes. Node.js expects a name, an HMAC key and an AES key. */
 export const TICKET_KEY_BYTES = 48
 
-/** A file with the keys of TLS session tickets: 48 bytes as they are, or as hexadecimal or base64 text. */
+/** A file with the keys of TLS session tickets: 48 bytes, raw or as hexadecimal or base64 text. */
 export const ticketKeyFile = (references: References) =>
   v.pipe(
     file(references, { holds: 'secret' }),

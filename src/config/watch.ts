@@ -3,9 +3,9 @@ import { FileRecorder, sameStamps, type FileStamps } from '../settings/files.ts'
 const POLL_MS = 2000
 
 /**
- * Calls `onChange` when a file that a recorder read has changed, was removed or has come, and then stayed the same for one
- * poll: whoever replaces a certificate and its key writes two files. It polls, because that works on every file system,
- * and through every kind of link.
+ * Calls `onChange` when a file that a recorder read has changed, disappeared or appeared, and then stayed the same for
+ * one poll: an operator who replaces a certificate and its key writes two files. It polls, because polling works on
+ * every file system and through every kind of link.
  */
 export class FileWatch {
   readonly #onChange: () => void
@@ -22,7 +22,7 @@ export class FileWatch {
     this.#pollLater()
   }
 
-  /** Watches the files of another reading from now on. */
+  /** Watches the files of `watched` from now on. */
   follow(watched: FileRecorder): void {
     this.#watched = watched
     this.#last = undefined
@@ -42,7 +42,7 @@ export class FileWatch {
   async #poll(): Promise<void> {
     const watched = this.#watched
     const now = await watched.look()
-    // Meanwhile they may have been read again, or it is over.
+    // The files may have been read again meanwhile, or the watch has ended.
     if (watched !== this.#watched || this.#closed) return
     const last = this.#last
     this.#last = now

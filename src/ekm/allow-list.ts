@@ -3,19 +3,22 @@ export interface AllowedClients {
   readonly commonNames: readonly string[]
 }
 
-/** A client whose certificate some entry's CAs vouch for. */
+/** A client whose certificate is trusted by at least one entry. */
 export interface VerifiedClient {
-  /** The subject's one common name; absent if it has none, or several. */
+  /** The subject's only common name. Undefined if it has none, or several. */
   readonly commonName: string | undefined
-  /** The entries whose CAs do, of whatever pool. */
+  /** The entries that trust the certificate, of any pool. */
   readonly entries: ReadonlySet<AllowedClients>
 }
 
-/** Whether the client is named by an entry that trusts its certificate: then some pool allows it. */
-export const isNamed = ({ commonName, entries }: VerifiedClient): boolean =>
-  commonName !== undefined && [...entries].some(({ commonNames }) => commonNames.includes(commonName))
+/** Whether an entry that trusts the client's certificate also names the client. Some pool then allows it. */
+export function isNamed({ commonName, entries }: VerifiedClient): boolean {
+  if (commonName === undefined) return false
+  for (const { commonNames } of entries) if (commonNames.includes(commonName)) return true
+  return false
+}
 
-/** Who may use a pool: a client that an entry of the pool names *and* whose certificate that same entry trusts. */
+/** Who may use a pool: a client that an entry of the pool names *and* whose certificate the same entry trusts. */
 export class AllowList {
   readonly #entriesByName = new Map<string, AllowedClients[]>()
 
@@ -25,6 +28,11 @@ export class AllowList {
         this.#entriesByName.set(name, [...(this.#entriesByName.get(name) ?? []), entry])
       }
     }
+  }
+
+  /** Whether some entry has this common name. */
+  names(commonName: string): boolean {
+    return this.#entriesByName.has(commonName)
   }
 
   allows({ commonName, entries }: VerifiedClient): boolean {

@@ -9,11 +9,11 @@ import {
 import type { AllowList } from './allow-list.ts'
 import type { Backend } from './backend/backend.ts'
 import type { Call } from './backend/call.ts'
-import type { KeyPlace, PooledKey } from './pooled-key.ts'
+import type { BackendKey, PooledKey } from './pooled-key.ts'
 import type { RateLimit } from './rate-limit.ts'
 import { RequestInvalid } from './request-invalid.ts'
 
-/** What `/info` answers (EKM Proxy API, "Get Proxy Info"). */
+/** The answer of `/info` (EKM Proxy API, "Get Proxy Info"). */
 export interface PoolInfo {
   readonly proxyVendor: string
   readonly proxyName: string
@@ -23,15 +23,15 @@ export interface PoolInfo {
 
 export interface PoolOptions {
   readonly name: string
-  /** Without slashes around it; may be empty. */
+  /** Without slashes at both ends. May be empty. */
   readonly pathPrefix: string
   readonly clients: AllowList
   readonly info: PoolInfo
-  /** Where its keys are, but for standbys. */
+  /** The backend of its keys; standbys are other backends. */
   readonly backend: Pick<Backend, 'name' | 'status'>
-  /** The keys that the operator listed, by external key id. */
+  /** The listed keys, by external key id. */
   readonly keys: ReadonlyMap<string, PooledKey>
-  /** Finds a key that the operator did not list; absent where only listed keys may be used. */
+  /** Finds a key that is not listed. Undefined if only listed keys may be used. */
   readonly find?: (keyName: string) => PooledKey
   readonly rateLimit?: RateLimit
 }
@@ -40,20 +40,20 @@ export interface PoolOptions {
 export interface PoolStatus {
   readonly name: string
   readonly ready: boolean
-  /** Why it is not, for people. */
+  /** Why the pool is not ready, for people. */
   readonly reason?: string
 }
 
 /**
- * The keys that one Azure Managed HSM may use, and what it may do with them. The operations reject with
- * {@link RequestInvalid} or an {@link AdapterError}.
+ * The keys that one Azure Managed HSM may use, and what it may do with them. The operations reject with {@link
+ * RequestInvalid} or an {@link AdapterError}.
  */
 export class Pool {
   readonly name: string
   readonly pathPrefix: string
   readonly clients: AllowList
   readonly info: PoolInfo
-  /** By external key id; empty where the pool has every key of its backend. */
+  /** By external key id. Empty if the pool has every key of its backend. */
   readonly keys: ReadonlyMap<string, PooledKey>
   readonly #backend: PoolOptions['backend']
   readonly #find: PoolOptions['find']
@@ -70,7 +70,12 @@ export class Pool {
     this.#rateLimit = rateLimit
   }
 
-  /** It is ready while its backend is, or a proven standby of each of its keys. */
+  /** Of the backend that holds its keys; standbys may be elsewhere. */
+  get backendName(): string {
+    return this.#backend.name
+  }
+
+  /** The pool is ready if its backend is, or if each of its keys has a proven standby that is. */
   get status(): PoolStatus {
     const { name, keys } = this
     const { ready, name: backend } = this.#backend.status
@@ -78,41 +83,42 @@ export class Pool {
     if (ready || (keys.size > 0 && missing === 0)) return { name, ready: true }
     const reason = `the backend ${backend} is not ready`
     if (missing === keys.size) return { name, ready: false, reason }
-    return { name, ready: false, reason: `${reason}, and ${missing} of ${keys.size} keys have no other` }
+    return { name, ready: false, reason: `${reason}, and ${missing} of ${keys.size} keys have no standby` }
   }
 
   async describe(keyName: string, call: Call): Promise<KeyDescription> {
-    return this.#resolve(keyName).use(call, 'read', (place) => place.describe(call))
+    return this.#resolve(keyName).use(call, 'read', (backendKey) => backendKey.describe(call))
   }
 
-  /** The result is the caller's; `plaintext` stays the caller's to zero. */
+  /** The caller owns the result, and zeroes `plaintext`. */
   async wrap(keyName: string, algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
-    // `return` without `await` would take three turns of the microtask queue instead of one.
-    return await this.#resolve(keyName).use(call, 'wrap', (place) =>
-      withDescription(place, call, (description) => {
+    // Without `await`, this would take three turns of the microtask queue instead of one.
+    return await this.#resolve(keyName).use(call, 'wrap', (backendKey) =>
+      withDescription(backendKey, call, (description) => {
         const { bits } = suited(description, algorithm)
         const rule = algorithmRow(algorithm).plaintext(bits)
         if (!lengthFits(rule, plaintext.length)) {
           const message = `value has ${plaintext.length} bytes, but ${algorithm} under this key ${allowed(rule)}`
           throw new RequestInvalid(message)
         }
-        return place.wrap(algorithm, plaintext, call)
+        return backendKey.wrap(algorithm, plaintext, call)
       }),
     )
   }
 
-  /** The result is a data key and the caller's to zero. */
+  /** The result is a data key, which the caller zeroes. */
   async unwrap(keyName: string, algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
-    return await this.#resolve(keyName).use(call, 'unwrap', (place) =>
-      withDescription(place, call, (description) => {
+    return await this.#resolve(keyName).use(call, 'unwrap', (backendKey) =>
+      withDescription(backendKey, call, (description) => {
         const { kty, bits } = suited(description, algorithm)
-        // The one length that may be told apart: it follows from the public modulus, and not from the ciphertext's inside.
+        // The only length that may be reported separately: it follows from the public modulus, not from the
+        // ciphertext's contents.
         if (kty === 'RSA' && ciphertext.length !== bits / 8) {
           throw new RequestInvalid(
             `value has ${ciphertext.length} bytes, but a value wrapped under this key has exactly ${bits / 8} bytes`,
           )
         }
-        return place.unwrap(algorithm, ciphertext, call)
+        return backendKey.unwrap(algorithm, ciphertext, call)
       }),
     )
   }
@@ -126,26 +132,29 @@ export class Pool {
 }
 
 /**
- * Calls `work` at once where the key's description is known: one async function less for each request. An old one serves
- * as well, since the backend itself sees whether the key may be used; to ask it first would take a second trip. Only
- * before a request is refused for it, the backend is asked again.
+ * Calls `work` at once if the key's description is known, which saves each request one async function. An old
+ * description serves as well, because the backend itself checks whether the key may be used; asking first would take a
+ * second round trip. The backend is asked again only before a request is refused because of the description.
  */
 function withDescription<T>(
-  place: KeyPlace,
+  backendKey: BackendKey,
   call: Call,
   work: (description: KeyDescription) => Promise<T>,
 ): Promise<T> {
-  const known = place.recall()
-  if (known === undefined) return place.describe(call).then(work)
+  const known = backendKey.recall()
+  if (known === undefined) return backendKey.describe(call).then(work)
   try {
     return work(known.description)
   } catch (error) {
     if (!(error instanceof RequestInvalid) || performance.now() < known.until) throw error
-    return place.describe(call).then(work)
+    return backendKey.describe(call).then(work)
   }
 }
 
-/** The description, if the algorithm can be used with such a key. */
+/**
+ * The description.
+ * @throws RequestInvalid if the algorithm needs another type of key
+ */
 function suited(description: KeyDescription, algorithm: WrapAlgorithm): KeyDescription {
   const { kty } = algorithmRow(algorithm)
   if (kty === description.kty) return description

@@ -1,23 +1,30 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { AdapterError, type KeyDescription, type KeyRef, type WrapAlgorithm } from '../../adapters/contract/index.ts'
+import {
+  AdapterError,
+  type KeyDescription,
+  type KeyRef,
+  type WayFound,
+  type WrapAlgorithm,
+} from '../../adapters/contract/index.ts'
 import type { Backend, Described } from './backend/backend.ts'
 import type { Call } from './backend/call.ts'
-import { Flow, type Lane } from './backend/flow.ts'
+import { renewWays, type KnownWay } from './key-standing.ts'
+import { Flow, type PoolFlows } from './backend/flow.ts'
 
-/** A key where it lives, for one pool. */
-export class KeyPlace {
+/** A key at one backend, for one pool. */
+export class BackendKey {
   readonly #backend: Backend
   readonly #ref: KeyRef
   readonly #describes: Flow
   readonly #wraps: Flow
   readonly #unwraps: Flow
 
-  constructor(backend: Backend, ref: KeyRef, lane: Lane) {
+  constructor(backend: Backend, ref: KeyRef, pool: PoolFlows) {
     this.#backend = backend
     this.#ref = ref
-    this.#describes = new Flow(lane, 'describe', ref)
-    this.#wraps = new Flow(lane, 'wrap', ref)
-    this.#unwraps = new Flow(lane, 'unwrap', ref)
+    this.#describes = new Flow(pool, 'describe', ref)
+    this.#wraps = new Flow(pool, 'wrap', ref)
+    this.#unwraps = new Flow(pool, 'unwrap', ref)
   }
 
   /** Whether its backend is still to be opened. */
@@ -25,12 +32,12 @@ export class KeyPlace {
     return this.#backend.status.away
   }
 
-  /** As {@link Backend.prepare} says. */
-  prepare(call: Call): Promise<void> {
+  /** Like {@link Backend.prepare}. */
+  prepare(call: Call): Promise<readonly WayFound[]> {
     return this.#backend.prepare(this.#ref, call)
   }
 
-  /** Whether its backend is. */
+  /** Whether its backend is ready. */
   get isReady(): boolean {
     return this.#backend.status.ready
   }
@@ -39,7 +46,7 @@ export class KeyPlace {
     return this.#backend.describe(this.#describes, call)
   }
 
-  /** The key's description as it was fetched last, if it was. */
+  /** The last fetched description of the key. Undefined if there is none. */
   recall(): Described | undefined {
     return this.#backend.recall(this.#ref)
   }
@@ -52,62 +59,77 @@ export class KeyPlace {
     return this.#backend.unwrap(this.#unwraps, algorithm, ciphertext, call)
   }
 
-  /** Whether both are one key of one adapter, whatever the limits of its use. */
-  isSame(other: KeyPlace): boolean {
+  /** Whether both are the same key of the same adapter, regardless of limits. */
+  isSame(other: BackendKey): boolean {
     return this.#ref === other.#ref && this.#backend.sharesAdapter(other.#backend)
   }
 }
 
-/** Whether two places hold one key: `unproven` until both could be asked. */
+/** Whether two backends hold the same key. `unproven` until both have been asked. */
 export type Likeness = 'unproven' | 'same' | 'different'
 
 /**
- * A key of a pool, and perhaps a second backend that holds the same key, for when the first is down. A data key that was
- * wrapped under another key would be lost: the standby wraps nothing before both backends have shown that their keys are
- * the same.
+ * A key of a pool, perhaps with a second backend that holds the same key and serves while the first is down. A data key
+ * wrapped under another key would be lost. So the standby wraps only after both backends have proved that their keys
+ * are the same.
  */
 export class PooledKey {
-  readonly #primary: KeyPlace
-  readonly #standby: KeyPlace | undefined
+  readonly #primary: BackendKey
+  readonly #standby: BackendKey | undefined
   #likeness: Likeness = 'unproven'
+  /** Whether it could be used at the last examination. Undefined before the first. */
+  isUsable: boolean | undefined
+  /** Why it could not, by the error's code. */
+  problem: string | undefined
+  #ways: readonly KnownWay[] = []
 
-  constructor(primary: KeyPlace, standby?: KeyPlace) {
+  constructor(primary: BackendKey, standby?: BackendKey) {
     this.#primary = primary
     this.#standby = standby
   }
 
-  /** Whether its place is still to be opened. */
+  /** Whether its backend is still to be opened. */
   get isAway(): boolean {
     return this.#primary.isAway
   }
 
-  /** Waits until it can be used at its place without a wait. */
-  prepare(call: Call): Promise<void> {
-    return this.#primary.prepare(call)
+  /** Waits until its backend can use it without delay. */
+  async prepare(call: Call): Promise<void> {
+    this.#ways = renewWays(this.#ways, await this.#primary.prepare(call))
   }
 
-  /** Whether it can be used in full: at its place, or at a standby that was proven. */
+  /** How its algorithms are done at its backend, as found out last; empty if that is not known. */
+  get ways(): readonly KnownWay[] {
+    return this.#ways
+  }
+
+  /** Its type and size as its backend said last. */
+  get description(): KeyDescription | undefined {
+    return this.#primary.recall()?.description
+  }
+
+  /** Whether it can wrap and unwrap: at its backend, or at a proven standby. */
   get isReady(): boolean {
     return this.#primary.isReady || (this.#likeness === 'same' && this.#standby?.isReady === true)
   }
 
-  /** `undefined` where there is no standby. */
+  /** Undefined without a standby. */
   get likeness(): Likeness | undefined {
     return this.#standby && this.#likeness
   }
 
   /**
-   * Does `work` at the key's place, or at its standby if the first cannot be reached. `work` may be called twice; where
-   * there is no standby, what it throws is thrown and no rejection.
+   * Calls `work` with the key at its backend, and again at its standby if the backend cannot be reached. Without a
+   * standby, synchronous throws of `work` propagate synchronously.
    */
-  use<T>(call: Call, operation: 'read' | 'wrap' | 'unwrap', work: (place: KeyPlace) => Promise<T>): Promise<T> {
+  use<T>(call: Call, operation: 'read' | 'wrap' | 'unwrap', work: (key: BackendKey) => Promise<T>): Promise<T> {
     return this.#standby === undefined ? work(this.#primary) : this.#useEither(call, operation, work)
   }
 
   async #useEither<T>(
     call: Call,
     operation: 'read' | 'wrap' | 'unwrap',
-    work: (place: KeyPlace) => Promise<T>,
+    work: (key: BackendKey) => Promise<T>,
   ): Promise<T> {
     try {
       return await work(this.#primary)
@@ -120,8 +142,9 @@ export class PooledKey {
   }
 
   /**
-   * Asks both places whether their keys are the same: RSA keys by their public half, AES keys by what they make of one
-   * random value (RFC 3394 and RFC 5649 are deterministic). Rejects with the AdapterError of the place that could not answer.
+   * Asks both backends whether their keys are the same. RSA keys are compared by their public halves, AES keys by
+   * wrapping one random value (RFC 3394 and RFC 5649 are deterministic).
+   * @throws AdapterError of the backend that could not answer
    */
   async prove(call: Call): Promise<Likeness> {
     const [primary, standby] = [this.#primary, this.#standby]
@@ -135,21 +158,27 @@ export class PooledKey {
     return this.#likeness
   }
 
-  /** Takes over that `before`, the same key ahead of a reload, was proven to be the same in the same two places. */
+  /**
+   * Takes over what was known of `before`, the same key before a reload: that it was usable, and that it was proven to
+   * be the same at the same two backends.
+   */
   inherit(before: PooledKey): void {
-    if (before.#likeness !== 'same' || !before.#primary.isSame(this.#primary)) return
-    if (this.#standby !== undefined && before.#standby?.isSame(this.#standby)) this.#likeness = 'same'
+    if (!before.#primary.isSame(this.#primary)) return
+    if (before.isUsable === true) this.isUsable = true
+    this.#ways = before.#ways
+    if (before.#likeness === 'same' && this.#standby !== undefined && before.#standby?.isSame(this.#standby))
+      this.#likeness = 'same'
   }
 
-  /** What was wrapped under another key does not unwrap, so that an unproven standby may try. */
-  #standbyFor(operation: 'read' | 'wrap' | 'unwrap'): KeyPlace | undefined {
+  /** An unproven standby may try to unwrap: a value that was wrapped under another key does not unwrap. */
+  #standbyFor(operation: 'read' | 'wrap' | 'unwrap'): BackendKey | undefined {
     if (this.#likeness === 'same') return this.#standby
     return operation === 'unwrap' && this.#likeness === 'unproven' ? this.#standby : undefined
   }
 }
 
-/** Asks for the same bytes twice. */
-async function wrapsAlike(primary: KeyPlace, standby: KeyPlace, call: Call): Promise<boolean> {
+/** Wraps the same bytes at both. */
+async function wrapsAlike(primary: BackendKey, standby: BackendKey, call: Call): Promise<boolean> {
   const value = randomBytes(16)
   for (const algorithm of ['A256KW', 'A256KWP'] as const) {
     try {
@@ -158,7 +187,7 @@ async function wrapsAlike(primary: KeyPlace, standby: KeyPlace, call: Call): Pro
       if (!(error instanceof AdapterError) || error.code !== 'ALGORITHM_UNSUPPORTED') throw error
     }
   }
-  throw new AdapterError('ALGORITHM_UNSUPPORTED', 'there is no algorithm that both backends can do with this key')
+  throw new AdapterError('ALGORITHM_UNSUPPORTED', 'the two backends have no algorithm in common for this key')
 }
 
 const isEqual = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b)

@@ -1,6 +1,6 @@
 import { AdapterError } from '../../adapters/contract/index.ts'
 
-/** A token bucket: `perSecond` requests on average, and as many at once after a quiet second. */
+/** A token bucket: `perSecond` requests on average, and a burst of that many after a quiet second. */
 export class RateLimit {
   readonly #perSecond: number
   readonly #onRejection: () => void
@@ -13,7 +13,7 @@ export class RateLimit {
     this.#tokens = perSecond
   }
 
-  /** Throws `BACKEND_BUSY` where a request is one too many. */
+  /** @throws AdapterError `BACKEND_BUSY` if the limit is reached */
   take(): void {
     const now = performance.now()
     this.#tokens = Math.min(this.#perSecond, this.#tokens + ((now - this.#at) / 1000) * this.#perSecond)
@@ -23,7 +23,7 @@ export class RateLimit {
       return
     }
     this.#onRejection()
-    throw new AdapterError('BACKEND_BUSY', 'the pool asks more often than its limit allows', {
+    throw new AdapterError('BACKEND_BUSY', 'the pool has reached its limit of requests per second', {
       retryAfterSeconds: Math.ceil((1 - this.#tokens) / this.#perSecond),
     })
   }

@@ -1,5 +1,5 @@
 /**
- * A request that no backend needs to see to be refused. `message` goes to the caller: it says what was wrong and what is
+ * A request that is refused without asking a backend. `message` goes to the caller. It says what was wrong and what is
  * allowed, and never quotes a value.
  */
 export class RequestInvalid extends Error {

@@ -1,39 +1,44 @@
 import { randomBytes } from 'node:crypto'
 import type { GatewayStatus } from './status.ts'
 import { AwaitedAdapter } from '../backends/awaited-adapter.ts'
-import { openBackend } from '../backends/index.ts'
 import { assertReloadable, changedSettings } from '../config/compare.ts'
 import { blockListOf } from '../config/networks.ts'
 import type { Config } from '../config/schema.ts'
 import { TICKET_KEY_BYTES } from '../config/ticket-keys.ts'
+import { announce } from './announce.ts'
+import { ClientCertificates } from './client-certificates.ts'
 import { closeBackends, openGeneration, type Generation, type Surroundings } from './generation.ts'
 import { serveHttp } from '../http/server.ts'
-import { Examination, inheritProofs } from './pools.ts'
-import { whole, type Share } from './share.ts'
-import { describeBug, openLog, type Log } from '../telemetry/log.ts'
-import { Metrics } from '../telemetry/metrics.ts'
+import { Examination, inheritProofs, listedKeys } from './pools.ts'
+import { backendReport, poolReport, type ProcessReport } from './report.ts'
+import type { Share } from './share.ts'
+import { describeBug } from '../telemetry/bug.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Observed } from '../telemetry/gauges.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { Listener, type Lesson, type ListenerSettings } from '../tls/listener.ts'
 import type { ClientVerdicts } from '../tls/succession.ts'
+import { inTurns } from '../base/turns.ts'
 import { version } from '../base/version.ts'
 
-/** So long a start waits for keys to be looked at: the first requests would have to. */
+/** Milliseconds that a start waits for the examination of keys. Without it, the first requests would wait. */
 const EXAMINATION_PATIENCE_MS = 5000
-/** How long what one side has sent may be on its way to the other. */
+/** Milliseconds that data may be on its way between the two sides. */
 const ON_THE_WAY_MS = 250
 
-/** Another configuration, of which everything is open and ready. One of the two has to be called. */
+/** Another configuration with everything open and ready. Exactly one of the two functions must be called. */
 export interface Prepared {
-  /** The settings that differ, by name. */
+  /** The names of the settings that differ. */
   readonly changed: readonly string[]
-  /** From the next request on it serves. */
+  /** Serves by it from the next request on. */
   commit(): void
-  /** Lets go of what was opened for it. */
+  /** Closes what was opened for it. */
   abort(): Promise<void>
 }
 
-/** A gateway that serves. */
+/** A running gateway. */
 export interface Gateway {
-  /** The port it listens on, which the system chose if the configuration says 0. */
+  /** The port it listens on. If the configured port is 0, the system chose it. */
   readonly port: number
   readonly log: Log
   /** The configuration it serves by. */
@@ -41,83 +46,43 @@ export interface Gateway {
   readonly requestsUnderWay: number
   readonly metrics: Metrics
   status(): GatewayStatus
+  /** In more detail, for people. */
+  report(): Promise<ProcessReport>
   /**
-   * Makes everything ready to serve by another configuration, while it serves by the one it has. Rejects with an
-   * OperatorError, and then nothing has changed. One at a time.
+   * Prepares to serve by another configuration, while it serves by the present one. One at a time.
+   * @throws OperatorError, and nothing has changed
    */
   prepare(config: Config): Promise<Prepared>
-  /** Is told what other processes of the same gateway are to learn of clients. */
+  /** Called with what other processes of the same gateway should learn about clients. */
   onLesson: ((lesson: Lesson) => void) | undefined
-  /** Takes over what another process found out. */
+  /** Takes over what another process learned. */
   learn(lesson: Lesson): void
   /**
-   * Tries once more to open backends that were away at the start, but for those in `except`. Resolves with the names of
-   * those that no other attempt helps.
+   * Tries once more to open backends that could not be reached at start, except those in `except`.
+   * @returns the names of those that no further attempt can help
    */
   openAway(except?: readonly string[]): Promise<readonly string[]>
-  /** It is not ready any more, and serves on; each connection ends with its next reply. */
+  /** Is no longer ready but keeps serving. Each connection ends with its next reply. */
   retire(): void
   /**
-   * Retires, takes no new connections, ends those that are idle, waits for requests under way as long as the configuration
-   * allows, and lets go of everything. Resolves with how many requests were cut off.
+   * Retires, refuses new connections, ends idle ones, waits for running requests as long as the configuration allows,
+   * and closes everything.
+   * @returns how many requests were cut off
    */
   drain(): Promise<number>
 }
 
 export interface GatewayOptions {
-  /** This process's part of what the configuration allows. */
+  /** This process's share of what the configuration allows. */
   readonly share?: Share
-  /** Where the configuration names none, the keys of TLS session tickets; by default random. */
+  /** The keys of TLS session tickets, if the configuration names none. By default random. */
   readonly ticketKeys?: Buffer
-  /** Whether the log tells of the start, the end and keys that cannot be used: one of several processes does. */
+  /** Whether to log the start and the end. One of several processes does. */
   readonly announce?: boolean
 }
 
-/**
- * Opens everything the configuration names and looks at the keys, then listens. What is away is awaited. Rejects with an OperatorError and then leaves nothing open.
- *
- * @param open how a backend is opened; tests put faults in between
- */
-export async function startGateway(config: Config, open = openBackend, options: GatewayOptions = {}): Promise<Gateway> {
-  const log = await openLog(config.log)
-  let running: RunningGateway | undefined
-  const metrics = new Metrics(() => ({
-    ...(running?.status() ?? { backends: [], pools: [], connections: { allowed: 0, verified: 0, unverified: 0 } }),
-    logLinesDropped: log.dropped,
-  }))
-  try {
-    const surroundings: Surroundings = {
-      telemetry: { log, metrics },
-      open,
-      share: options.share ?? whole,
-      clientOf: (socket) => running?.listener.clientOf(socket) ?? { audit: {} },
-    }
-    const generation = await openGeneration(config, surroundings)
-    try {
-      running = new RunningGateway(generation, surroundings, options)
-      await running.start()
-      return running
-    } catch (error) {
-      await closeBackends(generation)
-      throw error
-    }
-  } catch (error) {
-    await log.close()
-    throw error
-  }
-}
-
-/** Tells the log that a gateway serves. */
-export function announce(log: Log, { listen, pools }: Config, port: number, workers?: number): void {
-  const { host, clientAuth } = listen
-  log.info('listening', { version, host, port, pools: pools.length, client_auth: clientAuth, workers })
-  if (clientAuth !== 'disabled') return
-  log.always('client_auth_disabled', {
-    message: 'anyone who reaches this port can wrap and unwrap: development only',
-  })
-}
-
-class RunningGateway implements Gateway {
+/** A gateway on one generation after the other. `start.ts` makes it. */
+export class RunningGateway implements Gateway {
   readonly listener: Listener
   readonly log: Log
   readonly metrics: Metrics
@@ -127,9 +92,10 @@ class RunningGateway implements Gateway {
   readonly #announce: boolean
   readonly #ticketKeys: Buffer
   readonly #requests: ReturnType<typeof serveHttp>
+  readonly #clientCertificates = new ClientCertificates()
   #generation: Generation
   #examination: Examination | undefined
-  /** Backends of earlier generations whose last requests are still under way. */
+  /** Backends of earlier generations whose last requests are still running. */
   readonly #retiring = new Set<Promise<void>>()
 
   constructor(generation: Generation, surroundings: Surroundings, options: GatewayOptions) {
@@ -141,10 +107,18 @@ class RunningGateway implements Gateway {
     this.metrics = surroundings.telemetry.metrics
     const { host, port, clientAuth } = generation.config.listen
     this.listener = new Listener(
-      { host, port, clientAuth, log: this.log, events: this.metrics },
+      {
+        host,
+        port,
+        clientAuth,
+        log: this.log,
+        events: this.metrics,
+        onAllowed: (client, end) => this.#clientCertificates.seen(client, end, this.#generation.pools),
+      },
       this.#listenerSettings(generation),
     )
     this.#requests = serveHttp(this.listener, () => this.#generation, surroundings.telemetry)
+    this.metrics.follow(namesOf(generation.config))
   }
 
   async start(): Promise<void> {
@@ -193,6 +167,31 @@ class RunningGateway implements Gateway {
     }
   }
 
+  async report(): Promise<ProcessReport> {
+    const { backends, pools } = this.#generation
+    const clients = this.#clientCertificates.daysLeft(Date.now())
+    return {
+      pid: process.pid,
+      since: Date.now() - Math.round(process.uptime() * 1000),
+      memoryBytes: process.memoryUsage.rss(),
+      requests: this.requestsUnderWay,
+      connections: this.listener.connections,
+      draining: this.draining,
+      logLinesLost: this.log.lost,
+      pools: await inTurns(pools, (pool) => poolReport(pool, clients)),
+      backends: [...backends.values()].map((open) => backendReport(open, this.#surroundings.events)),
+    }
+  }
+
+  /** The values of the gauges. */
+  observe(): Omit<Observed, 'logLinesLost'> {
+    return {
+      ...this.status(),
+      keys: listedKeys(this.#generation.pools),
+      clients: this.#clientCertificates.daysLeft(Date.now()),
+    }
+  }
+
   async prepare(config: Config): Promise<Prepared> {
     const before = this.#generation
     const changed = changedSettings(before.config, config)
@@ -231,7 +230,7 @@ class RunningGateway implements Gateway {
     this.retire()
     this.#examination?.stop()
     const closed = this.listener.stopAccepting()
-    // What a client has sent by now is still answered.
+    // Requests that a client has sent by now are still answered.
     await orAfter(ON_THE_WAY_MS, closed)
     this.listener.endIdle((socket) => this.#requests.isServing(socket))
     const cutOff = await this.#requests.settled(this.#generation.limits.drainMs)
@@ -248,7 +247,11 @@ class RunningGateway implements Gateway {
     inheritProofs(next.pools, before.pools)
     const refused = this.listener.renew(this.#listenerSettings(next), verdicts)
     this.#generation = next
-    // Their next request would be refused. An idle one is spared it: its client comes back with a handshake.
+    this.metrics.follow(namesOf(next.config))
+    this.#clientCertificates.follow(next.pools)
+    this.#surroundings.events.follow([...next.backends.keys()])
+    // Their next request would be refused. An idle connection is closed now, so its client comes back with a handshake
+    // instead.
     for (const socket of refused) if (!this.#requests.isServing(socket)) socket.destroySoon()
     this.#retire(before, next)
     this.#examine(next)
@@ -256,11 +259,12 @@ class RunningGateway implements Gateway {
 
   #examine({ pools }: Generation): Examination {
     this.#examination?.stop()
-    this.#examination = new Examination(pools, this.#announce ? this.log : undefined)
+    // Several processes examine the same keys, but only one reports.
+    this.#examination = new Examination(pools, this.#surroundings.share.index === 0 ? this.log : undefined)
     return this.#examination
   }
 
-  /** Lets go of what the next generation does not use, once the requests that use it are done. */
+  /** Closes what the next generation does not use, after the requests that use it have ended. */
   #retire(before: Generation, next: Generation): void {
     const done = this.#requests
       .passed(Math.max(this.#generation.limits.drainMs, this.#generation.limits.deadlineMs))
@@ -282,7 +286,12 @@ class RunningGateway implements Gateway {
   }
 }
 
-/** Waits for `done`, at most `patienceMs`. */
+const namesOf = ({ pools, backends }: Config) => ({
+  pools: pools.map(({ name }) => name),
+  backends: Object.keys(backends),
+})
+
+/** Waits for `done`, at most `patienceMs` milliseconds. */
 async function orAfter(patienceMs: number, done: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   await Promise.race([done, new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)))])

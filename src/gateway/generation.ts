@@ -1,8 +1,8 @@
-import { OperatorError, type KeyAdapter } from '../../adapters/contract/index.ts'
+import { OperatorError, type KeyAdapter, type Report } from '../../adapters/contract/index.ts'
 import { openOrAwait } from '../backends/awaited-adapter.ts'
-import type { openBackend } from '../backends/index.ts'
+import { isReport } from '../backends/incidents.ts'
+import { rowOf, type BackendConfig, type openBackend } from '../backends/index.ts'
 import { digestOf } from '../config/compare.ts'
-import type { BackendConfig } from '../backends/kinds.ts'
 import type { Config } from '../config/schema.ts'
 import { Backend, type BackendObserver } from '../ekm/backend/backend.ts'
 import { Call } from '../ekm/backend/call.ts'
@@ -11,16 +11,16 @@ import type { Pool } from '../ekm/pool.ts'
 import { Admission } from '../http/admission.ts'
 import { createApp, type AppOptions } from '../http/app.ts'
 import type { Served } from '../http/server.ts'
+import type { BackendEvents } from './backend-events.ts'
 import { buildPools } from './pools.ts'
 import { shareBackend, shareLimits, type Share } from './share.ts'
-import type { Telemetry } from '../telemetry/audit.ts'
 import { reportTo } from '../telemetry/log.ts'
 import type { ClientTrust } from '../tls/client.ts'
 import { Trust } from '../tls/trust.ts'
 
 const PROBE_MS = 3000
 
-/** Everything that one configuration makes, complete and never changed: a reload makes another, and swaps them. */
+/** Everything that one configuration makes: complete and immutable. A reload makes another one and swaps the two. */
 export interface Generation extends Served {
   readonly config: Config
   readonly limits: Config['limits']
@@ -32,19 +32,22 @@ export interface Generation extends Served {
 export interface OpenBackend {
   readonly adapter: KeyAdapter
   readonly backend: Backend
-  /** Of its settings, and of the limits that its use depends on. */
+  /** Digests of its settings, and of the limits on its use. */
   readonly digests: { readonly adapter: string; readonly backend: string }
 }
 
-/** What every generation of a process has in common. */
+/** What all generations of a process share. */
 export interface Surroundings extends Pick<AppOptions, 'clientOf' | 'telemetry'> {
   readonly share: Share
   readonly open: typeof openBackend
+  /** Is told what happens to backends. */
+  readonly events: BackendEvents
 }
 
 /**
- * Opens what `config` names and `before` does not have open yet; without `before`, what is away is awaited. Rejects with an OperatorError, and then leaves nothing
- * open of its own; what `before` has stays as it is in any case.
+ * Opens what `config` names and `before` has not open. Without `before`, a backend that cannot be reached is tried
+ * again later. What `before` has stays as it is in any case.
+ * @throws OperatorError, and nothing new is left open
  */
 export async function openGeneration(
   config: Config,
@@ -66,40 +69,41 @@ export async function openGeneration(
   }
 }
 
-/** The backend as it is open already, where its settings are the same. */
+/** Reuses the open backend if its settings are the same. */
 async function openOne(
   name: string,
   settings: BackendConfig,
   keyCacheMs: number,
-  { open, share, telemetry }: Surroundings,
+  surroundings: Surroundings,
   before: Generation | undefined,
 ): Promise<OpenBackend> {
+  const { open, share } = surroundings
   const old = before?.backends.get(name)
   const own = shareBackend(settings, share)
   const { concurrency, queue, ...rest } = own
   const digests = { adapter: digestOf(rest), backend: digestOf({ concurrency, queue, keyCacheMs }) }
   if (old?.digests.adapter === digests.adapter && old.digests.backend === digests.backend) return old
-  const report = reportTo(telemetry.log, name)
+  const report = reportOf(name, settings, surroundings)
   const opener = () => open(own, report)
-  // A reload that cannot have what it asks for is refused; a start makes the best of it.
+  // A reload is refused if it cannot open a backend. A start continues with what it can open.
   const openNew = () => (before === undefined ? openOrAwait(opener, report) : opener())
   const isSame = old?.digests.adapter === digests.adapter
   const adapter = isSame ? old.adapter : await openNew()
   if (old !== undefined && !isSame) await assertNoLoss(name, old.adapter, adapter)
-  const observer = observe(name, telemetry)
+  const observer = observe(name, surroundings)
   return { adapter, digests, backend: new Backend({ name, adapter, concurrency, queue, keyCacheMs, observer }) }
 }
 
 /**
- * A backend that answers is not given up for settings with which it does not. One that is away has nothing to lose: its
- * settings may be what is mended.
+ * A backend that answers is kept if it would not answer with the new settings. A backend that cannot be reached has
+ * nothing to lose: the new settings may be the correction.
  */
 async function assertNoLoss(name: string, old: KeyAdapter, adapter: KeyAdapter): Promise<void> {
   if ((await answers(adapter)) || !(await answers(old))) return
   await adapter.close()
   throw new OperatorError(
     'BACKEND_UNUSABLE',
-    `backend ${name} answers with the settings that it has, and not with the new ones; the log says why`,
+    `backend ${name} works with its present settings, but not with the new ones; the log says why`,
   )
 }
 
@@ -114,7 +118,23 @@ async function answers(adapter: KeyAdapter): Promise<boolean> {
     .finally(() => call.end())
 }
 
-function observe(backend: string, { log, metrics }: Telemetry): BackendObserver {
+/** Logs and counts an adapter's reports. */
+function reportOf(
+  backend: string,
+  settings: BackendConfig,
+  { telemetry: { log, metrics }, events }: Surroundings,
+): Report {
+  const report = reportTo(events.watching(backend, log), backend)
+  const { hostLost, loginRefused } = rowOf(settings).incidents
+  return (level, event, fields) => {
+    report(level, event, fields)
+    if (isReport(hostLost, event, fields)) metrics.hostLost(backend)
+    if (isReport(loginRefused, event, fields)) metrics.loginRefused(backend)
+  }
+}
+
+function observe(backend: string, { telemetry: { log: writer, metrics }, events }: Surroundings): BackendObserver {
+  const log = events.watching(backend, writer)
   return {
     called: (operation, code, elapsedMs) => metrics.called(backend, operation, code, elapsedMs),
     rejected: (rejection) => metrics.rejected('backend', backend, rejection),
@@ -159,7 +179,7 @@ function compose(
 
 type HasBackends = Pick<Generation, 'backends'>
 
-/** Lets go of the backends that `one` has open and `other` has not. */
+/** Closes the backends that `one` has open and `other` has not. */
 export async function closeBackends(one: HasBackends, other?: HasBackends): Promise<void> {
   const kept = [...(other?.backends.values() ?? [])]
   for (const { adapter, backend } of [...one.backends.values()].reverse()) {

@@ -1,19 +1,21 @@
-import type { KeyRef } from '../../adapters/contract/index.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AdapterError, type KeyRef } from '../../adapters/contract/index.ts'
 import type { Config, InfoConfig, PoolConfig } from '../config/schema.ts'
 import { AllowList } from '../ekm/allow-list.ts'
 import type { Backend } from '../ekm/backend/backend.ts'
 import { Call } from '../ekm/backend/call.ts'
-import { Lane } from '../ekm/backend/flow.ts'
+import { PoolFlows } from '../ekm/backend/flow.ts'
 import { Pool, type PoolInfo } from '../ekm/pool.ts'
-import { KeyPlace, PooledKey } from '../ekm/pooled-key.ts'
+import { BackendKey, PooledKey } from '../ekm/pooled-key.ts'
 import { RateLimit } from '../ekm/rate-limit.ts'
 import { toProxyError } from '../http/proxy-error.ts'
 import { shareOf, type Share } from './share.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { ListedKeys } from '../telemetry/gauges.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { version } from '../base/version.ts'
 
-/** The configuration's pools, over the backends that it names. */
+/** The configuration's pools, on the backends that it names. */
 export function buildPools(
   config: Config,
   backends: ReadonlyMap<string, Backend>,
@@ -31,17 +33,17 @@ function buildPool(
   share: Share,
 ): Pool {
   const { name, limits } = settings
-  const lanes = new Map<Backend, Lane>()
+  const flowsTo = new Map<Backend, PoolFlows>()
   const find = (backendName: string) => {
     const backend = backends.get(backendName)
     if (backend === undefined) throw new Error(`the configuration was not checked: no backend ${backendName}`)
     return backend
   }
-  const place = (backendName: string, ref: string) => {
+  const keyAt = (backendName: string, ref: string) => {
     const backend = find(backendName)
-    const lane = lanes.get(backend) ?? new Lane(limits.concurrency && shareOf(limits.concurrency, share))
-    lanes.set(backend, lane)
-    return new KeyPlace(backend, ref as KeyRef, lane)
+    const flows = flowsTo.get(backend) ?? new PoolFlows(limits.concurrency && shareOf(limits.concurrency, share))
+    flowsTo.set(backend, flows)
+    return new BackendKey(backend, ref as KeyRef, flows)
   }
   const keys = settings.keys === 'all' ? {} : settings.keys
   const backend = find(settings.backend)
@@ -55,19 +57,19 @@ function buildPool(
       Object.entries(keys).map(([key, entry]) => [
         key,
         new PooledKey(
-          place(settings.backend, entry?.ref ?? key),
-          entry?.standby && place(entry.standby.backend, entry.standby.ref ?? key),
+          keyAt(settings.backend, entry?.ref ?? key),
+          entry?.standby && keyAt(entry.standby.backend, entry.standby.ref ?? key),
         ),
       ]),
     ),
-    ...(settings.keys === 'all' && { find: remember((key) => new PooledKey(place(settings.backend, key))) }),
+    ...(settings.keys === 'all' && { find: remember((key) => new PooledKey(keyAt(settings.backend, key))) }),
     ...(limits.requestsPerSecond !== undefined && {
       rateLimit: new RateLimit(shareOf(limits.requestsPerSecond, share), () => metrics.rejected('pool', name, 'rate')),
     }),
   })
 }
 
-/** Keys that nobody listed, and of which it is remembered how their calls went; a client can ask for any number. */
+/** How many unlisted keys are remembered with the history of their calls. A client can ask for any number of names. */
 const REMEMBERED_KEYS = 4096
 
 function remember(make: (key: string) => PooledKey): (key: string) => PooledKey {
@@ -82,7 +84,7 @@ function remember(make: (key: string) => PooledKey): (key: string) => PooledKey 
   }
 }
 
-/** Spares standbys that were proven already the time in which they would not be used. */
+/** Standbys that were proven before can be used at once. */
 export function inheritProofs(pools: readonly Pool[], before: readonly Pool[]): void {
   for (const pool of pools) {
     const old = before.find(({ name }) => name === pool.name)
@@ -93,7 +95,7 @@ export function inheritProofs(pools: readonly Pool[], before: readonly Pool[]): 
   }
 }
 
-/** What the backend says is asked each time: it may be opened later. */
+/** The backend is asked each time for its product, because it may be opened later. */
 const poolInfo = (info: InfoConfig, backend: Backend): PoolInfo => ({
   proxyVendor: info.proxyVendor ?? 'ekm-gateway',
   proxyName: info.proxyName ?? `ekm-gateway ${version}`,
@@ -107,48 +109,113 @@ const poolInfo = (info: InfoConfig, backend: Backend): PoolInfo => ({
 
 const EXAMINATION_MS = 10_000
 const PROVE_AGAIN_MS = 30_000
+const LOOK_AGAIN_MS = 60_000
+/** Milliseconds between two keys that are examined again, so that a backend hardly notices. */
+const PACE_MS = 20
+
+/** The gauges of the keys that pools list. */
+export const listedKeys = (pools: readonly Pool[]): ListedKeys[] =>
+  pools
+    .filter(({ keys }) => keys.size > 0)
+    .map(({ name, keys }) => {
+      const all = [...keys.values()]
+      return {
+        pool: name,
+        listed: all.length,
+        usable: all.filter(({ isUsable }) => isUsable === true).length,
+        unproven: all.filter(({ likeness }) => likeness === 'unproven').length,
+        different: all.filter(({ likeness }) => likeness === 'different').length,
+      }
+    })
+
+/** Errors that prove nothing about a key. */
+const saysNothing: ReadonlySet<string> = new Set(['BACKEND_BUSY', 'CANCELLED', 'CLOSED'])
 
 /**
- * Tells the operator at once of listed keys that cannot be used, instead of Azure on the day it needs them. It also spares
- * the first requests what a backend finds out when it first sees a key, and proves that standbys hold the same keys, again
- * and again until it is known of each.
+ * Reports listed keys that cannot be used to the operator at once, before Azure needs them, and examines all keys again
+ * about every minute. It also has backends prepare each key before the first request, and proves that standbys hold the
+ * same keys, again and again until that is known of each.
  */
 export class Examination {
   readonly #pools: readonly Pool[]
   readonly #log: Log | undefined
-  /** Each key has been looked at, and its backend knows how to use it. */
+  readonly #lookAgainMs: number
+  /** Resolves when each key has been examined and its backend knows how to use it. */
   readonly looked: Promise<void>
   #timer: NodeJS.Timeout | undefined
+  #nextLook: NodeJS.Timeout | undefined
   #stopped = false
 
-  /** @param log absent where another process tells of the same keys */
-  constructor(pools: readonly Pool[], log?: Log) {
+  /** @param log undefined if another process reports the same keys */
+  constructor(pools: readonly Pool[], log?: Log, lookAgainMs = LOOK_AGAIN_MS) {
     this.#pools = pools
     this.#log = log
+    this.#lookAgainMs = lookAgainMs
     this.looked = this.#look()
     void this.looked.then(() => this.#proveStandbys())
+    void this.looked.then(() => this.#lookLater())
   }
 
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#nextLook)
   }
 
   async #look(): Promise<void> {
     const prepared: Promise<void>[] = []
     const look = async (key: PooledKey, call: Call) => {
-      // Of its backend it was told that it is away. Once it is there, everything is looked at again.
+      // The unreachable backend has been reported. Once it is open, everything is examined again.
       if (key.isAway) return
-      await key.use(call, 'read', (place) => place.describe(call))
+      await this.#lookAt(key, call)
       prepared.push(this.#prepare(key))
     }
     await this.#eachKey(look, 'key_unusable')
     await Promise.all(prepared)
   }
 
+  async #lookAt(key: PooledKey, call: Call): Promise<void> {
+    try {
+      await key.use(call, 'read', (backendKey) => backendKey.describe(call))
+      key.isUsable = true
+      key.problem = undefined
+    } catch (error) {
+      if (!(error instanceof AdapterError && saysNothing.has(error.code))) {
+        key.isUsable = false
+        key.problem = error instanceof AdapterError ? error.code : 'INTERNAL'
+      }
+      throw error
+    }
+  }
+
+  #lookLater(): void {
+    if (this.#stopped) return
+    this.#nextLook = setTimeout(() => void this.#lookAgain().then(() => this.#lookLater()), this.#lookAgainMs)
+    this.#nextLook.unref()
+  }
+
+  /** Reports only changes. */
+  async #lookAgain(): Promise<void> {
+    const lookAgain = async (key: PooledKey, call: Call) => {
+      await sleep(PACE_MS)
+      // The state of its backend is reported for the backend.
+      if (this.#stopped || !key.isReady) return
+      const wasUsable = key.isUsable
+      try {
+        await this.#lookAt(key, call)
+        if (wasUsable !== true) await this.#prepare(key)
+        // To see whether its ways are still the same. A backend that knows them has nothing to do.
+        else void this.#prepare(key)
+      } catch (error) {
+        if (wasUsable !== key.isUsable && key.isReady) throw error
+      }
+    }
+    await this.#eachKey(lookAgain, 'key_unusable')
+  }
+
   async #prepare(key: PooledKey): Promise<void> {
     const call = new Call(EXAMINATION_MS)
-    // Whoever uses the key finds out what is wrong.
+    // The request that uses the key reports what is wrong.
     await key.prepare(call).catch(() => undefined)
     call.end()
   }
@@ -166,13 +233,13 @@ export class Examination {
     this.#timer.unref()
   }
 
-  /** @param refuted what to call it if `look` says that something is not so */
+  /** @param refuted the event to log if `look` finds that something is not so */
   async #eachKey(
     look: (key: PooledKey, call: Call) => Promise<unknown>,
     failed: string,
     refuted?: string,
   ): Promise<void> {
-    // One pool's slow backend keeps no other pool waiting.
+    // A slow backend of one pool does not delay another pool.
     await Promise.all(this.#pools.map((pool) => this.#eachKeyOf(pool, look, failed, refuted)))
   }
 

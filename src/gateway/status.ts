@@ -1,30 +1,29 @@
 import type { BackendStatus } from '../ekm/backend/backend.ts'
 import type { PoolStatus } from '../ekm/pool.ts'
 
-/** How one process, or all of them together, is doing. */
+/** The state of one process, or of all processes together. */
 export interface GatewayStatus {
   readonly version: string
-  /** Whether any pool can be served, and the gateway is not about to end. */
+  /** Whether any pool can be served and the gateway is not shutting down. */
   readonly ready: boolean
   readonly draining: boolean
-  /** Under way. */
+  /** The number of running requests. */
   readonly requests: number
-  /** Open connections, by their client: one that a pool allows, another with a certificate that was verified, all others. */
+  /** Open connections by client: allowed by a pool, verified but allowed by none, or unverified. */
   readonly connections: { readonly allowed: number; readonly verified: number; readonly unverified: number }
   readonly pools: readonly PoolStatus[]
   readonly backends: readonly BackendStatus[]
 }
 
-/** One view of several processes: a pool and a backend are as good as the worst of them says, and what is counted adds up. */
+/** One view of several processes. A pool or a backend is as good as in the worst process; counts are added up. */
 export function combine(statuses: readonly GatewayStatus[], version: string): GatewayStatus {
   const pools = new Map<string, PoolStatus>()
   for (const pool of statuses.flatMap((status) => status.pools)) {
     if (pools.get(pool.name)?.ready !== false) pools.set(pool.name, pool)
   }
   const backends = new Map<string, BackendStatus>()
-  for (const { name, away, up, ready, running, waiting, connections } of statuses.flatMap(
-    (status) => status.backends,
-  )) {
+  for (const backend of statuses.flatMap((status) => status.backends)) {
+    const { name, away, up, ready, running, waiting, connections, connectionsWanted } = backend
     const others = backends.get(name)
     backends.set(name, {
       name,
@@ -34,6 +33,9 @@ export function combine(statuses: readonly GatewayStatus[], version: string): Ga
       running: running + (others?.running ?? 0),
       waiting: waiting + (others?.waiting ?? 0),
       connections: connections + (others?.connections ?? 0),
+      ...(connectionsWanted !== undefined && {
+        connectionsWanted: connectionsWanted + (others?.connectionsWanted ?? 0),
+      }),
     })
   }
   const draining = statuses.some((status) => status.draining)
@@ -52,4 +54,4 @@ export function combine(statuses: readonly GatewayStatus[], version: string): Ga
   }
 }
 
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)
+export const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)

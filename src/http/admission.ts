@@ -3,7 +3,7 @@ import type { Client } from '../tls/client.ts'
 import type { ClientAuth } from '../tls/endpoint.ts'
 import { refuse, type ProxyError } from './proxy-error.ts'
 
-/** Who is let in, before it matters what they want. */
+/** Decides who is let in, whatever the client asks for. */
 export class Admission {
   readonly #clientAuth: ClientAuth
 
@@ -11,7 +11,7 @@ export class Admission {
     this.#clientAuth = clientAuth
   }
 
-  /** Why a client gets nothing here at all; `undefined` for one with a valid certificate. */
+  /** Why the client is refused everything here. Undefined for a client with a valid certificate. */
   refusalOf(client: Client): ProxyError | undefined {
     if (this.#clientAuth === 'disabled') return undefined
     const { verified, refusal } = client

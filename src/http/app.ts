@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { isKeyName } from '../../adapters/contract/index.ts'
 import type { Deadlines } from '../base/deadlines.ts'
@@ -24,30 +25,32 @@ export interface AppOptions {
   readonly telemetry: Telemetry
 }
 
-/** What the server puts into Hono's `env`. */
+/** What the server passes in Hono's `env`. */
 interface NodeBindings {
   readonly incoming: IncomingMessage
   readonly outgoing: ServerResponse
-  /** The request target as it was sent. */
-  readonly target: string
 }
 
 export interface AppEnv {
   readonly Bindings: NodeBindings
 }
 
-/** The EKM Proxy API over every pool. Whatever comes in, the reply is JSON, and a failure is a ProxyError. */
+/**
+ * The EKM Proxy API over every pool. Every reply is JSON, and every failure is a ProxyError, whatever the request is. It
+ * reads and answers Node.js's own request; Hono's `Request` and `Response` would cost more than the wrap.
+ */
 export function createApp(options: AppOptions): Hono<AppEnv> {
   const { clientOf, deadlines, telemetry } = options
   const table = new RouteTable(options.pools)
   const familiar = new FamiliarTargets()
-  // Hono's routers decode paths and take * for a wildcard; here a path has one spelling.
+  // Hono's routers decode paths and treat * as a wildcard. Here a path has exactly one spelling.
   const app = new Hono<AppEnv>({ getPath: () => '/' })
   app.all('/', async ({ env }) => {
-    const { incoming, outgoing, target } = env
+    const { incoming, outgoing } = env
+    const target = incoming.url ?? ''
     const exchange = new Exchange(incoming, outgoing, clientOf(incoming.socket), deadlines, telemetry)
     try {
-      assertAdmitted(exchange, options)
+      assertAdmitted(exchange, target, table, options)
       assertSound(incoming)
       const known = familiar.get(target)
       const destination = known ?? find(target, exchange, table, options)
@@ -57,34 +60,48 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
       if (known === undefined) {
         const { query } = parseTarget(target)
         assertApiVersion(valuesOf(query, 'api-version'))
-        // What Azure sends. With other queries, one path would fill the table.
+        // The query that Azure sends. With other queries, one path could fill the table.
         if (query === plainQuery) familiar.add(target, destination)
       }
       assertWanted(incoming, outgoing, options.maxBodyBytes)
       const json = parseJsonObject(await readBody(incoming, options.maxBodyBytes, exchange.call))
       exchange.noteContext(json)
       const { pool, route, keyName } = destination
-      return exchange.succeed(await route.answer(pool, keyName, parseBody(route.body, json), exchange))
+      exchange.succeed(await route.answer(pool, keyName, parseBody(route.body, json), exchange))
     } catch (error) {
-      return exchange.fail(error)
+      exchange.fail(error)
     } finally {
       exchange.end()
     }
+    return RESPONSE_ALREADY_SENT
   })
-  // The listener answers what goes wrong here.
+  // The listener answers an error at this point.
   app.onError((error) => {
     throw error
   })
   return app
 }
 
-/** Nobody gets further without a valid certificate. */
-function assertAdmitted({ client }: Exchange, { admission }: AppOptions): void {
+/** Refuses a client without a valid certificate. The record names the pool that was asked for, if it exists. */
+function assertAdmitted(
+  { client, record }: Exchange,
+  target: string,
+  table: RouteTable,
+  { admission }: AppOptions,
+): void {
   const refusal = admission.refusalOf(client)
-  if (refusal !== undefined) throw refusal
+  if (refusal === undefined) return
+  const destination = table.find(beforeQuery(target))
+  if (destination !== undefined) noteDestination(destination, record)
+  throw refusal
 }
 
-/** Who may use no pool at all learns nothing of which paths there are. */
+function noteDestination({ pool, route }: Destination, record: Exchange['record']): void {
+  record.pool = pool.name
+  record.operation = route.operation
+}
+
+/** A client that no pool allows learns nothing about which paths exist. */
 function find(target: string, exchange: Exchange, table: RouteTable, { pools, admission }: AppOptions): Destination {
   const { client, record } = exchange
   const destination = table.find(parseTarget(target).path)
@@ -96,10 +113,9 @@ function find(target: string, exchange: Exchange, table: RouteTable, { pools, ad
   return destination
 }
 
-function assertMayUse({ pool, route }: Destination, { client, record }: Exchange, { admission }: AppOptions): void {
-  record.pool = pool.name
-  record.operation = route.operation
-  if (!admission.mayUse(client, pool)) throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
+function assertMayUse(destination: Destination, { client, record }: Exchange, { admission }: AppOptions): void {
+  noteDestination(destination, record)
+  if (!admission.mayUse(client, destination.pool)) throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
 }
 
 function assertKeyName({ route, keyName }: Destination, { record }: Exchange): void {
@@ -108,7 +124,7 @@ function assertKeyName({ route, keyName }: Destination, { record }: Exchange): v
   record.key = keyName
 }
 
-/** For the log: a query may hold anything, and leads nowhere. */
+/** For the log. A query may contain anything, and does not select a route. */
 const beforeQuery = (target: string): string => target.split('?', 1)[0] ?? ''
 
 const plainQuery = `api-version=${apiVersion}`

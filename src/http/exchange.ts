@@ -4,19 +4,22 @@ import { Call } from '../ekm/backend/call.ts'
 import type { Deadlines } from '../base/deadlines.ts'
 import type { AuditRecord } from '../telemetry/audit-record.ts'
 import { cut, milliseconds, writeAudit, type Telemetry } from '../telemetry/audit.ts'
-import { describeBug } from '../telemetry/log.ts'
+import { describeBug } from '../telemetry/bug.ts'
 import type { Client } from '../tls/client.ts'
 import { recordOf, toProxyError, type ProxyError } from './proxy-error.ts'
 
-/** One request and its reply: its time, its client, and what the audit record will say of it. */
+/** One request and its reply: its time, its client, and its audit record. */
 export class Exchange {
   readonly call: Call
   readonly client: Client
-  /** What is known so far; routes add to it. */
+  /** What is known so far. Routes add to it. */
   readonly record: Partial<AuditRecord> = {}
   readonly #telemetry: Telemetry
   readonly #incoming: IncomingMessage
   readonly #outgoing: ServerResponse
+  #reply: string | undefined
+  /** Names and values in turn, besides those of every reply. */
+  #headers: readonly string[] = []
 
   constructor(
     incoming: IncomingMessage,
@@ -36,8 +39,8 @@ export class Exchange {
   }
 
   /**
-   * Notes what Azure says of the request, as far as `body` says it: a refused request's record has it too. Its texts are
-   * cut, never refused, however long they are.
+   * Records the `request_context` as far as `body` contains it, for refused requests too. Long texts are cut, not
+   * refused.
    */
   noteContext(body: object): void {
     const context: unknown = 'request_context' in body ? body.request_context : undefined
@@ -51,25 +54,23 @@ export class Exchange {
     if (typeof pool_name === 'string') this.record.pool_name = cut(pool_name)
   }
 
-  /** The reply to a success. */
-  succeed(json: string): Response {
+  /** Makes the reply to a success. */
+  succeed(json: string): void {
     this.record.status = 200
     this.record.code = 'OK'
-    return new Response(json, { status: 200, headers: { 'content-type': 'application/json' } })
+    this.#reply = json
   }
 
-  /** The reply to a failure, whatever was thrown. */
-  fail(error: unknown): Response {
+  /** Makes the reply to a failure, for any thrown value. */
+  fail(error: unknown): void {
     const { status, code, message, headers } = this.#noteFailure(toProxyError(error))
     if (status === 500) {
       this.#telemetry.log.error('internal_error', { ...describeBug(error), correlation_id: this.call.correlationId })
     }
-    // A request that was not read to its end leaves nothing on the connection that could be read as the next one.
+    // The rest of an unread request must not be read as the next request of the connection.
     const unread = this.#incoming.complete ? undefined : { connection: 'close' }
-    return new Response(JSON.stringify({ code, message }), {
-      status,
-      headers: { 'content-type': 'application/json', ...headers, ...unread },
-    })
+    this.#headers = Object.entries({ ...headers, ...unread }).flat()
+    this.#reply = JSON.stringify({ code, message })
   }
 
   #noteFailure(failure: ProxyError): ProxyError {
@@ -78,13 +79,13 @@ export class Exchange {
   }
 
   /**
-   * Ends the request's time and writes its one audit record. An answer that waits behind another of its connection is not
-   * told as one before it is sent.
+   * Ends the request's time, writes its audit record, and sends the reply. An answer that waits behind another one on
+   * its connection is recorded only when it is sent.
    */
   end(): void {
     this.call.end()
     const { record, call } = this
-    record.status ??= 500
+    const status = (record.status ??= 500)
     record.code ??= 'InternalServerError'
     record.total_ms = milliseconds(performance.now() - call.start)
     if (call.backend !== undefined) record.backend = call.backend
@@ -93,6 +94,15 @@ export class Exchange {
     const { socket, destroyed } = this.#outgoing
     if (socket === null && !destroyed) this.#outgoing.once('close', () => this.#write(this.#outgoing.writableFinished))
     else this.#write(socket?.writable === true)
+    if (this.#reply !== undefined) this.#send(status, this.#reply)
+  }
+
+  /** Head and body leave in one write. */
+  #send(status: number, json: string): void {
+    const length = String(Buffer.byteLength(json))
+    const head = ['content-type', 'application/json', 'content-length', length, ...this.#headers]
+    this.#outgoing.writeHead(status, head)
+    this.#outgoing.end(json)
   }
 
   #write(isDelivered: boolean): void {
@@ -101,5 +111,5 @@ export class Exchange {
   }
 }
 
-/** For an answer that nobody gets. */
+/** The error of an answer that nobody receives. */
 export const goneAway = () => new AdapterError('CANCELLED', 'the connection ended before the answer was sent')

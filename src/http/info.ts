@@ -2,7 +2,7 @@ import { apiVersion } from '../base/version.ts'
 import type { Route } from './route.ts'
 import { contextBody } from './wire.ts'
 
-/** Azure's health monitor: answered from the proxy alone, without a call to the backend. */
+/** Called by Azure's health monitor. The proxy answers it without calling the backend. */
 export const info: Route<typeof contextBody> = {
   operation: 'info',
   takesKey: false,

@@ -2,7 +2,7 @@ import { encodeBase64url } from './base64url.ts'
 import type { Route } from './route.ts'
 import { contextBody } from './wire.ts'
 
-/** Asked when an external key is registered in Azure. */
+/** Called when an external key is registered in Azure. */
 export const metadata: Route<typeof contextBody> = {
   operation: 'metadata',
   takesKey: true,

@@ -2,7 +2,7 @@ import { AdapterError, KEY_NAME_RULE, type AdapterErrorCode } from '../../adapte
 import { RequestInvalid } from '../ekm/request-invalid.ts'
 import type { AuditRecord } from '../telemetry/audit-record.ts'
 
-/** The ProxyError of the EKM Proxy API: Azure passes `code` and `message`, unchanged, into its customer's logs. */
+/** The ProxyError of the EKM Proxy API. Azure passes `code` and `message` unchanged into its customer's logs. */
 export class ProxyError extends Error {
   override readonly name = 'ProxyError'
   readonly status: number
@@ -30,16 +30,16 @@ interface Row {
 }
 
 interface Told {
-  /** A message that knows more than the row's. */
+  /** A message that is more exact than the row's. */
   readonly saying?: string
   readonly reason?: string | undefined
   readonly detail?: string | number | undefined
 }
 
-/** For a reply after which the rest of the request, or of the connection, is not wanted. */
+/** For a reply after which the rest of the request or of the connection must not be read. */
 const close = { connection: 'close' }
 
-/** What HTTP itself refuses, before or beside the four operations. */
+/** Refusals by HTTP itself, before or beside the four operations. */
 const refusals = {
   UNAUTHORIZED: {
     status: 401,
@@ -75,7 +75,7 @@ const refusals = {
   EXPECTATION: {
     status: 417,
     code: 'ExpectationFailed',
-    message: 'the only expectation that can be met is 100-continue',
+    message: 'the only supported expectation is 100-continue',
     headers: close,
   },
   HEADERS_TOO_LARGE: {
@@ -89,7 +89,7 @@ const refusals = {
 export const refuse = (refusal: keyof typeof refusals, told?: Told): ProxyError =>
   new ProxyError(refusals[refusal], { reason: refusal, ...told })
 
-/** What a backend's failure looks like from outside. Its own message stays inside. */
+/** How a backend's failure looks from outside. Its own message is not sent. */
 const failures: Readonly<Record<AdapterErrorCode, Row>> = {
   KEY_NOT_FOUND: { status: 404, code: 'KeyNotFound', message: 'there is no such key here' },
   KEY_DISABLED: { status: 403, code: 'KeyDisabled', message: 'the key is disabled, expired or not yet active' },
@@ -97,20 +97,20 @@ const failures: Readonly<Record<AdapterErrorCode, Row>> = {
   KEY_UNSUPPORTED: {
     status: 403,
     code: 'Forbidden',
-    message: 'the key is not a whole AES key of 256 bits or RSA key of 2048, 3072 or 4096 bits',
+    message: 'the key must be a complete AES key of 256 bits or RSA key of 2048, 3072 or 4096 bits',
   },
   KEY_AMBIGUOUS: { status: 403, code: 'Forbidden', message: 'more than one key of the backend has this name' },
   ALGORITHM_UNSUPPORTED: { status: 400, code: 'BadRequest', message: 'alg is not supported by this key' },
-  INPUT_INVALID: { status: 400, code: 'BadRequest', message: 'value has a length that alg cannot take' },
+  INPUT_INVALID: { status: 400, code: 'BadRequest', message: 'value has a length that alg does not allow' },
   CIPHERTEXT_INVALID: { status: 400, code: 'BadRequest', message: 'value cannot be unwrapped' },
   BACKEND_BUSY: {
     status: 429,
     code: 'Throttled',
-    message: 'too many requests for now',
+    message: 'too many requests at present',
     headers: { 'retry-after': '1' },
   },
   DEADLINE_EXCEEDED: { status: 408, code: 'RequestTimeout', message: 'the answer was not ready in time' },
-  // Nobody is left to read it; nginx's number keeps it apart in the log.
+  // Nobody receives this answer. nginx's number distinguishes it in the log.
   CANCELLED: { status: 499, code: 'ClientClosedRequest', message: 'the client closed the connection' },
   BACKEND_UNAVAILABLE: { status: 502, code: 'BadGateway', message: 'the key backend is unreachable or failed' },
   CLOSED: { status: 503, code: 'ServiceUnavailable', message: 'the proxy is shutting down', headers: close },
@@ -118,7 +118,22 @@ const failures: Readonly<Record<AdapterErrorCode, Row>> = {
 
 const bug: Row = { status: 500, code: 'InternalServerError', message: 'an internal error occurred' }
 
-/** The one place where an error becomes a status. */
+/** Every status that a request may be answered with. */
+export const statuses: readonly number[] = [
+  ...new Set([200, ...[...Object.values(refusals), ...Object.values(failures), bug].map(({ status }) => status)]),
+].sort((one, other) => one - other)
+
+/** Every reason that an audit record may give. */
+export const reasons: readonly string[] = [
+  ...Object.keys(refusals),
+  ...Object.keys(failures),
+  'CLIENT_NOT_ALLOWED',
+  'CERTIFICATE_REFUSED',
+  'REQUEST_INVALID',
+  'INTERNAL',
+].filter((reason) => reason !== 'UNAUTHORIZED')
+
+/** The only place where an error becomes a status. */
 export function toProxyError(error: unknown): ProxyError {
   if (error instanceof ProxyError) return error
   if (error instanceof RequestInvalid)
@@ -130,6 +145,6 @@ export function toProxyError(error: unknown): ProxyError {
   return new ProxyError({ ...row, ...(headers && { headers }) }, { reason: error.code, detail: error.detail })
 }
 
-/** What the audit record says of a failure. */
+/** What the audit record contains of a failure. */
 export const recordOf = ({ status, code, message, reason, detail }: ProxyError) =>
   ({ status, code, message, reason, detail }) satisfies Partial<AuditRecord>

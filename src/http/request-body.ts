@@ -5,14 +5,14 @@ import type { Call } from '../ekm/backend/call.ts'
 import { RequestInvalid } from '../ekm/request-invalid.ts'
 import { refuse } from './proxy-error.ts'
 
-/** A body that is too large is read on so far and so long before it is refused. */
+/** How much of a body that is too large is read, in bytes and in milliseconds, before it is refused. */
 const LINGER = { bytes: 1024 * 1024, ms: 100 } as const
 
-/** Throws unless the header announces a body that is wanted: JSON, and of at most `maxBytes`. A client that asks is told so. */
+/** Throws unless the header announces JSON of at most `maxBytes`. A client that expects 100 Continue gets it. */
 export function assertWanted(incoming: IncomingMessage, outgoing: ServerResponse, maxBytes: number): void {
   const { 'content-type': type = '', 'content-encoding': encoding, expect } = incoming.headers
   if (!/^application\/json[\t ]*(?:;|$)/i.test(type) || encoding !== undefined) throw refuse('CONTENT_TYPE')
-  // HTTP/1.0 knows no interim answer.
+  // HTTP/1.0 has no interim responses.
   if (expect === undefined || incoming.httpVersionMinor === 0) return
   if (declaredBytes(incoming) > maxBytes) throw tooLarge(maxBytes)
   outgoing.writeContinue()
@@ -22,15 +22,15 @@ const declaredBytes = ({ headers }: IncomingMessage): number => Number(headers['
 
 const malformed = Symbol('malformed body')
 
-/** Tells whoever reads the body of `incoming` that the parser stumbled over it. */
+/** Tells the reader of the body of `incoming` that the parser failed on it. */
 export const reportMalformedBody = (incoming: IncomingMessage): boolean => incoming.emit(malformed)
 
 const tooLarge = (maxBytes: number) =>
   refuse('BODY_TOO_LARGE', { saying: `the request body is larger than ${maxBytes} bytes` })
 
 /**
- * The body of an {@link assertWanted} request, before the call's deadline. On wrapkey it holds a data key: it is the
- * caller's to zero, as {@link parseJsonObject} does.
+ * Reads the body of a request that passed {@link assertWanted}, before the call's deadline. On wrapkey the body holds a
+ * data key. The caller zeroes it, as {@link parseJsonObject} does.
  */
 export function readBody(incoming: IncomingMessage, maxBytes: number, call: Call): Promise<Buffer> {
   return call.wait((resolve, reject) => {
@@ -61,7 +61,7 @@ export function readBody(incoming: IncomingMessage, maxBytes: number, call: Call
       if (length > maxBytes) linger()
       if (length > maxBytes + LINGER.bytes) refuseSize()
     })
-    // Only the first of these counts, and `once` would cost more.
+    // Only the first of these events counts. `once` would cost more.
     incoming.on('end', () => {
       if (lingering !== undefined) return refuseSize()
       if (call.signal.aborted) return wipe()
@@ -71,11 +71,11 @@ export function readBody(incoming: IncomingMessage, maxBytes: number, call: Call
       wipe()
     })
     incoming.on(malformed, () => fail(refuse('MALFORMED')))
-    incoming.on('error', () => fail(new AdapterError('CANCELLED', 'the request ended before its body did')))
+    incoming.on('error', () => fail(new AdapterError('CANCELLED', 'the request ended before its body was complete')))
   })
 }
 
-/** The object that a body of JSON is, which is zeroed. */
+/** Parses the object in a body of JSON, and zeroes the body. */
 export function parseJsonObject(bytes: Buffer): object {
   try {
     return parseObject(bytes)

@@ -2,22 +2,23 @@ import type { IncomingMessage } from 'node:http'
 import { isHost } from './host.ts'
 import { refuse } from './proxy-error.ts'
 
-/** As Node.js looks for it. */
+/** The pattern that Node.js itself uses. */
 const MEETABLE = /(?:^|\W)100-continue(?:$|\W)/i
 
 const BAD_HOST = 'the Host header or the request target is malformed'
 const malformed = (saying: string) => refuse('MALFORMED', { saying })
 
 /**
- * Throws unless the header can be understood in one way only. RFC 9112 section 3.2 asks for 400 without one valid Host. Of
- * several Host or Content-Type headers Node.js shows the first, and something before the gateway may have taken the last.
+ * Throws unless the header has only one interpretation. RFC 9112 section 3.2 requires 400 for a request without exactly
+ * one valid Host. Of several Host or Content-Type headers Node.js shows the first, and a hop before the gateway may
+ * have used the last.
  */
 export function assertSound({ headers, rawHeaders, httpVersionMinor }: IncomingMessage): void {
   let host: string | undefined
   let types = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? ''
-    // Few names have these lengths, and to measure a name costs less than to lower it.
+    // Few names have these lengths, and comparing a length costs less than lowering the case.
     if (name.length === 4 && name.toLowerCase() === 'host') {
       if (host !== undefined) throw malformed('the request has more than one Host header')
       host = rawHeaders[at + 1] ?? ''
@@ -29,19 +30,19 @@ export function assertSound({ headers, rawHeaders, httpVersionMinor }: IncomingM
   if (expect !== undefined && httpVersionMinor > 0 && !MEETABLE.test(expect)) throw refuse('EXPECTATION')
 }
 
-/** A request target, taken apart and otherwise as it was sent. */
+/** The parts of a request target, otherwise as it was sent. */
 export interface Target {
   readonly path: string
-  /** Without its question mark; absent where there is none. */
+  /** Without the question mark. Undefined if there is none. */
   readonly query: string | undefined
 }
 
 const ABSOLUTE = /^https:\/\/([^/?#]*)/i
 
 /**
- * Takes a target apart. Nothing is decoded, and no dot segment is resolved: whoever compares a path or a query compares
- * what was sent. In absolute form, which RFC 9112 section 3.2.2 has every server accept, the host says nothing: pools are
- * told apart by their paths.
+ * Splits a target. Nothing is decoded, and no dot segment is resolved: paths and queries are compared as they were
+ * sent. In absolute form, which RFC 9112 section 3.2.2 requires servers to accept, the host is ignored, because pools
+ * differ by their paths.
  */
 export function parseTarget(target: string): Target {
   const [origin = '', authority] = ABSOLUTE.exec(target) ?? []
@@ -51,7 +52,7 @@ export function parseTarget(target: string): Target {
   return { path: target.slice(origin.length, queryStart), query: target.slice(queryStart + 1) }
 }
 
-/** What a query has for `name`, in the order in which it was sent; the empty text for a name without a value. */
+/** The values of `name` in a query, in the order in which they were sent. A name without a value has the empty text. */
 export function valuesOf(query: string | undefined, name: string): string[] {
   return (query?.split('&') ?? [])
     .filter((parameter) => parameter === name || parameter.startsWith(`${name}=`))

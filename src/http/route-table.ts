@@ -9,17 +9,19 @@ const routes: ReadonlyMap<string, Route> = new Map(
   ([info, metadata, wrapkey, unwrapkey] as readonly Route[]).map((route) => [route.operation, route]),
 )
 
-/** Where a path leads. */
+export const operations: readonly string[] = [...routes.keys()]
+
+/** The pool and the operation of a path. */
 export interface Destination {
   readonly pool: Pool
   readonly route: Route
-  /** Not yet looked at; empty where none is taken. */
+  /** Not validated yet. Empty if the operation takes no key. */
   readonly keyName: string
 }
 
 /**
- * Finds pool and operation of a path, `/{prefix}/{operation}` or `/{prefix}/{key name}/{operation}`. A path is compared as
- * it was sent, without percent-decoding: each has one spelling.
+ * Finds the pool and operation of a path, `/{prefix}/{operation}` or `/{prefix}/{key name}/{operation}`. A path is
+ * compared as it was sent, without percent-decoding, so each has exactly one spelling.
  */
 export class RouteTable {
   readonly #pools: ReadonlyMap<string, Pool>
@@ -43,8 +45,8 @@ export class RouteTable {
 const MAX_FAMILIAR = 1000
 
 /**
- * Where requests were lately found to lead, by their target as it was sent, all of it looked at. Azure asks the same few
- * again and again.
+ * Remembers the destinations of recent targets, which were validated completely. Azure sends the same few targets again
+ * and again.
  */
 export class FamiliarTargets {
   readonly #destinations = new Map<string, Destination>()
@@ -54,7 +56,7 @@ export class FamiliarTargets {
   }
 
   add(target: string, destination: Destination): void {
-    // Key names are the caller's to choose.
+    // Bounded, because callers choose key names.
     if (this.#destinations.size === MAX_FAMILIAR) this.#destinations.clear()
     this.#destinations.set(target, destination)
   }

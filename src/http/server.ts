@@ -1,12 +1,11 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { systemCode } from '../../adapters/contract/index.ts'
 import { writeAudit, type Telemetry } from '../telemetry/audit.ts'
 import type { Deadlines } from '../base/deadlines.ts'
-import { Line, type Place } from '../base/line.ts'
+import { Queue, type Place } from '../base/queue.ts'
 import type { Listener } from '../tls/listener.ts'
 import type { Admission } from './admission.ts'
 import type { AppEnv } from './app.ts'
@@ -14,7 +13,7 @@ import { Exchange, goneAway } from './exchange.ts'
 import { recordOf, refuse, toProxyError, type ProxyError } from './proxy-error.ts'
 import { reportMalformedBody } from './request-body.ts'
 
-/** What requests are answered with. It can be another from one request to the next. */
+/** What answers requests. It can change from one request to the next. */
 export interface Served {
   readonly app: Hono<AppEnv>
   readonly admission: Admission
@@ -24,62 +23,70 @@ export interface Served {
 /** The requests that a server is answering. */
 export interface Requests {
   readonly underWay: number
-  /** Waits until none is under way, at most `patienceMs`; resolves with how many are. */
+  /**
+   * Waits at most `patienceMs` milliseconds until no request is running.
+   * @returns how many are still running
+   */
   settled(patienceMs: number): Promise<number>
-  /** Waits until those are done that are under way now, at most `patienceMs`. */
+  /** Waits at most `patienceMs` milliseconds for the requests that are running now. */
   passed(patienceMs: number): Promise<void>
-  /** Whether one of a connection's requests is under way. */
+  /** Whether a request of this connection is running. */
   isServing(socket: object): boolean
-  /** From now on the reply to a connection's last request ends it. */
+  /** From now on, the reply to a connection's last request ends the connection. */
   endConnections(): void
 }
 
 /**
- * Answers a listener's requests with the application, and with a ProxyError those that never reach it: what Node.js's
- * parser refuses, and CONNECT.
+ * Answers a listener's requests with the application. Requests that never reach it (refused by Node.js's parser, and
+ * CONNECT) get a ProxyError.
  */
 export function serveHttp(listener: Listener, served: () => Served, telemetry: Telemetry): Requests {
   const { server } = listener
   const requests = new RequestCount()
   listener.idleSince = (socket) => requests.idleSince(socket)
 
-  /** For an error that the application could not answer itself, which only a bug makes. */
+  /** For an error that the application could not answer itself. Only a bug causes one. */
   const answerBug = (incoming: IncomingMessage, outgoing: ServerResponse, error: unknown) => {
     const { admission, deadlines } = served()
     const exchange = new Exchange(incoming, outgoing, listener.clientOf(incoming.socket), deadlines, telemetry)
     try {
-      return exchange.fail(admission.refusalOf(exchange.client) ?? error)
-    } finally {
+      exchange.fail(admission.refusalOf(exchange.client) ?? error)
       exchange.end()
+    } catch {
+      // Neither a record nor an answer is possible.
+      outgoing.destroy()
+    }
+  }
+
+  const dispatch = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    try {
+      await served().app.fetch(anyRequest, { incoming, outgoing })
+    } catch (error) {
+      answerBug(incoming, outgoing, error)
     }
   }
 
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const { socket } = incoming
     if (!listener.isAllowed(socket)) {
-      // It gets one answer, and what it sent behind that is nobody's request: thousands fit into one read.
+      // The connection gets one answer. What was sent behind the bad request is not a request, and thousands of them
+      // fit into one read.
       if (requests.isServing(socket) || !socket.writable) return
       outgoing.shouldKeepAlive = false
     }
     requests.begin(socket, outgoing)
-    // Node.js drops what came with a request for an upgrade that it does not make, and the rest would be taken for another.
+    // Node.js drops what followed a request for an upgrade that it does not make. The remaining bytes would be read as
+    // another request.
     if (incoming.headers.upgrade !== undefined) outgoing.shouldKeepAlive = false
-    const target = hideTarget(incoming)
-    const errorHandler = (error: unknown) => answerBug(incoming, outgoing, error)
-    const dispatch = () => {
-      const { app } = served()
-      const fetch = (request: Request) => app.fetch(request, { incoming, outgoing, target })
-      void getRequestListener(fetch, { errorHandler })(incoming, outgoing)
-    }
-    const judged = listener.refresh(incoming.socket)
-    if (judged === undefined) dispatch()
-    else void judged.then(dispatch)
+    const judged = listener.refresh(socket)
+    if (judged === undefined) void dispatch(incoming, outgoing)
+    else void judged.then(() => dispatch(incoming, outgoing))
   }
   server.on('request', answer)
   server.on('checkContinue', answer)
   server.on('checkExpectation', answer)
 
-  /** For what is not even a request: written past Node.js's response object, of which there is none. */
+  /** For bytes that are not a request: there is no response object, so it writes to the socket. */
   const answerRaw = (socket: Duplex, refusal: ProxyError) => {
     const client = listener.clientOf(socket)
     const cause = served().admission.refusalOf(client) ?? refusal
@@ -89,7 +96,7 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
     closeGently(socket)
   }
   server.on('connect', (_incoming: IncomingMessage, socket: Duplex) => {
-    // Node.js listens to the connection no more.
+    // Node.js has removed its own listener from the connection.
     socket.on('error', ignore)
     requests.whenAnswered(socket, () => answerRaw(socket, refuse('METHOD_NOT_ALLOWED')))
   })
@@ -97,17 +104,23 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
     const code = systemCode(error)
     const current = requests.currentOf(socket)
     if (socket.destroyed || !isRequestError(code)) socket.destroy()
-    // An answer has closed it, and may be on its way.
+    // An answer has closed the connection, and may be on its way.
     else if (!socket.writable) return
     else if (current === undefined) answerRaw(socket, parserRefusal(code))
     else if (!current.req.complete) reportMalformedBody(current.req)
-    // The trouble is behind a request that is being answered: that answer goes out, and nothing after it.
+    // The malformed bytes follow a request that is being answered. That answer is sent, and nothing after it.
     else requests.whenAnswered(socket, () => closeGently(socket))
   })
   return requests
 }
 
 const ignore = () => undefined
+
+/**
+ * What Hono is given for every request. The one route takes it, whatever was sent: the application reads Node.js's own
+ * request.
+ */
+const anyRequest = new Request('https://localhost/', { method: 'POST' })
 
 function rawReply({ status, code, message, headers }: ProxyError): string {
   const body = JSON.stringify({ code, message })
@@ -116,7 +129,10 @@ function rawReply({ status, code, message, headers }: ProxyError): string {
   return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`
 }
 
-/** A client that still writes when its connection is closed may never see the reply: it is read from for a while. */
+/**
+ * Milliseconds for which a closing connection is still read: a client that still writes may otherwise never see the
+ * reply.
+ */
 const LINGER_MS = 100
 
 function closeGently(socket: Duplex): void {
@@ -126,18 +142,7 @@ function closeGently(socket: Duplex): void {
   socket.end()
 }
 
-/**
- * Takes a request's target and host away from node-server, which makes a URL of them: a URL parser resolves, decodes, drops
- * or refuses parts of it. The application looks at what was sent.
- */
-function hideTarget(incoming: IncomingMessage): string {
-  const { url = '' } = incoming
-  incoming.url = '/'
-  incoming.headers.host = 'localhost'
-  return url
-}
-
-/** Codes of Node.js's HTTP parser and its timers, as opposed to those of a socket that failed. */
+/** Codes of Node.js's HTTP parser and timers. Other codes mean that a socket failed. */
 const isRequestError = (code: string) => code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT'
 
 function parserRefusal(code: string): ProxyError {
@@ -146,20 +151,21 @@ function parserRefusal(code: string): ProxyError {
   return refuse('MALFORMED', { detail: code })
 }
 
-interface Connection {
-  /** The request that is being answered: of several, the last. */
+/** The requests of one connection. */
+interface Conversation {
+  /** The request that is being answered: the last one, if there are several. */
   current: Place<ServerResponse> | undefined
-  /** When the last one was answered, on `performance.now()`'s clock. */
+  /** When the last request was answered, on `performance.now()`'s clock. */
   idleSince: number
-  /** The requests whose answers wait behind others. */
-  readonly waiting: Line<ServerResponse>
+  /** Requests whose answers wait behind others. */
+  readonly waiting: Queue<ServerResponse>
 }
 
 class RequestCount implements Requests {
-  readonly #underWay = new Line<ServerResponse>()
-  readonly #connections = new WeakMap<object, Connection>()
+  readonly #underWay = new Queue<ServerResponse>()
+  readonly #conversations = new WeakMap<object, Conversation>()
   #onNone: (() => void) | undefined
-  /** Replies that end their connection for no other reason than that all end. */
+  /** Replies that end their connection only because all connections end. */
   #last: WeakSet<ServerResponse> | undefined
 
   get underWay(): number {
@@ -168,18 +174,18 @@ class RequestCount implements Requests {
 
   /** HTTP/1.1 answers in order: a connection has one request that is being answered, and others may wait behind it. */
   begin(socket: Socket, outgoing: ServerResponse): void {
-    const connection = this.#connectionOf(socket)
-    if (connection.current !== undefined) {
-      this.#keepAlive(connection.current.value)
-      this.#underWay.leave(connection.current)
-      const waiting = connection.waiting.join(outgoing)
-      outgoing.on('close', () => connection.waiting.leave(waiting))
+    const conversation = this.#conversationOf(socket)
+    if (conversation.current !== undefined) {
+      this.#keepAlive(conversation.current.value)
+      this.#underWay.leave(conversation.current)
+      const waiting = conversation.waiting.join(outgoing)
+      outgoing.on('close', () => conversation.waiting.leave(waiting))
     }
     const place = this.#underWay.join(outgoing)
-    connection.current = place
+    conversation.current = place
     this.#makeLast(outgoing)
     outgoing.on('close', () => {
-      if (connection.current === place) this.#end(connection)
+      if (conversation.current === place) this.#end(conversation)
     })
   }
 
@@ -194,37 +200,38 @@ class RequestCount implements Requests {
     outgoing.shouldKeepAlive = false
   }
 
-  /** Another request came behind it, which would have no reply. */
+  /** Another request has come behind it, which would get no reply. */
   #keepAlive(outgoing: ServerResponse): void {
     if (this.#last?.delete(outgoing) === true) outgoing.shouldKeepAlive = true
   }
 
-  #connectionOf(socket: Socket): Connection {
-    const known = this.#connections.get(socket)
+  #conversationOf(socket: Socket): Conversation {
+    const known = this.#conversations.get(socket)
     if (known !== undefined) return known
-    const connection: Connection = { current: undefined, idleSince: 0, waiting: new Line() }
-    this.#connections.set(socket, connection)
-    // A reply that still waits behind another when its connection dies is never told so by Node.js.
+    const conversation: Conversation = { current: undefined, idleSince: 0, waiting: new Queue() }
+    this.#conversations.set(socket, conversation)
+    // Node.js does not tell a reply that waits behind another one that its connection has ended.
     socket.once('close', () => {
-      for (const outgoing of connection.waiting.values()) if (outgoing.socket === null) outgoing.destroy().emit('close')
-      this.#end(connection)
+      for (const outgoing of conversation.waiting.values())
+        if (outgoing.socket === null) outgoing.destroy().emit('close')
+      this.#end(conversation)
     })
-    return connection
+    return conversation
   }
 
-  #end(connection: Connection): void {
-    if (connection.current === undefined) return
-    this.#underWay.leave(connection.current)
-    connection.current = undefined
-    connection.idleSince = performance.now()
+  #end(conversation: Conversation): void {
+    if (conversation.current === undefined) return
+    this.#underWay.leave(conversation.current)
+    conversation.current = undefined
+    conversation.idleSince = performance.now()
     if (this.#underWay.size === 0) this.#onNone?.()
   }
 
   currentOf(socket: object): ServerResponse | undefined {
-    return this.#connections.get(socket)?.current?.value
+    return this.#conversations.get(socket)?.current?.value
   }
 
-  /** Acts once all requests of a connection are answered, or cannot be any more. */
+  /** Calls `act` once all requests of a connection are answered, or can no longer be. */
   whenAnswered(socket: object, act: () => void): void {
     const current = this.currentOf(socket)
     if (current === undefined) act()
@@ -235,10 +242,10 @@ class RequestCount implements Requests {
     return this.currentOf(socket) !== undefined
   }
 
-  /** Infinity while one of a connection's requests is under way, undefined if there never was one. */
+  /** Infinity while a request of the connection is running. Undefined if there never was one. */
   idleSince(socket: object): number | undefined {
-    const connection = this.#connections.get(socket)
-    return connection?.current === undefined ? connection?.idleSince : Infinity
+    const conversation = this.#conversations.get(socket)
+    return conversation?.current === undefined ? conversation?.idleSince : Infinity
   }
 
   async passed(patienceMs: number): Promise<void> {

@@ -3,7 +3,9 @@ import { isWrapAlgorithm, wrapAlgorithms, type WrapAlgorithm } from '../../adapt
 import { RequestInvalid } from '../ekm/request-invalid.ts'
 import { decodeBase64url, encodeBase64url } from './base64url.ts'
 
-/** What Azure sends with every request so that both sides' logs can be joined (EKM Proxy API, "request_context"). */
+/**
+ * Azure sends it with every request, so that the logs of both sides can be joined (EKM Proxy API, "request_context").
+ */
 const requestContext = v.object(
   {
     request_id: v.nullish(v.string('must be a string')),
@@ -13,7 +15,7 @@ const requestContext = v.object(
   'must be an object',
 )
 
-/** Members that the API does not know are ignored. */
+/** Members that the API does not define are ignored. */
 export const contextBody = v.object({ request_context: requestContext }, 'must be an object')
 
 export const wrapBody = v.object(
@@ -28,23 +30,23 @@ export const wrapBody = v.object(
   'must be an object',
 )
 
-/** Throws {@link RequestInvalid} with the first member that is wrong and what it must be. */
+/** @throws RequestInvalid that names the first wrong member and what it must be */
 export function parseBody<const Schema extends v.GenericSchema>(schema: Schema, body: unknown): v.InferOutput<Schema> {
   const parsed = v.safeParse(schema, body, { abortEarly: true })
   if (parsed.success) return parsed.output
   const [issue] = parsed.issues
   const path = v.getDotPath(issue)
-  // An absent member fails its parent's schema in valibot's own words.
+  // If a member is absent, its parent's schema fails with valibot's own message.
   const missing = issue.kind === 'schema' && issue.received === 'undefined'
   throw new RequestInvalid(`${path ?? 'the request body'} ${missing ? 'is required' : issue.message}`)
 }
 
-/** The bytes of `value`; the caller zeroes them. */
+/** The bytes of `value`. The caller zeroes them. */
 export function decodeValue(value: string): Buffer {
   const bytes = decodeBase64url(value)
   if (bytes !== undefined) return bytes
   throw new RequestInvalid('value is not base64url without padding (RFC 4648 section 5)')
 }
 
-/** The JSON of a reply that carries `bytes`; nothing in base64url would have to be escaped. */
+/** The JSON of a reply that carries `bytes`. Base64url contains nothing that must be escaped. */
 export const valueReply = (bytes: Uint8Array): string => `{"value":"${encodeBase64url(bytes)}"}`

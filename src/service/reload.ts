@@ -1,11 +1,14 @@
 import { OperatorError } from '../../adapters/contract/index.ts'
 import type { Exposure } from '../settings/file-modes.ts'
 import { FileRecorder } from '../settings/files.ts'
-import { loadConfig, type ConfigContents } from '../config/load.ts'
+import { readSource } from '../config/load.ts'
+import { makeConfig, type ConfigContents } from '../config/make.ts'
 import type { Config } from '../config/schema.ts'
 import type { Variables } from '../settings/variables.ts'
 import { FileWatch } from '../config/watch.ts'
-import { describeBug, type Log } from '../telemetry/log.ts'
+import { describeBug } from '../telemetry/bug.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { ServiceEvents } from '../telemetry/service-metrics.ts'
 
 /** A configuration, and what it was made from. */
 export interface LoadedConfig {
@@ -14,32 +17,36 @@ export interface LoadedConfig {
   readonly recorder: FileRecorder
 }
 
-/** Throws what {@link loadConfig} throws. */
+/** @throws ConfigInvalid with every problem at once */
 export function readConfig(file: string, variables: Variables, recorder = new FileRecorder()): LoadedConfig {
-  const config = loadConfig(file, variables, recorder.read)
-  return { config, contents: { files: recorder.contents, variables: variables.contents }, recorder }
+  const { read } = recorder
+  const source = readSource(file, read)
+  const config = makeConfig({ source, environment: variables, read })
+  const contents = { data: source.data, files: recorder.contents, variables: variables.contents }
+  return { config, contents, recorder }
 }
 
 export interface ReloaderOptions {
   readonly file: string
   readonly variables: Variables
   readonly log: Log
-  /** Changes over to another configuration, or rejects with an OperatorError and leaves all as it was. */
-  readonly apply: (config: Config, contents: ConfigContents) => Promise<readonly string[]>
+  readonly events: Pick<ServiceEvents, 'reloaded'>
+  /** Switches to another configuration. If it rejects with an OperatorError, nothing has changed. */
+  readonly apply: (config: Config, contents: ConfigContents, cause: ReloadCause) => Promise<readonly string[]>
 }
 
 export type ReloadCause = 'SIGHUP' | 'file'
 
 /**
- * Reads the configuration again when it is told to, or when a file has changed, and has it applied: all or nothing. What
- * came of it is in the log. One at a time; what is asked for meanwhile is done after it.
+ * Reloads the configuration on request, or when a file has changed, and applies it completely or not at all. The log
+ * has the result. One reload at a time; a request during a reload causes another one after it.
  */
 export class Reloader {
   readonly #options: ReloaderOptions
   readonly #watch: FileWatch
   #config: Config
   #wanted: ReloadCause | undefined
-  #running: Promise<void> | undefined
+  #running: Promise<boolean> | undefined
   #exposures: readonly Exposure[] = []
   #closed = false
 
@@ -52,43 +59,49 @@ export class Reloader {
     this.#warnOf(recorder.exposures)
   }
 
-  /** Resolves when it is done, whatever came of it. */
-  reload(cause: ReloadCause): Promise<void> {
+  /** @returns whether the configuration that was read last is in use */
+  reload(cause: ReloadCause): Promise<boolean> {
     this.#wanted = cause
     this.#running ??= this.#run().finally(() => (this.#running = undefined))
     return this.#running
   }
 
-  /** Starts nothing more. */
+  /** Starts no further reload. */
   close(): void {
     this.#closed = true
     this.#watch.close()
   }
 
-  async #run(): Promise<void> {
+  async #run(): Promise<boolean> {
+    let taken = false
     while (this.#wanted !== undefined && !this.#closed) {
       const cause = this.#wanted
       this.#wanted = undefined
-      await this.#once(cause)
+      taken = await this.#once(cause)
     }
+    return taken
   }
 
-  async #once(cause: ReloadCause): Promise<void> {
-    const { log, apply } = this.#options
+  async #once(cause: ReloadCause): Promise<boolean> {
+    const { log, apply, events } = this.#options
     try {
       const { config, contents, recorder } = this.#read()
-      const changed = await apply(config, contents)
+      const changed = await apply(config, contents, cause)
       this.#config = config
+      events.reloaded('succeeded')
       log.info('reloaded', { cause, changed: changed.join(', ') })
       this.#warnOf(recorder.exposures)
+      return true
     } catch (error) {
       const problem =
         error instanceof OperatorError ? { reason: error.code, message: error.message } : describeBug(error)
+      events.reloaded('failed', error instanceof OperatorError ? error.message : 'internal_error: the log has more')
       log.error('reload_failed', { cause, ...problem })
+      return false
     }
   }
 
-  /** Of what was not so before. */
+  /** Logs exposures that are new. */
   #warnOf(exposures: readonly Exposure[]): void {
     const known = this.#exposures.map(({ remedy }) => remedy)
     for (const { path, mode, who, may, remedy } of exposures) {
@@ -104,8 +117,8 @@ export class Reloader {
     try {
       return readConfig(file, variables, recorder)
     } finally {
-      // Also of a configuration that was wrong: what mends it is a change of its files. And before it is applied: while an
-      // HSM takes its time to refuse a PIN, that PIN must not be found to be new once more.
+      // Also after an invalid configuration, because a change of its files corrects it. And before it is applied: an
+      // HSM may take long to refuse a PIN, and that PIN must not be read as a new one meanwhile.
       this.#watch.follow(recorder)
     }
   }

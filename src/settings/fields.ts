@@ -1,40 +1,46 @@
-import { X509Certificate } from 'node:crypto'
 import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import * as v from 'valibot'
-import { Secret, systemCode } from '../../adapters/contract/index.ts'
+import { Secret, secretFlaw, secretLength, systemCode, WRITE_SECRET } from '../../adapters/contract/index.ts'
+import { parseCertificates, toPem } from './certificate-file.ts'
+import { didYouMean } from '../base/nearest.ts'
 import { FileUntrusted, type Holds } from './file-modes.ts'
 import { readTrusted, type ReadFile } from './files.ts'
 import type { Variables } from './variables.ts'
 
-/** Where references in a configuration lead. */
+/** How the references in a configuration are resolved. */
 export interface References {
-  /** Paths in the file are relative to this directory. */
+  /** Relative paths in the file start from this directory. */
   readonly directory: string
   readonly variables: Variables
-  /** By default from the disk. */
+  /** By default, files are read from the disk. */
   readonly read?: ReadFile
 }
 
-/** A mapping with just these keys. */
+/** A mapping with exactly these keys. */
 export function mapping<const Entries extends v.ObjectEntries>(entries: Entries) {
-  const allowed = Object.keys(entries).join(', ')
-  const schema = v.strictObject(entries, ({ expected }) => {
-    if (expected === 'never') return `is not a known setting; allowed here: ${allowed}`
+  const names = Object.keys(entries)
+  const allowed = names.join(', ')
+  const schema = v.strictObject(entries, ({ expected, input }) => {
+    if (expected === 'never')
+      return `is not a known setting; allowed here: ${allowed}${didYouMean(String(input), names)}`
     if (expected?.startsWith('"')) return 'is required'
     return `must be a mapping; allowed here: ${allowed}`
   })
   return thorough(schema)
 }
 
-/** A mapping from names to values that are all alike. */
+/** A mapping from names to values of one kind. */
 export const table = <const Value extends v.GenericSchema>(
   name: v.GenericSchema<string, string>,
   value: Value,
   message: string,
 ) => thorough(v.record(name, value, message))
 
-/** Valibot takes a list for an object, and of several unknown members tells of the first. An operator is told of all. */
+/**
+ * valibot accepts a list as an object, and reports only the first of several unknown members. An operator gets all of
+ * them.
+ */
 function thorough<Schema extends v.GenericSchema>(schema: Schema): Schema {
   const run: v.GenericSchema['~run'] = (dataset, config) => {
     const given = dataset.value
@@ -46,14 +52,16 @@ function thorough<Schema extends v.GenericSchema>(schema: Schema): Schema {
     const known = Object.keys(schema.entries as object)
     for (const key of Object.keys(given as object)) {
       if (key === first.key || known.includes(key)) continue
-      result.issues?.push({ ...unknown, path: [{ ...first, key } as typeof first] })
+      // Run on this member alone, the schema says of it what it said of the first.
+      const alone = schema['~run']({ value: { [key]: undefined } }, config).issues?.find(isUnknownMember)
+      result.issues?.push({ ...(alone ?? unknown), path: [{ ...first, key } as typeof first] })
     }
     return result
   }
   return { ...schema, '~run': run }
 }
 
-/** Makes an unknown member a fault of the whole mapping, and so does not tell its name. */
+/** Reports an unknown member as an error of the whole mapping, without its name. */
 function discreet<Schema extends v.GenericSchema>(schema: Schema): Schema {
   const run: v.GenericSchema['~run'] = (dataset, config) => {
     const result = schema['~run'](dataset, config)
@@ -66,9 +74,12 @@ function discreet<Schema extends v.GenericSchema>(schema: Schema): Schema {
 const isUnknownMember = ({ expected, path }: v.BaseIssue<unknown>) =>
   expected === 'never' && path?.length === 1 && path[0].origin === 'key'
 
-/** `schema`, with what editors show beside the setting. */
-export const about = <const Schema extends v.GenericSchema>(description: string, schema: Schema) =>
-  v.pipe(schema, v.description(description))
+/**
+ * `schema` with the description and the example that editors and `config explain` show. The example is as the setting
+ * is written; a setting with a default, or with a choice of words, needs none.
+ */
+export const about = <const Schema extends v.GenericSchema>(description: string, schema: Schema, example?: unknown) =>
+  v.pipe(schema, v.description(description), v.examples(example === undefined ? [] : [example]))
 
 export const text = () => v.pipe(v.string('must be text'), v.nonEmpty('must not be empty'))
 
@@ -96,7 +107,7 @@ export const path = ({ directory }: References) =>
 
 interface FileRules {
   readonly holds?: Holds
-  /** How a path that leads nowhere is told. */
+  /** Describes a path that leads nowhere. */
   readonly inWords?: (path: string) => string
 }
 
@@ -118,28 +129,31 @@ export const file = (references: References, { holds = 'trust', inWords = (path)
     }),
   )
 
-/** Where a name is expected, the secret itself may stand by mistake: it is not repeated. */
+/** The secret itself may be written by mistake where a name is expected, so it is not repeated. */
 const unspoken = () => ''
-const SECRET_RULE = 'must be either { env: NAME } or { file: PATH }; a secret never stands in this file itself'
+const SECRET_RULE = 'must be either { env: NAME } or { file: PATH }; do not write a secret into this file'
 
-/** A file that is a secret as a whole, such as a private key. */
+/** A file whose whole contents are a secret, such as a private key. */
 export const secretFile = (references: References) =>
   v.pipe(
     file(references, { holds: 'secret' }),
     v.transform((bytes) => new Secret(bytes)),
   )
 
-/** `{ env: NAME }` or `{ file: PATH }`; one newline at a file's end is not part of the secret. */
+/** `{ env: NAME }` or `{ file: PATH }`. One newline at a file's end is not part of the secret. */
 export const secret = (references: References) =>
   v.pipe(
     discreet(
       v.strictObject(
         {
-          env: v.exactOptional(about('The name of the environment variable that holds the secret.', text())),
+          env: v.exactOptional(
+            about('The name of the environment variable that holds the secret.', text(), 'EKM_SECRET'),
+          ),
           file: v.exactOptional(
             about(
-              'The path of a file that holds the secret; one newline at its end does not count.',
+              'The path of a file that holds the secret. One newline at its end is ignored.',
               file(references, { holds: 'secret', inWords: unspoken }),
+              'secrets/passphrase',
             ),
           ),
         },
@@ -152,42 +166,45 @@ export const secret = (references: References) =>
         addIssue({ message: SECRET_RULE })
         return NEVER
       }
-      const bytes = file ?? references.variables.reveal(env ?? '') ?? new Uint8Array()
-      const end = file === undefined ? bytes.length : lengthWithoutNewline(bytes)
-      if (end > 0) return new Secret(bytes.subarray(0, end))
+      const flaw = file && secretFlaw(file)
+      if (flaw !== undefined) {
+        addIssue({
+          message: `names a file that ${flaw}: ${WRITE_SECRET}; a secret that is meant so can be { env: NAME }`,
+        })
+        return NEVER
+      }
+      const bytes = file?.subarray(0, secretLength(file)) ?? references.variables.reveal(env ?? '')
+      if (bytes !== undefined && bytes.length > 0) return new Secret(bytes)
       addIssue({ message: env === undefined ? 'names an empty file' : 'names a variable that is not set' })
       return NEVER
     }),
   )
 
-function lengthWithoutNewline(bytes: Uint8Array): number {
-  if (bytes.at(-1) !== 0x0a) return bytes.length
-  return bytes.at(-2) === 0x0d ? bytes.length - 2 : bytes.length - 1
-}
+const NO_CERTIFICATES = 'names a file that does not hold certificates in PEM or DER, or a damaged one'
 
-/** A file of one or more PEM certificates. */
+/** A file of one or more certificates. */
 export const certificates = (references: References) =>
   v.pipe(
     file(references),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      const found = parsePemCertificates(dataset.value.toString('latin1'))
+      const found = parseCertificates(dataset.value)
       if (found !== undefined) return found
-      addIssue({ message: 'names a file that is not a list of PEM certificates' })
+      addIssue({ message: NO_CERTIFICATES })
       return NEVER
     }),
   )
 
-/** The bytes of a file of one or more PEM certificates. */
+/** A file of a certificate and its issuers, as OpenSSL takes them. */
+export const pemFile = (references: References) => v.pipe(file(references), v.transform(toPem))
+
+/** A file of one or more certificates, as OpenSSL takes them. */
 export const certificateFile = (references: References) =>
   v.pipe(
-    file(references),
-    v.check(
-      (bytes) => parsePemCertificates(bytes.toString('latin1')) !== undefined,
-      'names a file that is not a list of PEM certificates',
-    ),
+    pemFile(references),
+    v.check((bytes) => parseCertificates(bytes) !== undefined, NO_CERTIFICATES),
   )
 
-/** What OpenSSL takes for a list of ciphers. */
+/** A list of ciphers that OpenSSL accepts. */
 export const cipherList = () =>
   v.pipe(
     text(),
@@ -200,14 +217,3 @@ export const cipherList = () =>
       }
     }, 'names no cipher that OpenSSL has'),
   )
-
-/** Every certificate in a PEM text; `undefined` if there is none, or one of them is damaged. */
-export function parsePemCertificates(pem: string): X509Certificate[] | undefined {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
-  if (blocks.length === 0 || blocks.length !== pem.split('-----BEGIN CERTIFICATE-----').length - 1) return undefined
-  try {
-    return blocks.map((block) => new X509Certificate(block))
-  } catch {
-    return undefined
-  }
-}

@@ -5,26 +5,26 @@ import { OperatorError } from '../../adapters/contract/index.ts'
 const GROUP_WRITES = 0o020
 const OTHERS_READ = 0o004
 const OTHERS_WRITE = 0o002
-/** In a directory with this bit only a file's owner can replace it. */
+/** In a directory with this bit, only a file's owner can replace it. */
 const STICKY = 0o1000
 const MODE_BITS = 0o7777
-/** As many symbolic links as Linux follows. */
+/** Linux follows the same number of symbolic links. */
 const MAX_LINKS = 40
 
-/** What a file holds: a secret is not to be read by others, and what is trusted not to be written. */
+/** What a file holds. Others must not read a secret, and must not write what is trusted. */
 export type Holds = 'secret' | 'trust'
 
-/** A file, or a directory on the way to it, that somebody else can get at. */
+/** A file, or a directory on its path, that other users can read or change. */
 export interface Exposure {
   readonly path: string
   readonly mode: string
   readonly who: 'group' | 'others'
   readonly may: 'read' | 'write'
-  /** A command that ends it: no two have the same. */
+  /** A command that ends the exposure. No two exposures have the same one. */
   readonly remedy: string
 }
 
-/** A file that every user can change or replace: whoever does decides what the gateway trusts. */
+/** Every user can change or replace the file. Whoever does so decides what the gateway trusts. */
 export class FileUntrusted extends OperatorError {
   constructor(why: string) {
     super('FILE_UNTRUSTED', why)
@@ -32,11 +32,12 @@ export class FileUntrusted extends OperatorError {
 }
 
 /**
- * Judges a file by `stats`, which are those of the open file, and by the directories that lead to it. Gives what is no
- * reason to refuse it. Throws {@link FileUntrusted}.
+ * Judges a file by the `stats` of the open file and by the directories that lead to it.
+ * @returns exposures that do not refuse the file
+ * @throws FileUntrusted
  */
 export function judgeFile(path: string, stats: Stats, holds: Holds): Exposure[] {
-  // Modes mean nothing on Windows, nor those of a terminal or /dev/null.
+  // Modes mean nothing on Windows, nor on a terminal or /dev/null.
   if (process.platform === 'win32' || stats.isCharacterDevice()) return []
   const { mode } = stats
   if ((mode & OTHERS_WRITE) !== 0) {
@@ -63,7 +64,7 @@ export interface OpenDirectory extends Exposure {
   readonly isVolume: boolean
 }
 
-/** Those on the way to a file, each once. */
+/** The open directories on the path of a file, each once. */
 export function openDirectories(path: string): OpenDirectory[] {
   if (process.platform === 'win32') return []
   return directoriesTo(path).flatMap((directory) => {
@@ -80,7 +81,7 @@ const exposure = (path: string, mode: number, who: Exposure['who'], may: Exposur
 
 const isMountPoint = (directory: string, { dev }: Stats): boolean => statSync(dirname(directory)).dev !== dev
 
-/** Every directory that the system looks into on the way to a file, through symbolic links too. */
+/** Every directory that the system reads on the way to a file, also through symbolic links. */
 function directoriesTo(path: string): string[] {
   const { root } = parse(resolve(path))
   const rest = stepsOf(resolve(path).slice(root.length))
@@ -103,7 +104,7 @@ function directoriesTo(path: string): string[] {
 
 const stepsOf = (path: string): string[] => path.split(sep).filter((step) => step !== '')
 
-/** `undefined` for what is no symbolic link. */
+/** Undefined if it is not a symbolic link. */
 function linkTarget(path: string): string | undefined {
   try {
     return readlinkSync(path)

@@ -2,7 +2,7 @@ import { Secret } from '../../adapters/contract/index.ts'
 
 export const ENVIRONMENT_PREFIX = 'EKM_GATEWAY__'
 
-/** The variables that another process needs to read the same configuration. */
+/** The variables that another process needs to make the same configuration. */
 export interface VariableContents {
   readonly overrides: Readonly<Record<string, string>>
   /** By the variable's name. */
@@ -12,9 +12,9 @@ export interface VariableContents {
 type ProcessEnvironment = Record<string, string | undefined>
 
 /**
- * The environment that configurations are read from. Overrides, and the secrets that a configuration names, are taken out
- * of the process's own environment, so that no process that is started later inherits them. They stay out when a reload
- * no longer names them, and are kept here because a later reload may.
+ * The environment that configurations are read from. Overrides, and the secrets that a configuration names, are removed
+ * from the process's own environment, so that no process that is started later inherits them. They stay removed even if
+ * a reload no longer names them, and are kept here because a later reload may.
  */
 export class Variables {
   readonly overrides: Readonly<Record<string, string>>
@@ -33,7 +33,10 @@ export class Variables {
     this.overrides = overrides
   }
 
-  /** What another process took out of its environment. A process that was started before still has it in `own`. */
+  /**
+   * The variables that another process removed from its environment. A process that was started before still has them
+   * in `own`.
+   */
   static from({ overrides, secrets }: VariableContents, own: ProcessEnvironment): Variables {
     for (const name of secrets.keys()) delete own[name]
     const variables = new Variables({ ...overrides })
@@ -46,7 +49,7 @@ export class Variables {
     return { overrides: this.overrides, secrets }
   }
 
-  /** Takes variables that hold secrets out of the process's environment. */
+  /** Removes variables that hold secrets from the process's environment. */
   hide(names: Iterable<string>): void {
     for (const name of names) {
       const value = this.#own[name]
@@ -56,13 +59,13 @@ export class Variables {
     }
   }
 
-  /** The caller's own copy of a hidden variable's value. */
+  /** A copy of a hidden variable's value, which the caller zeroes. */
   reveal(name: string): Uint8Array | undefined {
     return this.#secrets.get(name)?.reveal()
   }
 }
 
-/** The names in every `{ env: NAME }`, also where the setting around it is wrong or not looked at. */
+/** The names in every `{ env: NAME }`, even if the enclosing setting is wrong or ignored. */
 export function secretVariables(data: unknown): ReadonlySet<string> {
   const names = new Set<string>()
   const seen = new Set<unknown>()

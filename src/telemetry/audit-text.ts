@@ -1,22 +1,22 @@
 import { visible } from '../base/visible.ts'
 import type { AuditRecord } from './audit-record.ts'
-import { membersOf } from './log.ts'
+import { membersOf } from './members.ts'
 
-/** What one success of a client mostly says as the one before does, and what differs. */
+/** The members that rarely change between two successes of a client, and the members that do. */
 type Repeated = 'pool' | 'operation' | 'key' | 'algorithm' | 'status' | 'code' | 'backend' | 'pool_name'
 type Own = 'payload_bytes' | 'total_ms' | 'backend_ms' | 'request_id' | 'correlation_id'
-/** What no ordinary success has. */
+/** Members that no ordinary success has. */
 type Unusual = 'message' | 'path' | 'reason' | 'detail' | 'standby'
 
-/** An audit record, as long as each of its members is one of these: none is left out of the text. */
+/** An audit record whose members are all listed here, so that none is missing in the text. */
 type Complete = Exclude<keyof AuditRecord, Repeated | Own | Unusual> extends never ? AuditRecord : never
 
 let last: Complete | undefined
 let lastText = ''
 
 /**
- * A record's JSON without its braces, as {@link membersOf} makes it. What one success says like the one before is not made
- * again: that takes a third of the time, and `JSON.stringify` takes half as long as a key wrap.
+ * A record's JSON without its braces, equal to {@link membersOf}. It reuses the text of the previous record for
+ * unchanged members, which takes a third of the time; `JSON.stringify` takes half as long as a key wrap.
  */
 export function auditText(record: Complete): string {
   if (isUnusual(record)) return membersOf(record)
@@ -49,7 +49,7 @@ const repeats = (one: Complete, other: Complete): boolean =>
   one.backend === other.backend &&
   one.pool_name === other.pool_name
 
-/** What need not be escaped. */
+/** Text that needs no escaping. */
 const PLAIN = /^[ !#-[\]-~]*$/
 
 const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : visible(JSON.stringify(text)))

@@ -3,7 +3,7 @@ import { auditText } from './audit-text.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
-/** The longest text of a caller's that is logged, in UTF-16 code units; what is longer is cut. */
+/** The longest text of a caller that is logged, in UTF-16 code units. Longer texts are cut. */
 export const MAX_LOGGED_TEXT = 256
 
 export const cut = (text: string): string =>
@@ -11,7 +11,7 @@ export const cut = (text: string): string =>
 
 export const milliseconds = (elapsed: number): number => Math.round(elapsed * 1000) / 1000
 
-/** What there is to tell of a request goes into the log, and is counted. */
+/** The log and the metrics, to which every request is reported. */
 export interface Telemetry {
   readonly log: Log
   readonly metrics: Metrics
@@ -25,9 +25,12 @@ export function writeAudit({ log, metrics }: Telemetry, record: AuditRecord, cli
 
 export interface HandshakeFailure {
   remote_address?: string
-  /** OpenSSL's or Node's code, e.g. `ERR_SSL_UNSUPPORTED_PROTOCOL`, or the gateway's own, e.g. `PROXY_HEADER_MISSING`. */
+  /**
+   * The code of OpenSSL or Node.js, e.g. `ERR_SSL_UNSUPPORTED_PROTOCOL`, or the gateway's own, e.g.
+   * `PROXY_HEADER_MISSING`.
+   */
   reason: string
-  /** What came instead of a PROXY header, or what is wrong with it; no text of the client's. */
+  /** What came instead of a PROXY header, or what is wrong with it. It contains no text of the client. */
   detail?: string
 }
 

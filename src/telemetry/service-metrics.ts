@@ -1,5 +1,8 @@
-import { AggregatorRegistry, Gauge, Registry } from 'prom-client'
-import type { MetricSnapshot } from './metrics.ts'
+import { EventCounter } from './event-counter.ts'
+import { gaugeData, type Gauge } from './gauges.ts'
+import { logLinesDropped, loginsRefused } from './metrics.ts'
+import { pageOf } from './page.ts'
+import type { MetricSnapshot } from './snapshot.ts'
 
 export interface DaysLeft {
   readonly role: string
@@ -11,54 +14,157 @@ export interface ListDaysLeft {
   readonly pool: string
   readonly issuer: string
   readonly days: number
+  /** Share of the time from the list's issue to the next list, from 1 to 0; negative afterwards. */
+  readonly share: number
 }
 
-/** What is asked at each scrape. */
-interface Dates {
+/** Called at each scrape. */
+interface Observed {
   certificateDaysLeft(): readonly DaysLeft[]
   listDaysLeft(): readonly ListDaysLeft[]
+  /** Log lines lost by the process that serves no requests. */
+  logLinesLost(): number
 }
 
-/** What there is once for the whole gateway, however many processes serve, and one page of it and of all of theirs. */
-export class ServiceMetrics {
-  readonly #registry = new Registry()
+/** How a reload ended. */
+export interface ReloadOutcome {
+  /** In milliseconds since the epoch. */
+  readonly at: number
+  /** Why it failed; absent where it succeeded. */
+  readonly problem?: string
+}
 
-  constructor(version: string, dates: Dates) {
-    const registers = [this.#registry]
-    new Gauge({
-      name: 'ekm_build_info',
-      help: 'The version that runs; always 1.',
-      labelNames: ['version', 'node'],
-      registers,
-    }).set({ version, node: process.version }, 1)
-    new Gauge({
-      name: 'ekm_certificate_days_left',
-      help: 'Days until a certificate expires; negative afterwards.',
-      labelNames: ['role', 'subject'],
-      registers,
-      collect() {
-        this.reset()
-        for (const { role, subject, days } of dates.certificateDaysLeft()) this.set({ role, subject }, days)
-      },
-    })
-    new Gauge({
-      name: 'ekm_crl_days_left',
-      help: 'Days until a newer revocation list of this issuer should be there; negative afterwards.',
-      labelNames: ['pool', 'issuer'],
-      registers,
-      collect() {
-        this.reset()
-        for (const { pool, issuer, days } of dates.listDaysLeft()) this.set({ pool, issuer }, days)
-      },
-    })
+const MAX_LOSSES = 100
+
+/** Events of the gateway as a whole, however many processes serve. */
+export class ServiceEvents {
+  readonly #reloads = new EventCounter(
+    'ekm_reloads_total',
+    'Reloads of the configuration by result. A failed one changes nothing.',
+    ['result'],
+  )
+  readonly #workersLost = new EventCounter('ekm_workers_lost_total', 'Worker processes that ended unexpectedly.')
+  readonly #loginsRefused = loginsRefused()
+  readonly #adminRefused = new EventCounter(
+    'ekm_admin_refused_total',
+    'Requests to the admin port that showed no token, a wrong one, or one after too many wrong ones.',
+    ['reason'],
+  )
+  readonly #workersLostAt: number[] = []
+  /** What became of the last reload; undefined before the first. */
+  lastReload: ReloadOutcome | undefined
+  /** When the gateway began, and when it took over the configuration that it serves by: in milliseconds since the epoch. */
+  readonly startedAt = Date.now()
+  configuredAt = this.startedAt
+
+  constructor() {
+    for (const result of ['succeeded', 'failed']) this.#reloads.begin(result)
+    this.#workersLost.begin()
+    this.#loginsRefused.begin('')
+    for (const reason of ['missing', 'wrong', 'too_many']) this.#adminRefused.begin(reason)
+  }
+
+  /** @param problem why it failed, as the log tells it; absent where it succeeded */
+  reloaded(result: 'succeeded' | 'failed', problem?: string): void {
+    this.lastReload = { at: Date.now(), ...(result === 'failed' && { problem: problem ?? '' }) }
+    if (result === 'succeeded') this.configuredAt = this.lastReload.at
+    this.#reloads.count(result)
+  }
+
+  workerLost(): void {
+    this.#workersLost.count()
+    this.#workersLostAt.push(Date.now())
+    if (this.#workersLostAt.length > MAX_LOSSES) this.#workersLostAt.shift()
+  }
+
+  /** Workers that were lost within the last `ms`; of many, some. */
+  workersLostWithin(ms: number): number {
+    return this.#workersLostAt.filter((at) => at > Date.now() - ms).length
+  }
+
+  /** @param reason why somebody who asked the admin port was not answered */
+  adminRefused(reason: string): void {
+    this.#adminRefused.count(reason)
+  }
+
+  /** Counts a refused login of a worker that could not start because of it; the worker's own count is lost. */
+  loginRefused(): void {
+    this.#loginsRefused.count('')
+  }
+
+  /** Like {@link Metrics.snapshot}. */
+  snapshot(): MetricSnapshot {
+    return [
+      this.#reloads.data(),
+      this.#workersLost.data(),
+      this.#loginsRefused.data(),
+      this.#adminRefused.data(),
+      ...gaugeData(reloadGauges, this.lastReload?.problem === undefined),
+    ]
+  }
+}
+
+/** Of whether the last reload succeeded. */
+const reloadGauges: readonly Gauge<boolean>[] = [
+  {
+    name: 'ekm_last_reload_successful',
+    help: '1 if the last reload succeeded, 0 if it failed.',
+    aggregator: 'min',
+    samples: (isGood) => [[{}, Number(isGood)]],
+  },
+]
+
+const gauges: readonly Gauge<{ readonly version: string; readonly observed: Observed }>[] = [
+  {
+    name: 'ekm_build_info',
+    help: 'Always 1. The labels are the versions of the gateway and of Node.js.',
+    aggregator: 'max',
+    samples: ({ version }) => [[{ version, node: process.version }, 1]],
+  },
+  {
+    name: 'ekm_certificate_days_left',
+    help: 'Days until a certificate expires; negative afterwards.',
+    aggregator: 'min',
+    samples: ({ observed }) =>
+      observed.certificateDaysLeft().map(({ role, subject, days }) => [{ role, subject }, days]),
+  },
+  {
+    name: 'ekm_crl_days_left',
+    help: "Days until the issuer's next revocation list is due; negative afterwards.",
+    aggregator: 'min',
+    samples: ({ observed }) => observed.listDaysLeft().map(({ pool, issuer, days }) => [{ pool, issuer }, days]),
+  },
+  {
+    name: 'ekm_crl_time_left_ratio',
+    help: "Share of a revocation list's validity that is left, from 1 (just issued) to 0 (the next one is due); negative afterwards.",
+    aggregator: 'min',
+    samples: ({ observed }) => observed.listDaysLeft().map(({ pool, issuer, share }) => [{ pool, issuer }, share]),
+  },
+]
+
+/** Gateway-wide metrics, and the merged scrape of all serving processes. */
+export class ServiceMetrics {
+  readonly #version: string
+  readonly #observed: Observed
+  readonly #events: ServiceEvents
+
+  constructor(version: string, observed: Observed, events: ServiceEvents) {
+    this.#version = version
+    this.#observed = observed
+    this.#events = events
   }
 
   /**
-   * Prometheus' text format.
+   * The merged scrape in Prometheus' text format.
    *
-   * @param processes one for each process that serves
+   * @param processes one snapshot for each serving process
    */
   async text(processes: readonly MetricSnapshot[]): Promise<string> {
-    return AggregatorRegistry.aggregate([...processes, await this.#registry.getMetricsAsJSON()]).metrics()
+    const own = [
+      ...this.#events.snapshot(),
+      logLinesDropped(this.#observed.logLinesLost()),
+      ...gaugeData(gauges, { version: this.#version, observed: this.#observed }),
+    ]
+    return pageOf([...processes, own])
   }
 }

@@ -3,33 +3,33 @@ import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { promisify } from 'node:util'
 
-/** Where log lines go: `stdout`, `stderr`, or the absolute path of a file to append to. */
+/** The destination of log lines: `stdout`, `stderr`, or the absolute path of a file to append to. */
 export type LogDestination = string
 
-/** Text, or what becomes text when it is written. */
+/** Text, or something that becomes text when it is written. */
 export interface LogText {
-  /** In UTF-16 code units, or thereabouts. */
+  /** The approximate length in UTF-16 code units. */
   readonly length: number
   toString(): string
 }
 
-/** What a destination may owe before lines are dropped, in bytes. */
+/** Bytes that a destination may be behind before lines are dropped. */
 const MAX_PENDING_BYTES = 8 * 1024 * 1024
 const TEND_MS = 1000
-/** Lines are kept so long for those that come after them: what a write costs hardly depends on its length. */
+/** Milliseconds that lines wait for others, because the cost of a write hardly depends on its length. */
 const GATHER_MS = 25
-/** So much is written without waiting for more, in UTF-16 code units. */
+/** UTF-16 code units that are written without waiting for more. */
 const GATHER_LENGTH = 256 * 1024
 const FILE_MODE = 0o640
 
 /**
- * Takes whole lines and never makes the caller wait: what a slow, blocked or full destination does not take is kept up
- * to a bound, then dropped and counted. A file that failed, was moved or removed is opened
- * again within a second.
+ * Takes whole lines and never makes the caller wait. Lines that a slow, blocked or full destination does not take are
+ * kept up to a bound, then dropped and counted. A file that failed, was moved or was removed is opened again within a
+ * second.
  */
 export class LogSink {
   readonly #destination: LogDestination
-  /** A line that says how many were lost, written as soon as lines can be written again. */
+  /** Makes the line that reports how many lines were lost. It is written as soon as lines can be written again. */
   readonly #lossNotice: (lines: number) => string
   #target: Target | undefined
   #batch: LogText[] = []
@@ -37,6 +37,7 @@ export class LogSink {
   #gathering: NodeJS.Timeout | undefined
   #batchLines = 0
   #dropped = 0
+  #lost = 0
   #tending: NodeJS.Timeout | undefined
   #closed = false
 
@@ -52,16 +53,21 @@ export class LogSink {
     return new LogSink(destination, await openTarget(destination), lossNotice)
   }
 
-  /** Lines lost so far and not yet told of. */
+  /** Lost lines that have not been reported yet. */
   get dropped(): number {
     return this.#dropped
   }
 
-  /** Takes a line, or several at once. */
+  /** All lost lines. */
+  get lost(): number {
+    return this.#lost
+  }
+
+  /** Takes one line, or several at once. */
   write(line: LogText, lines = 1): void {
     const owed = this.#batchBytes + (this.#target?.stream.writableLength ?? 0)
     if (this.#closed || owed + line.length > MAX_PENDING_BYTES) {
-      this.#dropped += lines
+      this.#drop(lines)
       return
     }
     this.#batch.push(line)
@@ -71,7 +77,7 @@ export class LogSink {
     else this.#gathering ??= setTimeout(() => this.#flush(), GATHER_MS)
   }
 
-  /** Writes what is owed and lets go, at the latest after `patienceMs`. */
+  /** Writes what is pending, and closes after at most `patienceMs` milliseconds. */
   async close(patienceMs: number): Promise<void> {
     this.#flush()
     this.#closed = true
@@ -84,7 +90,8 @@ export class LogSink {
         clearTimeout(timer)
         resolve(true)
       }
-      // Others may have a standard stream too: if it is a socket, as systemd's is, to end it would end it for them.
+      // Other processes may have the same standard stream. If it is a socket, as systemd's is, ending it would end it
+      // for them.
       if (path === undefined) stream.write('', done)
       else stream.end(done)
     })
@@ -103,14 +110,22 @@ export class LogSink {
     this.#batchBytes = 0
     this.#batchLines = 0
     this.#target.stream.write(text, (error) => {
-      if (error) this.#dropped += lines + told
+      if (!error) return
+      this.#drop(lines)
+      // The report of lost lines was lost with them.
+      this.#dropped += told
     })
+  }
+
+  #drop(lines: number): void {
+    this.#dropped += lines
+    this.#lost += lines
   }
 
   #adopt(target: Target): void {
     this.#target = target
     target.stream.on('error', () => {
-      // What is written to a pipe that broke for good counts as lost.
+      // Lines that are written to a permanently broken pipe count as lost.
       if (this.#target === target && target.renewable) this.#target = undefined
     })
   }
@@ -140,9 +155,9 @@ export class LogSink {
 interface Target {
   readonly stream: Writable
   readonly stats: Stats
-  /** Absent for a standard stream. */
+  /** Undefined for a standard stream. */
   readonly path?: string
-  /** Whether opening it again can help: not where a standard stream is a pipe whose reader has gone. */
+  /** Whether reopening can help. It cannot if a standard stream is a pipe whose reader has gone. */
   readonly renewable: boolean
 }
 
@@ -159,7 +174,7 @@ async function openTarget(destination: LogDestination): Promise<Target> {
 
 const { O_APPEND, O_CREAT, O_NONBLOCK, O_RDWR, O_WRONLY } = constants
 
-/** To open a named pipe for writing alone would wait for a reader. */
+/** Opening a named pipe only for writing would wait for a reader. */
 async function flagsFor(path: string): Promise<number> {
   const stats = await promisify(stat)(path).catch(() => undefined)
   return stats?.isFIFO() ? O_RDWR | O_NONBLOCK : O_WRONLY | O_APPEND | O_CREAT
@@ -167,13 +182,13 @@ async function flagsFor(path: string): Promise<number> {
 
 const isPipe = (stats: Stats) => stats.isFIFO() || stats.isSocket()
 
-/** A pipe is written without blocking: a thread stuck in write(2) would keep the process from ending. */
+/** A pipe is written without blocking: a thread that is stuck in write(2) would keep the process from ending. */
 function openStream(fd: number, stats: Stats): Writable {
   if (isPipe(stats)) return new Socket({ fd, readable: false, writable: true })
   return createWriteStream('', { fd, autoClose: fd > 2 })
 }
 
-/** Whether a file is still the one of that name: log rotation moves it away. */
+/** Whether the path still leads to this file. Log rotation moves it away. */
 async function isStillThere({ path, stats }: Target): Promise<boolean> {
   if (path === undefined) return true
   const now = await promisify(stat)(path).catch(() => undefined)

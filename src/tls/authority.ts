@@ -1,36 +1,36 @@
 import { createHash, type X509Certificate } from 'node:crypto'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import type { Revocation } from '../x509/revocation.ts'
-import { PathSearch, type Found, type SignatureChecks } from '../x509/search.ts'
-import { eraOf, type Lack, type Span } from './verdict.ts'
+import { PathSearch, type Found, type Path, type SignatureChecks } from '../x509/search.ts'
+import { eraOf, type Held, type Lasting, type Span } from './verdict.ts'
 
-/** Issuing CAs that clients taught one entry: more than any PKI has in use. Beyond them the oldest is forgotten. */
+/** The most issuing CAs that one entry learns from its clients; no PKI uses more. Beyond it the oldest is forgotten. */
 const MAX_LEARNED = 64
 
 /** What one entry of an allow-list trusts. */
 export interface TrustedCas {
-  /** Trust anchors. Each of them, and of the issuing CAs, can be parsed. */
+  /** Trust anchors. Each of them, and each issuing CA, can be parsed. */
   readonly roots: readonly X509Certificate[]
-  /** Issuing CAs that are known beforehand. */
+  /** Issuing CAs from the configuration. */
   readonly intermediates: readonly X509Certificate[]
   readonly revocation?: Revocation | undefined
 }
 
 interface Learned {
   readonly issuer: Certificate
-  /** As the authority counts them. */
+  /** Its number among the CAs that the authority has learned. */
   readonly lesson: number
 }
 
-/** Trusts the same certificates and lists for each of its entries, so that one path serves them all. */
+/** What several entries trust in common: the same certificates and lists, so that one path serves all of them. */
 export class Authority<Entry extends TrustedCas> {
   readonly entries: Entry[]
   readonly revocation: Revocation | undefined
   readonly #anchors: ReadonlySet<string>
   readonly #known = new Map<string, readonly Certificate[]>()
   /**
-   * Issuing CAs of paths that were found, by fingerprint. They are looked at, and never believed without a signature. What
-   * clients of one entry taught is not shown to another: it could fill the other's search.
+   * Issuing CAs of paths that were found, by fingerprint. They are candidates only; a signature must prove each. What
+   * clients of one entry taught is not shown to another entry, because it could exhaust the other's search.
    */
   readonly #learned = new Map<string, Learned>()
   #lessons = 0
@@ -53,7 +53,7 @@ export class Authority<Entry extends TrustedCas> {
     return this.#anchors
   }
 
-  /** The certificates that the operator named. */
+  /** The configured certificates. */
   get known(): Certificate[] {
     return [...this.#known.values()].flat()
   }
@@ -62,15 +62,16 @@ export class Authority<Entry extends TrustedCas> {
     return [...this.#learned.values()].map(({ issuer }) => issuer)
   }
 
-  /** How many issuing CAs it ever learned. */
+  /** How many issuing CAs it has ever learned. */
   get lessons(): number {
     return this.#lessons
   }
 
   /**
-   * Returns whether it is new.
+   * Learns an issuing CA.
    *
-   * @param root the fingerprint of the trust anchor that it leads to: an authority without it has no use for the issuing CA
+   * @param root the fingerprint of the trust anchor that it leads to; an authority without that anchor does not need it
+   * @returns whether it is new
    */
   learn(issuer: Certificate, root: string): boolean {
     if (!this.#anchors.has(root)) return false
@@ -83,17 +84,19 @@ export class Authority<Entry extends TrustedCas> {
   }
 
   /**
-   * Searches a path. What revocation lists say of it can rest on any of them, on their signers and on the paths of these,
-   * also on one that does not count yet. So it holds until the first of all these begins or ends.
+   * Searches a path. What revocation lists say of it can depend on any list, on the lists' signers and on the signers'
+   * paths, even on one that is not valid yet or not known. So the result holds until one of them begins or ends, or is
+   * learned.
    */
   async find(
     leaf: Certificate,
     sent: readonly Certificate[],
     signatures: SignatureChecks,
     now: number,
-  ): Promise<Found> {
+  ): Promise<Held | Exclude<Found, Path>> {
     const untrusted = [...sent, ...this.learned]
-    const era = this.#eraOf(leaf, untrusted, now)
+    // The search has looked at what was sent: if it is learned afterwards, that is no news.
+    const lasting = this.#lastingOf(leaf, untrusted, sent, this.#lessons, now)
     const issuers = {
       isAnchor: ({ fingerprint }: Certificate) => this.#anchors.has(fingerprint),
       configured: (subject: string) => this.#configured(subject),
@@ -103,20 +106,34 @@ export class Authority<Entry extends TrustedCas> {
       leaf,
       'clientAuth',
     )
-    return 'certificates' in found && this.revocation !== undefined ? { ...found, ...era } : found
+    if (!('certificates' in found)) return found
+    return this.revocation === undefined ? { ...found, isOutdated: () => false } : { ...found, ...lasting }
   }
 
   /**
-   * If no path was found: none can be, before a certificate or a list begins or ends, or an issuing CA is learned that can be
-   * above the leaf.
+   * For a search without a result: until when no search can find a path, because no certificate or list begins or ends,
+   * and no issuing CA is learned that can be above the leaf.
    *
-   * @param lessons as many as there were when the search began
+   * @param lessons the number of lessons when the search began
    */
-  lackOf(leaf: Certificate, sent: readonly Certificate[], lessons: number, now: number): Lack {
-    const above = this.#namesAbove(leaf)
-    const isNews = ({ issuer, lesson }: Learned) => lesson > lessons && above.has(issuer.subject.key)
+  lackOf(leaf: Certificate, sent: readonly Certificate[], lessons: number, now: number): Lasting {
+    return this.#lastingOf(leaf, [...sent, ...this.learned], [], lessons, now)
+  }
+
+  /** @param considered certificates that are no news when they are learned */
+  #lastingOf(
+    leaf: Certificate,
+    untrusted: readonly Certificate[],
+    considered: readonly Certificate[],
+    lessons: number,
+    now: number,
+  ): Lasting {
+    const above = this.#namesAbove(leaf, untrusted)
+    const old = new Set(considered.map(({ fingerprint }) => fingerprint))
+    const isNews = ({ issuer, lesson }: Learned) =>
+      lesson > lessons && above.has(issuer.subject.key) && !old.has(issuer.fingerprint)
     const isOutdated = () => this.#lessons > lessons && [...this.#learned.values()].some(isNews)
-    return { ...this.#eraOf(leaf, [...sent, ...this.learned], now), isOutdated }
+    return { ...this.#eraOf(leaf, untrusted, now), isOutdated }
   }
 
   /** The time around `now` in which no certificate and no list begins or ends. */
@@ -132,13 +149,13 @@ export class Authority<Entry extends TrustedCas> {
     )
   }
 
-  /** The names of the CAs that can be above a certificate, or a revocation list, by what is known. */
-  #namesAbove({ issuer }: Certificate): ReadonlySet<string> {
-    const { learned, revocation } = this
-    const names = new Set([issuer, ...(revocation?.lists.map((list) => list.issuer) ?? [])].map(({ key }) => key))
-    // It goes on to the names that are added meanwhile.
+  /** The names of the CAs that can be above a certificate or a revocation list, according to known certificates. */
+  #namesAbove({ issuer }: Certificate, untrusted: readonly Certificate[]): ReadonlySet<string> {
+    const lists = this.revocation?.lists ?? []
+    const names = new Set([issuer, ...lists.map((list) => list.issuer)].map(({ key }) => key))
+    // The loop includes the names that it adds.
     for (const name of names) {
-      const holders = [...this.#configured(name), ...learned.filter(({ subject }) => subject.key === name)]
+      const holders = [...this.#configured(name), ...untrusted.filter(({ subject }) => subject.key === name)]
       for (const { issuer } of holders) names.add(issuer.key)
     }
     return names

@@ -5,18 +5,18 @@ import type { AuditedClient } from '../telemetry/audit-record.ts'
 import { cut } from '../telemetry/audit.ts'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import { DerError } from '../x509/der.ts'
-import type { PathRefusal } from '../x509/path.ts'
+import { pathRefusals } from '../x509/path.ts'
 import type { Arrival } from './stranger.ts'
 import type { TrustedCas } from './authority.ts'
 import type { Trust } from './trust.ts'
 import type { Opinion, Verdict } from './verdict.ts'
 
-/** Certificates above the client's own that are looked at, in the order in which they were sent. */
+/** The most certificates above the client's own that are read, in the order in which they were sent. */
 const MAX_SENT = 8
 /**
- * Beyond so many bytes below TLS at the end of a handshake nobody looks at what came with the certificate: Node.js makes an
- * object of each certificate that came, wanted or not, at 20 µs each (130 µs on Node.js 20). Eight certificates of 2 KiB and a
- * hello are less, also if Node.js has read some of the first request with them.
+ * Bytes below TLS at the end of a handshake. If there are more, the certificates that came with the client's own are
+ * not read: Node.js creates an object of each of them, wanted or not, at 20 µs each (130 µs on Node.js 20). Eight
+ * certificates of 2 KiB and a hello are less, even if Node.js has already read part of the first request.
  */
 const MAX_HANDSHAKE_BYTES = 24 * 1024
 
@@ -25,28 +25,30 @@ export interface ClientEntry extends AllowedClients, TrustedCas {}
 
 export type ClientTrust = Trust<ClientEntry>
 
-/** Why a client is not known by its certificate. */
-export type ClientRefusal =
-  | PathRefusal
-  | 'NO_CERTIFICATE'
-  | 'CERTIFICATE_MALFORMED'
-  /** No issuer is known, and more bytes came than a handshake needs: nobody looked at them. */
-  | 'CHAIN_TOO_LONG'
+/** Why a client is not identified by its certificate. */
+export const clientRefusals = [
+  ...pathRefusals,
+  'NO_CERTIFICATE',
+  'CERTIFICATE_MALFORMED',
+  /** No issuer is known, and the handshake had more bytes than it needs, so the sent certificates were not read. */
+  'CHAIN_TOO_LONG',
   /** After a reload the client cannot be traced to a trusted root without a new handshake. */
-  | 'TRUST_CHANGED'
-  /** It has no connection, or one that is not done with its handshake. */
-  | 'NO_HANDSHAKE'
+  'TRUST_CHANGED',
+  /** The client has no connection, or its handshake is not finished. */
+  'NO_HANDSHAKE',
+] as const
+export type ClientRefusal = (typeof clientRefusals)[number]
 
-/** Who is at the other end of a connection, by what holds now. */
+/** The client of a connection, as of now. */
 export interface Client {
   readonly audit: AuditedClient
-  /** Absent if the certificate is missing, or no entry of any allow-list trusts it. */
+  /** Undefined if the certificate is missing, or no entry of any allow-list trusts it. */
   readonly verified?: VerifiedClient
   /** Why there is no verified client. */
   readonly refusal?: ClientRefusal
 }
 
-/** A client with the evidence for what it is: paths end, and the trust can change while its connection lives. */
+/** A client and the evidence for its identity: paths expire, and the trust can change during its connection. */
 export class Identity {
   readonly #audit: AuditedClient
   readonly #isUnread: boolean
@@ -54,7 +56,7 @@ export class Identity {
   #opinion: Opinion<ClientEntry> | undefined
   #client: Client
 
-  /** @param isUnread whether nobody looked at what came with its certificate */
+  /** @param isUnread true if the certificates that came with the client's own were not read */
   constructor(audit: AuditedClient, evidence: Verdict<ClientEntry> | ClientRefusal, isUnread = false) {
     this.#audit = audit
     this.#isUnread = isUnread
@@ -62,7 +64,7 @@ export class Identity {
     this.#client = { audit, refusal: typeof evidence === 'string' ? evidence : 'NO_HANDSHAKE' }
   }
 
-  /** What was found of the client's certificate, if one was judged. */
+  /** The verdict on the client's certificate. Undefined if none was judged. */
   get verdict(): Verdict<ClientEntry> | undefined {
     return typeof this.#evidence === 'string' ? undefined : this.#evidence
   }
@@ -78,7 +80,7 @@ export class Identity {
     return this.#client
   }
 
-  /** The same client by what was found for its certificate since, or under another trust. */
+  /** The same client with a later verdict on its certificate, or with one under another trust. */
   restate(verdict: Verdict<ClientEntry> | undefined): void {
     if (typeof this.#evidence === 'string') return
     this.#evidence = verdict ?? 'TRUST_CHANGED'
@@ -93,17 +95,18 @@ export class Identity {
   }
 }
 
-/** A certificate with several common names has none. */
+/** Undefined if the certificate has several common names, or none. */
 function commonNameOf({ subject: { commonNames } }: Certificate): string | undefined {
   return commonNames.length === 1 ? commonNames[0] : undefined
 }
 
 /**
- * Finds out who has done a handshake. Only a certificate that was not judged lately takes more than this call.
+ * Identifies the client of a finished handshake. It returns at once, except for a certificate without a recent verdict.
  *
- * @param onCost is told what it took of other threads, in milliseconds of a core
+ * Nothing else may ask the socket for its peer's certificate before: Node.js shows the certificates that came with it
+ * only once.
  *
- * It must be called before anything else asks the socket for its peer's certificate: Node.js shows what came with it once.
+ * @param onCost called with the time of other threads, in milliseconds of a core
  */
 export function identify(
   socket: TLSSocket,
@@ -114,7 +117,7 @@ export function identify(
   const audit = auditOf(socket, arrived.address)
   const isResumed = audit.tls_resumed
   const isLong = !isResumed && arrived.bytesRead > MAX_HANDSHAKE_BYTES
-  // Without its chain, if that may be long; its first request may have come with it.
+  // Without its chain, if that may be long. The first request may have come with it.
   const shown = isLong ? leafOf(socket) : socket.getPeerX509Certificate()
   if (shown === undefined) return new Identity(audit, 'NO_CERTIFICATE')
   const sent = isResumed || isLong ? undefined : sentWith(shown)
@@ -138,7 +141,7 @@ function leafOf(socket: TLSSocket): X509Certificate | undefined {
   return raw && new X509Certificate(raw)
 }
 
-/** A client where none has to show a certificate: `clientAuth: disabled`. */
+/** A client that need not show a certificate: `clientAuth: disabled`. */
 export const anonymous = (socket: TLSSocket, { address }: Pick<Arrival, 'address'>): Identity =>
   new Identity(auditOf(socket, address), 'NO_CERTIFICATE')
 
@@ -147,7 +150,7 @@ const auditOf = (socket: TLSSocket, address = 'gone'): AuditedClient => ({
   tls_resumed: socket.isSessionReused(),
 })
 
-/** What came with a certificate, each once, by fingerprint. */
+/** The certificates that came with the client's own, each once, by fingerprint. */
 function sentWith(leaf: X509Certificate): ReadonlyMap<string, X509Certificate> {
   const sent = new Map<string, X509Certificate>()
   let looked = 0
@@ -158,7 +161,7 @@ function sentWith(leaf: X509Certificate): ReadonlyMap<string, X509Certificate> {
   return sent
 }
 
-/** `undefined` for one that is not in the form of RFC 5280. */
+/** Undefined for a certificate that does not follow RFC 5280. */
 function parsed({ raw }: X509Certificate): Certificate | undefined {
   try {
     return parseCertificate(raw)

@@ -1,10 +1,12 @@
-import { Line } from '../base/line.ts'
+import { Queue } from '../base/queue.ts'
 import type { Stranger } from './stranger.ts'
 
-/** The connections of clients that some pool allows, by who the client is. */
+/** The connections of clients that some pool allows, by the client's identity. */
 export class Clients {
-  /** Those of one identity, the oldest first. */
-  readonly #connections = new Map<string, Line<Stranger>>()
+  /** The connections of one identity, oldest first. */
+  readonly #connections = new Map<string, Queue<Stranger>>()
+  /** The identity whose last connection has gone. Like a network's in {@link Gate}, its entry stays for a while. */
+  #deserted = ''
   readonly #idleSince: (stranger: Stranger) => number | undefined
   #size = 0
 
@@ -19,7 +21,7 @@ export class Clients {
 
   add(stranger: Stranger, identity: string): void {
     let connections = this.#connections.get(identity)
-    if (connections === undefined) this.#connections.set(identity, (connections = new Line()))
+    if (connections === undefined) this.#connections.set(identity, (connections = new Queue()))
     stranger.seat = { identity, place: connections.join(stranger), since: performance.now() }
     this.#size += 1
   }
@@ -31,16 +33,23 @@ export class Clients {
     this.#size -= 1
     const connections = this.#connections.get(seat.identity)
     connections?.leave(seat.place)
-    if (connections?.size === 0) this.#connections.delete(seat.identity)
+    if (connections?.size === 0) this.#desert(seat.identity)
+  }
+
+  #desert(identity: string): void {
+    const before = this.#deserted
+    if (before !== identity && this.#connections.get(before)?.size === 0) this.#connections.delete(before)
+    this.#deserted = identity
   }
 
   /**
-   * The connection that gives way to a further one of `identity`: of the identity with most connections, the one that was
-   * idle longest. Undefined if `identity` would have as many as that one then: they would drive each other out in turn.
+   * The connection that gives way to a further one of `identity`: in the identity with the most connections, the one
+   * that was idle longest. Undefined if `identity` would then have as many as that one, because they would drive each
+   * other out in turn.
    */
   whoGivesWay(identity: string): Stranger | undefined {
     const own = this.#connections.get(identity)?.size ?? 0
-    let most: Line<Stranger> | undefined
+    let most: Queue<Stranger> | undefined
     for (const connections of this.#connections.values()) {
       if (connections.size > (most?.size ?? 0)) most = connections
     }
@@ -48,8 +57,8 @@ export class Clients {
     return this.#longestIdle(most)
   }
 
-  /** Where none is idle, the oldest. */
-  #longestIdle(connections: Line<Stranger>): Stranger | undefined {
+  /** The longest idle connection; if none is idle, the oldest. */
+  #longestIdle(connections: Queue<Stranger>): Stranger | undefined {
     let found: Stranger | undefined
     let earliest = Infinity
     for (const stranger of connections.values()) {

@@ -1,20 +1,20 @@
 /**
- * The part of the event loop that one network may use beyond ordinary handshakes. It is a hundredth, so that the 99th
- * percentile of everybody else's requests does not show it.
+ * The share of the event loop that one network may use beyond ordinary handshakes. At a hundredth, the 99th percentile
+ * of all other requests does not show it.
  */
 const SHARE = 0.01
-/** What a network may owe before it has to wait, in milliseconds of the event loop: a garbage collection can hit anybody. */
+/** Milliseconds of the event loop that a network may owe before it has to wait. A garbage collection can hit anyone. */
 const CREDIT_MS = 50
-/** The longest time for which a network has to wait, in milliseconds. */
+/** The longest time that a network has to wait, in milliseconds. */
 const MAX_WAIT_MS = 300_000
 const MAX_NETWORKS = 10_000
 
-/** What each network owes for the time that its strangers took of the event loop. It pays by waiting. */
+/** The debt of each network for the event-loop time that its strangers took. It pays by waiting. */
 export class Debts {
-  /** When each will have paid, on `performance.now()`'s clock; who was charged last is the last. */
+  /** When each network will have paid, on `performance.now()`'s clock. The last charged network is the last. */
   readonly #paidAt = new Map<string, number>()
 
-  /** @param ms of the event loop */
+  /** @param ms milliseconds of the event loop */
   charge(network: string, ms: number, now: number): void {
     const owed = Math.max(0, (this.#paidAt.get(network) ?? now) - now)
     this.#paidAt.delete(network)
@@ -22,7 +22,7 @@ export class Debts {
     this.#paidAt.set(network, now + Math.min(MAX_WAIT_MS, owed + ms / SHARE))
   }
 
-  /** Takes back what was charged. */
+  /** Takes back a charge. */
   refund(network: string, ms: number): void {
     const paidAt = this.#paidAt.get(network)
     if (paidAt !== undefined) this.#paidAt.set(network, paidAt - ms / SHARE)
@@ -38,7 +38,7 @@ export class Debts {
     return this.#paidAt.size
   }
 
-  /** Debts that are paid, and beyond the bound the oldest one. */
+  /** Forgets paid debts, and beyond the bound the oldest one. */
   #forgetSome(now: number): void {
     for (const [network, paidAt] of this.#paidAt) {
       if (paidAt > now && this.#paidAt.size < MAX_NETWORKS) return

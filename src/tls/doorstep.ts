@@ -3,27 +3,27 @@ import { isWholeRecord, readFirstBytes, type Verdict } from './first-bytes.ts'
 import { describeFirstBytes, proxyVersionOf, readProxyHeader } from './proxy-protocol.ts'
 import type { Stranger } from './stranger.ts'
 
-/** How long first bytes are looked at after a handshake that failed, in milliseconds. */
+/** Milliseconds for which first bytes are examined after a failed handshake. */
 const SUSPICION_MS = 60_000
 
 /** Why a connection is refused before TLS begins. */
 export interface Refusal {
   readonly reason: 'PROXY_HEADER_MISSING' | 'PROXY_HEADER_MALFORMED' | 'PROXY_HEADER_UNEXPECTED'
-  /** What came instead. */
+  /** What came instead of a PROXY header. */
   readonly detail: string
 }
 
 export interface DoorstepEvents {
-  /** A balancer has said whose connection it is, by a header of so many bytes. */
+  /** A balancer's header of this many bytes has named the client's address. */
   introduced(stranger: Stranger, address: string, headerBytes: number): void
-  /** Whether a handshake of it may begin at once, before its hello is there. */
+  /** Whether its handshake may begin at once, before its hello is there. */
   isOpenFor(stranger: Stranger, now: number): boolean
-  /** Its first bytes belong to TLS, and are left to it. */
+  /** Its first bytes belong to TLS and have not been consumed. */
   ready(stranger: Stranger, atOnce: boolean): void
   refused(stranger: Stranger, refusal: Refusal): void
 }
 
-/** What a connection says before TLS begins: a balancer's PROXY header, and a hello that has to be there as a whole. */
+/** What a connection sends before TLS begins: a balancer's PROXY header, and a ClientHello that must be complete. */
 export class Doorstep {
   readonly #events: DoorstepEvents
   #balancers: BlockList | undefined
@@ -34,14 +34,14 @@ export class Doorstep {
     this.#balancers = balancers
   }
 
-  /** @param balancers from where connections begin with a PROXY header; from nowhere if absent */
+  /** @param balancers networks whose connections begin with a PROXY header; undefined for none */
   renew(balancers: BlockList | undefined): void {
     this.#balancers = balancers
   }
 
   /**
-   * A handshake failed because the client does not speak TLS. It can be a balancer's PROXY header. To say so, the first bytes
-   * of the connections to come are looked at before TLS takes them.
+   * Called when a handshake has failed because the client does not speak TLS. That may be a balancer's PROXY header. To
+   * report it, the first bytes of the next connections are examined before TLS reads them.
    */
   suspectProxyHeaders(): void {
     this.#suspiciousUntil = performance.now() + SUSPICION_MS

@@ -1,41 +1,42 @@
 import { randomBytes } from 'node:crypto'
 import { createServer as createHttpsServer, type Server } from 'node:https'
 import { Server as NetServer, type Socket } from 'node:net'
-import {
-  createSecureContext,
-  createServer as createTlsServer,
-  type SecureContextOptions,
-  type TLSSocket,
-} from 'node:tls'
+import { setImmediate } from 'node:timers/promises'
+import { createServer as createTlsServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import type { Credentials } from '../settings/credentials.ts'
 import { TICKET_KEY_BYTES } from '../config/ticket-keys.ts'
 
-/** The suites of the EKM Proxy API, and no other. */
+/** Exactly the suites of the EKM Proxy API. */
 const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256'
 /**
- * The groups of the key exchange. OpenSSL's own list has finite fields, too: one of 8192 bits takes 150 ms, for a hello of
- * 1.2 KiB that anybody can send again and again. The first protects data keys from those who record today and have a quantum
- * computer later; OpenSSL knows it since 3.5.
+ * The groups of the key exchange. OpenSSL's own list includes finite fields: one of 8192 bits takes 150 ms, for a hello
+ * of 1.2 KiB that anyone can send again and again. The first group protects data keys from those who record today and
+ * have a quantum computer later; OpenSSL supports it since 3.5.
  */
 const CLASSIC_GROUPS = 'X25519:P-256:P-384'
-const GROUPS = knows(`X25519MLKEM768:${CLASSIC_GROUPS}`) ? `X25519MLKEM768:${CLASSIC_GROUPS}` : CLASSIC_GROUPS
+// To try the group would leave an error in OpenSSL. Node.js 20 aborts when it finds one after a call of WebCrypto.
+const GROUPS = isOlderThan(process.versions.openssl, 3, 5) ? CLASSIC_GROUPS : `X25519MLKEM768:${CLASSIC_GROUPS}`
 
-function knows(ecdhCurve: string): boolean {
-  try {
-    createSecureContext({ ecdhCurve })
-    return true
-  } catch {
-    return false
-  }
-}
+/** What the kernel accepts at most before Node.js takes it: Node.js' own default. */
+const MAX_ACCEPTED = 511
 
-/** How long a session may be resumed after its last handshake. */
+/** Seconds for which a session may be resumed after its last handshake. */
 const SESSION_SECONDS = 3600
 
 /**
- * A revocation list of nobody's. With a list, OpenSSL asks for one of every CA, and so it authorizes no client: who may come
- * in is not its to say. (It would, too, for every CA inside of a PKCS#12 server identity.) Node.js 24 besides shows what a
- * client sent with its certificate only for clients that OpenSSL did not authorize (nodejs/node#65579).
+ * Node.js 24 does not show the certificates that came with a client's own if OpenSSL authorized the client
+ * (nodejs/node#65579).
+ */
+const HIDES_CHAINS = isOlderThan(process.versions.node, 26, 10)
+
+function isOlderThan(version: string, major: number, minor: number): boolean {
+  const [itsMajor = 0, itsMinor = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
+  return itsMajor < major || (itsMajor === major && itsMinor < minor)
+}
+
+/**
+ * A revocation list of no real CA. With any list, OpenSSL asks for one of every CA, and therefore authorizes no client.
+ * Node.js then creates an Error at each handshake, which costs 3 % of a resumed one.
  */
 const LIST_OF_NOBODY = `-----BEGIN X509 CRL-----
 MIGVMD0wCgYIKoZIzj0EAwIwETEPMA0GA1UEAwwGbm9ib2R5Fw0yNjExMjgyMDI1
@@ -46,36 +47,36 @@ swP6vcqPpHA=
 `
 
 /**
- * What a client without a good certificate meets: a 401, or the end of its connection; or nothing, where none has to have
- * one.
+ * How a client without a good certificate is refused: by a 401, or by the end of its connection. Or not at all, if
+ * certificates are not required.
  */
 export type ClientAuth = 'required' | 'handshake' | 'disabled'
 
-/** What can change while an endpoint serves. */
+/** Settings that can change while an endpoint serves. */
 export interface EndpointSettings {
   readonly credentials: Credentials
-  /** CAs that clients are told of, PEM. */
+  /** PEM of the CAs that clients are told about. */
   readonly ca: readonly string[]
-  /** Shared by endpoints that are to resume each other's sessions: 48 bytes. */
+  /** 48 bytes. Endpoints that resume each other's sessions share them. */
   readonly ticketKeys: Buffer
   readonly idleConnectionMs: number
-  /** Milliseconds from a request's first byte, or the handshake, to its complete header. */
+  /** Milliseconds from a request's first byte, or from the end of the handshake, to its complete header. */
   readonly headerMs: number
 }
 
 export interface EndpointListener {
-  /** A new TCP connection: {@link Endpoint.begin} begins TLS on it. */
+  /** A new TCP connection. {@link Endpoint.begin} begins TLS on it. */
   connected(socket: Socket): void
-  /** A handshake is done: {@link Endpoint.serve} begins HTTP on it. */
+  /** A finished handshake. {@link Endpoint.serve} begins HTTP on it. */
   secured(socket: TLSSocket): void
   failed(error: Error, socket: TLSSocket): void
 }
 
-/** TCP, TLS and HTTP of one port, with a halt between each two of them. */
+/** TCP, TLS and HTTP of one port, with a stop between each two of them. */
 export class Endpoint {
   /** Listens, and emits HTTP's events. */
   readonly server: Server
-  /** Does what `server` does, and resumes no session that it did not begin itself. */
+  /** Like `server`, but resumes only sessions that it began itself. */
   readonly #fresh: ReturnType<typeof createTlsServer>
   readonly #beginTls: (socket: Socket) => void
   readonly #beginHttp: (socket: TLSSocket) => void
@@ -86,9 +87,9 @@ export class Endpoint {
     const tls = {
       ALPNProtocols: ['http/1.1'],
       requestCert: clientAuth !== 'disabled',
-      // Only OpenSSL can end a handshake; elsewhere a client without a good certificate is let in, to be told so.
+      // Only OpenSSL can end a handshake. Otherwise a client without a good certificate is let in to get its 401.
       rejectUnauthorized: clientAuth === 'handshake',
-      // Negative: none. The gate has one timer for all handshakes; Node.js would set one for each.
+      // Negative means none. The gate has one timer for all handshakes, while Node.js would set one for each.
       handshakeTimeout: -1,
     }
     this.server = createHttpsServer({
@@ -99,7 +100,7 @@ export class Endpoint {
       connectionsCheckingInterval: 1000,
       keepAliveTimeout: settings.idleConnectionMs,
       noDelay: true,
-      // Node.js would answer a missing Host header with an empty reply; the application answers it with a ProxyError.
+      // Node.js would answer a missing Host header with an empty reply. The application answers with a ProxyError.
       requireHostHeader: false,
     })
     this.#fresh = createTlsServer({ ...tls, ...this.#freshContext(settings) })
@@ -111,7 +112,7 @@ export class Endpoint {
     }
   }
 
-  /** @param mayResume whether the client's ticket is taken, if it has one */
+  /** @param mayResume whether the client's ticket is accepted, if it has one */
   begin(socket: Socket, mayResume: boolean): void {
     if (mayResume) this.#beginTls(socket)
     else this.#fresh.emit('connection', socket)
@@ -121,7 +122,7 @@ export class Endpoint {
     this.#beginHttp(socket)
   }
 
-  /** From the next handshake on; no connection is cut. If it throws, nothing has changed. */
+  /** Takes effect with the next handshake and cuts no connection. If it throws, nothing has changed. */
   renew(settings: EndpointSettings): void {
     this.#fresh.setSecureContext(this.#freshContext(settings))
     this.server.setSecureContext(this.#context(settings))
@@ -130,15 +131,30 @@ export class Endpoint {
     this.server.requestTimeout = settings.headerMs
   }
 
-  /** Sessions that {@link Endpoint.begin} began before are not resumed there any more where it may not resume. */
+  /** Sessions of {@link Endpoint.begin} from before are no longer resumed where it may not resume. */
   forgetFreshSessions(): void {
     this.#fresh.setTicketKeys(randomBytes(TICKET_KEY_BYTES))
   }
 
-  /** No new connections from now on; live ones stay. Resolves when none is left. */
-  stopAccepting(): Promise<void> {
+  /** Refuses new connections; open ones stay. Resolves when none is left. */
+  async stopAccepting(): Promise<void> {
+    await this.#takeAccepted()
     // Not the HTTPS server's own close(), which would cut idle connections.
     return new Promise((resolve) => NetServer.prototype.close.call(this.server, () => resolve()))
+  }
+
+  /** The kernel would reset what it has accepted and Node.js has not taken yet, which may be one at a turn of its loop. */
+  async #takeAccepted(): Promise<void> {
+    let taken = 0
+    const count = () => (taken += 1)
+    this.server.on('connection', count)
+    // The rest of this turn may be behind its look at sockets.
+    await setImmediate()
+    for (let turn = 0, before = -1; turn < MAX_ACCEPTED && taken > before; turn += 1) {
+      before = taken
+      await setImmediate()
+    }
+    this.server.off('connection', count)
   }
 
   #context({ credentials, ca, ticketKeys }: EndpointSettings): SecureContextOptions {
@@ -149,8 +165,9 @@ export class Endpoint {
       ciphers: SUITES,
       ecdhCurve: GROUPS,
       ca: [...ca],
-      ...(this.#clientAuth === 'required' && { crl: LIST_OF_NOBODY }),
-      // A session holds the client's certificate, or none: one that was begun where none was asked for is of no use here.
+      ...(HIDES_CHAINS && this.#clientAuth === 'required' && { crl: LIST_OF_NOBODY }),
+      // A session contains the client's certificate, or none. So a session from a mode without certificates must not be
+      // resumed here.
       sessionIdContext: `ekm-gateway ${this.#clientAuth}`,
       sessionTimeout: SESSION_SECONDS,
       ticketKeys,
@@ -162,13 +179,16 @@ export class Endpoint {
   }
 }
 
-/** Puts `first` in the place of what a server does about an event, and returns that. */
-function takeOver<Source extends Socket>(
+/**
+ * Replaces a server's listeners for an event by `first`.
+ * @returns the former listeners as one function
+ */
+function takeOver<Accepted extends Socket>(
   server: Server,
   event: 'connection' | 'secureConnection',
-  first: (socket: Source) => void,
-): (socket: Source) => void {
-  const listeners = server.listeners(event) as ((this: Server, socket: Source) => void)[]
+  first: (socket: Accepted) => void,
+): (socket: Accepted) => void {
+  const listeners = server.listeners(event) as ((this: Server, socket: Accepted) => void)[]
   server.removeAllListeners(event)
   server.on(event, first as (socket: Socket) => void)
   return (socket) => {
@@ -176,6 +196,6 @@ function takeOver<Source extends Socket>(
   }
 }
 
-/** The TCP connection that a TLS socket was made on, which Node.js does not show by a name of its own. */
+/** The TCP connection below a TLS socket. Node.js has no public name for it. */
 export const connectionBelow = (socket: TLSSocket): Socket =>
   (socket as unknown as { readonly _parent: Socket })._parent

@@ -1,22 +1,28 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { Credentials } from '../settings/credentials.ts'
-import { parsePemCertificates } from '../settings/fields.ts'
+import { certificatesIn } from '../settings/certificate-file.ts'
+import { rowOf, type BackendKind } from '../backends/index.ts'
+import type { BackendCertificate } from '../backends/row.ts'
 import type { Config } from '../config/schema.ts'
 import { cut } from '../telemetry/audit.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { RevocationList } from '../x509/crl.ts'
 
-/** Days before its end at which a certificate is announced, each once. A list is announced when a quarter of its time is left. */
+/**
+ * Days before its end at which a certificate is announced, once for each. A list is announced when a quarter of its
+ * time is left.
+ */
 const THRESHOLDS = [1, 7, 14, 30] as const
-/** Lists may be good for hours only. */
+/** Milliseconds; short because lists may be valid for hours only. */
 const CHECK_MS = 60_000
 const ANNOUNCED_SHARE = 0.25
 const DAY_MS = 24 * 3_600_000
-/** More than anybody's configuration has; a bound on what metrics are asked to carry. */
+/** More than any configuration has. It bounds what metrics must carry. */
 const MAX_CERTIFICATES = 100
 
-export type CertificateRole = 'server' | 'server_chain' | 'client_ca' | 'kmip_client' | 'kmip_ca'
+/** `kmip_client` is an example of a backend's certificate. */
+export type CertificateRole = 'server' | 'server_chain' | 'client_ca' | `${BackendKind}_${BackendCertificate['role']}`
 
 export interface CertificateLife {
   readonly role: CertificateRole
@@ -30,7 +36,7 @@ export interface CertificateLife {
 export interface CertificateDaysLeft {
   readonly role: CertificateRole
   readonly subject: string
-  /** Negative once it has expired. */
+  /** Negative after its expiry. */
   readonly days: number
 }
 
@@ -45,15 +51,17 @@ interface ListLife {
 export interface ListDaysLeft {
   readonly pool: string
   readonly issuer: string
-  /** Until a newer list should be there; negative afterwards. */
+  /** Days until a newer list is due; negative afterwards. */
   readonly days: number
+  /** Share of the time from its issue to the next list, from 1 to 0; negative afterwards. */
+  readonly share: number
 }
 
-/** Watches the certificates and lists of a configuration, and tells the log in time that one of them ends. */
+/** Watches the certificates and lists of a configuration, and logs in time that one of them ends. */
 export class ExpiryWatch {
   readonly #log: Log
   readonly #now: () => number
-  /** The smallest threshold that was told of each certificate; 0 for one that has expired. */
+  /** The smallest threshold that was logged for each certificate; 0 after its expiry. */
   readonly #told = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #certificates: readonly CertificateLife[] = []
@@ -67,7 +75,7 @@ export class ExpiryWatch {
     this.follow(config)
   }
 
-  /** Watches the certificates of another configuration from now on, and looks at them. */
+  /** Watches the certificates of another configuration from now on, and examines them at once. */
   follow(config: Config): void {
     this.#certificates = certificatesOf(config).slice(0, MAX_CERTIFICATES)
     this.#lists = listsOf(config).slice(0, MAX_CERTIFICATES)
@@ -104,14 +112,16 @@ export class ExpiryWatch {
     return this.#certificates.map(({ role, subject, expires }) => ({ role, subject, days: (expires - now) / DAY_MS }))
   }
 
-  /** Of several lists of one issuer the one that ends first. */
+  /** If an issuer has several lists, the one that ends first. */
   listDaysLeft(): ListDaysLeft[] {
     const now = this.#now()
     const ends = new Map<string, ListDaysLeft>()
     for (const { pool, issuer, list } of this.#lists) {
-      const days = (list.nextUpdate - now) / DAY_MS
+      const left = list.nextUpdate - now
+      const days = left / DAY_MS
+      const share = left / (list.nextUpdate - list.thisUpdate)
       const name = JSON.stringify([pool, issuer])
-      if (days < (ends.get(name)?.days ?? Infinity)) ends.set(name, { pool, issuer, days })
+      if (days < (ends.get(name)?.days ?? Infinity)) ends.set(name, { pool, issuer, days, share })
     }
     return [...ends.values()]
   }
@@ -121,19 +131,21 @@ export class ExpiryWatch {
   }
 }
 
-/** Every certificate whose end would stop something, each once. */
+/** Every certificate whose expiry would stop something, each once. */
 export function certificatesOf({ listen, pools, backends }: Config): CertificateLife[] {
   const [server, ...chain] = serverCertificates(listen.tls)
   const clientCas = pools
     .flatMap(({ clients }) => clients)
     .flatMap(({ roots, intermediates }) => [...roots, ...intermediates])
-  const kmip = Object.values(backends).flatMap((backend) => (backend.kind === 'kmip' ? [backend.tls] : []))
   const lives = [
     ...(server === undefined ? [] : [lifeOf('server', server)]),
     ...chain.map((certificate) => lifeOf('server_chain', certificate)),
     ...clientCas.map((certificate) => lifeOf('client_ca', certificate)),
-    ...kmip.flatMap(({ certificate }) => parse(certificate).map((parsed) => lifeOf('kmip_client', parsed))),
-    ...kmip.flatMap(({ ca }) => parse(ca).map((parsed) => lifeOf('kmip_ca', parsed))),
+    ...Object.values(backends).flatMap((settings) =>
+      rowOf(settings)
+        .certificates(settings)
+        .map(({ role, certificate }) => lifeOf(`${settings.kind}_${role}`, certificate)),
+    ),
   ]
   return [...new Map(lives.map((life) => [life.fingerprint, life])).values()]
 }
@@ -146,12 +158,10 @@ const listsOf = ({ pools }: Config): ListLife[] =>
     return [...distinct.values()].map((list) => ({ pool, issuer: cut(list.issuer.text), list }))
   })
 
-const parse = (pem: Uint8Array) => parsePemCertificates(Buffer.from(pem).toString('latin1')) ?? []
-
-function serverCertificates(credentials: Credentials): X509Certificate[] {
+function serverCertificates(credentials: Credentials): readonly X509Certificate[] {
   const options = credentials.secureContextOptions()
-  if (Buffer.isBuffer(options.cert)) return parse(options.cert)
-  // Of a PKCS#12 file, only OpenSSL can say what is in it.
+  if (Buffer.isBuffer(options.cert)) return certificatesIn(options.cert)
+  // Only OpenSSL can read the certificates in a PKCS#12 file.
   const context = createSecureContext(options).context as { getCertificate?: () => Buffer | null }
   const certificate = context.getCertificate?.()
   return certificate ? [new X509Certificate(certificate)] : []

@@ -1,19 +1,19 @@
 import type { Socket } from 'node:net'
 
-/** A record's header: content type, version, length (RFC 8446 section 5.1). */
+/** Bytes of a record's header: content type, version, length (RFC 8446 section 5.1). */
 const RECORD_HEADER_BYTES = 5
 const HANDSHAKE_RECORD = 22
-/** A longer record is none; OpenSSL says so. */
+/** Bytes. A longer record is invalid, and OpenSSL reports it. */
 const MAX_RECORD_BYTES = 16_384
 
-/** What follows from the first bytes. */
+/** What the first bytes have shown. */
 export interface Verdict {
-  /** How many of them are used up; the others are left to whoever reads next. */
+  /** How many bytes are consumed. The others are left for the next reader. */
   readonly used: number
   readonly next: () => void
 }
 
-/** Reads what a connection begins with until `judge` has seen enough; undefined asks for more. */
+/** Reads the first bytes of a connection until `judge` has seen enough. `judge` returns undefined to ask for more. */
 export function readFirstBytes(socket: Socket, judge: (bytes: Buffer) => Verdict | undefined): void {
   let head: Buffer | undefined
   const onData = (chunk: Buffer) => {
@@ -29,7 +29,7 @@ export function readFirstBytes(socket: Socket, judge: (bytes: Buffer) => Verdict
   socket.resume()
 }
 
-/** Whether the bytes hold a whole handshake record, or something that will never be one. */
+/** True if the bytes hold a whole handshake record, or something that can never become one. */
 export function isWholeRecord(bytes: Buffer): boolean {
   if (bytes[0] !== HANDSHAKE_RECORD) return true
   if (bytes.length < RECORD_HEADER_BYTES) return false

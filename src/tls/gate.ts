@@ -1,42 +1,44 @@
 import type { BlockList, Socket } from 'node:net'
+import { plainAddress } from '../base/plain-address.ts'
 import { Deadlines } from '../base/deadlines.ts'
-import { Line } from '../base/line.ts'
+import { Queue } from '../base/queue.ts'
+import { Recent } from '../base/recent.ts'
 import { Clients } from './clients.ts'
 import { Debts } from './debts.ts'
 import { Doorstep, type Refusal } from './doorstep.ts'
 import { Handshakes } from './handshakes.ts'
 import { networkOf } from './network.ts'
-import { Source, stages, Stranger, type Arrival, type ShedReason, type Standing } from './stranger.ts'
+import { FIRST_WINDOW, Source, stages, Stranger, type Arrival, type ShedReason, type Standing } from './stranger.ts'
 import { Watch } from './watch.ts'
 
-/** With at most so many strangers and short turns of the event loop, handshakes start at once. */
+/** With at most this many strangers and short turns of the event loop, handshakes start at once. */
 const FEW = 8
-/** The handshakes that a network may have under way when it comes back, and how many networks are remembered. */
+/** The window that is remembered of a network, and the number of networks that are remembered. */
 const MAX_REMEMBERED_WINDOW = 16
 const MAX_WINDOWS = 1000
 /**
- * So many connections may there be, of a network and in all, that are done with their handshake, are no allowed client's, and
- * ask nothing. Each can send what it has left of its bytes at any time, and all of them in the same turn of the event loop: of
- * key updates, that is half a second for each. While they are answered there can be a few more.
+ * The most idle strangers of one network and of all networks: their handshake is done, no pool allows them, and they
+ * have no request. Each can send the rest of its bytes at any time, and all can do so in the same turn of the event
+ * loop: for key updates, that is half a second each. There can be a few more while their requests are answered.
  */
 const MAX_IDLE_STRANGERS = { ofNetwork: 4, inAll: 8 } as const
 const MAX_BUSY_STRANGERS = 32
 
 export interface GateLimits {
-  /** Connections of allowed clients at a time. */
+  /** The most connections of allowed clients at a time. */
   readonly maxConnections: number
-  /** All other connections at a time: strangers, and clients with a good certificate that no pool allows. */
+  /** The most other connections at a time: strangers, and clients with a good certificate that no pool allows. */
   readonly maxUnverifiedConnections: number
-  /** Milliseconds from a connection to the end of its handshake. */
+  /** Milliseconds from the start of a connection to the end of its handshake. */
   readonly handshakeMs: number
-  /** From where connections begin with a PROXY header; from nowhere if absent. */
+  /** Networks whose connections begin with a PROXY header. Undefined for none. */
   readonly proxyProtocol?: BlockList | undefined
 }
 
 /** Open connections, by the standing of their client. */
 export interface ConnectionCounts {
   readonly allowed: number
-  /** With a good certificate that no pool allows. */
+  /** Clients with a good certificate that no pool allows. */
   readonly verified: number
   readonly unverified: number
 }
@@ -44,12 +46,14 @@ export interface ConnectionCounts {
 export interface GateOptions {
   /** Begins TLS on a connection whose first bytes can be read from it. */
   readonly begin: (arrival: Arrival) => void
-  /** Is told of each connection that the gate closes. */
+  /** Called when a connection has closed. */
+  readonly onClosed?: (arrival: Arrival) => void
+  /** Called for each connection that the gate closes. */
   readonly onShed: (reason: ShedReason) => void
   readonly onRefused?: (arrival: Arrival, refusal: Refusal) => void
   /**
-   * Since when an allowed client's connection has served no request, on `performance.now()`'s clock. Infinity while it
-   * serves one; undefined if it never did.
+   * Since when an allowed client's connection has been without a request, on `performance.now()`'s clock. Infinity
+   * while it has one. Undefined if it never had one.
    */
   readonly idleSince?: (arrival: Arrival) => number | undefined
 }
@@ -75,11 +79,16 @@ export class Gate {
   #deadlines: Deadlines
   readonly #options: GateOptions
   readonly #sources = new Map<string, Source>()
-  /** Of networks that have shown allowed clients; the one that did so last is the last. */
-  readonly #windows = new Map<string, number>()
+  /**
+   * The network whose last stranger has gone. It stays among the others until another one is in its place: a client that
+   * comes again and again would otherwise change the Map each time, and that leaves garbage that survives.
+   */
+  #deserted: Source | undefined
+  /** Windows of networks with allowed clients. */
+  readonly #windows = new Recent<number>(MAX_WINDOWS)
   #strangers = 0
-  /** Who is done with its handshake and is no allowed client, the oldest first. */
-  readonly #heard = new Line<Stranger>()
+  /** Strangers whose handshake is done, the oldest first. */
+  readonly #heard = new Queue<Stranger>()
   readonly #clients: Clients
   readonly #debts = new Debts()
   readonly #watch = new Watch(this.#debts, (stranger) => this.#close(stranger, 'too_many_bytes'))
@@ -108,7 +117,7 @@ export class Gate {
     )
   }
 
-  /** Takes other limits; who is there already keeps the time it was given. */
+  /** Takes other limits. Present connections keep the time that they were given. */
   renew(limits: GateLimits): void {
     if (limits.handshakeMs !== this.#limits.handshakeMs) this.#deadlines = new Deadlines(limits.handshakeMs)
     this.#limits = limits
@@ -124,14 +133,16 @@ export class Gate {
 
   /** Takes a new connection. */
   admit(socket: Socket): void {
+    // Whoever reads it later, an error that nobody handles would end the process.
     socket.on('error', ignore)
-    const address = socket.remoteAddress
-    // Reset before it could be accepted, as a balancer's check does it.
-    if (address === undefined) {
+    const { remoteAddress } = socket
+    // The client reset the connection before it was accepted, as a balancer's check does.
+    if (remoteAddress === undefined) {
       this.#options.onShed('silent')
       socket.destroy()
       return
     }
+    const address = plainAddress(remoteAddress)
     this.#makeRoom()
     this.#watch.settle()
     const now = performance.now()
@@ -139,19 +150,22 @@ export class Gate {
     const stranger = new Stranger(socket, address, source, now, this.#deadlines, this.#onTimeUp)
     this.#strangers += 1
     this.#watch.add(stranger)
-    socket.on('close', () => this.#forget(stranger))
+    socket.on('close', () => {
+      this.#forget(stranger)
+      this.#options.onClosed?.(stranger)
+    })
     this.#doorstep.receive(stranger, now)
   }
 
-  /** As in {@link Doorstep.suspectProxyHeaders}. */
+  /** Like {@link Doorstep.suspectProxyHeaders}. */
   suspectProxyHeaders(): void {
     this.#doorstep.suspectProxyHeaders()
   }
 
   /**
-   * Says how a connection's handshake ended.
+   * Tells the gate how a connection's handshake ended.
    *
-   * @param costMs what other threads did for it, in milliseconds of a core; charged unless the client is allowed
+   * @param costMs time of other threads in milliseconds of a core; charged unless the client is allowed
    */
   handshakeDone(arrival: Arrival, standing: Standing, costMs = 0): void {
     const stranger = arrival as Stranger
@@ -160,12 +174,12 @@ export class Gate {
       if (standing.kind === 'allowed') this.#widen(stranger.source)
     }
     this.restate(stranger, standing, costMs)
-    // Only now is its place in the window of its network free.
+    // Its place in the window of its network becomes free only now.
     this.#handshakes.ended(stranger)
   }
 
   /**
-   * Says that a connection's client has another standing than before, for instance after a reload.
+   * Tells the gate that a connection's client has another standing, for instance after a reload.
    *
    * @param costMs as in {@link Gate.handshakeDone}
    */
@@ -177,7 +191,7 @@ export class Gate {
     else this.#distrust(stranger, standing.kind === 'verified' ? 'verified' : 'unverified')
   }
 
-  /** A request of an allowed client begins: what it takes is not charged to a stranger. */
+  /** A request of an allowed client begins. Its time is not charged to a stranger. */
   noteRequest(): void {
     this.#watch.mark()
   }
@@ -220,20 +234,19 @@ export class Gate {
     const heard = this.#heard.values()
     const idle = heard.filter((stranger) => this.#options.idleSince?.(stranger) !== Infinity)
     const ofNetwork = idle.filter((stranger) => stranger.source === source)
-    if (ofNetwork.length > MAX_IDLE_STRANGERS.ofNetwork) this.#giveUp(ofNetwork)
-    else if (idle.length > MAX_IDLE_STRANGERS.inAll) this.#giveUp(idle)
-    else if (heard.length > MAX_BUSY_STRANGERS) this.#giveUp(heard)
+    if (ofNetwork.length > MAX_IDLE_STRANGERS.ofNetwork) this.#giveUp(ofNetwork[0])
+    else if (idle.length > MAX_IDLE_STRANGERS.inAll) this.#giveUp(idle[0])
+    else if (heard.length > MAX_BUSY_STRANGERS) this.#giveUp(heard[0])
   }
 
-  #giveUp([oldest]: readonly Stranger[]): void {
-    if (oldest !== undefined) this.#close(oldest, 'too_many_unverified')
+  #giveUp(stranger: Stranger | undefined): void {
+    if (stranger !== undefined) this.#close(stranger, 'too_many_unverified')
   }
 
-  /** Makes room for one stranger more. */
+  /** Makes room for one more stranger. */
   #makeRoom(): void {
     if (this.#strangers < this.#limits.maxUnverifiedConnections) return
-    const greediest = this.#greediest()
-    if (greediest !== undefined) this.#giveUp([greediest])
+    this.#giveUp(this.#greediest())
   }
 
   #sourceOf(network: string): Source {
@@ -242,18 +255,22 @@ export class Gate {
     return source
   }
 
+  #desert(source: Source): void {
+    const before = this.#deserted
+    if (before !== undefined && before !== source && before.size === 0) this.#sources.delete(before.network)
+    this.#deserted = source
+    source.window = this.#windows.get(source.network) ?? FIRST_WINDOW
+  }
+
   #widen(source: Source): void {
     source.widen()
-    this.#windows.delete(source.network)
     this.#windows.set(source.network, Math.min(MAX_REMEMBERED_WINDOW, source.window))
-    const [oldest] = this.#windows.keys()
-    if (this.#windows.size > MAX_WINDOWS && oldest !== undefined) this.#windows.delete(oldest)
   }
 
   #introduce(stranger: Stranger, address: string, headerBytes: number): void {
     const { source } = stranger
     stranger.introduce(address, this.#sourceOf(networkOf(address)), headerBytes)
-    if (source.size === 0) this.#sources.delete(source.network)
+    if (source.size === 0) this.#desert(source)
   }
 
   #refuse(stranger: Stranger, refusal: Refusal): void {
@@ -262,7 +279,7 @@ export class Gate {
     stranger.socket.destroy()
   }
 
-  /** The stranger that can best be given up: of the network that has most, the oldest of the first stage there is. */
+  /** The stranger to give up: of the network with the most strangers, the oldest in the first stage that has any. */
   #greediest(): Stranger | undefined {
     let greediest: Source | undefined
     for (const source of this.#sources.values()) {
@@ -295,9 +312,10 @@ export class Gate {
     if (stranger.heard !== undefined) this.#heard.leave(stranger.heard)
     stranger.heard = undefined
     this.#strangers -= 1
-    if (source.size === 0) this.#sources.delete(source.network)
+    if (source.size === 0) this.#desert(source)
     this.#handshakes.ended(stranger)
   }
 }
 
+/** The connection's end says enough. */
 const ignore = () => undefined

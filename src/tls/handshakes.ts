@@ -1,38 +1,43 @@
-import { Line } from '../base/line.ts'
+import { Queue } from '../base/queue.ts'
 import type { Source, Stranger } from './stranger.ts'
 
 /**
- * How many handshakes may be under way while others wait: what their clients send comes when it comes, and if it comes all
- * at once it is dealt with in one turn of the event loop. The bound falls by half when a turn was long, and rises slowly.
+ * The bounds of how many handshakes may be under way while others wait. Their clients may all send at once, and that is
+ * then handled in one turn of the event loop. So the bound halves after a long turn, and rises slowly.
  */
 const UNDER_WAY = { least: 2, most: 128, step: 0.25 } as const
 const LONG_TURN_MS = 8
-/** Extra handshakes for networks that have none under way: a flood from one keeps nobody else waiting for its end. */
+/**
+ * Extra handshakes reserved for networks with none under way, so that a flood from one network does not delay another.
+ */
 const NEWCOMERS = 4
-/** A client that has not answered by then is far away, or never will: others need not wait for it. */
+/**
+ * Milliseconds. A client that has not answered by then is far away or will never answer, so others need not wait for
+ * it.
+ */
 const ANSWER_MS = 200
-/** So long does a handshake keep its place in the window of its network, if others of the network wait. */
+/** Milliseconds for which a handshake keeps its place in the window of its network while others of the network wait. */
 const PLACE_MS = 1000
 
-/** What the queue of handshakes asks, and tells. */
+/** The questions and events of the handshake queue. */
 export interface HandshakeEvents {
   /** Begins TLS. */
   begin(stranger: Stranger): void
-  /** Whether a network has to wait, whoever else waits. */
+  /** Whether a network must wait, whoever else waits. */
   mustWait(source: Source, now: number): boolean
-  /** The window of the network is full, and others of it have waited long enough for this client's answer. */
+  /** The window of the network is full, and others of the network have waited long enough for this client's answer. */
   giveUp(stranger: Stranger): void
-  /** A turn of the event loop begins, in which {@link HandshakeEvents.mustWait} is going to be asked. */
+  /** A turn of the event loop begins, in which {@link HandshakeEvents.mustWait} will be asked. */
   turn(): void
 }
 
-/** The queue of handshakes: one begins in each turn of the event loop, round-robin by network. */
+/** The queue of handshakes. One begins in each turn of the event loop, round-robin by network. */
 export class Handshakes {
   readonly #events: HandshakeEvents
-  /** The networks that wait for a handshake, the next one first. */
-  readonly #queue = new Line<Source>()
-  /** The handshakes that began last, the oldest first. */
-  readonly #underWay = new Line<Stranger>()
+  /** Networks with waiting strangers. The first is next. */
+  readonly #queue = new Queue<Source>()
+  /** The handshakes that began last, oldest first. */
+  readonly #underWay = new Queue<Stranger>()
   #mayBeUnderWay: number = UNDER_WAY.most
   #turn: NodeJS.Immediate | undefined
   #patience: NodeJS.Timeout | undefined
@@ -41,7 +46,7 @@ export class Handshakes {
     this.#events = events
   }
 
-  /** Whether turns were short of late, and `source` has to wait for nothing. */
+  /** Whether recent turns were short and `source` need not wait. */
   isOpenFor(source: Source, now: number): boolean {
     return this.#mayBeUnderWay === UNDER_WAY.most && this.#mayBegin(source, now)
   }
@@ -89,7 +94,7 @@ export class Handshakes {
     })
   }
 
-  /** @param turnMs how long the event loop's last turn took */
+  /** @param turnMs duration of the event loop's last turn in milliseconds */
   #adapt(turnMs: number): void {
     const { least, most, step } = UNDER_WAY
     const bound = turnMs > LONG_TURN_MS ? this.#mayBeUnderWay / 2 : this.#mayBeUnderWay + step
@@ -103,13 +108,13 @@ export class Handshakes {
       const stranger = source.in.waiting.first?.value
       if (stranger === undefined) continue
       if (source.in.waiting.size > 1) source.place = this.#queue.join(source)
-      // Its end is not told yet.
+      // The end of the connection has not been reported yet.
       if (stranger.socket.destroyed) stranger.enter('handshake')
       else return this.start(stranger, now)
     }
   }
 
-  /** The network whose handshake may begin now. */
+  /** The network whose handshake may begin now. Undefined if none may. */
   #nextSource(now: number): Source | undefined {
     for (let place = this.#underWay.first; place !== undefined; place = this.#underWay.first) {
       if (now - place.value.begun < ANSWER_MS) break
@@ -130,7 +135,9 @@ export class Handshakes {
 
   #release(stranger: Stranger): boolean {
     const { underWay, source } = stranger
-    if (underWay === undefined || !this.#underWay.leave(underWay)) return false
+    if (underWay === undefined) return false
+    stranger.underWay = undefined
+    this.#underWay.leave(underWay)
     source.underWay -= 1
     return true
   }
@@ -138,10 +145,10 @@ export class Handshakes {
 
 const isFull = (source: Source): boolean => source.in.handshake.size >= source.window
 
-/** Who has not even sent a hello has less. */
+/** A stranger that has not even sent a hello gets less time. */
 function hasHadItsTime(stranger: Stranger | undefined, now: number): boolean {
   return stranger !== undefined && now - stranger.begun > (stranger.isSilent ? ANSWER_MS : PLACE_MS)
 }
 
-/** Nobody of it waits any more: it only has to leave the queue. */
+/** True if no stranger of it waits any more, so that it only has to leave the queue. */
 const isIdle = (source: Source): boolean => source.in.waiting.size === 0

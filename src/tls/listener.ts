@@ -3,11 +3,12 @@ import type { Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { systemCode } from '../../adapters/contract/index.ts'
-import { isNamed } from '../ekm/allow-list.ts'
-import { Line } from '../base/line.ts'
+import { isNamed, type VerifiedClient } from '../ekm/allow-list.ts'
+import { Queue, type Place } from '../base/queue.ts'
 import { listen } from '../base/listen.ts'
 import { writeHandshakeFailure } from '../telemetry/audit.ts'
-import { describeBug, type Log } from '../telemetry/log.ts'
+import { describeBug } from '../telemetry/bug.ts'
+import type { Log } from '../telemetry/log.ts'
 import { parseCertificate } from '../x509/certificate.ts'
 import { anonymous, identify, Identity, type Client, type ClientEntry, type ClientTrust } from './client.ts'
 import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
@@ -19,26 +20,28 @@ import { Succession, type ClientVerdicts } from './succession.ts'
 import { spelled } from './trust.ts'
 import type { Verdict } from './verdict.ts'
 
-/** OpenSSL's word for what is not TLS, a PROXY header among others. */
+/** OpenSSL's code for data that is not TLS, such as a PROXY header. */
 const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER'
 
-/** What can change while the listener listens. */
+/** Settings that can change while the listener listens. */
 export interface ListenerSettings extends GateLimits, Omit<EndpointSettings, 'ca'> {
   readonly trust: ClientTrust
 }
 
-/** What one process finds out and the others of the same gateway can use. */
+/** Something that one process learned and other processes of the same gateway can use. */
 export type Lesson =
-  /** An issuing CA that a client taught, DER in base64, and the fingerprint of the root that it leads to. */
+  /** An issuing CA that a client taught, as DER in base64, and the fingerprint of the root that it leads to. */
   | { readonly issuer: string; readonly root: string }
-  /** A network whose clients have to do full handshakes, since one was refused: as in {@link FullHandshakes.ask}. */
+  /** A network whose clients must do full handshakes because one was refused: see {@link FullHandshakes.ask}. */
   | { readonly fullHandshakes: string; readonly fingerprint: string }
 
-/** Is told what happens to connections, for metrics. */
+/** Called with what happens to connections, for metrics. */
 export interface ListenerEvents {
   handshake(kind: 'full' | 'resumed'): void
   /** @param reason as in {@link HandshakeFailure} */
   handshakeFailed(reason: string): void
+  /** @param reason a {@link ClientRefusal}, or OpenSSL's code if OpenSSL refused the client's certificate */
+  clientRefused(reason: string): void
   shed(reason: ShedReason): void
 }
 
@@ -48,20 +51,27 @@ export interface ListenerOptions {
   readonly clientAuth: ClientAuth
   readonly log: Log
   readonly events?: ListenerEvents | undefined
+  /**
+   * Called at the handshake of each client that some pool allows, with the expiry of its certificate in ms since the
+   * epoch.
+   */
+  readonly onAllowed?: ((client: VerifiedClient, end: number) => void) | undefined
 }
 
-// What is known of a socket is kept on it: what a WeakMap leads to is alive to V8's collection of what is young, whether its
-// key is or not.
+// Data about a socket is kept on the socket. In a WeakMap, V8's collection of the young generation would keep the
+// values alive even if their keys are not.
 const CONNECTION = Symbol('connection')
 
 /** A connection that the gate has let begin. */
 interface Connection {
   readonly arrival: Arrival
-  /** Whether any session may be resumed on it, not only one of the time since full handshakes were asked for. */
+  /** Whether it may resume any session, not only one that is newer than the demand for full handshakes. */
   readonly mayResume: boolean
-  /** It has ended, one way or the other. */
+  /** True when its handshake has succeeded or failed. */
   isHandshakeOver: boolean
   welcome: Welcome | undefined
+  /** Its place among the connections whose client is known. */
+  place: Place<Welcome> | undefined
 }
 
 /** A connection whose client is known. */
@@ -71,24 +81,26 @@ interface Welcome {
   readonly identity: Identity
 }
 
-/** Above TLS or below. */
+/** The TLS socket or the TCP socket below it. */
 interface Connected extends Socket {
   [CONNECTION]?: Connection
 }
 
 const connectionOf = (socket: object): Connection | undefined => (socket as Connected)[CONNECTION]
 
-/** The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection. */
+/**
+ * The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection.
+ */
 export class Listener {
   readonly #options: ListenerOptions
   #settings: ListenerSettings
   readonly #gate: Gate
   readonly #endpoint: Endpoint
   readonly #fullHandshakes = new FullHandshakes()
-  readonly #open = new Line<Welcome>()
+  readonly #open = new Queue<Welcome>()
   #next: Succession | undefined
   readonly #shedReport: ShedReport
-  /** Is told what other processes of the same gateway are to learn. */
+  /** Called with what other processes of the same gateway should learn. */
   onLesson: ((lesson: Lesson) => void) | undefined
 
   constructor(options: ListenerOptions, settings: ListenerSettings) {
@@ -102,6 +114,7 @@ export class Listener {
     })
     this.#gate = new Gate(settings, {
       begin: (arrival) => this.#begin(arrival),
+      onClosed: ({ socket }) => this.#forget(socket),
       onShed: (reason) => this.#shedReport.note(reason),
       onRefused: ({ address }, refusal) => this.#tellFailure(refusal, address),
       idleSince: ({ socket }) => {
@@ -120,21 +133,22 @@ export class Listener {
     return this.#endpoint.server
   }
 
-  /** The client of a connection whose handshake is done, by what holds now. */
+  /** The client of a connection after its handshake, as of now. */
   clientOf(socket: object): Client {
     return connectionOf(socket)?.welcome?.identity.at(Date.now()) ?? { audit: {}, refusal: 'NO_HANDSHAKE' }
   }
 
-  /** Whether some pool allows a connection's client, by what was found last. */
+  /** Whether some pool allows the connection's client, according to the last verdict. */
   isAllowed(socket: object): boolean {
     return connectionOf(socket)?.arrival.isAllowed ?? false
   }
 
   /**
-   * Judges a connection's client anew if that may find something else by now: a path or a list has ended, a certificate
-   * begins, or another client taught an issuing CA. Before a request is refused, nothing that is known goes unused.
+   * Judges a connection's client again if the result may differ by now: a path or a list has ended, a certificate has
+   * become valid, or another client has taught an issuing CA. So a request is never refused because of outdated
+   * knowledge.
    *
-   * @returns what to wait for, if there is something
+   * @returns a promise to wait for; undefined if nothing can differ
    */
   refresh(socket: object): Promise<void> | undefined {
     const welcome = connectionOf(socket)?.welcome
@@ -146,7 +160,7 @@ export class Listener {
   async #refresh({ arrival, identity }: Welcome, verdict: Verdict<ClientEntry>): Promise<void> {
     try {
       const renewed = await this.#settings.trust.renew(verdict, Date.now())
-      // A reload, or another request, has restated it meanwhile.
+      // A reload or another request has updated it meanwhile.
       if (identity.verdict !== verdict) return
       identity.restate(renewed)
       this.#gate.restate(arrival, this.#standingOf(identity.at(Date.now())), renewed.costMs)
@@ -159,28 +173,28 @@ export class Listener {
     return this.#gate.connections
   }
 
-  /** Since when a connection has served no request, as in {@link GateOptions}; whoever answers requests knows. */
+  /** Since when a connection has been without a request, as in {@link GateOptions}. The HTTP server sets it. */
   idleSince: (socket: TLSSocket) => number | undefined = () => undefined
 
-  /** What `trust` finds for the clients that are connected: {@link Listener.renew} needs it. */
+  /** Judges the connected clients by `trust`. {@link Listener.renew} needs the result. */
   async judge(trust: ClientTrust): Promise<ClientVerdicts> {
     const next = new Succession(trust, this.#settings.trust)
-    // Who comes from now on is judged by both.
+    // New clients are judged by both trusts from now on.
     this.#next = next
     for (const { identity } of this.#open.values()) await next.judge(identity.verdict)
     return next.verdicts
   }
 
-  /** The trust that {@link Listener.judge} was asked about is not going to be the next one. */
+  /** Drops the trust that was passed to {@link Listener.judge}. */
   abandon(): void {
     this.#next = undefined
   }
 
   /**
-   * Takes other settings, from the next handshake on; no connection is cut. Returns connections to close: their clients are
-   * trusted no more, or not without a new handshake.
+   * Takes other settings from the next handshake on, and cuts no connection.
    *
-   * @param verdicts what the new trust found
+   * @param verdicts the verdicts of the new trust
+   * @returns connections to close: their clients are no longer trusted, or must handshake again
    */
   renew(settings: ListenerSettings, verdicts: ClientVerdicts): readonly Socket[] {
     const before = this.#settings
@@ -205,25 +219,28 @@ export class Listener {
     return refused
   }
 
-  /** Takes over what another process of the same gateway found out. */
+  /** Takes over what another process of the same gateway learned. */
   learn(lesson: Lesson): void {
     if ('issuer' in lesson) {
       this.#settings.trust.learn(parseCertificate(Buffer.from(lesson.issuer, 'base64')), lesson.root)
     } else this.#fullHandshakes.ask(lesson.fullHandshakes, lesson.fingerprint, performance.now())
   }
 
-  /** Rejects with an {@link OperatorError}. Resolves with the port, which the system chooses for port 0. */
+  /**
+   * @returns the port; for port 0 the system chooses it
+   * @throws OperatorError
+   */
   listen(): Promise<number> {
     const { host, port } = this.#options
     return listen(this.server, host, port)
   }
 
-  /** No new connections from now on; live ones stay. Resolves when none is left. */
+  /** Refuses new connections; open ones stay. Resolves when none is left. */
   stopAccepting(): Promise<void> {
     return this.#endpoint.stopAccepting()
   }
 
-  /** Says farewell on connections that serve no request, and goes on reading: a reset could cost a client its last reply. */
+  /** Ends connections without a request, and keeps reading from them: a reset could cost a client its last reply. */
   endIdle(isServing: (socket: TLSSocket) => boolean): void {
     for (const { socket } of this.#open.values()) if (!isServing(socket)) socket.end()
   }
@@ -236,13 +253,20 @@ export class Listener {
   #begin(arrival: Arrival): void {
     const socket: Connected = arrival.socket
     const mayResume = !this.#fullHandshakes.isAsked(arrival.network, performance.now())
-    socket[CONNECTION] = { arrival, mayResume, isHandshakeOver: false, welcome: undefined }
+    socket[CONNECTION] = { arrival, mayResume, isHandshakeOver: false, welcome: undefined, place: undefined }
     this.#endpoint.begin(socket, mayResume)
+  }
+
+  #forget(socket: Socket): void {
+    const connection = connectionOf(socket)
+    if (connection?.place === undefined) return
+    this.#open.leave(connection.place)
+    connection.place = undefined
   }
 
   #identify(socket: TLSSocket): void {
     const connection = this.#endHandshake(socket)
-    // Nobody comes past the gate.
+    // Every connection must have passed the gate.
     if (connection === undefined) return void socket.destroy()
     const { arrival } = connection
     if (this.#options.clientAuth === 'disabled') return this.#welcome(socket, connection, anonymous(socket, arrival))
@@ -273,32 +297,34 @@ export class Listener {
   }
 
   #welcome(socket: TLSSocket, connection: Connection, identity: Identity, costMs = 0): void {
-    // It may be gone since, and its end is told to nobody any more.
+    // The connection may have ended meanwhile, and its end is not reported to anyone any more.
     if (socket.destroyed) return
-    const { clientAuth, events } = this.#options
+    const { clientAuth, events, onAllowed } = this.#options
     const { arrival } = connection
     const client = identity.at(Date.now())
-    const { audit, refusal } = client
+    const { audit, refusal, verified } = client
     const standing = this.#standingOf(client)
     const fingerprint = audit.client_cert_sha256 ?? ''
     if (!audit.tls_resumed) this.#fullHandshakes.done(arrival.network, fingerprint)
     else if (standing.kind !== 'allowed') this.#askFullHandshakes(connection, fingerprint)
     if (standing.kind === 'stranger' && clientAuth === 'handshake') {
       this.#tellFailure({ reason: refusal ?? '' }, arrival.address)
+      events?.clientRefused(refusal ?? '')
       return void socket.destroy()
     }
     const welcome = { arrival, socket, identity }
     connection.welcome = welcome
     const connected: Connected = socket
     connected[CONNECTION] = connection
-    const place = this.#open.join(welcome)
-    socket.on('close', () => this.#open.leave(place))
+    connection.place = this.#open.join(welcome)
     this.#gate.handshakeDone(arrival, standing, costMs)
     events?.handshake(audit.tls_resumed ? 'resumed' : 'full')
+    const end = identity.verdict?.leaf.notAfter
+    if (standing.kind === 'allowed' && verified !== undefined && end !== undefined) onAllowed?.(verified, end)
     this.#endpoint.serve(socket)
   }
 
-  /** How the gate counts a client's connections. One identity is one common name, whatever its certificates. */
+  /** The standing of a client for the gate. An identity is one common name, whatever its certificates. */
   #standingOf({ audit, verified }: Client): Standing {
     if (this.#options.clientAuth === 'disabled') return { kind: 'allowed', identity: audit.remote_address ?? '' }
     if (verified === undefined) return { kind: 'stranger' }
@@ -314,11 +340,12 @@ export class Listener {
     // A connection that sends nothing is a port probe and is not logged. Shed connections are summarised.
     if (isSilent || (shedReason !== undefined && shedReason !== 'handshake_timeout')) return
     if (shedReason !== undefined) return this.#tellFailure({ reason: 'ERR_TLS_HANDSHAKE_TIMEOUT' }, address)
-    // Node.js closes a connection that OpenSSL did not authorize, and then tells only that it was closed.
+    // Node.js closes a connection that OpenSSL did not authorize, and then reports only the close.
     const refusal: unknown = this.#options.clientAuth === 'handshake' ? socket.authorizationError : undefined
     const reason = typeof refusal === 'string' ? refusal : systemCode(error)
     if (reason === NO_TLS) this.#gate.suspectProxyHeaders()
     this.#tellFailure({ reason }, address)
+    if (typeof refusal === 'string') this.#options.events?.clientRefused(refusal)
   }
 
   #tellFailure({ reason, detail }: Failure, address: string): void {
@@ -327,7 +354,10 @@ export class Listener {
     this.#options.events?.handshakeFailed(reason)
   }
 
-  /** Once for each handshake: Node.js can tell of its end, and then of what becomes of its socket. */
+  /**
+   * Returns the connection only once for each handshake: Node.js can report the handshake's end and later the socket's
+   * end.
+   */
   #endHandshake(socket: TLSSocket): Connection | undefined {
     const connection = connectionOf(connectionBelow(socket))
     if (connection === undefined || connection.isHandshakeOver) return undefined
@@ -350,7 +380,7 @@ export class Listener {
   }
 }
 
-/** Why there is no connection, in the gate's word, OpenSSL's or ours. */
+/** Why a connection failed: the gate's reason, OpenSSL's or the gateway's own. */
 interface Failure {
   readonly reason: string
   readonly detail?: string

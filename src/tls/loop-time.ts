@@ -1,7 +1,9 @@
-/** What a handshake or a request may take of the event loop without being looked into, in milliseconds. */
+/** Milliseconds of the event loop that an ordinary handshake or request may take. */
 const ORDINARY_MS = 5
 
-/** The processor time of this thread, in milliseconds; versions before Node.js 23.9 know that of the whole process only. */
+/**
+ * The processor time of this thread in milliseconds. Before version 23.9, Node.js shows only that of the whole process.
+ */
 function processorMs(): number {
   const { threadCpuUsage } = process as { threadCpuUsage?: (this: void) => NodeJS.CpuUsage }
   const { user, system } = threadCpuUsage?.() ?? process.cpuUsage()
@@ -9,11 +11,13 @@ function processorMs(): number {
 }
 
 /**
- * Finds the time that the event loop spent on something extraordinary. What OpenSSL does inside of a handshake is in no
- * JavaScript function, so it cannot be measured where it happens. But the time between two marks is known, and how much of
- * it the loop was idle: the rest is what was done in between.
- * The processor's time bounds it: while the process waits for a core, nobody causes that. To ask for that costs more than
- * all else here, so it is asked where something extraordinary is to be told, and for all marks together.
+ * Measures the time that the event loop spent on something extraordinary. OpenSSL's work inside a handshake is in no
+ * JavaScript function, so it cannot be measured where it happens. But the time between two marks is known, and so is
+ * the loop's idle time; the difference is the time of the work in between.
+ *
+ * The processor time is an upper bound, because nobody causes the time in which the process waits for a core. To ask
+ * for the processor time costs more than all else here. So it is asked for only when something extraordinary is to be
+ * reported, and for all marks together.
  */
 export class LoopTime {
   #now = 0
@@ -26,13 +30,13 @@ export class LoopTime {
     this.forget()
   }
 
-  /** Milliseconds beyond the ordinary since {@link LoopTime.forget}. */
+  /** Extraordinary milliseconds since {@link LoopTime.forget}. */
   get excess(): number {
     if (this.#extraordinary === 0) return 0
     return Math.max(0, Math.min(this.#extraordinary, processorMs() - this.#cpuAtStart - this.#ordinary))
   }
 
-  /** Ends what was being done. The more marks there are, the less that is ordinary adds up. */
+  /** Ends the current measurement. The more marks there are, the less ordinary time adds up. */
   mark(): void {
     const [now, idle] = [this.#now, this.#idle]
     this.#start()
@@ -42,7 +46,7 @@ export class LoopTime {
     this.#extraordinary += active - ordinary
   }
 
-  /** Whatever was done until now counts no more. */
+  /** Discards all time until now. */
   forget(): void {
     this.#start()
     this.#cpuAtStart = processorMs()

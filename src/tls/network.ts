@@ -1,6 +1,9 @@
 import { isIPv6 } from 'node:net'
 
-/** What one sender can be told by: an IPv4 address, or the /64 network of an IPv6 address, of which one host has all. */
+/**
+ * The network that identifies one sender: an IPv4 address, or the /64 network of an IPv6 address, because one host has
+ * all of it.
+ */
 export function networkOf(address: string): string {
   if (!address.includes(':') || address.includes('.') || !isIPv6(address)) return address
   const [left = '', right = ''] = address.split('::')

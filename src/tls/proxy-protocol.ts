@@ -1,13 +1,14 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net'
+import { plainAddress } from '../base/plain-address.ts'
 
-/** What a connection begins with, as far as it has come. */
+/** The beginning of a connection, as far as it has been received. */
 export type ProxyHeader =
   | { readonly kind: 'incomplete' }
   | {
       readonly kind: 'header'
-      /** Its length in bytes; what follows is the client's. */
+      /** The header's length in bytes. The bytes after it are the client's. */
       readonly length: number
-      /** The client's address; undefined where the connection is the balancer's own, or is not told. */
+      /** The client's address. Undefined if the connection is the balancer's own, or the header has no address. */
       readonly address: string | undefined
     }
   | { readonly kind: 'missing' }
@@ -16,13 +17,16 @@ export type ProxyHeader =
 const V1_START = Buffer.from('PROXY ')
 const V2_START = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 
-/** With its line break. */
+/** Bytes including the line break. */
 const V1_MAX_BYTES = 107
 const V2_FIXED_BYTES = 16
-/** After the fixed part: addresses, and extensions that are skipped. The protocol itself would allow 64 KiB. */
+/** Bytes after the fixed part: addresses, and extensions, which are skipped. The protocol would allow 64 KiB. */
 const V2_MAX_REST_BYTES = 4096
 
-/** The version of the PROXY protocol that `bytes` begin with; undefined if there is none, `maybe` if too little has come. */
+/**
+ * The version of the PROXY header that `bytes` begin with. Undefined if there is none; `maybe` if more bytes are
+ * needed.
+ */
 export function proxyVersionOf(bytes: Buffer): 1 | 2 | 'maybe' | undefined {
   if (beginsWith(bytes, V1_START)) return bytes.length < V1_START.length ? 'maybe' : 1
   if (beginsWith(bytes, V2_START)) return bytes.length < V2_START.length ? 'maybe' : 2
@@ -30,7 +34,7 @@ export function proxyVersionOf(bytes: Buffer): 1 | 2 | 'maybe' | undefined {
 }
 
 /**
- * Reads the header of the PROXY protocol, version 1 or 2, that a load balancer sends before what the client sends
+ * Reads a PROXY header, version 1 or 2, which a load balancer sends before the client's bytes
  * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt).
  */
 export function readProxyHeader(bytes: Buffer): ProxyHeader {
@@ -40,7 +44,7 @@ export function readProxyHeader(bytes: Buffer): ProxyHeader {
   return version === 1 ? readV1(bytes) : readV2(bytes)
 }
 
-/** As far as both go. */
+/** Compares as many bytes as both have. */
 function beginsWith(bytes: Buffer, start: Buffer): boolean {
   const length = Math.min(bytes.length, start.length)
   return bytes.compare(start, 0, length, 0, length) === 0
@@ -53,7 +57,7 @@ function readV1(bytes: Buffer): ProxyHeader {
   }
   const length = end + 2
   const [family = '', ...rest] = bytes.toString('latin1', V1_START.length, end).split(' ')
-  // Whatever follows UNKNOWN is to be ignored.
+  // Everything after UNKNOWN must be ignored.
   if (family === 'UNKNOWN') return { kind: 'header', length, address: undefined }
   const isAddress = addressTests.get(family)
   if (isAddress === undefined) return malformed('version 1: the protocol is none of TCP4, TCP6, UNKNOWN')
@@ -65,7 +69,7 @@ function readV1(bytes: Buffer): ProxyHeader {
 
 const addressTests: ReadonlyMap<string, (text: string) => boolean> = new Map([
   ['TCP4', isIPv4],
-  // Node.js takes an address with a zone for one.
+  // Node.js accepts an IPv6 address with a zone.
   ['TCP6', (text: string) => isIPv6(text) && !text.includes('%')],
 ])
 
@@ -77,7 +81,7 @@ const REST_LENGTH = 14
 const LOCAL = 0x20
 const PROXY = 0x21
 const NO_ADDRESSES = { ofAddress: 0, ofAddresses: 0 }
-/** Over TCP: how long the addresses of both sides are, with two ports. */
+/** Over TCP: the length of both addresses and both ports. */
 const families = new Map([
   [0x00, NO_ADDRESSES],
   [0x11, { ofAddress: 4, ofAddresses: 12 }],
@@ -90,7 +94,7 @@ function readV2(bytes: Buffer): ProxyHeader {
   if (command !== LOCAL && command !== PROXY) return malformed('version 2: the command is neither LOCAL nor PROXY')
   const rest = bytes.readUInt16BE(REST_LENGTH)
   if (rest > V2_MAX_REST_BYTES) return malformed(`version 2: longer than ${V2_FIXED_BYTES + V2_MAX_REST_BYTES} bytes`)
-  // A balancer's own connection says nothing of addresses, whatever it has in their place.
+  // A balancer's own connection has no addresses, whatever its header contains in their place.
   const family = command === LOCAL ? NO_ADDRESSES : families.get(bytes[FAMILY] ?? -1)
   if (family === undefined) return malformed('version 2: the addresses are not of TCP over IPv4 or IPv6')
   if (rest < family.ofAddresses) return malformed('version 2: too short for its addresses')
@@ -105,9 +109,9 @@ function addressIn(source: Buffer): string {
   return canonical(source.toString('hex').replace(/(.{4})(?=.)/g, '$1:'))
 }
 
-/** As Node.js would show the address of a connection. */
+/** The spelling in which an address is logged. */
 const canonical = (address: string): string =>
-  isIPv4(address) ? address : new SocketAddress({ address, family: 'ipv6' }).address
+  isIPv4(address) ? address : plainAddress(new SocketAddress({ address, family: 'ipv6' }).address)
 
 const malformed = (problem: string): ProxyHeader => ({ kind: 'malformed', problem })
 

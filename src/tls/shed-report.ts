@@ -3,7 +3,7 @@ import type { ShedReason } from './stranger.ts'
 
 const REPORT_MS = 10_000
 
-/** Tells of connections that were closed unheard: each to the metrics, and a number of them to the log. */
+/** Reports connections that the gate closed: each to the metrics, and summaries to the log. */
 export class ShedReport {
   readonly #log: Log
   readonly #events: { shed(reason: ShedReason): void } | undefined
@@ -14,10 +14,10 @@ export class ShedReport {
     this.#events = events
   }
 
-  /** In a flood, a line for each connection would be a flood of its own. */
+  /** During a flood, a log line for each connection would be a flood itself. */
   note(reason: ShedReason): void {
     this.#events?.shed(reason)
-    // It is a port probe, or a balancer's check.
+    // A silent connection is a port probe or a balancer's check.
     if (reason === 'silent') return
     if (this.#connections === 0) setTimeout(() => this.#report(), REPORT_MS).unref()
     this.#connections += 1

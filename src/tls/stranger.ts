@@ -1,71 +1,74 @@
 import type { Socket } from 'node:net'
 import type { Deadlines, Timed } from '../base/deadlines.ts'
-import { Line, type Place } from '../base/line.ts'
+import { Queue, type Place } from '../base/queue.ts'
 
 /**
- * Why a connection was closed unheard: it said nothing, its handshake took too long, it sent too many bytes before it had
- * shown an allowed client's certificate, or there were too many, of strangers or of allowed clients.
+ * Why the gate closed a connection: it sent nothing, its handshake took too long, it sent too many bytes before it had
+ * shown an allowed client's certificate, or there were too many connections, of strangers or of allowed clients.
  */
-export type ShedReason = 'silent' | 'handshake_timeout' | 'too_many_bytes' | 'too_many_unverified' | 'too_many'
+export const shedReasons = ['silent', 'handshake_timeout', 'too_many_bytes', 'too_many_unverified', 'too_many'] as const
+export type ShedReason = (typeof shedReasons)[number]
 
-/** Who is at the other end of a connection whose handshake is done. */
+/** The client of a connection after its handshake. */
 export type Standing =
   /** Some pool allows the client. One `identity` cannot take the connections of all. */
   | { readonly kind: 'allowed'; readonly identity: string }
-  /** Its certificate is good, but no pool allows it. */
+  /** The certificate is good, but no pool allows the client. */
   | { readonly kind: 'verified' }
   | { readonly kind: 'stranger' }
 
 /** A connection that the gate has admitted. */
 export interface Arrival {
   readonly socket: Socket
-  /** The client's; behind a balancer that sends PROXY headers, as the header tells it. */
+  /** The client's address. Behind a balancer that sends PROXY headers, the header names it. */
   readonly address: string
-  /** Of the address, as in {@link networkOf}. */
+  /** The network of the address: see {@link networkOf}. */
   readonly network: string
   /** Whether some pool allows the client. */
   readonly isAllowed: boolean
-  /** Whether the client has not sent a byte. */
+  /** True if the client has not sent a byte. */
   readonly isSilent: boolean
-  /** What the client has sent, in bytes below TLS; a balancer's PROXY header is not part of it. */
+  /** Bytes that the client has sent below TLS, without a balancer's PROXY header. */
   readonly bytesRead: number
   /** Why the gate closed the connection, if it did. */
   readonly shedReason: ShedReason | undefined
 }
 
 /**
- * What somebody may send before a certificate has shown that a pool allows him: a hello and a certificate chain, of which
- * OpenSSL takes 100 KiB, or a chain of 24 KiB, a request's header of 16, the largest body by default, and what Node.js
- * reads ahead meanwhile. Who sends these still gets its 401.
+ * Bytes that a client may send before its certificate has shown that a pool allows it: a hello and a certificate chain,
+ * of which OpenSSL takes 100 KiB; or a chain of 24 KiB, a request's header of 16 KiB, the largest body by default, and
+ * what Node.js reads ahead meanwhile. A client that sends that much still gets its 401.
  */
 const MAX_STRANGER_BYTES = 160 * 1024
 
-/** In the order in which strangers are given up: who had their say, who say nothing, who wait, whose handshake goes on. */
+/**
+ * The stages in the order in which strangers are given up: the handshake is done; nothing was sent; waiting; handshake.
+ */
 export const stages = ['unverified', 'verified', 'silent', 'waiting', 'handshake'] as const
 export type Stage = (typeof stages)[number]
 
 /**
- * So many handshakes of a network that has shown no allowed client may be under way. What they cost is not known before
- * their end, and all can end in the same turn of the event loop.
+ * How many handshakes a network without allowed clients may have under way. Their cost is unknown before their end, and
+ * all can end in the same turn of the event loop.
  */
-const FIRST_WINDOW = 4
+export const FIRST_WINDOW = 4
 const MAX_WINDOW = 128
 
-/** The strangers of one network. They are in lines, since a handshake must leave no garbage that grows old. */
+/** The strangers of one network. They are in queues, because a handshake must leave no long-lived garbage. */
 export class Source {
   readonly network: string
-  readonly in: Readonly<Record<Stage, Line<Stranger>>> = {
-    unverified: new Line(),
-    verified: new Line(),
-    silent: new Line(),
-    waiting: new Line(),
-    handshake: new Line(),
+  readonly in: Readonly<Record<Stage, Queue<Stranger>>> = {
+    unverified: new Queue(),
+    verified: new Queue(),
+    silent: new Queue(),
+    waiting: new Queue(),
+    handshake: new Queue(),
   }
-  /** Among those that wait for a handshake. */
+  /** Its place among the networks that wait for a handshake. */
   place: Place<Source> | undefined
-  /** Its handshakes among those that the gate has under way. */
+  /** How many of its handshakes are under way. */
   underWay = 0
-  /** How many handshakes it may have that have not ended. */
+  /** How many unfinished handshakes it may have. */
   window: number
 
   constructor(network: string, window = FIRST_WINDOW) {
@@ -77,51 +80,51 @@ export class Source {
     return stages.reduce((size, stage) => size + this.in[stage].size, 0)
   }
 
-  /** A handshake was an allowed client's. */
+  /** A handshake was an allowed client's, so the window grows. */
   widen(): void {
     this.window = Math.min(MAX_WINDOW, this.window + 1)
   }
 }
 
-/** Where the connection of an allowed client is counted. */
+/** The place in which an allowed client's connection is counted. */
 export interface Seat {
   readonly identity: string
   readonly place: Place<Stranger>
-  /** Since when, on `performance.now()`'s clock. */
+  /** The time of counting, on `performance.now()`'s clock. */
   readonly since: number
 }
 
-/** A connection, whose client is a stranger until it has shown a certificate that a pool allows. */
+/** A connection. Its client is a stranger until it has shown a certificate that a pool allows. */
 export class Stranger implements Arrival, Timed {
   readonly socket: Socket
   readonly deadline: number
   address: string
   source: Source
   shedReason: ShedReason | undefined
-  /** Of an allowed client, which is a stranger no more. */
+  /** Set for an allowed client, which is no longer a stranger. */
   seat: Seat | undefined
   /** When its handshake began, on `performance.now()`'s clock. */
   begun = 0
-  /** Among the handshakes that are under way. */
+  /** Its place among the handshakes that are under way. */
   underWay: Place<Stranger> | undefined
-  /** Among those who are done with their handshake. */
+  /** Its place among the strangers whose handshake is done. */
   heard: Place<Stranger> | undefined
-  /** Among those who are watched. */
+  /** Its place among the watched strangers. */
   watched: Place<Stranger> | undefined
   /** What its network was charged for it, in milliseconds of the event loop. */
   charged = 0
-  /** Of its bytes, those that were there at the last look. */
+  /** The number of its bytes at the last look. */
   seenBytes = 0
-  /** Its bytes at the time when it became a stranger. */
+  /** The number of its bytes when it became a stranger. */
   #firstByte = 0
   #headerBytes = 0
   #stage: Stage | undefined = 'silent'
-  #place: Place<Stranger>
+  #place: Place<Stranger> | undefined
   readonly #deadlines: Deadlines
-  readonly #timed: Place<Timed>
+  #timed: Place<Timed> | undefined
   readonly #onTimeUp: (stranger: Stranger) => void
 
-  /** @param came when, on `performance.now()`'s clock */
+  /** @param came time of the connection, on `performance.now()`'s clock */
   constructor(
     socket: Socket,
     address: string,
@@ -156,12 +159,12 @@ export class Stranger implements Arrival, Timed {
     return Math.max(0, this.socket.bytesRead - this.#headerBytes)
   }
 
-  /** What it may send before it is cut. Who waits is not read from. */
+  /** The bytes that it may send before it is cut. A waiting stranger is not read from. */
   get maxBytes(): number {
     return this.#stage === 'silent' || this.#stage === 'waiting' ? Infinity : this.#firstByte + MAX_STRANGER_BYTES
   }
 
-  /** None when it is an allowed client, or gone. */
+  /** Undefined for an allowed client, and for a closed connection. */
   get stage(): Stage | undefined {
     return this.#stage
   }
@@ -172,7 +175,7 @@ export class Stranger implements Arrival, Timed {
     this.#place = this.source.in[stage].join(this)
   }
 
-  /** A balancer has said whose connection it is, by a header of so many bytes. */
+  /** A balancer's header of `headerBytes` has named the client. */
   introduce(address: string, source: Source, headerBytes: number): void {
     this.leave()
     this.address = address
@@ -182,24 +185,25 @@ export class Stranger implements Arrival, Timed {
     this.enter('silent')
   }
 
-  /** An allowed client is a stranger again. */
+  /** An allowed client becomes a stranger again. */
   fallBack(source: Source): void {
     this.source = source
     this.#firstByte = this.bytesRead
   }
 
   leave(): void {
-    if (this.#stage === undefined) return
+    if (this.#stage === undefined || this.#place === undefined) return
     this.source.in[this.#stage].leave(this.#place)
-    this.#stage = undefined
+    this.#place = this.#stage = undefined
   }
 
   timeUp(): void {
     this.#onTimeUp(this)
   }
 
-  /** There is no more that it has to do in time. */
+  /** It has no deadline any more. */
   endTime(): void {
-    this.#deadlines.remove(this.#timed)
+    if (this.#timed !== undefined) this.#deadlines.remove(this.#timed)
+    this.#timed = undefined
   }
 }

@@ -4,12 +4,12 @@ import type { Verdict } from './verdict.ts'
 /** By the fingerprint of a client's certificate. */
 export type ClientVerdicts = ReadonlyMap<string, Verdict<ClientEntry>>
 
-/** A trust that is about to be the next one, and what it found so far of the clients that there are. */
+/** The trust that will be the next one, and its verdicts so far on the connected clients. */
 export class Succession {
   readonly trust: ClientTrust
   readonly #verdicts = new Map<string, Verdict<ClientEntry>>()
 
-  /** @param today the trust of today: since the next one was made, clients may have taught it something */
+  /** @param today the present trust; clients may have taught it something since the next one was made */
   constructor(trust: ClientTrust, today: ClientTrust) {
     this.trust = trust
     trust.learnFrom(today)
@@ -19,7 +19,7 @@ export class Succession {
     return this.#verdicts
   }
 
-  /** @param verdict of today; absent for a client without a certificate */
+  /** @param verdict the present one; undefined for a client without a certificate */
   async judge(verdict: Verdict<ClientEntry> | undefined): Promise<void> {
     if (verdict === undefined || this.#verdicts.has(verdict.leaf.fingerprint)) return
     const { leaf, issuers } = verdict

@@ -1,12 +1,13 @@
 import { OperatorError } from '../../adapters/contract/index.ts'
+import { Recent } from '../base/recent.ts'
 import type { Certificate } from '../x509/certificate.ts'
 import type { PathRefusal } from '../x509/path.ts'
-import { SignatureChecks, SignatureMemory, type Path } from '../x509/search.ts'
+import { SignatureChecks, SignatureMemory } from '../x509/search.ts'
 import { modernSignatures } from '../x509/signature.ts'
 import { authoritiesOf, type Authority, type TrustedCas } from './authority.ts'
-import { holds, Verdict, type Lack } from './verdict.ts'
+import { lasts, Verdict, type Held, type Lasting } from './verdict.ts'
 
-/** Clients whose verdict is remembered. */
+/** The most clients whose verdict is remembered. */
 const MAX_REMEMBERED = 256
 
 interface Remembered<Entry> {
@@ -16,21 +17,21 @@ interface Remembered<Entry> {
 }
 
 /**
- * Finds the allow-list entries that trust a client's certificate: those for which this gateway itself finds a path that
- * RFC 5280 allows, to a root of that entry. Nothing that OpenSSL or another entry trusts counts.
+ * Finds the allow-list entries that trust a client's certificate. An entry trusts it if this gateway itself finds a
+ * path, allowed by RFC 5280, to a root of that entry. Trust by OpenSSL or by another entry does not count.
  */
 export class Trust<Entry extends TrustedCas = TrustedCas> {
-  /** Every trusted certificate, PEM: what clients are told that may have issued theirs. */
+  /** PEM of every trusted certificate. Clients are told that these may have issued theirs. */
   readonly ca: readonly string[]
-  /** Is told of each issuing CA that a client taught. */
+  /** Called with each issuing CA that a client taught. */
   onLearned: ((issuer: Certificate, root: string) => void) | undefined
   readonly #authorities: readonly Authority<Entry>[]
-  /** By the client certificate's fingerprint; the one used longest ago first. */
-  readonly #remembered = new Map<string, Remembered<Entry>>()
-  /** Verdicts that are made anew. */
+  /** By the client certificate's fingerprint. */
+  readonly #remembered = new Recent<Remembered<Entry>>(MAX_REMEMBERED)
+  /** Verdicts that are being renewed. */
   readonly #renewals = new Map<Verdict<Entry>, Promise<Verdict<Entry>>>()
 
-  /** @param before another trust, whose learned issuing CAs stay known */
+  /** @param before another trust whose learned issuing CAs stay known */
   constructor(entries: readonly Entry[], before?: Trust) {
     this.#authorities = authoritiesOf(entries)
     if (before !== undefined) this.learnFrom(before)
@@ -39,23 +40,21 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
   }
 
   /**
-   * What was found for a certificate before, if to judge it anew would find the same.
+   * The remembered verdict on a certificate, if judging it again would give the same.
    *
    * @param leaf the certificate's fingerprint, in Node.js's spelling
-   * @param sent fingerprints of what came with it, likewise; absent on a resumed session, where nothing comes
+   * @param sent fingerprints of the certificates that came with it, likewise; undefined on a resumed session, where
+   *   none come
    */
   recall(leaf: string, sent: string | undefined, now: number): Verdict<Entry> | undefined {
     const remembered = this.#remembered.get(leaf)
     if (remembered === undefined) return undefined
-    // What it did not send the last time may lead to more entries.
+    // Certificates that it did not send last time may lead to more entries.
     if (sent !== undefined && sent !== remembered.sent) return undefined
-    if (!remembered.verdict.isCurrent(now)) return undefined
-    this.#remembered.delete(leaf)
-    this.#remembered.set(leaf, remembered)
-    return remembered.verdict
+    return remembered.verdict.isCurrent(now) ? remembered.verdict : undefined
   }
 
-  /** Takes over what clients taught another trust, for entries that have a root in common. */
+  /** Takes over what clients taught another trust, for entries with a common root. */
   learnFrom(other: Trust): void {
     for (const { anchors, learned } of other.#authorities) {
       for (const root of anchors) for (const issuer of learned) this.learn(issuer, root)
@@ -63,9 +62,9 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
   }
 
   /**
-   * Judges a certificate. The time that it takes is bounded, and next to nothing of it is the event loop's.
+   * Judges a certificate. The time is bounded, and hardly any of it is the event loop's.
    *
-   * @param before what was found for it; a path that holds is not looked for again
+   * @param before an earlier verdict on it; a path that it holds and that lasts is not searched again
    */
   async judge(
     leaf: Certificate,
@@ -74,13 +73,13 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     before: Verdict<Entry> | undefined = this.#remembered.get(spelled(leaf))?.verdict,
   ): Promise<Verdict<Entry>> {
     const memory = new SignatureMemory(modernSignatures)
-    const paths = new Map<Entry, Path>()
-    const lacks: Lack[] = []
+    const paths = new Map<Entry, Held>()
+    const lacks: Lasting[] = []
     let refusal: PathRefusal = 'ISSUER_UNKNOWN'
     let isComplete = true
     for (const authority of this.#authorities) {
       const { lessons } = authority
-      // What one entry's search spends, another does not lack.
+      // One entry's search must not use up another's signature checks.
       const signatures = new SignatureChecks(memory)
       const found = heldBy(before, authority, now) ?? (await authority.find(leaf, sent, signatures, now))
       if ('certificates' in found) for (const entry of authority.entries) paths.set(entry, found)
@@ -96,7 +95,7 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     return verdict
   }
 
-  /** Judges a certificate anew by what is known now. However many ask for it at a time, it is done once. */
+  /** Judges a certificate again with present knowledge. Concurrent requests share one renewal. */
   async renew(verdict: Verdict<Entry>, now: number): Promise<Verdict<Entry>> {
     const { leaf, issuers } = verdict
     const known = this.recall(spelled(leaf), undefined, now)
@@ -109,7 +108,10 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     return renewal
   }
 
-  /** Reads and checks the revocation lists. Rejects with an {@link OperatorError} if one of them cannot be used. */
+  /**
+   * Reads and checks the revocation lists.
+   * @throws OperatorError if one of them cannot be used
+   */
   async prepare(): Promise<void> {
     for (const { known, revocation } of this.#authorities) {
       const problem = await revocation?.prepare(known, modernSignatures)
@@ -118,15 +120,16 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
   }
 
   /**
-   * Takes over an issuing CA that another process, or another trust, learned. Returns whether it is new.
+   * Takes over an issuing CA that another process or another trust learned.
    *
-   * @param root the fingerprint of the trust anchor that it leads to: entries without that root have no use for it
+   * @param root the fingerprint of the trust anchor that it leads to; entries without that root do not need it
+   * @returns whether it is new
    */
   learn(issuer: Certificate, root: string): boolean {
     return this.#authorities.map((authority) => authority.learn(issuer, root)).includes(true)
   }
 
-  /** Of what came with a certificate, what is on a path is kept, and nothing else. */
+  /** Learns only those of the sent certificates that are on a path. */
   #learnFrom({ paths }: Verdict<Entry>, sent: readonly Certificate[]): void {
     for (const { certificates } of new Set(paths.values())) {
       const root = (certificates.at(-1) as Certificate).fingerprint
@@ -136,22 +139,22 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
   }
 
   #remember(verdict: Verdict<Entry>, sent: readonly Certificate[]): void {
-    const [oldest] = this.#remembered.keys()
-    if (this.#remembered.size >= MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest)
     this.#remembered.set(spelled(verdict.leaf), { verdict, sent: sent.map(spelled).join() })
   }
 }
 
-/** The path that was found before, if it holds. */
+/** The path that was found before, if another search would find it. */
 function heldBy<Entry extends TrustedCas>(
   before: Verdict<Entry> | undefined,
   { entries: [entry] }: Authority<Entry>,
   now: number,
-): Path | undefined {
+): Held | undefined {
   const path = entry && before?.paths.get(entry)
-  return path && holds(path, now) ? path : undefined
+  return path && lasts(path, now) ? path : undefined
 }
 
-/** A certificate's fingerprint as Node.js spells it: to change that costs more than anything else at a handshake. */
+/**
+ * A certificate's fingerprint in Node.js's spelling: converting it would cost more than anything else at a handshake.
+ */
 export const spelled = ({ fingerprint }: Certificate): string =>
   (fingerprint.toUpperCase().match(/../g) ?? []).join(':')

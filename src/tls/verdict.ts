@@ -2,44 +2,48 @@ import type { Certificate } from '../x509/certificate.ts'
 import type { PathRefusal } from '../x509/path.ts'
 import type { Path } from '../x509/search.ts'
 
-/** From its first moment to its last, in milliseconds since the epoch. */
+/** From its first to its last moment, in milliseconds since the epoch. */
 export interface Span {
   readonly from: number
   readonly until: number
 }
 
-/** What holds of a certificate for a while. */
+/** What is true of a certificate for a while. */
 export interface Opinion<Entry> extends Span {
-  /** That trust it. */
+  /** The entries that trust it. */
   readonly entries: ReadonlySet<Entry>
-  /** Why there is no such entry. */
+  /** Why no entry trusts it. */
   readonly refusal: PathRefusal
 }
 
-/** For how long another search finds no more than the last one, for an entry without a path. */
-export interface Lack extends Span {
-  /** Whether something was learned since. */
+/** How long another search for an entry would give the result of the last one. */
+export interface Lasting extends Span {
+  /** Whether something has been learned since that may change it. */
   readonly isOutdated: () => boolean
 }
 
-/** What was found of a certificate. */
+/** A path that was found, and until when another search would find it. */
+export type Held = Path & Lasting
+
+/** The results of judging a certificate. */
 export interface Findings<Entry> {
   readonly leaf: Certificate
-  /** An entry is absent if no path was found for it. */
-  readonly paths: ReadonlyMap<Entry, Path>
-  readonly lacks: readonly Lack[]
-  /** Why no entry has a path; of several reasons the one of the entry that came nearest. */
+  /** Without an entry for which no path was found. */
+  readonly paths: ReadonlyMap<Entry, Held>
+  /** One for each entry without a path. */
+  readonly lacks: readonly Lasting[]
+  /** Why no entry has a path. Of several reasons, that of the entry that came nearest. */
   readonly refusal: PathRefusal
-  /** What the signature checks took, in milliseconds of a core. */
+  /** The time of the signature checks, in milliseconds of a core. */
   readonly costMs: number
 }
 
-/** A certificate, and for each entry that trusts it a path. Clients come back often, and share it. */
+/** A certificate, and a path for each entry that trusts it. Clients come back often and share it. */
 export class Verdict<Entry> {
   readonly leaf: Certificate
-  readonly paths: ReadonlyMap<Entry, Path>
+  readonly paths: ReadonlyMap<Entry, Held>
   readonly costMs: number
-  readonly #lacks: readonly Lack[]
+  readonly #lacks: readonly Lasting[]
   readonly #refusal: PathRefusal
   #opinion: Opinion<Entry> | undefined
 
@@ -57,18 +61,15 @@ export class Verdict<Entry> {
     return [...new Set(issuers)]
   }
 
-  /** By the clock of `now`; the same object as long as nothing changes. */
+  /** The opinion at `now`. The same object as long as nothing changes. */
   at(now: number): Opinion<Entry> {
     const known = this.#opinion
     return known !== undefined && holds(known, now) ? known : (this.#opinion = this.#look(now))
   }
 
-  /** Whether to judge anew would find the same. */
+  /** Whether judging again would give the same result. */
   isCurrent(now: number): boolean {
-    return (
-      this.at(now).entries.size === this.paths.size &&
-      this.#lacks.every((lack) => holds(lack, now) && !lack.isOutdated())
-    )
+    return [...this.paths.values(), ...this.#lacks].every((finding) => lasts(finding, now))
   }
 
   #look(now: number): Opinion<Entry> {
@@ -85,10 +86,13 @@ export class Verdict<Entry> {
     if (paths.length === 0) return this.#refusal
     if (paths.every((path) => path.some(({ notBefore }) => now < notBefore))) return 'CERT_NOT_YET_VALID'
     if (paths.some((path) => path.some(({ notAfter }) => notAfter < now))) return 'CERT_HAS_EXPIRED'
-    // What revocation lists said has ended.
+    // The revocation lists that the path relied on have ended.
     return 'REVOCATION_UNKNOWN'
   }
 }
+
+/** Whether another search would give the same result. */
+export const lasts = (finding: Lasting, now: number): boolean => holds(finding, now) && !finding.isOutdated()
 
 export const holds = ({ from, until }: Span, now: number): boolean => from <= now && now <= until
 

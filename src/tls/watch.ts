@@ -1,41 +1,42 @@
-import { Line } from '../base/line.ts'
+import { Queue } from '../base/queue.ts'
 import type { Debts } from './debts.ts'
 import { LoopTime } from './loop-time.ts'
 import type { Stranger } from './stranger.ts'
 
-/** How often strangers are looked at, in milliseconds. */
+/** Milliseconds between two looks at the strangers. */
 const INTERVAL_MS = 20
-/** To look takes at most this part of the event loop: with many strangers it is done less often. */
+/** The largest share of the event loop that looking may take. With many strangers, looks are less frequent. */
 const LOOKING = 0.02
-/** Beyond so many milliseconds the next look is at once. */
+/** Milliseconds of the event loop after which the next look is at once. */
 const URGENT_MS = 5
 
 /**
- * What a byte can cost at most, in milliseconds of the event loop. The most expensive that we know, of RSA-3072 certificates
- * with a huge exponent, take 8 µs each. What held up the event loop beyond that was not the stranger.
+ * The highest cost of one byte, in milliseconds of the event loop. The most expensive bytes that we know, of RSA-3072
+ * certificates with a huge exponent, take 8 µs each. A longer delay was not the stranger's fault.
  */
 const BYTE_MS = 0.01
 
-/** The bytes of somebody who is no longer there, but is still to be charged. */
+/** The bytes of a stranger that has left but is still to be charged. */
 interface Left {
   readonly network: string
   readonly bytes: number
 }
 
 /**
- * Watches what strangers send. OpenSSL handles key updates, and a certificate chain whose client says nothing after it,
- * without a single event: only the bytes show them. Who sent too many is cut. And where the event loop was held up, the
- * networks of those who sent something meanwhile are charged for it, each by its part of the bytes.
+ * Watches what strangers send. OpenSSL handles key updates, and a certificate chain whose client sends nothing after
+ * it, without a single event: only the bytes show them. A stranger that has sent too many bytes is cut. If the event
+ * loop was held up, the networks of those who sent something meanwhile are charged for it, each in proportion to its
+ * bytes.
  */
 export class Watch {
   readonly #debts: Debts
   readonly #onTooMany: (stranger: Stranger) => void
   readonly #time = new LoopTime()
-  readonly #strangers = new Line<Stranger>()
+  readonly #strangers = new Queue<Stranger>()
   #left: Left[] = []
   #timer: NodeJS.Timeout | undefined
 
-  /** @param onTooMany is told of each stranger that has sent too many bytes */
+  /** @param onTooMany called with each stranger that has sent too many bytes */
   constructor(debts: Debts, onTooMany: (stranger: Stranger) => void) {
     this.#debts = debts
     this.#onTooMany = onTooMany
@@ -50,37 +51,40 @@ export class Watch {
     this.#wait(INTERVAL_MS)
   }
 
-  /** For a client that is a stranger no more: its network is not charged for it. */
+  /** For a client that is no longer a stranger: its network is not charged for it. */
   acquit(stranger: Stranger): void {
     if (!this.#leave(stranger)) return
     this.#debts.refund(stranger.source.network, stranger.charged)
   }
 
-  /** For a connection that ends: what it did last is charged at the next look. */
+  /** For a connection that ends: its last bytes are charged at the next look. */
   remove(stranger: Stranger): void {
     if (!this.#leave(stranger)) return
     const bytes = stranger.bytesRead - stranger.seenBytes
     if (bytes > 0) this.#left.push({ network: stranger.source.network, bytes })
   }
 
-  /** Tells it that a request begins: the time of ordinary requests does not add up to a long one. */
+  /** Tells it that a request begins, so that the times of ordinary requests do not add up to a long one. */
   mark(): void {
     if (this.#timer !== undefined) this.#time.mark()
   }
 
-  /** Before a network's next handshake: whether it must wait can have changed since the last look. */
+  /** Called before a network's next handshake: whether it must wait may have changed since the last look. */
   settle(): void {
     this.mark()
     if (this.#time.excess > URGENT_MS) this.#look()
   }
 
-  /** Who stalls the event loop by a reload is the operator. */
+  /** The operator causes a delay by a reload, so nobody is charged. */
   forget(): void {
     this.#time.forget()
   }
 
-  #leave({ watched }: Stranger): boolean {
-    return watched !== undefined && this.#strangers.leave(watched)
+  #leave(stranger: Stranger): boolean {
+    const { watched } = stranger
+    if (watched === undefined) return false
+    stranger.watched = undefined
+    return this.#strangers.leave(watched)
   }
 
   #wait(ms: number): void {
@@ -107,7 +111,7 @@ export class Watch {
     this.#time.forget()
   }
 
-  /** Whether it has had its say, and its network owes more than others' connections may go on costing. */
+  /** Whether its handshake is done and its network owes more than its connections may go on costing. */
   #isSpent({ heard, network }: Stranger): boolean {
     return heard !== undefined && this.#debts.mustWait(network, performance.now())
   }

@@ -3,10 +3,10 @@ import { context, countOf, DerError, DerReader, tags, timeOf, wholeBytesOf } fro
 import { readExtensions, type CertificateExtensions } from './extensions.ts'
 import { nameOf, type Name } from './names.ts'
 
-/** Longer certificates are not read; RSA-4096 and a hundred names take 6 KiB. */
+/** Bytes. Longer certificates are not read; one with RSA-4096 and a hundred names takes 6 KiB. */
 const MAX_BYTES = 16 * 1024
 
-/** What a certificate says (RFC 5280 section 4), as far as a path is judged by it. */
+/** The contents of a certificate (RFC 5280 section 4), as far as path validation needs them. */
 export interface Certificate extends CertificateExtensions {
   readonly der: Buffer
   /** SHA-256, lower-case hexadecimal. */
@@ -21,16 +21,16 @@ export interface Certificate extends CertificateExtensions {
   readonly notAfter: number
   /** `SubjectPublicKeyInfo`, DER. */
   readonly spki: Buffer
-  /** What is signed. */
+  /** The signed bytes. */
   readonly tbs: Buffer
   readonly signatureAlgorithm: Buffer
   readonly signature: Buffer
-  /** Of the key: `undefined` if OpenSSL cannot read it. Read once. */
+  /** The public key, parsed once. Undefined if OpenSSL cannot read it. */
   readonly publicKey: KeyObject | undefined
   readonly isSelfIssued: boolean
 }
 
-/** Throws a {@link DerError}. */
+/** @throws DerError */
 export function parseCertificate(der: Buffer): Certificate {
   if (der.length > MAX_BYTES) throw new DerError(`a certificate is longer than ${MAX_BYTES} bytes`)
   const whole = new DerReader(der)

@@ -18,7 +18,7 @@ const oids = {
 } as const
 
 const REMOVE_FROM_CRL = 8
-/** Entries are read in slices of this length, so that a long list does not hold up the event loop: milliseconds. */
+/** Milliseconds for which entries are read at a time, so that a long list does not hold up the event loop. */
 const SLICE_MS = 1
 
 interface IssuingDistributionPoint {
@@ -31,7 +31,7 @@ interface IssuingDistributionPoint {
   readonly reasons: number
 }
 
-/** What a list says of a certificate that is on it. */
+/** What a list says about a certificate that it contains. */
 export type Entry = 'revoked' | 'removed'
 
 /** A certificate revocation list (RFC 5280 section 5). */
@@ -47,14 +47,17 @@ export class RevocationList implements Signed {
   /** Hexadecimal. */
   readonly authorityKeyId: string | undefined
   readonly number: bigint | undefined
-  /** It adds to a complete list. */
+  /** True if it adds to a complete list. */
   readonly isDelta: boolean = false
   readonly #point: IssuingDistributionPoint | undefined
   readonly #entries: Buffer
   #hasUnknownCriticalExtension = false
   #index: Promise<ReadonlyMap<string, Entry>> | undefined
 
-  /** Throws a {@link DerError}. The entries are read when somebody asks for one. */
+  /**
+   * The entries are read when one is first asked for.
+   * @throws DerError
+   */
   constructor(der: Buffer) {
     const whole = new DerReader(der)
     const outer = whole.sequence()
@@ -96,8 +99,8 @@ export class RevocationList implements Signed {
   }
 
   /**
-   * The reasons, as bits, for which this list tells whether `certificate` was revoked, as one that `point` names
-   * (RFC 5280 section 6.3.3 (b) and (d)); 0 if it does not tell.
+   * The reasons, as bits, for which this list says whether `certificate` was revoked, if `point` names the list (RFC
+   * 5280 section 6.3.3 (b) and (d)). 0 if it does not cover the certificate.
    */
   reasonsFor({ issuer, basicConstraints }: Certificate, point: DistributionPoint): number {
     const { cRLIssuer } = point
@@ -127,17 +130,23 @@ export class RevocationList implements Signed {
     return isSame && isLater && this.issuer.key === other.issuer.key && !this.#hasUnknownCriticalExtension
   }
 
-  /** What the list says of a certificate; `undefined` if it is not on it. Rejects with a {@link DerError}. */
+  /**
+   * What the list says about a certificate. Undefined if the list does not contain it.
+   * @throws DerError
+   */
   async entryFor({ issuer, serialNumber }: Certificate): Promise<Entry | undefined> {
-    return (await this.#entriesByPlace()).get(placeOf(issuer.key, serialNumber))
+    return (await this.#entriesById()).get(idOf(issuer.key, serialNumber))
   }
 
-  /** Reads the entries ahead of the first question. Rejects with a {@link DerError}. */
+  /**
+   * Reads the entries before the first question.
+   * @throws DerError
+   */
   async prepare(): Promise<number> {
-    return (await this.#entriesByPlace()).size
+    return (await this.#entriesById()).size
   }
 
-  #entriesByPlace(): Promise<ReadonlyMap<string, Entry>> {
+  #entriesById(): Promise<ReadonlyMap<string, Entry>> {
     return (this.#index ??= this.#read())
   }
 
@@ -156,22 +165,23 @@ export class RevocationList implements Signed {
       const extensions = reader.optional(tags.sequence)
       reader.end()
       const said = extensions === undefined ? {} : entryExtensionsOf(extensions)
-      // RFC 5280 section 5.3.3: it holds for the entries after this one, too.
+      // RFC 5280 section 5.3.3: it also applies to the entries after this one.
       if (said.issuer !== undefined) issuer = said.issuer
-      index.set(placeOf(issuer, serialNumber), said.isRemoved ? 'removed' : 'revoked')
+      index.set(idOf(issuer, serialNumber), said.isRemoved ? 'removed' : 'revoked')
     }
     return index
   }
 }
 
-const placeOf = (issuer: string, serialNumber: string): string => `${serialNumber} ${issuer}`
+/** The id of the certificate that an entry is about. */
+const idOf = (issuer: string, serialNumber: string): string => `${serialNumber} ${issuer}`
 
 const numberOf = (value: Buffer): bigint => {
   const content = new DerReader(value).take(tags.integer)
   return BigInt(`0x${content.toString('hex') || '0'}`)
 }
 
-/** An entry with a critical extension that is not known makes the whole list worthless: it is not known what it says. */
+/** An entry with an unknown critical extension invalidates the whole list, because its meaning is not known. */
 function entryExtensionsOf(content: Buffer): { readonly issuer?: string; readonly isRemoved?: boolean } {
   let issuer: string | undefined
   let isRemoved = false
@@ -182,7 +192,7 @@ function entryExtensionsOf(content: Buffer): { readonly issuer?: string; readonl
       const [directory] = names.flatMap((name) => (name.kind === 'directory' ? [name.name.key] : []))
       if (directory === undefined) throw new DerError('an entry names no issuer that can be compared')
       issuer = directory
-    } else if (critical) throw new DerError('an entry has a critical extension that is not known')
+    } else if (critical) throw new DerError('an entry has an unknown critical extension')
   }
   return { isRemoved, ...(issuer !== undefined && { issuer }) }
 }

@@ -1,4 +1,4 @@
-/** Bytes that are not the DER encoding of what they should be (X.690). The message names what was expected. */
+/** Bytes that are not the expected DER encoding (X.690). The message names what was expected. */
 export class DerError extends Error {
   override readonly name = 'DerError'
 }
@@ -24,11 +24,14 @@ export const context = (number: number, constructed = false): number => (constru
 export interface Element {
   readonly tag: number
   readonly content: Buffer
-  /** With tag and length. */
+  /** Including tag and length. */
   readonly encoding: Buffer
 }
 
-/** Reads the elements of one constructed value in order. Every method throws a {@link DerError}. */
+/**
+ * Reads the elements of one constructed value in order.
+ * @throws DerError from every method
+ */
 export class DerReader {
   readonly #bytes: Buffer
   #offset = 0
@@ -41,7 +44,7 @@ export class DerReader {
     return this.#offset === this.#bytes.length
   }
 
-  /** The next element's tag; `undefined` at the end. */
+  /** The next element's tag. Undefined at the end. */
   get tag(): number | undefined {
     return this.#bytes[this.#offset]
   }
@@ -80,7 +83,7 @@ export class DerReader {
   }
 
   end(): void {
-    if (!this.isDone) throw new DerError('elements that do not belong there')
+    if (!this.isDone) throw new DerError('an element has more members than it may have')
   }
 
   #byte(): number {
@@ -102,7 +105,7 @@ export class DerReader {
   }
 }
 
-/** All elements of a SEQUENCE's or a SET's content. */
+/** All elements in the content of a SEQUENCE or SET. */
 export function* elementsOf(content: Buffer): Generator<Element> {
   const reader = new DerReader(content)
   while (!reader.isDone) yield reader.next()
@@ -126,23 +129,24 @@ export function oidOf(content: Buffer): string {
 }
 
 export function booleanOf(content: Buffer): boolean {
-  if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff)) throw new DerError('a BOOLEAN is neither')
+  if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff))
+    throw new DerError('a BOOLEAN is neither true nor false')
   return content[0] === 0xff
 }
 
-/** A whole number from 0 to 2^31 - 1; what is larger is as good as that for every use here. */
+/** A whole number from 0 to 2^31 - 1. Larger ones are read as that, which is the same for every use here. */
 export function countOf(content: Buffer): number {
   if (content.length === 0 || (content[0] ?? 0) & 0x80) throw new DerError('a count is negative or empty')
   return content.length > 4 ? 2 ** 31 - 1 : content.readUIntBE(0, content.length)
 }
 
-/** The bytes of a BIT STRING that has whole bytes only, such as a key or a signature. */
+/** The bytes of a BIT STRING of whole bytes, such as a key or a signature. */
 export function wholeBytesOf(content: Buffer): Buffer {
   if (content[0] !== 0) throw new DerError('a BIT STRING does not end at a byte')
   return content.subarray(1)
 }
 
-/** Of a BIT STRING with names for its bits: whether bit `number` is set, counted from the first. */
+/** Whether bit `number`, counted from the first, is set in a BIT STRING with named bits. */
 export function hasBit(content: Buffer, number: number): boolean {
   const byte = content[1 + Math.floor(number / 8)] ?? 0
   return (byte & (0x80 >> (number % 8))) !== 0
@@ -162,6 +166,7 @@ export function timeOf({ tag, content }: Element): number {
   const time = new Date(0)
   time.setUTCFullYear(fullYear, month - 1, day)
   time.setUTCHours(hour, minute, second)
-  if (time.getUTCMonth() !== month - 1 || time.getUTCDate() !== day) throw new DerError('a time is no date')
+  if (time.getUTCMonth() !== month - 1 || time.getUTCDate() !== day)
+    throw new DerError('a time is not a date that exists')
   return time.getTime()
 }

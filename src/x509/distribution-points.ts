@@ -1,19 +1,22 @@
 import { context, DerError, DerReader, hasBit, tags } from './der.ts'
 import { generalNamesOf, keyOf, nameOf, type GeneralName, type Name } from './names.ts'
 
-/** Every reason for which a certificate is revoked, as bits of `ReasonFlags`. */
+/** Every reason for revocation, as bits of `ReasonFlags`. */
 export const ALL_REASONS = 0x1fe
 
 /** A point of `cRLDistributionPoints` (RFC 5280 section 4.2.1.13). */
 export interface DistributionPoint {
-  /** Absent if the point has none; a name relative to the issuer's is made whole. */
+  /** Undefined if the point has none. A name relative to the issuer's is completed. */
   readonly names?: readonly GeneralName[]
-  /** Absent: all reasons. The bits are as they stand in `ReasonFlags`. */
+  /** Undefined means all reasons. The bits are those of `ReasonFlags`. */
   readonly reasons?: number
   readonly cRLIssuer?: readonly GeneralName[]
 }
 
-/** @param content of a `DistributionPoint`; `issuer` issued the certificate that has it */
+/**
+ * @param content of a `DistributionPoint`
+ * @param issuer the issuer of the certificate that contains it
+ */
 export function distributionPointOf(content: Buffer, issuer: Name): DistributionPoint {
   const reader = new DerReader(content)
   const name = reader.optional(context(0, true))
@@ -29,7 +32,7 @@ export function distributionPointOf(content: Buffer, issuer: Name): Distribution
   }
 }
 
-/** The names of a `DistributionPointName`; one relative to `issuer` is made whole. */
+/** The names of a `DistributionPointName`. A name relative to `issuer` is completed. */
 export function pointNamesOf(content: Buffer, issuer: Name): GeneralName[] {
   const reader = new DerReader(content)
   const full = reader.optional(context(0, true))
@@ -40,7 +43,7 @@ export function pointNamesOf(content: Buffer, issuer: Name): GeneralName[] {
   return [{ kind: 'directory', name: { ...last, rdns, key: keyOf(rdns) } }]
 }
 
-/** A relative distinguished name as a SET again: in its place the tag was another. */
+/** Encodes a relative distinguished name as a SET again. In the point it has another tag. */
 function encodedSet(content: Buffer): Buffer {
   if (content.length > 0xffff) throw new DerError('a relative name is too long')
   const long = content.length > 0xff
@@ -49,7 +52,7 @@ function encodedSet(content: Buffer): Buffer {
   return Buffer.concat([Buffer.of(tags.set, ...length), content])
 }
 
-/** Bits of `ReasonFlags`, without bit 0, which means nothing. */
+/** The bits of `ReasonFlags`, without bit 0, which is unused. */
 export function reasonsOf(content: Buffer): number {
   let reasons = 0
   for (let bit = 1; bit <= 8; bit += 1) if (hasBit(content, bit)) reasons |= 1 << bit

@@ -18,7 +18,7 @@ const oids = {
   inhibitAnyPolicy: '2.5.29.54',
 } as const
 
-/** A CA with more is not one that anybody issues clients by; a bound on what one certificate can make a verdict cost. */
+/** The most names or subtrees. No CA that issues clients has more, and it bounds the cost of one certificate. */
 const MAX_NAMES = 256
 const MAX_POLICIES = 64
 const MAX_POINTS = 32
@@ -39,7 +39,9 @@ export interface PolicyMapping {
   readonly subjectDomain: string
 }
 
-/** What the extensions of a certificate say, as far as a path is judged by it. A member is absent without its extension. */
+/**
+ * The extensions of a certificate, as far as path validation needs them. A member is undefined without its extension.
+ */
 export interface CertificateExtensions {
   readonly basicConstraints?: { readonly cA: boolean; readonly pathLen: number | undefined }
   readonly keyUsage?: KeyUsage
@@ -58,7 +60,7 @@ export interface CertificateExtensions {
   readonly hasUnknownCriticalExtension: boolean
 }
 
-/** Of a certificate that is being read. */
+/** A certificate that is being read. */
 type Draft = { readonly issuer: Name } & {
   -readonly [Member in keyof CertificateExtensions]: CertificateExtensions[Member]
 }
@@ -67,11 +69,14 @@ type Draft = { readonly issuer: Name } & {
 export interface Extension {
   readonly oid: string
   readonly critical: boolean
-  /** Of the OCTET STRING. */
+  /** The content of the OCTET STRING. */
   readonly value: Buffer
 }
 
-/** @param content of `Extensions`. An extension that comes twice is an error. */
+/**
+ * @param content of `Extensions`
+ * @throws DerError for an extension that appears twice
+ */
 export function extensionsOf(content: Buffer): Extension[] {
   const seen = new Set<string>()
   return [...elementsOf(content)].map((extension) => {
@@ -80,13 +85,13 @@ export function extensionsOf(content: Buffer): Extension[] {
     const critical = booleanOf(reader.optional(tags.boolean) ?? Buffer.of(0))
     const value = reader.take(tags.octetString)
     reader.end()
-    if (seen.has(oid)) throw new DerError('an extension comes twice')
+    if (seen.has(oid)) throw new DerError('an extension appears twice')
     seen.add(oid)
     return { oid, critical, value }
   })
 }
 
-/** Reads what the extensions of a certificate say. */
+/** Reads the extensions of a certificate. */
 export function readExtensions(certificate: Draft, content: Buffer): void {
   for (const { oid, critical, value } of extensionsOf(content)) {
     const read = readers[oid]
@@ -102,7 +107,7 @@ const only = (value: Buffer, tag: number): Buffer => {
   return content
 }
 
-/** At most `most` elements of a SEQUENCE that is the whole value. */
+/** At most `most` elements of a SEQUENCE that must be the whole value. */
 function listOf(value: Buffer, most: number) {
   const elements = [...elementsOf(only(value, tags.sequence))]
   if (elements.length > most) throw new DerError(`an extension has more than ${most} members`)
@@ -166,7 +171,7 @@ const readers: Readonly<Record<string, (certificate: Draft, value: Buffer) => vo
   },
 }
 
-/** The key identifier of an `AuthorityKeyIdentifier`, hexadecimal. */
+/** The key identifier of an `AuthorityKeyIdentifier` in hexadecimal. */
 export const authorityKeyIdOf = (value: Buffer): string | undefined =>
   new DerReader(only(value, tags.sequence)).optional(context(0))?.toString('hex')
 
@@ -177,7 +182,7 @@ function subtreesOf(content: Buffer | undefined): GeneralName[] {
   return subtrees.map((subtree) => {
     const reader = new DerReader(subtree.content)
     const base = generalNameOf(reader.next())
-    // RFC 5280 section 4.2.1.10: minimum is 0 and maximum absent, for every form of name.
+    // RFC 5280 section 4.2.1.10: for every form of name, minimum is 0 and maximum is absent.
     reader.end()
     return base
   })

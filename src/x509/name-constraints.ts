@@ -2,10 +2,13 @@ import type { NameConstraints } from './extensions.ts'
 import type { Certificate } from './certificate.ts'
 import { isAscii, type GeneralName, type Name, type Rdn } from './names.ts'
 
-/** A common name that is taken for a host name: what allow-lists compare has to bear the constraints on host names too. */
+/**
+ * A common name that looks like a host name. Allow-lists compare common names, so constraints on host names apply to
+ * them.
+ */
 const HOST_NAME = /^(?=.{1,254}$)(\*\.)?[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+\.?$/i
 
-/** Whether `certificate`'s names are allowed by the constraints of each CA above it (RFC 5280 section 6.1.4 (g)). */
+/** Whether the constraints of every CA above it allow the names of `certificate` (RFC 5280 section 6.1.4 (g)). */
 export function namesAllowed(certificate: Certificate, constraints: readonly NameConstraints[]): boolean {
   if (constraints.length === 0) return true
   const names = namesOf(certificate)
@@ -29,15 +32,15 @@ function namesOf({ subject, subjectAltName }: Certificate): GeneralName[] {
 const isSameForm = (one: GeneralName, other: GeneralName): boolean =>
   one.kind === other.kind && (one.kind !== 'other' || (other.kind === 'other' && one.tag === other.tag))
 
-/** A form of name that cannot be compared is taken to be excluded, and never to be permitted. */
+/** A form of name that cannot be compared counts as excluded, and never as permitted. */
 const mayBeWithin = (name: GeneralName, subtree: GeneralName): boolean => isWithin(name, subtree) !== false
 
-/** `undefined`: it cannot be told. */
+/** Undefined if it cannot be decided. */
 function isWithin(name: GeneralName, subtree: GeneralName): boolean | undefined {
   if (name.kind === 'directory' && subtree.kind === 'directory') return isBelow(name.name, subtree.name)
   if (name.kind === 'ip' && subtree.kind === 'ip') return isInNetwork(name.bytes, subtree.bytes)
   if (!('text' in name) || !('text' in subtree)) return undefined
-  // Each of these is an IA5String.
+  // All of these are IA5Strings.
   if (!isAscii(name.text)) return undefined
   const [text, base] = [name.text.toLowerCase(), subtree.text.toLowerCase()]
   switch (name.kind) {
@@ -50,7 +53,7 @@ function isWithin(name: GeneralName, subtree: GeneralName): boolean | undefined 
   }
 }
 
-/** `undefined` if it is so unless values that cannot be compared differ. */
+/** Undefined if the answer depends on values that cannot be compared. */
 function isBelow({ rdns }: Name, base: Name): boolean | undefined {
   const parts = base.rdns.map((rdn, index) => isSameRdn(rdn, rdns[index]))
   if (parts.includes(false)) return false
@@ -75,13 +78,15 @@ function isInNetwork(address: Buffer, network: Buffer): boolean | undefined {
 
 const withoutDot = (name: string) => name.replace(/\.$/, '')
 
-/** A name is in its own domain; a leading dot of the domain means only what is below it, as OpenSSL takes it. */
+/** A name is in its own domain. As in OpenSSL, a leading dot of the domain excludes the domain itself. */
 function isInDomain(name: string, domain: string): boolean {
   if (domain === '' || name === domain) return true
   return name.endsWith(domain.startsWith('.') ? domain : `.${domain}`)
 }
 
-/** RFC 5280 section 4.2.1.10: a mailbox, all mailboxes of a host, or all of the hosts of a domain with a leading dot. */
+/**
+ * RFC 5280 section 4.2.1.10: one mailbox, all mailboxes of a host, or, with a leading dot, of all hosts of a domain.
+ */
 function isMailboxWithin(mailbox: string, base: string): boolean | undefined {
   const at = mailbox.lastIndexOf('@')
   if (at < 1) return undefined
@@ -94,7 +99,7 @@ function isHostWithin(host: string | undefined, base: string): boolean | undefin
   return base === '' || (base.startsWith('.') ? host.endsWith(base) && host !== base : host === base)
 }
 
-/** `undefined` for a URI without a host name: RFC 5280 says that a constraint on URIs refuses it. */
+/** Undefined for a URI without a host name. RFC 5280 says that a constraint on URIs refuses it. */
 function hostOf(uri: string): string | undefined {
   const authority = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(uri)?.[1]
   const host = authority?.slice(authority.lastIndexOf('@') + 1).replace(/:\d*$/, '')

@@ -6,27 +6,32 @@ const EMAIL_ADDRESS = '1.2.840.113549.1.9.1'
 
 /** A relative distinguished name. */
 export interface Rdn {
-  /** Equal for what matches. */
+  /** Equal for matching names. */
   readonly key: string
-  /** Of its attributes. */
+  /** The types of its attributes. */
   readonly types: string
-  /** Whether a value cannot be compared, but for being the same bytes. */
+  /** True if a value can be compared only byte by byte. */
   readonly isOpaque: boolean
 }
 
-/** A distinguished name, in the form in which RFC 5280 section 7.1 compares names: without case and extra white space. */
+/**
+ * A distinguished name in the form in which RFC 5280 section 7.1 compares names: ignoring case and extra white space.
+ */
 export interface Name {
   readonly rdns: readonly Rdn[]
-  /** The whole name: equal for names that match. */
+  /** A key of the whole name: equal for matching names. */
   readonly key: string
-  /** As they are written; empty for what cannot be read. */
+  /** As written; without those that cannot be read. */
   readonly commonNames: readonly string[]
   readonly emailAddresses: readonly string[]
-  /** For people: the values, in their order. It is as its issuer wrote it. */
+  /** The values in their order, as the issuer wrote them. For people. */
   readonly text: string
 }
 
-/** The content of a `Name`. Throws a {@link DerError}. */
+/**
+ * @param content of a `Name`
+ * @throws DerError
+ */
 export function nameOf(content: Buffer): Name {
   const rdns: Rdn[] = []
   const commonNames: string[] = []
@@ -49,7 +54,7 @@ export const keyOf = (rdns: readonly Rdn[]): string => JSON.stringify(rdns.map((
 
 interface Attribute {
   readonly type: string
-  /** As it is written, if its type of string can be read. */
+  /** The text as written, if its string type can be read. */
   readonly text: string | undefined
   readonly key: string
   readonly isOpaque: boolean
@@ -74,7 +79,7 @@ function rdnOf(attributes: readonly Attribute[]): Rdn {
   }
 }
 
-/** Of a type of string; `undefined` for any other, and for what is no such string. */
+/** The text of a string type. Undefined for any other type, and for invalid strings. */
 function textOf({ tag, content }: Element): string | undefined {
   switch (tag) {
     case tags.utf8String:
@@ -104,28 +109,31 @@ function ucs4Of(content: Buffer): string | undefined {
 
 export const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length
 
-/** Only Unicode settles what letters beyond ASCII are: TeletexString leaves it open, and the others have none. */
+/** Only Unicode defines letters beyond ASCII: TeletexString leaves them open, and the other types have none. */
 const isSettled = (tag: number, text: string): boolean =>
   tag === tags.utf8String || tag === 0x1c || tag === 0x1e || isAscii(text)
 
-/** Longer names than anybody has (X.520 allows 64 characters for a common name). */
+/** More parts than any real name has (X.520 allows 64 characters for a common name). */
 const MAX_RDNS = 64
 const MAX_NORMALIZED = 64
-/** What RFC 4518 section 2.2 maps to nothing, by the Unicode of today: what is not to be seen. */
+/** Characters that RFC 4518 section 2.2 maps to nothing, according to present Unicode: invisible ones. */
 const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\p{Cf}\u1806\ufffc]|(?![\t-\r\u0085])\p{Cc}/gu
-/** What section 2.4 prohibits: what is not assigned, or for private use, or no character. */
+/**
+ * Characters that section 2.4 prohibits: unassigned code points, private use, and code points that are not characters.
+ */
 const PROHIBITED = /[\p{Cn}\p{Co}\p{Cs}\ufffd]/u
 
 /**
- * RFC 4518 as far as certificates use it; `undefined` for what cannot be compared by it. Normalization takes the square of a
- * text's length, if it is made of combining marks: a long text that is not ASCII cannot be compared.
+ * Prepares a string for comparison as in RFC 4518, as far as certificates need it. Undefined for a string that cannot
+ * be compared. Normalization takes quadratic time for a text of combining marks, so a long text that is not ASCII
+ * cannot be compared.
  */
 function prepared(text: string): string | undefined {
   const visible = text.replaceAll(INVISIBLE, '')
   if (isAscii(visible)) return folded(visible)
   if (visible.length > MAX_NORMALIZED || PROHIBITED.test(visible)) return undefined
   const wide = visible.normalize('NFKC')
-  // Nobody's name becomes so long by it, but one that was made to take long.
+  // No real name grows that much; only one that was made to take long does.
   if (wide.length > 4 * MAX_NORMALIZED) return undefined
   return folded(wide).normalize('NFKC').replaceAll('ß', 'ss').replaceAll('ς', 'σ')
 }
@@ -139,7 +147,7 @@ const folded = (text: string): string =>
 export type GeneralName =
   | { readonly kind: 'rfc822' | 'dns' | 'uri'; readonly text: string }
   | { readonly kind: 'directory'; readonly name: Name }
-  /** An address; in name constraints address and mask. */
+  /** An address; in name constraints, an address and a mask. */
   | { readonly kind: 'ip'; readonly bytes: Buffer }
   | { readonly kind: 'other'; readonly tag: number; readonly bytes: Buffer }
 
@@ -164,7 +172,7 @@ export function generalNameOf({ tag, content }: Element): GeneralName {
   }
 }
 
-/** Whether two general names are the same name, as distribution points compare them. */
+/** Whether two general names are equal, as distribution points compare them. */
 export function isSameName(one: GeneralName, other: GeneralName): boolean {
   if (one.kind === 'directory') return other.kind === 'directory' && one.name.key === other.name.key
   if ('text' in one) return 'text' in other && one.kind === other.kind && one.text === other.text

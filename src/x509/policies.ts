@@ -3,20 +3,20 @@ import type { Certificate } from './certificate.ts'
 const ANY_POLICY = '2.5.29.32.0'
 
 /**
- * The policies of a path, as RFC 5280 section 6.1 follows them for whoever asks for no policy in particular: then it
- * matters only whether one is left where a CA requires one. So the last level of the tree is enough, and with RFC 9618 it
- * grows with the number of policies, not with their combinations.
+ * The policies of a path, as RFC 5280 section 6.1 processes them if no particular policy is requested: a policy must be
+ * left only if a CA requires one. So the last level of the tree is enough. With RFC 9618 it grows with the number of
+ * policies, not with the number of their combinations.
  */
 export class PolicyState {
-  /** From each policy that is valid so far to what the next certificate may call it. */
+  /** Maps each policy that is valid so far to the names that the next certificate may use for it. */
   #valid = new Map<string, ReadonlySet<string>>([[ANY_POLICY, new Set([ANY_POLICY])]])
   #explicitPolicy: number
   #policyMapping: number
   #inhibitAny: number
 
   /**
-   * @param length of the path, without the trust anchor
-   * @param anchor what it says of policies is where the path begins from (RFC 5937 section 3.2)
+   * @param length of the path without the trust anchor
+   * @param anchor its policies are the start of the path (RFC 5937 section 3.2)
    */
   constructor(length: number, anchor: Certificate) {
     this.#explicitPolicy = this.#policyMapping = this.#inhibitAny = length + 1
@@ -24,7 +24,7 @@ export class PolicyState {
     this.#limit(anchor)
   }
 
-  /** Takes the next certificate of the path. False if a policy is required and none is left. */
+  /** Processes the next certificate of the path. False if a policy is required and none is left. */
   enter({ policies, isSelfIssued }: Certificate, isLast: boolean): boolean {
     const before = this.#valid
     const valid = new Map<string, ReadonlySet<string>>()
@@ -43,7 +43,7 @@ export class PolicyState {
     return this.#explicitPolicy > 0 || valid.size > 0
   }
 
-  /** Prepares for the certificate after this one (section 6.1.4). False if a mapping is not allowed. */
+  /** Prepares for the next certificate (section 6.1.4). False if a mapping is not allowed. */
   leave(certificate: Certificate): boolean {
     const { policyMappings, isSelfIssued } = certificate
     const names = policyMappings.flatMap(({ issuerDomain, subjectDomain }) => [issuerDomain, subjectDomain])

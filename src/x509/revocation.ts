@@ -6,29 +6,32 @@ import type { PathRefusal } from './path.ts'
 import { likelyFirst, type PathSearch } from './search.ts'
 import type { SignatureRules } from './signature.ts'
 
-/** What to do about a certificate of which no current list tells. */
+/** What to do with a certificate that no current list covers. */
 export type WhenStale = 'refuse' | 'warn'
 
-/** What lists say of one certificate. */
+/** What lists say about one certificate. */
 type Status = 'good' | 'revoked' | 'unknown'
 
-/** A list that is about a certificate. */
+/** A list that covers a certificate. */
 interface Claim {
   readonly list: RevocationList
-  /** For which it tells whether the certificate was revoked, as bits. */
+  /** The reasons, as bits, for which it says whether the certificate was revoked. */
   readonly reasons: number
-  /** Whether no list of another key is in charge. */
+  /** True if no list of another key takes precedence. */
   readonly isOwn: boolean
 }
 
-/** Revocation lists, and what follows from them (RFC 5280 section 6.3). */
+/** Revocation lists, and their use (RFC 5280 section 6.3). */
 export class Revocation {
   readonly lists: readonly RevocationList[]
-  /** Equal for what judges equally. */
+  /** Equal if both judge in the same way. */
   readonly name: string
   readonly whenStale: WhenStale
   readonly #complete: readonly RevocationList[]
-  /** By list and signer, whether it signed the list: that is asked often. Not what others than configured CAs did not sign. */
+  /**
+   * Whether a signer signed a list, by list and signer, because that is asked often. Failures are kept only for
+   * configured CAs.
+   */
   readonly #signed = new Map<string, boolean>()
 
   constructor(lists: readonly RevocationList[], whenStale: WhenStale) {
@@ -39,20 +42,21 @@ export class Revocation {
   }
 
   /**
-   * Reads all entries, so that no client has to wait for that, and looks at the signatures of the lists whose issuer is
-   * among `known`. Resolves with what is wrong with one of them, for people.
+   * Reads all entries, so that no client has to wait for it, and checks the signatures of the lists whose issuer is
+   * among `known`.
+   * @returns what is wrong with one of them, for people; undefined if nothing is
    */
   async prepare(known: readonly Certificate[], signatures: SignatureRules): Promise<string | undefined> {
     const complete = new Set(this.#complete.map(({ issuer }) => issuer.key))
     for (const list of this.lists) {
       if (!complete.has(list.issuer.key)) {
-        return `the revocation list of ${list.issuer.text} is a delta list: the complete list that it adds to is missing`
+        return `the revocation list of ${list.issuer.text} is a delta list, and its complete list is missing`
       }
       try {
         await list.prepare()
       } catch (error) {
         if (!(error instanceof DerError)) throw error
-        return `the revocation list of ${list.issuer.text} is damaged, or has entries that are not known`
+        return `the revocation list of ${list.issuer.text} is damaged, or has unknown entries`
       }
       const namesakes = known.filter(({ subject }) => subject.key === list.issuer.key)
       const checks = await Promise.all(namesakes.map((signer) => signatures.verify(list, signer)))
@@ -65,12 +69,12 @@ export class Revocation {
   }
 
   /**
-   * Why the lists do not allow the path now.
+   * Why the lists do not allow the path now. Undefined if they do.
    *
-   * @param path from a certificate to a trust anchor, valid but for revocation
+   * @param path from a certificate to a trust anchor, valid apart from revocation
    */
   async refusalOf(path: readonly Certificate[], search: PathSearch): Promise<PathRefusal | undefined> {
-    // From the anchor down: a list counts only if its signer is not revoked itself.
+    // From the anchor down, because a list counts only if its signer is not revoked itself.
     for (let index = path.length - 2; index >= 0; index -= 1) {
       const status = await this.#statusOf(path, index, search)
       if (status === 'revoked') return 'CERT_REVOKED'
@@ -81,7 +85,7 @@ export class Revocation {
 
   async #statusOf(path: readonly Certificate[], index: number, search: PathSearch): Promise<Status> {
     const certificate = path[index] as Certificate
-    // A list that its signer's own certificate is listed by: nobody but that list can tell, and it is being asked.
+    // The list covers its own signer's certificate. Only that list could tell, and it is being evaluated.
     if (search.inQuestion.has(certificate)) return 'good'
     search.inQuestion.add(certificate)
     try {
@@ -104,9 +108,9 @@ export class Revocation {
   }
 
   /**
-   * The complete lists that are about the certificate, old ones too. A CA that was renewed with a new key may sign one list
-   * for what both keys issued, which RFC 5280 allows, or a list with each key. Which it does is told by the lists that are
-   * there: what a list of the key that issued the certificate is about, no list of another key tells.
+   * The complete lists that cover the certificate, including old ones. A CA that was renewed with a new key may sign
+   * one list for the certificates of both keys, which RFC 5280 allows, or one list with each key. The present lists
+   * show which: if there is a list by the key that issued the certificate, no list by another key covers it.
    */
   async #claimsOn(certificate: Certificate, above: readonly Certificate[], search: PathSearch): Promise<Claim[]> {
     const points = pointsOf(certificate)
@@ -123,8 +127,9 @@ export class Revocation {
   }
 
   /**
-   * Whether a list names the certificate: any list of its issuer's, also one that is old or is for other certificates. RFC 5280
-   * would ignore these, and let in whom the CA is known to have revoked. A newer list of the same kind takes it back.
+   * Whether a list names the certificate: any list of its issuer, including an old one, and one for other certificates.
+   * RFC 5280 would ignore these and let in a client that the CA is known to have revoked. A newer list of the same kind
+   * takes the entry back.
    */
   async #isNamed(certificate: Certificate, above: readonly Certificate[], search: PathSearch): Promise<boolean> {
     for (const list of this.lists) {
@@ -135,7 +140,7 @@ export class Revocation {
     return false
   }
 
-  /** The numbers of lists that different keys signed do not follow each other: a key takes back what it said itself. */
+  /** List numbers of different keys are not comparable: only a list of the same key takes an entry back. */
   async #isTakenBack(
     naming: RevocationList,
     signer: Certificate,
@@ -145,7 +150,7 @@ export class Revocation {
   ): Promise<boolean> {
     for (const list of this.lists) {
       if (!list.isNewerThan(naming) || !list.isCurrent(search.rules.now)) continue
-      // A delta list says what has changed; what it does not name has not.
+      // A delta list contains changes only. What it does not name is unchanged.
       const entry = await entryIn(list, certificate)
       if (entry !== (list.isDelta ? 'removed' : undefined)) continue
       if (isSameKey(signer, await this.#signerOf(list, above, search))) return true
@@ -153,13 +158,13 @@ export class Revocation {
     return false
   }
 
-  /** Whether a list tells now that a certificate is not revoked. */
+  /** Whether a list proves now that a certificate is not revoked. */
   async #counts(list: RevocationList, above: readonly Certificate[], search: PathSearch): Promise<boolean> {
     if (!list.isCurrent(search.rules.now) || !(await isReadable(list))) return false
     return (await this.#signerOf(list, above, search)) !== undefined
   }
 
-  /** The CA that signed the list, and that may do so; its own path has to lead to the same trust anchor. */
+  /** The CA that signed the list and may do so. Its own path must lead to the same trust anchor. */
   async #signerOf(
     list: RevocationList,
     above: readonly Certificate[],
@@ -170,7 +175,7 @@ export class Revocation {
     const anchor = above.at(-1)
     const trusted = new Set([...above.filter(({ subject }) => subject.key === key), ...issuers.configured(key)])
     const likely = likelyFirst(list, issuers)
-    // What is not trusted is checked last: it can use up what a search may spend.
+    // Untrusted certificates are checked last, because they can use up the search's limits.
     for (const signer of [...likely.filter((one) => trusted.has(one)), ...likely.filter((one) => !trusted.has(one))]) {
       if (signer.keyUsage?.cRLSign === false || !signatures.isStrong(signer)) continue
       if (!(await this.#hasSigned(signer, list, search, trusted.has(signer)))) continue
@@ -199,7 +204,7 @@ export class Revocation {
 const isSameKey = (one: Certificate, other: Certificate | undefined): boolean =>
   other !== undefined && one.spki.equals(other.spki)
 
-/** What a list says of a certificate; nothing, if its entries cannot be read. */
+/** What a list says about a certificate. Undefined if its entries cannot be read. */
 async function entryIn(list: RevocationList, certificate: Certificate): Promise<Entry | undefined> {
   return (await isReadable(list)) ? list.entryFor(certificate) : undefined
 }
@@ -216,7 +221,10 @@ async function isReadable(list: RevocationList): Promise<boolean> {
 
 const signatureName = (list: RevocationList, signer: Certificate): string => `${list.fingerprint} ${signer.fingerprint}`
 
-/** Where a certificate's lists are, and at last the lists of its issuer that no point names (RFC 5280 section 6.3.3). */
+/**
+ * The distribution points of a certificate, and last the lists of its issuer that no point names (RFC 5280 section
+ * 6.3.3).
+ */
 const pointsOf = ({ distributionPoints, issuer }: Certificate): readonly DistributionPoint[] => [
   ...distributionPoints,
   { names: [{ kind: 'directory', name: issuer }] },

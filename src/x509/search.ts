@@ -3,18 +3,19 @@ import type { Name } from './names.ts'
 import { flawOf, issuerFlawOf, pathFlawOf, usageFlawOf, type PathRefusal, type Usage } from './path.ts'
 import type { Signed, SignatureRules } from './signature.ts'
 
-/** Certificates from the first to the trust anchor. */
+/** The most certificates of a path, including the trust anchor. */
 const MAX_PATH_LENGTH = 10
 /**
- * Signature checks with keys of certificates that nobody configured, for one search, and what they may take of a core, in
- * milliseconds. A real search takes two to four checks, of 0.1 ms each, or 1.5 ms with P-521.
+ * For one search: the most signature checks with keys of certificates that are not configured, and the most time that
+ * they may take, in milliseconds of a core. A real search takes two to four checks, of 0.1 ms each, or 1.5 ms with
+ * P-521.
  */
 const MAX_SIGNATURE_CHECKS = 16
 const MAX_COST_MS = 8
-/** Issuers that nobody configured, and that are looked at for one search. */
+/** The most issuers that are not configured and are examined for one search. */
 const MAX_STEPS = 200
 
-/** A path that holds, and for how long by the dates of its certificates. What revocation lists say may end before. */
+/** A valid path, and for how long it is valid by the dates of its certificates. Revocation lists may end earlier. */
 export interface Path {
   /** From the certificate to the trust anchor. */
   readonly certificates: readonly Certificate[]
@@ -25,38 +26,38 @@ export interface Path {
 
 export type Found = Path | { readonly refusal: PathRefusal }
 
-/** Where issuers are looked for, by their name, {@link Name.key}. */
+/** Finds issuers by their name, {@link Name.key}. */
 export interface Issuers {
   isAnchor(certificate: Certificate): boolean
-  /** Trust anchors and issuing CAs that the operator named. */
+  /** Configured trust anchors and issuing CAs. */
   configured(subject: string): readonly Certificate[]
-  /** What strangers may have made up. */
+  /** Certificates that strangers may have made up. */
   others(subject: string): readonly Certificate[]
 }
 
 export interface RevocationRules {
-  /** @param path from a certificate to a trust anchor, valid but for revocation */
+  /** @param path from a certificate to a trust anchor, valid apart from revocation */
   refusalOf(path: readonly Certificate[], search: PathSearch): Promise<PathRefusal | undefined>
 }
 
 export interface SearchRules {
   readonly issuers: Issuers
   readonly signatures: SignatureChecks
-  /** Without it, revocation is not looked at. */
+  /** Undefined: revocation is not checked. */
   readonly revocation?: RevocationRules | undefined
   /** Milliseconds since the epoch. */
   readonly now: number
 }
 
-/** By the issuer's key: a CA may have any number of certificates for one. */
+/** By the issuer's key, because a CA may have any number of certificates for one key. */
 const questionOf = ({ fingerprint }: Signed, { spki }: Certificate): string =>
   `${fingerprint} ${spki.toString('latin1')}`
 
-/** The signature checks on behalf of one client: each is made once. */
+/** The signature checks for one client. Each is made once. */
 export class SignatureMemory {
   readonly rules: SignatureRules
   readonly #made = new Map<string, Promise<boolean>>()
-  /** What they take, in milliseconds of a core. */
+  /** The time of the checks, in milliseconds of a core. */
   costMs = 0
 
   constructor(rules: SignatureRules) {
@@ -78,7 +79,10 @@ export class SignatureMemory {
   }
 }
 
-/** The signature checks of one search. With keys that nobody configured they are bounded: others can make up any number. */
+/**
+ * The signature checks of one search. Checks with keys that are not configured are bounded, because anyone can make up
+ * any number of certificates.
+ */
 export class SignatureChecks {
   readonly #memory: SignatureMemory
   readonly #counted = new Set<string>()
@@ -93,7 +97,7 @@ export class SignatureChecks {
     return this.#memory.rules.isStrong(certificate)
   }
 
-  /** Whether `issuer` signed it; false beyond the bound. */
+  /** Whether `issuer` signed it. False beyond the bound. */
   verify(signed: Signed, issuer: Certificate, isConfigured: boolean): Promise<boolean> {
     return isConfigured || this.#mayCheck(signed, issuer) ? this.#memory.verify(signed, issuer) : Promise.resolve(false)
   }
@@ -111,10 +115,10 @@ export class SignatureChecks {
   }
 }
 
-/** Searches paths for one verdict. It has bounds, so that what others made up costs no more than what is real. */
+/** Searches paths for one verdict. Its limits ensure that made-up certificates cost no more than real ones. */
 export class PathSearch {
   readonly rules: SearchRules
-  /** Of revocation lists' signers, which are searched on behalf of another certificate. */
+  /** Signers of revocation lists whose paths are being searched for another certificate. */
   readonly inQuestion = new Set<Certificate>()
   #steps = 0
 
@@ -122,7 +126,7 @@ export class PathSearch {
     this.rules = rules
   }
 
-  /** A path from `certificate` to a trust anchor that RFC 5280 allows, and that no revocation list forbids. */
+  /** A path from `certificate` to a trust anchor that RFC 5280 allows and no revocation list forbids. */
   async find(certificate: Certificate, usage: Usage): Promise<Found> {
     const flaw =
       flawOf(certificate, this.rules.now) ??
@@ -134,7 +138,7 @@ export class PathSearch {
     return path ?? { refusal: this.rules.signatures.isExhausted ? 'SEARCH_TOO_LONG' : attempt.refusal }
   }
 
-  /** @param path what is found so far; the last one's issuer is looked for */
+  /** @param path the path so far; it searches the issuer of the last certificate */
   async #climb(path: readonly Certificate[], attempt: Attempt): Promise<Path | undefined> {
     const top = path.at(-1) as Certificate
     const { issuers, signatures, now } = this.rules
@@ -145,7 +149,7 @@ export class PathSearch {
         signatures.isExhausted = true
         continue
       }
-      // A key that is in the path already leads nowhere new (RFC 4158 section 2.4.2).
+      // A key that is already in the path leads nowhere new (RFC 4158 section 2.4.2).
       if (path.some((other) => isSameEntity(other, issuer))) continue
       const flaw =
         issuerFlawOf(issuer, issuers.isAnchor(issuer)) ??
@@ -164,7 +168,7 @@ export class PathSearch {
   async #judge(path: readonly Certificate[], attempt: Attempt): Promise<Path | undefined> {
     const { now, revocation } = this.rules
     const flaw = pathFlawOf(path, attempt.usage, now) ?? (await revocation?.refusalOf(path, this))
-    // A list may have gone unread: then nothing is known.
+    // A list may have been skipped, and then nothing is known.
     const isUnread = revocation !== undefined && this.rules.signatures.isExhausted
     const refusal = flaw ?? (isUnread ? 'SEARCH_TOO_LONG' : undefined)
     if (refusal !== undefined) {
@@ -179,7 +183,7 @@ export class PathSearch {
   }
 }
 
-/** One search's best explanation of why nothing was found: of what came nearest to a trust anchor. */
+/** The best explanation of why one search found nothing: that of the attempt that came nearest to a trust anchor. */
 class Attempt {
   readonly usage: Usage
   refusal: PathRefusal = 'ISSUER_UNKNOWN'
@@ -205,7 +209,7 @@ interface Issued {
 }
 
 /**
- * Who may have issued a certificate, or a list: those that it names by key before others, then trust anchors, configured
+ * The possible issuers of a certificate or a list, in order: those that it names by key, then trust anchors, configured
  * CAs, and all others.
  */
 export function likelyFirst({ issuer: { key }, authorityKeyId }: Issued, issuers: Issuers): readonly Certificate[] {

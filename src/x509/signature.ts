@@ -2,7 +2,7 @@ import { constants, verify, type KeyObject, type VerifyKeyObjectInput } from 'no
 import type { Certificate } from './certificate.ts'
 import { context, countOf, DerError, DerReader, tags } from './der.ts'
 
-/** Something signed: a certificate, or a revocation list. */
+/** Something signed: a certificate or a revocation list. */
 export interface Signed {
   /** SHA-256, lower-case hexadecimal. */
   readonly fingerprint: string
@@ -12,12 +12,12 @@ export interface Signed {
   readonly signature: Buffer
 }
 
-/** How signatures are checked and which keys count. Tests of old data have rules of their own. */
+/** How signatures are checked, and which keys are accepted. Tests with old data have their own rules. */
 export interface SignatureRules {
   isStrong(certificate: Certificate): boolean
-  /** What a check with this key takes, in milliseconds of a core. */
+  /** The time of a check with this key, in milliseconds of a core. */
   costMs(issuer: Certificate): number
-  /** Whether `issuer`'s key made the signature; false for an algorithm that does not count. */
+  /** Whether `issuer`'s key made the signature. False for an algorithm that is not accepted. */
   verify(signed: Signed, issuer: Certificate): Promise<boolean>
 }
 
@@ -26,10 +26,10 @@ const MIN_RSA_BITS = 2048
 const MAX_RSA_BITS = 8192
 const MAX_RSA_EXPONENT = 2n ** 32n
 const CURVES = ['prime256v1', 'secp384r1', 'secp521r1']
-/** Measured with Node.js 20, 24 and 26, which are alike in this. RSA-8192 is dearer than RSA-4096 by a factor of 4. */
+/** Measured with Node.js 20, 24 and 26, which do not differ. RSA-8192 costs 4 times as much as RSA-4096. */
 const COSTS_MS: Readonly<Record<string, number>> = { secp384r1: 0.6, secp521r1: 1.5, rsa: 0.3, ed448: 0.3 }
 
-/** RSA of 2048 to 8192 bits, the curves P-256, P-384 and P-521, Ed25519 and Ed448; SHA-256 and longer. */
+/** Accepts RSA of 2048 to 8192 bits, the curves P-256, P-384 and P-521, Ed25519 and Ed448, with SHA-256 or longer. */
 export const modernSignatures: SignatureRules = {
   isStrong: ({ publicKey }) => publicKey !== undefined && isStrongKey(publicKey),
   costMs: ({ publicKey }) => {
@@ -40,7 +40,7 @@ export const modernSignatures: SignatureRules = {
     const scheme = schemeOf(signed.signatureAlgorithm)
     if (scheme === undefined || !scheme.keyTypes.includes(publicKey?.asymmetricKeyType ?? '')) return false
     const key = { key: publicKey as KeyObject, ...scheme.options }
-    return verifyInThreadPool(scheme.hash, signed, key)
+    return verifyInThread(scheme.hash, signed, key)
   },
 }
 
@@ -54,14 +54,14 @@ function isStrongKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): bo
   return asymmetricKeyType === 'ed25519' || asymmetricKeyType === 'ed448'
 }
 
-/** The check that was asked for last. */
+/** The check that was requested last. */
 let last: Promise<unknown> = Promise.resolve()
 
 /**
- * A check takes up to 1.5 ms (P-521), which is not the event loop's to spend. One is made at a time, whoever asks: strangers
- * must not take all threads of the pool from what clients of the gateway need them for.
+ * A check takes up to 1.5 ms (P-521), which is too long for the event loop. One check is made at a time, whoever asks,
+ * so that strangers cannot occupy all of Node.js's threads.
  */
-function verifyInThreadPool(hash: string | null, { tbs, signature }: Signed, key: VerifyKeyObjectInput) {
+function verifyInThread(hash: string | null, { tbs, signature }: Signed, key: VerifyKeyObjectInput) {
   const check = () =>
     new Promise<boolean>((resolve) => {
       verify(hash, tbs, key, signature, (error, isGood) => resolve(error === null && isGood))
@@ -104,7 +104,7 @@ const hashes: Readonly<Record<string, Scheme['hash']>> = {
   '2.16.840.1.101.3.4.2.3': 'sha512',
 }
 
-/** How a signature with this `AlgorithmIdentifier` is checked; `undefined` if it does not count. */
+/** How to check a signature with this `AlgorithmIdentifier`. Undefined if the algorithm is not accepted. */
 function schemeOf(algorithm: Buffer): Scheme | undefined {
   try {
     const reader = new DerReader(algorithm).sequence()
@@ -116,7 +116,7 @@ function schemeOf(algorithm: Buffer): Scheme | undefined {
   }
 }
 
-/** RFC 4055 section 3.1. What is left out means SHA-1, which does not count. */
+/** RFC 4055 section 3.1. An omitted parameter means SHA-1, which is not accepted. */
 function pssScheme(parameters: DerReader): Scheme | undefined {
   const hash = hashOf(new DerReader(parameters.take(context(0, true))).sequence())
   const mask = new DerReader(parameters.take(context(1, true))).sequence()

@@ -3,16 +3,17 @@ import { wipeableCopy, type CallSignal } from '../../contract/index.ts'
 import type { BlockFunction } from '../../key-wrap/index.ts'
 import { ResultWrong } from '../errors.ts'
 import { crypt, ecb } from '../protocol/crypt.ts'
-import type { KmipCluster } from '../transport/cluster.ts'
+import type { Requests } from '../transport/cluster.ts'
 import { coalesced } from './coalesced.ts'
 
 const BLOCK = 16
 /**
- * Goes before the blocks of every request, and its result is compared. Cosmian's server takes data that begins with 87 87
- * for a list of values; and a key that was replaced under its identifier shows here.
+ * Precedes the blocks of every request, and its result is compared with the known one. There are two reasons. Cosmian's
+ * server takes data that begins with 87 87 for a list of values. And the comparison shows that a key was replaced under
+ * its identifier.
  */
 const GUARD = Buffer.alloc(BLOCK)
-/** What PKCS#5 padding appends to whole blocks. */
+/** The bytes that PKCS#5 padding appends to whole blocks. */
 const PADDING = Buffer.alloc(BLOCK, BLOCK)
 const MAX_BYTES = 16_384
 
@@ -26,22 +27,24 @@ export interface ServerBlockCipher {
 }
 
 interface Constants {
-  /** The results of the guard block in each direction; the first is absent where only decryption is possible. */
+  /** The results of the guard block in each direction. The first is undefined if the key can only decrypt. */
   readonly encryptedGuard?: Uint8Array
   readonly decryptedGuard: Uint8Array
-  /** What stands in for the padding of a ciphertext, so that a server that insists on removing it can. */
+  /** Takes the place of the padding in a ciphertext, so that a server that insists on removing padding finds some. */
   readonly encryptedPadding: Uint8Array
 }
 
-const unexpected = () => new ResultWrong('the server answered an AES block with something else')
+const unexpected = () => new ResultWrong('the server answered an AES block with an unexpected value')
 
 /**
- * Finds out whether the server does plain AES-ECB with this key, and checks that it is that: each block for itself,
- * whatever stands before it; decryption the inverse of encryption; padding of the one known form. Rejects with
- * KmipRefusal if the server refuses this padding, and with {@link ResultWrong} if it does something else.
+ * Finds out whether the server does plain AES-ECB with this key. It checks that each block is computed independently,
+ * that decryption inverts encryption, and that padding has the one known form.
+ *
+ * @throws KmipRefusal if the server refuses this padding
+ * @throws ResultWrong if the server does something other than AES-ECB
  */
 export async function qualifyBlockCipher(
-  cluster: KmipCluster,
+  cluster: Requests,
   id: string,
   padding: BlockPadding,
   signal: CallSignal,
@@ -53,7 +56,7 @@ export async function qualifyBlockCipher(
   const encrypted = await call('encrypt', GUARD, first, second, PADDING)
   const [encryptedGuard, one, two, encryptedPadding, extra] = blocksOf(encrypted, padding === 'None' ? 4 : 5)
   if (!one || !two || !encryptedGuard || !encryptedPadding) throw unexpected()
-  // Whole blocks get a whole block of padding, which has just been encrypted as data too.
+  // Whole blocks get a whole block of padding. That block has just been encrypted as data, too.
   if (padding === 'PKCS5') assertEqual(extra, encryptedPadding)
   const tail = padding === 'None' ? new Uint8Array(0) : encryptedPadding
   const swapped = await call('encrypt', GUARD, second, first)
@@ -65,14 +68,10 @@ export async function qualifyBlockCipher(
 }
 
 /**
- * The same for a key that may not encrypt any more. Only without padding: what padding encrypts to cannot be known then.
- * What RFC 3394 and RFC 5649 unwrap with it is checked by their own integrity value.
+ * The same check for a key that may no longer encrypt. It works only without padding, because the encrypted padding
+ * cannot be known. What RFC 3394 and RFC 5649 unwrap with such a key is checked by their own integrity value.
  */
-export async function qualifyDecryption(
-  cluster: KmipCluster,
-  id: string,
-  signal: CallSignal,
-): Promise<ServerBlockCipher> {
+export async function qualifyDecryption(cluster: Requests, id: string, signal: CallSignal): Promise<ServerBlockCipher> {
   const call = (...parts: readonly Uint8Array[]) =>
     cluster.call(crypt('decrypt', id, ecb('None'), Buffer.concat(parts)), signal)
   const [first, second] = [randomBytes(BLOCK), randomBytes(BLOCK)]
@@ -82,7 +81,7 @@ export async function qualifyDecryption(
   return blockCipher(cluster, id, 'None', { decryptedGuard, encryptedPadding: new Uint8Array(0) })
 }
 
-function blockCipher(cluster: KmipCluster, id: string, padding: BlockPadding, constants: Constants): ServerBlockCipher {
+function blockCipher(cluster: Requests, id: string, padding: BlockPadding, constants: Constants): ServerBlockCipher {
   const { encryptedGuard, decryptedGuard, encryptedPadding } = constants
   const tail = padding === 'None' ? new Uint8Array(0) : encryptedPadding
   const request = async (direction: 'encrypt' | 'decrypt', blocks: Uint8Array, signal: CallSignal) => {

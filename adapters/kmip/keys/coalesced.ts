@@ -7,19 +7,19 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Takes whole blocks and gives as many. */
+/** Takes whole blocks and returns as many. */
 type BlockCall = (blocks: Uint8Array, signal: CallSignal) => Promise<Uint8Array>
 
-/** A request that takes longer than this does not hold up those who come after it. */
+/** A request that takes longer than this many milliseconds does not delay later callers. */
 const STUCK_MS = 30
 
 /**
- * Makes one request of the blocks that several callers want at the same time. RFC 3394 is a chain of dependent steps, so
- * that a single value cannot go faster than one round trip a step; but the steps of many values go together, and 64
- * callers wait about as long as one. While a request is under way, what comes meanwhile is collected for the next.
+ * Combines the blocks that several callers want at the same time into one request. RFC 3394 is a chain of dependent
+ * steps, so a single value takes one round trip for each step. But the steps of many values can be combined, and 64
+ * callers wait about as long as one. While a request is under way, new blocks are collected for the next request.
  *
- * @param call is ended only when none of those who share it waits any longer
- * @param maxBytes of one request
+ * @param call is ended only when none of the callers who share it waits any longer
+ * @param maxBytes the most bytes of one request
  */
 export function coalesced(call: BlockCall, maxBytes: number): BlockCall {
   const queue: Waiting[] = []
@@ -43,7 +43,7 @@ export function coalesced(call: BlockCall, maxBytes: number): BlockCall {
       const stuck = new Promise((resolve) => (timer = setTimeout(resolve, STUCK_MS)))
       await Promise.race([send(call, batch), stuck])
       clearTimeout(timer)
-      // Those who were just answered come with their next step before the next request goes.
+      // Callers who were just answered add their next step before the next request is sent.
       await new Promise((resolve) => setImmediate(resolve))
     }
     underWay = false

@@ -9,12 +9,15 @@ export interface BlockCipher {
   decrypt(signal: CallSignal): BlockFunction
 }
 
-/** RFC 3394 or RFC 5649 made here out of single AES blocks. The integrity check is made here too, before anything is released. */
+/**
+ * RFC 3394 or RFC 5649 composed in this process from single AES blocks. The integrity check is made here before
+ * anything is released.
+ */
 export const composedWay = (kind: 'composed' | 'exported', mode: KeyWrapMode, cipher: BlockCipher): Way => ({
   kind,
   wrap: async (plaintext, signal) => {
     const [wrapped] = await wrapAll(mode, [plaintext], cipher.encrypt(signal))
-    if (wrapped === undefined) throw new Error('one value in, none out')
+    if (wrapped === undefined) throw new Error('the key wrap returned no value')
     return wrapped
   },
   unwrap: async (ciphertext, signal) => {
@@ -22,7 +25,7 @@ export const composedWay = (kind: 'composed' | 'exported', mode: KeyWrapMode, ci
     if (plaintext === undefined) throw invalidCiphertext()
     return plaintext
   },
-  // A block cipher has no bad input, so that no refusal of it is a bad ciphertext.
+  // A block cipher accepts every input, so a refusal never means a bad ciphertext.
   unwrapAgain: async (_ciphertext, refusal) => {
     throw refusalError(refusal, 'BACKEND_UNAVAILABLE')
   },

@@ -12,18 +12,18 @@ import { isRepresentative, oaepWrap, rsaPublicKey } from '../../key-wrap/index.t
 import { invalidCiphertext, refusalError } from '../errors.ts'
 import { keyFormat, objectType } from '../protocol/numbers.ts'
 import { get } from '../protocol/objects.ts'
-import type { KmipCluster } from '../transport/cluster.ts'
+import type { Requests } from '../transport/cluster.ts'
 import { composedWay } from './composed-way.ts'
 import { keyWrapMode } from './native-way.ts'
 import type { Way } from './way.ts'
 
-/** How long a fetched key is held. */
+/** How long a fetched key is held, in milliseconds. */
 const HELD_MS = 30_000
 const FETCH_TIMEOUT_MS = 5000
 
 type Key = Awaited<ReturnType<typeof subtle.importKey>>
 
-/** Something that is fetched when it is needed, held for a bounded time, and then let go of. */
+/** A value that is fetched when it is needed, held for a bounded time, and then released. */
 class Held<T> {
   readonly #fetch: (signal: CallSignal) => Promise<T>
   readonly #release: (value: T) => void
@@ -54,8 +54,8 @@ class Held<T> {
   }
 }
 
-/** AES under a key that is fetched; only where the operator wrote `keyAccess: export`. */
-export function exportedKeyWrap(cluster: KmipCluster, id: string, algorithm: 'A256KW' | 'A256KWP'): Way {
+/** AES under a key that is fetched. Used only if the operator configured `keyAccess: export`. */
+export function exportedKeyWrap(cluster: Requests, id: string, algorithm: 'A256KW' | 'A256KWP'): Way {
   const held = new Held(
     (signal) => fetchAesKey(cluster, id, signal),
     (key) => key.fill(0),
@@ -72,16 +72,19 @@ export function exportedKeyWrap(cluster: KmipCluster, id: string, algorithm: 'A2
   })
 }
 
-async function fetchAesKey(cluster: KmipCluster, id: string, signal: CallSignal): Promise<Uint8Array> {
+async function fetchAesKey(cluster: Requests, id: string, signal: CallSignal): Promise<Uint8Array> {
   const { format, material } = await cluster.call(get(id, objectType.SymmetricKey), signal)
   if (format === keyFormat.Raw && material instanceof Uint8Array && material.length === 32) return material
   if (material instanceof Uint8Array) material.fill(0)
   throw new AdapterError('KEY_UNSUPPORTED', 'the exported key is not 32 bytes of raw AES key')
 }
 
-/** RSA-OAEP under a private key that is fetched. The key sits in a WebCrypto object, which is let go of but not zeroed. */
+/**
+ * RSA-OAEP under a private key that is fetched. The key is in a WebCrypto object, which is released but cannot be
+ * zeroed.
+ */
 export function exportedOaep(
-  cluster: KmipCluster,
+  cluster: Requests,
   id: string,
   algorithm: WrapAlgorithm,
   { n, e }: Extract<KeyDescription, { kty: 'RSA' }>,
@@ -112,7 +115,7 @@ export function exportedOaep(
 }
 
 async function fetchPrivateKey(
-  cluster: KmipCluster,
+  cluster: Requests,
   id: string,
   hash: 'SHA-1' | 'SHA-256',
   signal: CallSignal,

@@ -4,7 +4,7 @@ import { parseKeyRef, type KeySelector, type ObjectSelector } from '../key-ref.t
 import type { AttributeName, ObjectAttributes } from '../protocol/attributes.ts'
 import { algorithm, objectType } from '../protocol/numbers.ts'
 import { getAttributes } from '../protocol/objects.ts'
-import type { KmipCluster } from '../transport/cluster.ts'
+import type { Requests } from '../transport/cluster.ts'
 import { valueOf } from '../transport/server.ts'
 import { isDestroyed } from './key-state.ts'
 import type { KmipKey } from './kmip-key.ts'
@@ -26,55 +26,58 @@ const asked: readonly AttributeName[] = [
   'Link',
 ]
 
-interface Placed {
+interface Located {
   readonly id: string
   readonly attributes: ObjectAttributes
 }
 
 /**
- * Reads from the server what a key is, from attributes and public keys alone: no secret or private key is ever fetched.
- * A key that was read before takes one trip, also when its Name is located again.
+ * Reads a key's description from the server. It uses attributes and public keys only and never fetches a secret or
+ * private key. A key that was read before takes one round trip, even if its Name is located again.
  */
 export class KeyReader {
-  readonly #cluster: KmipCluster
+  readonly #cluster: Requests
   readonly #nameMs: number
   readonly #ids = new Remembered<string>()
   readonly #publicIds = new Remembered<string>()
-  /** By identifier of the public object: a key pair's numbers never change. */
+  /** By the public object's identifier. The numbers of a key pair never change. */
   readonly #publicKeys = new Remembered<RsaPublicKey>()
 
-  /** @param nameMs how long a Name is taken to mean the same object, unless that is gone */
-  constructor(cluster: KmipCluster, nameMs: number) {
+  /** @param nameMs how many milliseconds a Name is assumed to mean the same object, unless that object is gone */
+  constructor(cluster: Requests, nameMs: number) {
     this.#cluster = cluster
     this.#nameMs = nameMs
   }
 
-  /** Rejects with KmipRefusal, with the signal's reason or with an AdapterError. With `anew`, the Name is located again. */
+  /**
+   * @param anew locates the Name again
+   * @throws KmipRefusal, the signal's reason or an AdapterError
+   */
   async read(ref: string, anew: boolean, signal: CallSignal): Promise<KmipKey> {
     const selector = parseKeyRef(ref)
-    const { id, attributes } = await this.#place(ref, selector, anew, signal)
+    const { id, attributes } = await this.#resolve(ref, selector, anew, signal)
     return { id, attributes, description: await this.#describe(ref, attributes, selector, signal) }
   }
 
-  /** What the reference meant is not believed any more. */
+  /** Forgets which object the reference meant. */
   forget(ref: string): void {
     this.#ids.delete(ref)
     this.#publicIds.delete(ref)
   }
 
-  async #place(ref: string, { key }: KeySelector, anew: boolean, signal: CallSignal): Promise<Placed> {
+  async #resolve(ref: string, { key }: KeySelector, anew: boolean, signal: CallSignal): Promise<Located> {
     if ('id' in key) return { id: key.id, attributes: await this.#attributes(key.id, signal) }
     const known = this.#ids.get(ref)
     if (known !== undefined && !anew && known.ageMs < this.#nameMs) {
       const attributes = await this.#livingAttributes(known.value, key.name, signal)
       if (attributes !== undefined) return { id: known.value, attributes }
     }
-    const placed = await this.#locate(key.name, known?.value, signal)
-    this.#ids.set(ref, placed.id)
-    return placed
+    const located = await this.#locate(key.name, known?.value, signal)
+    this.#ids.set(ref, located.id)
+    return located
   }
 
-  /** `undefined` if the object is not there any more, or has another name: then another object may have its name. */
+  /** Undefined if the object no longer exists or has another name. Another object may then have its name. */
   async #livingAttributes(id: string, name: string, signal: CallSignal): Promise<ObjectAttributes | undefined> {
     const [said] = await this.#cluster.batch([getAttributes(id, asked)], signal)
     if (!said.ok && meaningOf(said.refusal, 'describe') === 'KEY_NOT_FOUND') return undefined
@@ -82,11 +85,11 @@ export class KeyReader {
     return isDestroyed(attributes) || !isNamed(attributes, name) ? undefined : attributes
   }
 
-  async #locate(name: string, guess: string | undefined, signal: CallSignal): Promise<Placed> {
+  async #locate(name: string, guess: string | undefined, signal: CallSignal): Promise<Located> {
     const beside = guess === undefined ? undefined : getAttributes(guess, asked)
     const { id, answer } = await locateKey(this.#cluster, name, beside, signal)
     const attributes = id === guess && answer?.ok ? answer.value : await this.#attributes(id, signal)
-    // A server that does not know a filter of Locate may pass over it: another key must not be used in silence.
+    // A server that does not know a filter of Locate may ignore it. Another key must not be used silently.
     if (isNamed(attributes, name)) return { id, attributes }
     throw new AdapterError('KEY_NOT_FOUND', `the server has no key named ${name}`)
   }
@@ -105,14 +108,15 @@ export class KeyReader {
     if (type === objectType.SymmetricKey && kind === algorithm.AES && bits === 256) return { kty: 'oct', bits: 256 }
     const size = rsaSizes.find((candidate) => candidate === bits)
     if (type !== objectType.PrivateKey || kind !== algorithm.RSA || size === undefined) {
-      throw new AdapterError('KEY_UNSUPPORTED', 'neither an AES key of 256 bits nor an RSA key of 2048, 3072 or 4096')
+      throw new AdapterError('KEY_UNSUPPORTED', 'the key is neither AES of 256 bits nor RSA of 2048, 3072 or 4096 bits')
     }
     const { n, e } = await this.#publicKey(await this.#publicId(ref, attributes, selector, signal), signal)
-    if (n.length !== size / 8) throw new AdapterError('KEY_UNSUPPORTED', 'the public key does not fit the private key')
+    if (n.length !== size / 8)
+      throw new AdapterError('KEY_UNSUPPORTED', 'the public key does not belong to the private key')
     return { kty: 'RSA', bits: size, n, e }
   }
 
-  /** As configured; else by link; else under the name of the private key. */
+  /** The configured public key, otherwise the linked one, otherwise the one with the private key's name. */
   async #publicId(
     ref: string,
     attributes: ObjectAttributes,
@@ -126,7 +130,7 @@ export class KeyReader {
     if ('id' in guess) return guess.id
     const known = this.#publicIds.get(ref)
     if (known === undefined) return this.#locatePublic(ref, guess, signal)
-    // Nobody waits for it: another trip would make the call too late on a server that is far away.
+    // No caller waits for this. A second round trip would make a call too late on a server that is far away.
     if (known.ageMs >= this.#nameMs) this.#locatePublic(ref, guess, signal).catch(() => undefined)
     return known.value
   }
@@ -157,6 +161,6 @@ const isNamed = ({ names }: ObjectAttributes, name: string): boolean => names.le
 const noPublicKey = () =>
   new AdapterError(
     'KEY_UNSUPPORTED',
-    "the private key's public key is not found: the server does not link it, and no object of its name is a public key; " +
-      'say where it is with public-id= or public-name=',
+    'the private key has no public key: the server links none, and no public key has its name; ' +
+      'name it with public-id= or public-name=',
   )

@@ -1,18 +1,18 @@
 import { abortable, AdapterError, type CallSignal } from '../../contract/index.ts'
 import { meaningOf, refusalError } from '../errors.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
-import type { KmipCluster } from '../transport/cluster.ts'
+import type { Requests } from '../transport/cluster.ts'
 import { KeyReader } from './key-reader.ts'
 import type { KmipKey } from './kmip-key.ts'
 import { Remembered } from './remembered.ts'
 
-/** How long what the server said of a key counts, in milliseconds. */
+/** How long the server's description of a key counts, in milliseconds. */
 export interface KeyTimes {
-  /** Attributes older than this are asked for again when they are used; they still count meanwhile. */
+  /** Older attributes are requested again when the key is used; meanwhile they still count. */
   readonly refreshMs: number
-  /** On attributes older than this nothing is released. A key that was disabled stops within it. */
+  /** With older attributes, no result is released. A key that was disabled stops working within this time. */
   readonly freshMs: number
-  /** How long a Name is taken to mean the same object, unless that is gone. */
+  /** How long a Name is assumed to mean the same object, unless that object is gone. */
   readonly nameMs: number
 }
 
@@ -20,10 +20,10 @@ export const keyTimes: KeyTimes = { refreshMs: 1000, freshMs: 2000, nameMs: 60_0
 
 const LOAD_TIMEOUT_MS = 2000
 
-/** A key, and, where what is known of it is old, what the server is about to say of it. */
+/** A key. If its description is old, also the description that the server has been asked for. */
 export interface FoundKey {
   readonly key: KmipKey
-  /** Nothing that the key was used for is released before it. */
+  /** No result of the key may be released before this resolves. */
   readonly confirmed?: Promise<KmipKey>
 }
 
@@ -32,19 +32,19 @@ interface Loading {
   readonly anew: boolean
 }
 
-/** Finds keys and says what they are. Callers who want the same at the same time cause one trip. */
+/** Finds keys and their descriptions. Callers who want the same key at the same time share one round trip. */
 export class KeyRing {
   readonly #reader: KeyReader
   readonly #times: KeyTimes
   readonly #keys = new Remembered<KmipKey>()
   readonly #loading = new Map<string, Loading>()
 
-  constructor(cluster: KmipCluster, times: KeyTimes) {
+  constructor(cluster: Requests, times: KeyTimes) {
     this.#reader = new KeyReader(cluster, times.nameMs)
     this.#times = times
   }
 
-  /** Gives at once what is known, so that a call to a server far away takes one trip and not two. */
+  /** Returns what is known at once, so that a call to a server far away takes one round trip instead of two. */
   async find(ref: string, signal: CallSignal): Promise<FoundKey> {
     const known = this.#keys.get(ref)
     if (known === undefined) return { key: await abortable(this.#load(ref), signal) }
@@ -53,12 +53,15 @@ export class KeyRing {
     return known.ageMs < this.#times.freshMs ? { key: known.value } : { key: known.value, confirmed }
   }
 
-  /** The key as it is now, and whatever has its Name now, for when the server's answer did not fit to what was believed. */
+  /**
+   * The key as it is now, and whichever object has its Name now. For when the server's answer contradicts what was
+   * known.
+   */
   refresh(ref: string, signal: CallSignal): Promise<KmipKey> {
     return abortable(this.#load(ref, true), signal)
   }
 
-  /** An AES key that was found lately and is not the one with that identifier. */
+  /** An AES key that was found recently and has another identifier. */
   otherAesKey(id: string): KmipKey | undefined {
     return this.#keys.values().find((key) => key.description.kty === 'oct' && key.id !== id)
   }
@@ -71,7 +74,7 @@ export class KeyRing {
     const done = () => {
       if (this.#loading.get(ref) === loading) this.#loading.delete(ref)
     }
-    // Whoever waits for it is told; and perhaps nobody does.
+    // Callers who wait get the error. It is handled here because there may be none.
     loading.key.then(done, done)
     return loading.key
   }
@@ -85,7 +88,7 @@ export class KeyRing {
       return key
     } catch (error) {
       const failure = translated(error, signal)
-      // What a server that is away cannot confirm is confirmed when it is back.
+      // If a server cannot confirm it because it cannot be reached, it is confirmed when the server is back.
       if (failure instanceof AdapterError && !ofServer.includes(failure.code)) {
         this.#keys.delete(ref)
         this.#reader.forget(ref)

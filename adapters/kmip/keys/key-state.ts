@@ -6,8 +6,8 @@ import { state } from '../protocol/numbers.ts'
 /**
  * Throws unless a key with these attributes may be used at `now` (KMIP 1.4 §3.22, "State").
  *
- * A Deactivated key protects nothing new, but what it protected may still be opened; so is one past its Deactivation Date
- * or Protect Stop Date whose server has not noticed yet. A Compromised key is used for nothing at all here.
+ * A Deactivated key may still unwrap, but not wrap. So may a key past its Deactivation Date or Protect Stop Date whose
+ * state the server has not updated yet. A Compromised key may do neither.
  */
 export function assertUsable(key: ObjectAttributes, use: Use, now: Date): void {
   const disabled = (why: string) => new AdapterError('KEY_DISABLED', `the key ${why}`)
@@ -29,7 +29,7 @@ export function assertUsable(key: ObjectAttributes, use: Use, now: Date): void {
   if (isReached(now, key.protectStopDate)) throw disabled('has reached its protect stop date')
 }
 
-/** What is left of the key is its attributes. */
+/** Only the key's attributes are left. */
 export const isDestroyed = (key: ObjectAttributes): boolean =>
   key.state === state.Destroyed || key.state === state.DestroyedCompromised
 

@@ -1,7 +1,7 @@
 import type { KeyDescription } from '../../contract/index.ts'
 import type { ObjectAttributes } from '../protocol/attributes.ts'
 
-/** A key as it was a moment ago. */
+/** A key as the server described it a moment ago. */
 export interface KmipKey {
   /** Unique identifier of the symmetric or private key. */
   readonly id: string

@@ -4,19 +4,19 @@ import { attribute } from '../protocol/attributes.ts'
 import { objectType } from '../protocol/numbers.ts'
 import { getAttributes, locate } from '../protocol/objects.ts'
 import type { KmipOperation, Outcome } from '../protocol/operation.ts'
-import type { KmipCluster } from '../transport/cluster.ts'
+import type { Requests } from '../transport/cluster.ts'
 import { valueOf } from '../transport/server.ts'
 import { isDestroyed } from './key-state.ts'
 
-/** A name may be taken many times: so many objects of each type are looked at. */
+/** Several objects may have one name. At most this many of each type are examined. */
 const MAX_NAMESAKES = 10
 
 const named = (name: string, type: number) =>
   locate([attribute.name(name), attribute.objectType(type)], { maximum: MAX_NAMESAKES })
 
-/** The one key-encryption key of that name, and the answer to what is asked `beside` that in the same message. */
+/** The one key-encryption key of that name, and the answer to the operations `beside`, which go in the same message. */
 export async function locateKey<Result>(
-  cluster: KmipCluster,
+  cluster: Requests,
   name: string,
   beside: KmipOperation<Result> | undefined,
   signal: CallSignal,
@@ -27,9 +27,9 @@ export async function locateKey<Result>(
   return { id: await theOnly(cluster, [valueOf(aes), valueOf(rsa)], `key named ${name}`, signal), answer }
 }
 
-/** Where the public half of a key pair is that no link leads to. */
+/** Finds the public half of a key pair that the server does not link. */
 export async function locatePublicKey(
-  cluster: KmipCluster,
+  cluster: Requests,
   selector: ObjectSelector,
   signal: CallSignal,
 ): Promise<string> {
@@ -39,7 +39,7 @@ export async function locatePublicKey(
 }
 
 async function theOnly(
-  cluster: KmipCluster,
+  cluster: Requests,
   found: readonly (readonly string[])[],
   what: string,
   signal: CallSignal,
@@ -56,8 +56,8 @@ async function theOnly(
   )
 }
 
-/** A server may keep what is left of a destroyed key, under the name that a new one has. */
-async function living(cluster: KmipCluster, ids: readonly string[], signal: CallSignal): Promise<readonly string[]> {
+/** A server may keep the attributes of a destroyed key, under the name that a new key has. */
+async function living(cluster: Requests, ids: readonly string[], signal: CallSignal): Promise<readonly string[]> {
   const states = await cluster.batch(
     ids.map((id) => getAttributes(id, ['State'])),
     signal,

@@ -9,19 +9,19 @@ import { isRepresentative, oaepWrap, rsaPublicKey, type KeyWrapMode, type OaepHa
 import { invalidCiphertext, refusalError, ResultWrong } from '../errors.ts'
 import { crypt, keyWrap, oaep } from '../protocol/crypt.ts'
 import type { KmipOperation, KmipRefusal } from '../protocol/operation.ts'
-import type { KmipCluster } from '../transport/cluster.ts'
+import type { Requests } from '../transport/cluster.ts'
 import type { Way } from './way.ts'
 
-/** A value that must unwrap, and to what; it was made for this and protects nothing. */
+/** A wrapped value and what it must unwrap to. It was made for this and protects nothing. */
 export interface KnownAnswer {
   readonly plaintext: Uint8Array
   readonly wrapped: Uint8Array
 }
 
-/** Cosmian's server takes data that begins so for a list of values, and then its answer is not what was asked for. */
+/** Cosmian's server takes data that begins with these two bytes for a list of values, and answers something else. */
 const looksLikeList = (data: Uint8Array) => data[0] === 0x87 && data[1] === 0x87
 
-/** Zeroes the result and throws if its length is not one that this algorithm gives: what it is, nobody knows. */
+/** Zeroes the result and throws if its length is not one of this algorithm. Nobody knows what such a result is. */
 function assertLength(result: Uint8Array, fits: boolean): void {
   if (fits) return
   result.fill(0)
@@ -39,11 +39,12 @@ export const keyWrapParameters = { A256KW: keyWrap('NISTKeyWrap'), A256KWP: keyW
 /**
  * The server's own key wrap mode: one round trip.
  *
- * @param composed does what this server would misread; without it such a value is done with care, or not at all
- * @param answer for {@link Way.unwrapAgain}
+ * @param composed is used for values that this server would misread. Without it, such a value is wrapped with care or
+ *   refused
+ * @param answer the known answer for {@link Way.unwrapAgain}
  */
 export function nativeKeyWrap(
-  cluster: KmipCluster,
+  cluster: Requests,
   id: string,
   algorithm: 'A256KW' | 'A256KWP',
   composed: Way | undefined,
@@ -58,7 +59,7 @@ export function nativeKeyWrap(
     return plaintext
   }
   const unwrap = async (ciphertext: Uint8Array, signal: CallSignal) => {
-    // RFC 3394 has at least three semiblocks, RFC 5649 two.
+    // RFC 3394 has at least three semiblocks, RFC 5649 at least two.
     if (ciphertext.length % 8 !== 0 || ciphertext.length < (algorithm === 'A256KW' ? 24 : 16)) throw invalidCiphertext()
     if (composed !== undefined && looksLikeList(ciphertext)) return composed.unwrap(ciphertext, signal)
     return checked(ciphertext, await cluster.call(decrypt(ciphertext), signal))
@@ -70,7 +71,7 @@ export function nativeKeyWrap(
       const wrapped = await cluster.call(encrypt(plaintext), signal)
       assertLength(wrapped, wrapped.length === row.wrappedBytes(plaintext.length, AES_BITS))
       assertNoList(plaintext, wrapped)
-      // What the server would misread when it is to be unwrapped must not be given out.
+      // A wrapped value that the server would misread when it unwraps it must not be returned.
       if (composed === undefined && looksLikeList(wrapped)) assertSame(await unwrap(wrapped, signal), plaintext)
       return wrapped
     },
@@ -83,12 +84,12 @@ export function nativeKeyWrap(
 function assertSame(again: Uint8Array, plaintext: Uint8Array): void {
   const same = Buffer.compare(again, plaintext) === 0
   again.fill(0)
-  if (!same) throw new ResultWrong('the server unwraps its own value to something else')
+  if (!same) throw new ResultWrong('the server unwraps its own value to other bytes')
 }
 
 /** OAEP: wrapped here from the public key, unwrapped on the server. */
 export function nativeOaep(
-  cluster: KmipCluster,
+  cluster: Requests,
   id: string,
   algorithm: WrapAlgorithm,
   { bits, n, e }: Extract<KeyDescription, { kty: 'RSA' }>,
@@ -99,7 +100,7 @@ export function nativeOaep(
   const publicKey = rsaPublicKey(n, e)
   const decrypt = (ciphertext: Uint8Array) => crypt('decrypt', id, oaep(hash), ciphertext)
   const checked = (ciphertext: Uint8Array, plaintext: Uint8Array) => {
-    // OAEP can carry nothing at all, but a data key has at least one byte.
+    // OAEP can carry an empty message, but a data key has at least one byte.
     if (plaintext.length === 0) throw invalidCiphertext()
     assertLength(plaintext, lengthFits(row.unwrapped(ciphertext.length, bits), plaintext.length))
     assertNoList(ciphertext, plaintext)
@@ -123,7 +124,7 @@ export function nativeOaep(
 }
 
 async function decryptBesideAnswer(
-  cluster: KmipCluster,
+  cluster: Requests,
   decrypt: (ciphertext: Uint8Array) => KmipOperation<Uint8Array>,
   ciphertext: Uint8Array,
   answer: KnownAnswer | undefined,

@@ -1,9 +1,9 @@
 import type { CallSignal } from '../../contract/index.ts'
 
 /**
- * The signal for work of many round trips: it fires when somebody has listened to it for longer than `eachMs`, which is to
- * have waited for one of them, or when `wholeMs` have passed. So work may take long on a server that is far away, and
- * not on one that does not answer.
+ * The signal for work of many round trips. It fires when a listener has waited longer than `eachMs` milliseconds for
+ * one round trip, or when the work has taken `wholeMs` milliseconds. So work may take long on a server that is far
+ * away, but not on one that does not answer.
  */
 export class Patience implements CallSignal {
   readonly #eachMs: number
@@ -39,7 +39,7 @@ export class Patience implements CallSignal {
     this.#listeners.delete(listener)
   }
 
-  /** The work is done: it fires no more. */
+  /** Ends the timer when the work is done. The signal does not fire after that. */
   end(): void {
     clearTimeout(this.#whole)
   }

@@ -3,7 +3,7 @@ import { AdapterError, type CallSignal } from '../../contract/index.ts'
 import { child } from '../../ttlv-codec/src/index.ts'
 import { keyFormat, objectType, tag } from '../protocol/numbers.ts'
 import { getAttributes, get, type KeyObject } from '../protocol/objects.ts'
-import type { KmipCluster } from '../transport/cluster.ts'
+import type { Requests } from '../transport/cluster.ts'
 
 export interface RsaPublicKey {
   /** Both unsigned big-endian without leading zeros. */
@@ -12,12 +12,12 @@ export interface RsaPublicKey {
 }
 
 /**
- * The public key with that identifier. That it *is* a public key is asked before it is fetched: a wrong identifier in the
- * configuration must not bring a private key here.
+ * Fetches the public key with this identifier. It asks first whether the object is a public key, so that a wrong
+ * identifier in the configuration cannot fetch a private key.
  */
-export async function fetchPublicKey(cluster: KmipCluster, id: string, signal: CallSignal): Promise<RsaPublicKey> {
+export async function fetchPublicKey(cluster: Requests, id: string, signal: CallSignal): Promise<RsaPublicKey> {
   const attributes = await cluster.call(getAttributes(id, ['ObjectType']), signal)
-  if (attributes.objectType !== objectType.PublicKey) throw unsupported('what should be the public key is none')
+  if (attributes.objectType !== objectType.PublicKey) throw unsupported('the object named as the public key is not one')
   return readPublicKey(await cluster.call(get(id, objectType.PublicKey), signal))
 }
 

@@ -11,7 +11,7 @@ import { unwrapAll, wrapAll } from '../../key-wrap/index.ts'
 import { ResultWrong } from '../errors.ts'
 import { usageMask } from '../protocol/numbers.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
-import type { KmipCluster } from '../transport/cluster.ts'
+import type { Requests } from '../transport/cluster.ts'
 import { qualifyBlockCipher, qualifyDecryption, type ServerBlockCipher } from './block-cipher.ts'
 import { composedWay } from './composed-way.ts'
 import { exportedKeyWrap, exportedOaep } from './exported-way.ts'
@@ -22,8 +22,8 @@ import { keyWrapMode, nativeKeyWrap, nativeOaep, type KnownAnswer } from './nati
 import type { Way } from './way.ts'
 
 export interface QualificationContext {
-  readonly cluster: KmipCluster
-  /** {@link findBlockCipher} of the key, once for both algorithms. */
+  readonly cluster: Requests
+  /** {@link findBlockCipher} of the key. Both algorithms share the result. */
   readonly blockCipher: () => Promise<Found<ServerBlockCipher>>
   /** Identifier of another AES key of the operator's, if one is known. */
   readonly sibling: () => string | undefined
@@ -32,16 +32,16 @@ export interface QualificationContext {
   readonly signal: CallSignal
 }
 
-/** What was found, if anything was, and what was tried before it. */
+/** The way that was found, if any, and the ways that were rejected before it. */
 export interface Found<T> {
   readonly found: T | undefined
   readonly rejected: readonly RejectedWay[]
 }
 
-/** For blocks that were checked themselves: what is left to check is how they are put together. */
+/** The blocks have been checked already. What is left to check is how they are combined. */
 const composedLengths = { A256KW: [16, 24], A256KWP: [1, 9, 16] } as const
 
-/** What the ways are called where an operator reads of them. */
+/** The names of the ways in messages to an operator. */
 const names = {
   noPadding: 'AES-ECB blocks without padding',
   padding: 'AES-ECB blocks with PKCS #5 padding',
@@ -62,9 +62,12 @@ export const wayName = (kind: Way['kind'], algorithm: WrapAlgorithm): string => 
 }
 
 /**
- * The best way to do `algorithm` with `key` on this server: its own mode, else composed of single blocks, else, where the
- * operator allows it, with the exported key. Each has given right results for several lengths before it is returned.
- * Rejects with KmipRefusal if the key may not be used, and with an AdapterError if the server could not be asked.
+ * Finds the best way to do `algorithm` with `key` on this server: the server's own mode, otherwise composed of single
+ * blocks, otherwise, if the operator allows it, with the exported key. A way is returned only after it gave right
+ * results for several lengths.
+ *
+ * @throws KmipRefusal if the key may not be used
+ * @throws AdapterError if the server could not be asked
  */
 export async function qualify(
   key: KmipKey,
@@ -78,9 +81,9 @@ export async function qualify(
     : { found: undefined, rejected: [] }
 }
 
-/** AES blocks on the server, with the padding that it insists on, if it does any. */
+/** AES blocks on the server, with the padding on which it insists. Undefined if the server does not do them. */
 export const findBlockCipher = (
-  cluster: KmipCluster,
+  cluster: Requests,
   key: KmipKey,
   signal: CallSignal,
 ): Promise<Found<ServerBlockCipher>> =>
@@ -128,7 +131,7 @@ async function qualifyKeyWrap(
     : { found: undefined, rejected: [...rejected, ...paddings, { way: names.composed, reason: WRONG }] }
 }
 
-/** Without blocks to compute the right results from, the mode has to show by itself what it is. */
+/** Without single blocks, the right results cannot be computed, and the mode is judged by its behaviour alone. */
 async function qualifyWithoutBlocks(
   key: KmipKey,
   algorithm: 'A256KW' | 'A256KWP',
@@ -145,7 +148,7 @@ async function qualifyWithoutBlocks(
   return { found, rejected: found === undefined && !exportAllowed ? [...before, notAllowed] : before }
 }
 
-/** Whether the server has the mode at all, which is quickly found out; rejects with its refusal if not. */
+/** Whether the server offers the mode at all, which one request shows. Rejects with the server's refusal if not. */
 async function isOffered(
   id: string,
   algorithm: 'A256KW' | 'A256KWP',
@@ -156,7 +159,10 @@ async function isOffered(
   return true
 }
 
-/** What the algorithm must give, computed here from single blocks that the server encrypts. All lengths go in lockstep. */
+/**
+ * The results that the algorithm must give. They are computed here from single blocks that the server encrypts. All
+ * lengths advance in lockstep.
+ */
 async function knownAnswers(
   algorithm: 'A256KW' | 'A256KWP',
   lengths: readonly number[],
@@ -212,7 +218,7 @@ async function qualifyOaep(
   return { found, rejected: found === undefined && !exportAllowed ? [...rejected, notAllowed] : rejected }
 }
 
-/** A key that is not Active, or whose mask lacks it, can still unwrap what it wrapped before. */
+/** A key that is not Active, or whose mask forbids encryption, can still unwrap what it wrapped before. */
 function mayEncrypt({ attributes }: KmipKey): boolean {
   if (attributes.usageMask !== undefined && (attributes.usageMask & usageMask.Encrypt) === 0) return false
   try {
@@ -223,7 +229,10 @@ function mayEncrypt({ attributes }: KmipKey): boolean {
   }
 }
 
-/** Tries one after another. One that the server cannot do, or does wrongly, is passed over; a key that may not be used is not. */
+/**
+ * Tries the ways in order. It skips a way that the server cannot do or does wrongly. A key that may not be used ends
+ * the search.
+ */
 async function firstThatWorks<T>(
   attempts: readonly (readonly [way: string, attempt: () => Promise<T | undefined>])[],
 ): Promise<Found<T>> {

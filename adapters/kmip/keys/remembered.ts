@@ -1,4 +1,4 @@
-/** Names that callers invent must not fill the memory. */
+/** Bounds the memory, because callers can invent names. */
 const MAX_REMEMBERED = 10_000
 
 interface Entry<T> {
@@ -15,7 +15,10 @@ export class Remembered<T> {
     return entry && { value: entry.value, ageMs: performance.now() - entry.at }
   }
 
-  /** @param at when the value was asked for, on `performance.now()`'s clock; what was asked for later stays */
+  /**
+   * @param at when the value was requested, on `performance.now()`'s clock. A value that was requested later is not
+   *   replaced
+   */
   set(name: string, value: T, at = performance.now()): void {
     if ((this.#entries.get(name)?.at ?? at) > at) return
     if (this.#entries.size >= MAX_REMEMBERED && !this.#entries.has(name)) this.#entries.clear()

@@ -2,18 +2,18 @@ import { abortable, type CallSignal } from '../../contract/index.ts'
 import type { FoundKey } from './key-ring.ts'
 import type { KmipKey } from './kmip-key.ts'
 
-/** What came of using a key, and the key that was used. */
+/** The result of using a key, and the key that was used. */
 export interface Used {
   readonly key: KmipKey
   readonly result: Uint8Array
 }
 
 /**
- * Uses a key, and where what is known of it is old, waits for what the server says of it meanwhile. The two trips go at the
- * same time, since one after the other they would come too late from a server that is far away. What came of the key is
- * released only if it may still be used so.
+ * Uses a key. If its description is old, it also waits for the server's present description. The two round trips run at
+ * the same time; one after the other would be too late on a server that is far away. The result is released only if the
+ * key may still be used.
  *
- * @param assertAllowed throws unless the key may be used so
+ * @param assertAllowed throws unless the key may be used in this way
  */
 export async function useConfirmed(
   { key, confirmed }: FoundKey,

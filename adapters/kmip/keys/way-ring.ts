@@ -8,7 +8,7 @@ import {
   type WrapAlgorithm,
 } from '../../contract/index.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
-import type { KmipCluster } from '../transport/cluster.ts'
+import type { Requests } from '../transport/cluster.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { KmipKey } from './kmip-key.ts'
 import type { ServerBlockCipher } from './block-cipher.ts'
@@ -16,16 +16,16 @@ import { Patience } from './patience.ts'
 import { findBlockCipher, qualify, wayName, type Found } from './qualification.ts'
 import type { Way } from './way.ts'
 
-/** A server that has not answered by then does not: no call waits so long. */
+/** Milliseconds after which a server does not answer any more: no call waits that long. */
 const TRIP_MS = 2000
-/** The checks of a key take some sixty round trips one after another. On a server 300 ms away that is 20 s. */
+/** Milliseconds for qualifying a key, which takes about sixty sequential round trips. With 300 ms each that is 20 s. */
 const QUALIFICATION_MS = 30_000
-/** How long it is believed that a key has no way: an operator may be repairing it. */
+/** Milliseconds for which the absence of a way counts. It is short because an operator may be repairing it. */
 const NO_WAY_MS = 10_000
 
 /** The qualified way of each key and algorithm. */
 export class WayRing {
-  readonly #cluster: KmipCluster
+  readonly #cluster: Requests
   readonly #keys: KeyRing
   readonly #exportAllowed: boolean
   readonly #report: Report
@@ -33,19 +33,21 @@ export class WayRing {
   readonly #ciphers = new Map<string, Promise<Found<ServerBlockCipher>>>()
   readonly #rejected = new Map<string, readonly RejectedWay[]>()
 
-  constructor(cluster: KmipCluster, keys: KeyRing, exportAllowed: boolean, report: Report) {
+  constructor(cluster: Requests, keys: KeyRing, exportAllowed: boolean, report: Report) {
     this.#cluster = cluster
     this.#keys = keys
     this.#exportAllowed = exportAllowed
     this.#report = report
   }
 
-  /** Qualification goes on when the caller who caused it cannot wait: the next one finds it done. */
+  /**
+   * Finds the way. Qualification goes on when the caller who started it cannot wait, so the next caller finds it done.
+   */
   find(key: KmipKey, algorithm: WrapAlgorithm, signal: CallSignal): Promise<Way> {
     return abortable(this.prepare(key, algorithm), signal)
   }
 
-  /** Begins to qualify, if nobody has. */
+  /** Starts to qualify, unless that is under way already. */
   prepare(key: KmipKey, algorithm: WrapAlgorithm): Promise<Way> {
     const name = nameOf(key, algorithm)
     const known = this.#ways.get(name)
@@ -58,7 +60,7 @@ export class WayRing {
     return way
   }
 
-  /** The way and what was tried before it. Rejects as {@link find} does, but not for want of a way. */
+  /** The way and the rejected ways. Rejects as {@link find} does, except for the absence of a way. */
   async explain(key: KmipKey, algorithm: WrapAlgorithm, signal: CallSignal): Promise<WayFound> {
     const way = await this.find(key, algorithm, signal).catch((error: unknown) => {
       if (isUnsupported(error)) return undefined
@@ -72,7 +74,7 @@ export class WayRing {
     }
   }
 
-  /** The server did not do what it did before. */
+  /** Forgets the way, because the server no longer behaves as it did. */
   forget(key: KmipKey, algorithm: WrapAlgorithm): void {
     this.#ways.delete(nameOf(key, algorithm))
     this.#ciphers.delete(nameOf(key))
@@ -105,12 +107,12 @@ export class WayRing {
       this.#report(way.kind === 'exported' ? 'warn' : 'info', 'kmip_way', { key: key.id, algorithm, way: way.kind })
       return way
     } catch (error) {
-      if (signal.aborted) throw new AdapterError('BACKEND_UNAVAILABLE', 'the key manager is too slow to be checked')
+      if (signal.aborted) throw new AdapterError('BACKEND_UNAVAILABLE', 'the key manager is too slow to be qualified')
       if (isUnsupported(error)) {
         this.#report('warn', 'kmip_way', { key: key.id, algorithm, way: 'none' })
       }
       if (error instanceof KmipRefusal || error instanceof AdapterError) throw error
-      throw new AdapterError('BACKEND_UNAVAILABLE', 'the key manager could not be checked')
+      throw new AdapterError('BACKEND_UNAVAILABLE', 'the key manager could not be qualified')
     } finally {
       signal.end()
     }
@@ -118,11 +120,11 @@ export class WayRing {
 }
 
 const unsupported = (algorithm: WrapAlgorithm) =>
-  new AdapterError('ALGORITHM_UNSUPPORTED', `the key manager has no way to do ${algorithm} that gives the right result`)
+  new AdapterError('ALGORITHM_UNSUPPORTED', `no way of the key manager to do ${algorithm} gives the right result`)
 
 const isUnsupported = (error: unknown): boolean =>
   error instanceof AdapterError && error.code === 'ALGORITHM_UNSUPPORTED'
 
-/** What a key may still do decides which way there is. */
+/** The way depends on what the key may still do. */
 const nameOf = ({ id, attributes }: KmipKey, algorithm?: WrapAlgorithm) =>
   [algorithm, attributes.state, attributes.usageMask, id].join(' ')

@@ -3,7 +3,7 @@ import { LINK_PUBLIC_KEY, NAME_UNINTERPRETED_TEXT, tag } from './numbers.ts'
 import { ReplyMismatch, type Structure } from './operation.ts'
 import { isVersion2, type KmipVersion } from './version.ts'
 
-/** The attributes that are read or set here, with the names that 1.x gives them (KMIP 1.4 §3). */
+/** The attributes that are read or set here, with their KMIP 1.x names (KMIP 1.4 §3). */
 const attributeNames = {
   ActivationDate: 'Activation Date',
   CryptographicAlgorithm: 'Cryptographic Algorithm',
@@ -21,7 +21,7 @@ const attributeNames = {
 
 export type AttributeName = keyof typeof attributeNames
 
-/** An attribute's value, under the attribute's own tag as 2.x has it. */
+/** An attribute's value under the attribute's own tag, as in KMIP 2.x. */
 export const attribute = {
   activationDate: (date: Date): Item => dateTime(tag.ActivationDate, seconds(date)),
   algorithm: (value: number): Item => enumeration(tag.CryptographicAlgorithm, value),
@@ -40,7 +40,7 @@ const nameOfTag: ReadonlyMap<number, string> = new Map(
 )
 const tagOfName: ReadonlyMap<string, number> = new Map([...nameOfTag].map(([number, text]) => [text, number]))
 
-/** The values as 1.x carries them: an Attribute with a name in text around each (KMIP 1.4 §2.1.1). */
+/** The values as KMIP 1.x carries them: each inside an Attribute with its name as text (KMIP 1.4 §2.1.1). */
 export const versionOneAttributes = (values: readonly Item[]): readonly Item[] =>
   values.map((value) =>
     structure(tag.Attribute, [
@@ -57,7 +57,7 @@ export const attributeReferences = (names: readonly AttributeName[], version: Km
       : textString(tag.AttributeName, attributeNames[name]),
   )
 
-/** What is known of an object. Absent: the server did not say. */
+/** The known attributes of an object. Undefined: the server did not return it. */
 export interface ObjectAttributes {
   readonly objectType?: number
   readonly algorithm?: number
@@ -65,7 +65,7 @@ export interface ObjectAttributes {
   readonly usageMask?: number
   readonly state?: number
   readonly names: readonly string[]
-  /** The unique identifier of the public key that belongs to a private one. */
+  /** The unique identifier of the public key that belongs to a private key. */
   readonly publicKeyId?: string
   readonly initialDate?: Date
   readonly activationDate?: Date
@@ -74,7 +74,7 @@ export interface ObjectAttributes {
   readonly protectStopDate?: Date
 }
 
-/** Reads the reply to GetAttributes in either model. */
+/** Reads the reply to GetAttributes, in the form of KMIP 1.x or 2.x. */
 export function readAttributes(payload: Structure, version: KmipVersion): ObjectAttributes {
   const values = isVersion2(version)
     ? (child(payload, tag.Attributes, 'Structure')?.value ?? [])
@@ -121,13 +121,13 @@ export function readAttributes(payload: Structure, version: KmipVersion): Object
         if (linkType(value) === LINK_PUBLIC_KEY) read.publicKeyId = textOf(value, tag.LinkedObjectIdentifier)
         break
       default:
-      // Servers answer with more than they were asked for.
+      // Servers return more attributes than were requested.
     }
   }
   return read
 }
 
-/** The reverse of {@link versionOneAttributes}; attributes that are not known here are left out. */
+/** The reverse of {@link versionOneAttributes}. Unknown attributes are left out. */
 export function attributeValues(holder: Structure): Item[] {
   return holder.value.flatMap((item) => {
     if (item.tag !== tag.Attribute || item.type !== 'Structure') return []

@@ -13,7 +13,7 @@ import { assertId } from './objects.ts'
 import { ReplyMismatch, type KmipOperation } from './operation.ts'
 import type { KmipVersion } from './version.ts'
 
-/** Cryptographic Parameters, always sent: what a server assumes without them differs (KMIP 1.4 §3.6). */
+/** Cryptographic Parameters are always sent, because servers assume different defaults (KMIP 1.4 §3.6). */
 export type CryptographicParameters = (version: KmipVersion) => Item
 
 export const ecb =
@@ -34,7 +34,10 @@ export const keyWrap =
       enumeration(tag.CryptographicAlgorithm, algorithm.AES),
     ])
 
-/** MGF1 with the same hash. It is stated wherever it can be, from 1.4 on: the default differs between servers. */
+/**
+ * OAEP with the same hash in MGF1. From KMIP 1.4 on the hash of MGF1 is stated, because servers have different
+ * defaults.
+ */
 export const oaep =
   (hash: keyof typeof hashingAlgorithm): CryptographicParameters =>
   (version) =>
@@ -51,8 +54,8 @@ export const oaep =
     ])
 
 /**
- * Encrypt or Decrypt (KMIP 1.4 §4.29, §4.30). The result is a copy, the caller's to zero; `data` must not change until it
- * was sent.
+ * Encrypt or Decrypt (KMIP 1.4 §4.29, §4.30). The result is a copy that the caller zeroes. `data` must not change
+ * before it is sent.
  */
 export const crypt = (
   direction: 'encrypt' | 'decrypt',

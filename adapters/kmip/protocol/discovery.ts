@@ -4,7 +4,7 @@ import { operation, queryFunction, tag } from './numbers.ts'
 import type { KmipOperation } from './operation.ts'
 import { kmipVersions, type KmipVersion } from './version.ts'
 
-/** Which of `offered` the server speaks too (KMIP 1.4 §4.26). */
+/** The versions of `offered` that the server supports (KMIP 1.4 §4.26). */
 export const discoverVersions = (offered: readonly KmipVersion[]): KmipOperation<readonly KmipVersion[]> => ({
   code: operation.DiscoverVersions,
   repeatable: true,
@@ -22,11 +22,11 @@ export const discoverVersions = (offered: readonly KmipVersion[]): KmipOperation
 
 export interface ServerCapabilities {
   readonly operations: ReadonlySet<number>
-  /** Who made the server; free text of the server. */
+  /** The server's own text about who made it. */
   readonly vendor?: string
 }
 
-/** What the server can do, and who it is (KMIP 1.4 §4.25). */
+/** Asks what the server can do, and who made it (KMIP 1.4 §4.25). */
 export const query: KmipOperation<ServerCapabilities> = {
   code: operation.Query,
   repeatable: true,

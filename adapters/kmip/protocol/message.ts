@@ -20,10 +20,11 @@ export interface KmipCredentials {
 }
 
 /**
- * A request message (KMIP 1.4 §6 and §7). Fields that some servers refuse and none needs (correlation values, time stamp,
- * batch options) are left out. The caller zeroes the bytes: they may hold a data key, and the password.
+ * Encodes a request message (KMIP 1.4 §6 and §7). It leaves out fields that some servers refuse and no server needs
+ * (correlation values, time stamp, batch options). The caller zeroes the bytes, which may hold a data key and the
+ * password.
  *
- * @param firstId the first item's unique batch item id; the others count on from it
+ * @param firstId the first item's unique batch item id; the others count up from it
  */
 export function encodeRequest(
   operations: readonly KmipOperation<unknown>[],
@@ -57,7 +58,7 @@ export function versionItem(version: KmipVersion): Item {
   ])
 }
 
-/** KMIP 1.4 §6.6: a password has to stand in every request. */
+/** KMIP 1.4 §6.6: every request carries the password. */
 function authentication({ username, password }: KmipCredentials): Item {
   const bytes = password.reveal()
   try {
@@ -82,8 +83,9 @@ function batchId(id: number): Uint8Array {
 }
 
 /**
- * What a response message says to each operation of its request. Throws a TtlvError or {@link ReplyMismatch} if it is not
- * an answer to it. `frame` is the caller's to zero.
+ * Reads a response message: one outcome for each operation of its request. The caller zeroes `frame`.
+ *
+ * @throws TtlvError or {@link ReplyMismatch} if the message is not a response to this request
  */
 export function readResponse(
   frame: Uint8Array,
@@ -104,7 +106,7 @@ export function readResponse(
   }
   const whole = refusalOfAll(items, operations)
   if (whole !== undefined) return operations.map(({ code }) => refused(code, whole))
-  if (items.length !== operations.length) throw new ReplyMismatch('not as many answers as questions')
+  if (items.length !== operations.length) throw new ReplyMismatch('the number of answers is not the number of requests')
   return operations.map((operation, index) => {
     const item = items[index]
     if (item === undefined) throw new ReplyMismatch('an answer is missing')
@@ -128,7 +130,7 @@ const reasonOf = (item: Structure): number => {
   return reason
 }
 
-/** A server that cannot read a message answers with one failure that names no operation: it is meant for all of them. */
+/** A server that cannot read a message answers with one failure that names no operation. It applies to all of them. */
 function refusalOfAll(items: readonly Structure[], operations: readonly unknown[]): number | undefined {
   const [only] = items
   if (items.length !== 1 || only === undefined || operations.length === 0) return undefined
@@ -139,7 +141,8 @@ function refusalOfAll(items: readonly Structure[], operations: readonly unknown[
 }
 
 function assertAnswers(item: Structure, { code }: KmipOperation<unknown>, id: number, idNeeded: boolean): void {
-  if (child(item, tag.Operation, 'Enumeration')?.value !== code) throw new ReplyMismatch('an answer to something else')
+  if (child(item, tag.Operation, 'Enumeration')?.value !== code)
+    throw new ReplyMismatch('an answer for another operation')
   const actual = child(item, tag.UniqueBatchItemId, 'ByteString')?.value
   if (actual === undefined && !idNeeded) return
   if (actual === undefined || Buffer.compare(actual, batchId(id)) !== 0) {

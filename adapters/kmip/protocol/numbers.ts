@@ -1,4 +1,4 @@
-/** The tags that are used here, by their names without blanks (KMIP 1.4 §9.1.3.1, KMIP 2.1 §11.55). */
+/** The tags that are used here, named without blanks (KMIP 1.4 §9.1.3.1, KMIP 2.1 §11.55). */
 export const tag = {
   ActivationDate: 0x420001,
   Attribute: 0x420008,

@@ -11,7 +11,7 @@ import { objectType, operation, tag } from './numbers.ts'
 import { ReplyMismatch, type KmipOperation, type Structure } from './operation.ts'
 import { isVersion2 } from './version.ts'
 
-/** Unique identifiers of the objects that have all these attribute values (KMIP 1.4 §4.9). */
+/** Finds the unique identifiers of the objects that have all these attribute values (KMIP 1.4 §4.9). */
 export const locate = (
   attributes: readonly Item[],
   page: { readonly maximum: number; readonly offset?: number },
@@ -20,7 +20,7 @@ export const locate = (
   repeatable: true,
   payload: (version) => [
     integer(tag.MaximumItems, page.maximum),
-    // Exists since 1.3.
+    // KMIP 1.3 and later.
     ...(page.offset === undefined ? [] : [integer(tag.OffsetItems, page.offset)]),
     ...(isVersion2(version) ? [structure(tag.Attributes, attributes)] : versionOneAttributes(attributes)),
   ],
@@ -30,7 +30,7 @@ export const locate = (
     ),
 })
 
-/** Attributes of an object, never the object itself (KMIP 1.4 §4.12). */
+/** Reads attributes of an object, never the object itself (KMIP 1.4 §4.12). */
 export const getAttributes = (id: string, names: readonly AttributeName[]): KmipOperation<ObjectAttributes> => ({
   code: operation.GetAttributes,
   repeatable: true,
@@ -42,7 +42,7 @@ export const getAttributes = (id: string, names: readonly AttributeName[]): Kmip
   },
 })
 
-/** A key as the server hands it out: `material` is the caller's to zero, or the members of a transparent key. */
+/** A key as the server returns it: `material`, which the caller zeroes, or the members of a transparent key. */
 export interface KeyObject {
   readonly format: number
   readonly material: Uint8Array | Structure
@@ -54,7 +54,7 @@ const objectTags: ReadonlyMap<number, number> = new Map([
   [objectType.PrivateKey, tag.PrivateKey],
 ])
 
-/** An object itself, which must be of the type that is expected (KMIP 1.4 §4.11). */
+/** Fetches an object, which must be of the expected type (KMIP 1.4 §4.11). */
 export const get = (id: string, expectedType: number): KmipOperation<KeyObject> => ({
   code: operation.Get,
   repeatable: true,
@@ -92,7 +92,7 @@ export const destroy = (id: string): KmipOperation<void> => ({
   read: (payload) => assertId(payload, id),
 })
 
-/** A new symmetric key with these attributes; gives its unique identifier (KMIP 1.4 §4.1). */
+/** Creates a symmetric key with these attributes (KMIP 1.4 §4.1). The result is its unique identifier. */
 export const create = (attributes: readonly Item[]): KmipOperation<string> => ({
   code: operation.Create,
   repeatable: false,
@@ -105,7 +105,7 @@ export const create = (attributes: readonly Item[]): KmipOperation<string> => ({
   read: (payload) => idOf(payload, tag.UniqueIdentifier),
 })
 
-/** A new key pair (KMIP 1.4 §4.2). */
+/** Creates a key pair (KMIP 1.4 §4.2). */
 export const createKeyPair = (attributes: {
   readonly common: readonly Item[]
   readonly privateKey: readonly Item[]
@@ -139,7 +139,7 @@ function idOf(payload: Structure, idTag: number): string {
   return id
 }
 
-/** An answer about another object than the one that was asked for is no answer. */
+/** A reply about another object than the requested one is not a reply. */
 export function assertId(payload: Structure, id: string): void {
   if (idOf(payload, tag.UniqueIdentifier) !== id) throw new ReplyMismatch('an answer about another object')
 }

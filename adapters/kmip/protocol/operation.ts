@@ -3,24 +3,27 @@ import type { KmipVersion } from './version.ts'
 
 export type Structure = ItemOf<'Structure'>
 
-/** One batch item: what is asked, and how its answer is read. */
+/** One batch item: the request, and how its reply is read. */
 export interface KmipOperation<Result> {
-  /** Its number, KMIP 1.4 §9.1.3.2.27. */
+  /** The operation's number, KMIP 1.4 §9.1.3.2.27. */
   readonly code: number
-  /** Whether sending it a second time changes nothing. */
+  /** True if a second request changes nothing. */
   readonly repeatable: boolean
-  /** The unique identifier of the object that it uses, if it is one that exists already. */
+  /** The unique identifier of the existing object that it uses, if any. */
   readonly object?: string
   payload(version: KmipVersion): readonly Item[]
-  /** Reads the payload of a success. Byte strings must be copied. Throws {@link ReplyMismatch} for what makes no sense. */
+  /**
+   * Reads the payload of a success. Byte strings must be copied.
+   * @throws ReplyMismatch for an impossible payload
+   */
   read(payload: Structure, version: KmipVersion): Result
 }
 
-/** The server understood and said no. */
+/** The server understood the request and refused it. */
 export class KmipRefusal extends Error {
   override readonly name = 'KmipRefusal'
   readonly operation: number
-  /** The numeric result reason, all that is ever looked at. */
+  /** The numeric result reason. Nothing is decided by anything else. */
   readonly reason: number
 
   constructor(operation: number, reason: number) {
@@ -30,7 +33,7 @@ export class KmipRefusal extends Error {
   }
 }
 
-/** The reply is not an answer to what was asked. Whatever comes on that connection after it cannot be trusted either. */
+/** The reply does not belong to the request. Later replies on the same connection cannot be trusted either. */
 export class ReplyMismatch extends Error {
   override readonly name = 'ReplyMismatch'
 }

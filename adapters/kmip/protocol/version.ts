@@ -1,7 +1,7 @@
-/** A protocol version that is spoken here. */
+/** A protocol version that this adapter supports. */
 export type KmipVersion = '1.2' | '1.3' | '1.4' | '2.0' | '2.1'
 
-/** Best first: what the newer ones add, such as the hash of MGF1, is of use. */
+/** Newest first, because newer versions add useful fields, such as the hash of MGF1. */
 export const kmipVersions: readonly KmipVersion[] = ['2.1', '2.0', '1.4', '1.3', '1.2']
 
 /** KMIP 2.x names attributes by tag; 1.x names them by text (KMIP 2.0 §3, "Attribute encoding"). */

@@ -1,12 +1,12 @@
 import { AdapterError, type CallSignal } from '../../contract/index.ts'
 import type { KmipOperation, Outcome } from '../protocol/operation.ts'
 import type { KmipVersion } from '../protocol/version.ts'
-import type { Send } from './negotiation.ts'
+import { refusesLogin, type Send } from './negotiation.ts'
 
-/** Asks a server several operations: as one message, or singly where it takes no more than one at a time. */
+/** Sends several operations to a server: as one message, or one by one if the server accepts only one at a time. */
 export class Batches {
   readonly #send: Send
-  /** `undefined` until it shows. */
+  /** Whether the server accepts batches. Undefined until that shows. */
   #areTaken: boolean | undefined
 
   constructor(send: Send) {
@@ -25,18 +25,20 @@ export class Batches {
         this.#areTaken = true
         return outcomes
       }
+      // One by one they would be more logins, and a few may lock the account.
+      if (outcomes.some(refusesLogin)) return outcomes
     }
     const answers = await Promise.all(operations.map((operation) => this.#send([operation], version, signal)))
     if (answers.some(([outcome]) => outcome?.ok)) this.#areTaken = false
     return answers.flat()
   }
 
-  /** The server may have been replaced. */
+  /** Forgets what was learned, because the server may have been replaced. */
   forget(): void {
     this.#areTaken = undefined
   }
 
-  /** A server that takes no batches refuses all of it, or closes: then this gives nothing. */
+  /** Undefined if the server accepts no batches: it then refuses the whole message, or closes the connection. */
   async #tryBatch(operations: readonly KmipOperation<unknown>[], version: KmipVersion, signal: CallSignal) {
     try {
       return await this.#send(operations, version, signal)

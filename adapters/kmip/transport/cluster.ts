@@ -1,45 +1,74 @@
 import { abortable, AdapterError, type CallSignal, type Report } from '../../contract/index.ts'
 import type { KmipOptions } from '../options.ts'
 import { KmipRefusal, type KmipOperation, type Outcome } from '../protocol/operation.ts'
-import type { Negotiated } from './negotiation.ts'
+import { refusesLogin, type Negotiated } from './negotiation.ts'
 import { KmipServer, valueOf } from './server.ts'
 import { LOGIN_REFUSED, operatorError, ServerUnreachable } from './unreachable.ts'
 
 const FIRST_PROBE_MS = 250
 const LAST_PROBE_MS = 15_000
-/** A server that callers ask for in vain is probed so often. */
+/** Milliseconds between probes of a sick server that callers need. */
 const WANTED_PROBE_MS = 1000
-/** What a silent server has to answer on a fresh connection, and a sick one to agree on a version. */
+/** Milliseconds for a silent server to answer on a fresh connection, and for a sick server to agree on a version. */
 const CHECK_MS = 2000
 const PROBE_MS = 5000
 
-/** A server that was found not to answer. */
+/** A server that was found to be unreachable or silent. */
 interface Sick {
-  readonly code: string
-  /** Of the next probe; `undefined` while one is under way. */
+  /** Of the last attempt. */
+  code: string
+  readonly reported: Set<string>
+  /** The timer of the next probe. Undefined while a probe is under way. */
   timer: NodeJS.Timeout | undefined
   delayMs: number
-  /** When it may be probed early, on `performance.now()`'s clock. */
+  /** When an early probe is allowed, on `performance.now()`'s clock. */
   mayProbeAt: number
 }
 
 interface Member {
+  readonly requests: Requests
   readonly server: KmipServer
-  /** It was silent, and whether it still answers is being found out: others are asked before it. */
+  /** True while a silent server is being examined. Other servers are asked before it. */
   isDoubted: boolean
   sick: Sick | undefined
+  /** Is true if the server refuses the login. Undefined while nobody asks. */
+  loginCheck: Promise<boolean> | undefined
 }
+
+const standingOf = ({ sick, isDoubted }: Member) => (sick !== undefined ? 'sick' : isDoubted ? 'doubted' : 'well')
 
 type Results<Operations extends readonly KmipOperation<unknown>[]> = {
   [Index in keyof Operations]: Operations[Index] extends KmipOperation<infer Result> ? Outcome<Result> : never
 }
 
+/** What takes requests: one server, or whichever is healthy. */
+export interface Requests {
+  /**
+   * Sends one operation.
+   * @throws KmipRefusal if the server refuses; otherwise the signal's reason or an AdapterError
+   */
+  call<Result>(operation: KmipOperation<Result>, signal: CallSignal): Promise<Result>
+  /** Sends several operations in one message. A refusal of one is its outcome and does not affect the others. */
+  batch<const Operations extends readonly KmipOperation<unknown>[]>(
+    operations: Operations,
+    signal: CallSignal,
+  ): Promise<Results<Operations>>
+}
+
+/** Nothing was sent, because the server cannot be used. Another one can be asked. */
+class ServerAway extends AdapterError {
+  constructor() {
+    super('BACKEND_UNAVAILABLE', 'the KMIP server cannot be reached')
+  }
+}
+
 /**
- * The servers in the operator's order. The first that is well is asked. One that cannot be reached, or that is silent on a
- * fresh connection too, is sick: it is left alone, probed with growing intervals, and asked again once it answers. The
- * silence of single requests makes no server sick: they may be slow by themselves.
+ * The servers in the operator's order. The first healthy server gets the requests. A server is sick if it cannot be
+ * reached, or is silent on a fresh connection too. A sick server gets no requests. It is probed at growing intervals,
+ * and used again when it answers. A single request without an answer makes no server sick, because that request may be
+ * slow by itself.
  */
-export class KmipCluster {
+export class KmipCluster implements Requests {
   readonly #members: readonly Member[]
   readonly #report: Report
   #closed = false
@@ -47,42 +76,57 @@ export class KmipCluster {
   constructor(options: KmipOptions, report: Report) {
     this.#members = options.servers.map((server) => {
       const member: Member = {
+        requests: {
+          call: async (operation, signal) => valueOf((await this.#askOne(member, [operation], signal))[0]),
+          batch: (operations, signal) => this.#askOne(member, operations, signal),
+        },
         server: new KmipServer(server, options, () => void this.#examine(member)),
         isDoubted: false,
         sick: undefined,
+        loginCheck: undefined,
       }
       return member
     })
     this.#report = report
   }
 
-  /**
-   * Asks one operation. Rejects with {@link KmipRefusal} if the server says no, otherwise with the signal's reason or an
-   * AdapterError.
-   */
-  async call<Result>(operation: KmipOperation<Result>, signal: CallSignal): Promise<Result> {
-    const [outcome] = await this.batch([operation], signal)
-    return valueOf(outcome)
+  /** Each server by itself, in the operator's order. An object's identifier is that of one server. */
+  get servers(): readonly Requests[] {
+    return this.#members.map(({ requests }) => requests)
   }
 
-  /** Asks several operations in one message. A refusal of one is its outcome and concerns no other. */
+  async call<Result>(operation: KmipOperation<Result>, signal: CallSignal): Promise<Result> {
+    return this.onOne((server) => server.call(operation, signal), signal)
+  }
+
   async batch<const Operations extends readonly KmipOperation<unknown>[]>(
     operations: Operations,
     signal: CallSignal,
   ): Promise<Results<Operations>> {
+    return this.onOne((server) => server.batch(operations, signal), signal)
+  }
+
+  /**
+   * Does `work` with the first healthy server. If a request of it cannot be sent, begins anew with the next one. A sick
+   * server is last, for work that needs no request because what is known of a key still counts.
+   */
+  async onOne<Result>(work: (server: Requests) => Promise<Result>, signal: CallSignal): Promise<Result> {
     signal.throwIfAborted()
-    for (const isDoubted of [false, true]) {
+    for (const standing of ['well', 'doubted', 'sick'] as const) {
       for (const member of this.#members) {
-        if (member.sick !== undefined || member.isDoubted !== isDoubted) continue
-        const outcomes = await this.#ask(member, operations, signal)
-        if (outcomes !== undefined) return outcomes as unknown as Results<Operations>
+        if (standingOf(member) !== standing) continue
+        try {
+          return await work(member.requests)
+        } catch (error) {
+          if (!(error instanceof ServerAway)) throw error
+        }
       }
     }
     for (const member of this.#members) this.#probeIfDue(member)
     throw this.#unusable()
   }
 
-  /** Resolves if a server answers, of which each is asked now. Rejects like {@link call}. */
+  /** Asks every server now, and resolves if one answers. Rejects like {@link call}. */
   async probe(signal: CallSignal): Promise<void> {
     signal.throwIfAborted()
     const asked = this.#members.filter(({ sick }) => sick?.code !== LOGIN_REFUSED)
@@ -95,8 +139,8 @@ export class KmipCluster {
   }
 
   /**
-   * What the first well server can do. Rejects with the error of a server that only an operator can make usable, otherwise
-   * of the last.
+   * What the first healthy server supports. If none can be used, rejects with an error that only an operator can
+   * correct, otherwise with the last error.
    */
   async negotiate(): Promise<Negotiated> {
     const errors: unknown[] = []
@@ -112,12 +156,17 @@ export class KmipCluster {
     throw errors.find((error) => operatorError(error) !== undefined) ?? errors.at(-1)
   }
 
-  /** Connections to all servers that are open or being opened. */
+  /** Whether there is a server that was not asked, because it is sick or silent. */
+  get hasUnasked(): boolean {
+    return this.#members.length > 1 && this.#members.some((member) => standingOf(member) !== 'well')
+  }
+
+  /** Open connections to all servers, including those that are being opened. */
   get connections(): number {
     return this.#members.reduce((sum, { server }) => sum + server.connections, 0)
   }
 
-  /** What each server is, in the operator's order, whichever of them is asked now. */
+  /** What each server supports, in the operator's order, regardless of which one is in use. */
   async survey(): Promise<readonly (readonly [address: string, Negotiated | ServerUnreachable | AdapterError])[]> {
     return Promise.all(
       this.#members.map(async ({ server }) => {
@@ -144,17 +193,48 @@ export class KmipCluster {
     }
   }
 
-  /** `undefined` if nothing could be sent. */
+  /** @throws ServerAway if nothing could be sent */
+  async #askOne<const Operations extends readonly KmipOperation<unknown>[]>(
+    member: Member,
+    operations: Operations,
+    signal: CallSignal,
+  ): Promise<Results<Operations>> {
+    signal.throwIfAborted()
+    if (this.#closed) throw closed()
+    const outcomes = member.sick === undefined ? await this.#ask(member, operations, signal) : undefined
+    if (outcomes === undefined) throw new ServerAway()
+    return outcomes as unknown as Results<Operations>
+  }
+
+  /** Undefined if nothing could be sent. */
   async #ask(member: Member, operations: readonly KmipOperation<unknown>[], signal: CallSignal) {
     const began = performance.now()
     try {
-      return await member.server.call(operations, signal)
+      const outcomes = await member.server.call(operations, signal)
+      if (!outcomes.some(refusesLogin)) return outcomes
+      if (member.sick === undefined && (await abortable(this.#refusesLogin(member), signal))) {
+        this.#markSick(member, LOGIN_REFUSED, began)
+      }
+      return member.sick === undefined ? outcomes : undefined
     } catch (error) {
       if (this.#closed) throw closed()
       if (!(error instanceof ServerUnreachable)) throw error
       this.#markSick(member, error.code, began)
       return undefined
     }
+  }
+
+  /** A login is tried once for all who ask. */
+  #refusesLogin(member: Member): Promise<boolean> {
+    member.loginCheck ??= member.server
+      .refusesLogin(AbortSignal.timeout(CHECK_MS))
+      .catch((error: unknown) => {
+        if (error instanceof ServerUnreachable) throw error
+        // Without an answer nothing is known.
+        return false
+      })
+      .finally(() => (member.loginCheck = undefined))
+    return member.loginCheck
   }
 
   #unusable(): AdapterError {
@@ -169,7 +249,7 @@ export class KmipCluster {
     member.isDoubted = false
   }
 
-  /** Rejects like {@link KmipServer.check}; what it comes to is remembered. */
+  /** Rejects like {@link KmipServer.check}. The outcome is remembered. */
   async #check(member: Member, signal: CallSignal): Promise<void> {
     const began = performance.now()
     try {
@@ -188,25 +268,37 @@ export class KmipCluster {
     this.#report('info', 'kmip_server_back', { server: member.server.address })
   }
 
-  /** @param began when the attempt began that failed; what the server has done since then is newer evidence */
+  /** @param began when the failed attempt began. If the server has answered since, the failure does not count */
   #markSick(member: Member, code: string, began: number): void {
-    if (member.sick !== undefined || this.#closed || member.server.heardAt > began) return
-    member.server.forget()
-    this.#report('error', 'kmip_server_unreachable', { server: member.server.address, code })
-    const delayMs = code === LOGIN_REFUSED ? LAST_PROBE_MS : FIRST_PROBE_MS
-    member.sick = { code, timer: undefined, delayMs, mayProbeAt: Infinity }
-    this.#scheduleProbe(member, member.sick)
+    if (this.#closed || member.server.heardAt > began || member.sick?.code === code) return
+    const isNew = member.sick === undefined
+    const sick: Sick = (member.sick ??= {
+      code,
+      reported: new Set(),
+      timer: undefined,
+      delayMs: FIRST_PROBE_MS,
+      mayProbeAt: Infinity,
+    })
+    if (isNew) member.server.forget()
+    sick.code = code
+    if (!sick.reported.has(code)) {
+      sick.reported.add(code)
+      this.#report('error', 'kmip_server_unreachable', { server: member.server.address, code })
+    }
+    if (code === LOGIN_REFUSED) sick.delayMs = LAST_PROBE_MS
+    if (isNew || code === LOGIN_REFUSED) this.#scheduleProbe(member, sick)
   }
 
   #scheduleProbe(member: Member, sick: Sick): void {
-    // Many gateways must not come back to a restarted server at the same moment.
+    // Random intervals, so that many gateways do not return to a restarted server at the same moment.
     const jitter = 0.5 + Math.random()
+    clearTimeout(sick.timer)
     sick.timer = setTimeout(() => void this.#probe(member, sick), sick.delayMs * jitter)
     sick.timer.unref()
     sick.mayProbeAt = sick.code === LOGIN_REFUSED ? Infinity : performance.now() + (WANTED_PROBE_MS * jitter) / 1.5
   }
 
-  /** Somebody asks for it in vain. */
+  /** Called when a caller needs the server while it is sick. */
   #probeIfDue(member: Member): void {
     const { sick } = member
     if (sick === undefined || performance.now() < sick.mayProbeAt) return

@@ -2,7 +2,7 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { systemCode, type CallSignal } from '../../contract/index.ts'
 import { FrameReader, TtlvError } from '../../ttlv-codec/src/index.ts'
 
-/** The connection could not be made: nothing was sent. `code` is Node's or OpenSSL's. */
+/** The connection could not be made, and nothing was sent. `code` is that of Node.js or OpenSSL. */
 export class ConnectFailed extends Error {
   override readonly name = 'ConnectFailed'
   readonly code: string
@@ -16,9 +16,9 @@ export class ConnectFailed extends Error {
 /** The connection ended before the reply was complete. */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost'
-  /** Whether any part of the reply had come. */
+  /** Whether part of the reply had been received. */
   readonly replyStarted: boolean
-  /** Node's or OpenSSL's, where it ended with an error. */
+  /** The code of Node.js or OpenSSL, if the connection ended with an error. */
   readonly code: string | undefined
 
   constructor(replyStarted: boolean, code?: string) {
@@ -28,21 +28,28 @@ export class ConnectionLost extends Error {
   }
 }
 
-/** More than any reply that is asked for here: `keys list` asks for a page at a time. */
+/** How long a connection waits for the reply to a cancelled request, in milliseconds. */
+const LATE_MS = 2000
+
+/** Larger than any expected reply: `keys list` asks for one page at a time. */
 const MAX_REPLY_BYTES = 1_048_576
 
 interface Waiting {
   readonly resolve: (frame: Uint8Array) => void
   readonly reject: (error: unknown) => void
+  /** Set when the caller has given up and the reply is still expected. */
+  readonly isLate?: true
 }
 
 /**
- * One TLS connection, with one request under way at a time: only so does a reply belong to its request on every server,
- * and only so is a cancelled request's late reply nobody else's.
+ * One TLS connection with one request at a time. This is the only way to match a reply to its request on every server,
+ * and to keep a cancelled request's late reply from another caller.
  */
 export class Connection {
-  /** Called once, when the connection has ended for whatever reason. */
+  /** Called once when the connection has ended, for whatever reason. */
   onClose: () => void = () => undefined
+  /** Called when a late reply was read, or will not come. Then {@link isFree} is true, or the connection has ended. */
+  onFree: () => void = () => undefined
   readonly #socket: TLSSocket
   readonly #reader: FrameReader
   #waiting: Waiting | undefined
@@ -57,8 +64,8 @@ export class Connection {
     this.#socket = socket
     this.#reader = new FrameReader((frame) => this.#deliver(frame), { maxBytes: MAX_REPLY_BYTES })
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
-    // In TLS 1.3 a refused client certificate shows only here: the handshake is complete for the client before the server
-    // has looked at it.
+    // In TLS 1.3 a refused client certificate shows only here: for the client the handshake is complete before the
+    // server has verified the certificate.
     socket.on('error', (error) => {
       this.#code = systemCode(error)
       this.close()
@@ -94,7 +101,7 @@ export class Connection {
     return this.#open
   }
 
-  /** Whether an exchange succeeded on it before, so that its end may be the server's idle timeout and nothing worse. */
+  /** True if an exchange succeeded before. The end of the connection may then be just the server's idle timeout. */
   get wasUsed(): boolean {
     return this.#exchanges > 0
   }
@@ -104,23 +111,37 @@ export class Connection {
     return this.#lastUsed
   }
 
-  /** When the request was sent that is not answered yet, on the same clock. */
+  /** True if no reply is outstanding, so that the next request can be sent. */
+  get isFree(): boolean {
+    return this.#waiting === undefined
+  }
+
+  /** True if the outstanding reply has no caller any more. */
+  get isLate(): boolean {
+    return this.#waiting?.isLate === true
+  }
+
+  /** When the outstanding request was sent, on `performance.now()`'s clock. Undefined if there is none. */
   get waitingSince(): number | undefined {
     return this.#waiting && this.#sentAt
   }
 
-  /** Keeps the process from ending, or not: an idle connection should not. */
+  /** Whether the connection keeps the process alive. An idle connection should not. */
   set keepsAlive(busy: boolean) {
     if (busy) this.#socket.ref()
     else this.#socket.unref()
   }
 
   /**
-   * Sends a request and gives the reply, a buffer that is the caller's to zero. `request` is zeroed once it was sent.
-   * Rejects with the signal's reason, a TtlvError or {@link ConnectionLost}, and then the connection has ended: a reply
-   * that comes too late would be taken for the next one's.
+   * Sends a request and returns the reply, which the caller zeroes. `request` is zeroed after it was sent.
+   *
+   * After a rejection the connection has either ended, because a late reply would be taken for the next request's; or
+   * it waits for that reply and is not free until then.
+   *
+   * @param mayBeLate is asked when the signal fires: whether the reply can still be expected
+   * @throws the signal's reason, a TtlvError or {@link ConnectionLost}
    */
-  exchange(request: Uint8Array, signal: CallSignal): Promise<Uint8Array> {
+  exchange(request: Uint8Array, signal: CallSignal, mayBeLate = () => false): Promise<Uint8Array> {
     return new Promise<Uint8Array>((resolve, reject) => {
       const settle = (done: () => void) => {
         signal.removeEventListener('abort', onAbort)
@@ -128,10 +149,14 @@ export class Connection {
         this.#lastUsed = performance.now()
         done()
       }
-      const onAbort = () => this.#end(signal.reason)
+      const onAbort = () => {
+        if (!mayBeLate()) return this.#end(signal.reason)
+        settle(() => reject(signal.reason))
+        this.#awaitLateReply()
+      }
       this.#waiting = {
         resolve: (frame) => settle(() => resolve(frame)),
-        // What the transport throws and what a signal carries are both errors of whoever made them.
+        // The transport's errors and the signal's reason are passed on as they are.
         reject: (error) => settle(() => reject(error)),
       }
       this.#replyStarted = false
@@ -150,13 +175,31 @@ export class Connection {
     this.#end(new ConnectionLost(this.#replyStarted, this.#code))
   }
 
+  #awaitLateReply(): void {
+    const timer = setTimeout(() => this.close(), LATE_MS)
+    this.keepsAlive = false
+    const settle = () => {
+      clearTimeout(timer)
+      this.#waiting = undefined
+      this.onFree()
+    }
+    this.#waiting = {
+      resolve: (frame) => {
+        frame.fill(0)
+        settle()
+      },
+      reject: settle,
+      isLate: true,
+    }
+  }
+
   #take(chunk: Buffer): void {
     this.#replyStarted = true
     try {
-      if (this.#waiting === undefined) throw new TtlvError('TRAILING', 0, 'a reply that nobody asked for')
+      if (this.#waiting === undefined) throw new TtlvError('TRAILING', 0, 'a reply without a request')
       this.#reader.push(chunk)
       if (this.#waiting === undefined && this.#reader.pending > 0)
-        throw new TtlvError('TRAILING', 0, 'more than a reply')
+        throw new TtlvError('TRAILING', 0, 'more bytes than one reply')
     } catch (error) {
       this.#end(error)
     } finally {
@@ -176,9 +219,10 @@ export class Connection {
   }
 
   #end(reason: unknown): void {
-    this.#waiting?.reject(reason)
-    if (!this.#open) return
+    const isFirst = this.#open
     this.#open = false
+    this.#waiting?.reject(reason)
+    if (!isFirst) return
     this.#reader.discard()
     this.#socket.destroy()
     this.onClose()

@@ -5,24 +5,24 @@ import type { KmipOperation, Outcome } from '../protocol/operation.ts'
 import { kmipVersions, type KmipVersion } from '../protocol/version.ts'
 import { LOGIN_REFUSED, NO_ANSWER, ServerUnreachable } from './unreachable.ts'
 
-/** What was found out about a server. */
+/** What negotiation has learned about a server. */
 export interface Negotiated extends ServerCapabilities {
   readonly version: KmipVersion
 }
 
-/** Asks operations as one message. */
+/** Sends operations as one message. */
 export type Send = (
   operations: readonly KmipOperation<unknown>[],
   version: KmipVersion,
   signal: CallSignal,
 ) => Promise<Outcome<unknown>[]>
 
-/** Nearly every server answers to an old header; PyKMIP refuses one of 2.1 outright. */
+/** Nearly every server answers a message with an old header. PyKMIP refuses a header of 2.1. */
 const oldestFirst = [...kmipVersions].reverse()
 
 /**
- * Agrees on one of the versions `offered`, best first, and asks what the server can do. Rejects with
- * {@link ServerUnreachable} and as `send` does.
+ * Agrees on one of the `offered` versions, newest first, and asks what the server supports.
+ * @throws ServerUnreachable, and whatever `send` rejects with
  */
 export async function negotiate(
   send: Send,
@@ -32,11 +32,11 @@ export async function negotiate(
 ): Promise<Negotiated> {
   const version = await agree(send, address, offered, signal)
   const [capabilities] = await send([query], version, signal)
-  // A server may answer Query to nobody: then what it can do shows when it is asked to.
+  // A server may answer Query to no client. What it supports then shows when it is used.
   return { version, ...(capabilities?.ok ? (capabilities.value as ServerCapabilities) : { operations: new Set() }) }
 }
 
-/** A server may refuse a header of a version that it does not know, so the question goes out in several. */
+/** A server may refuse a header whose version it does not know, so the question is sent with several. */
 async function agree(
   send: Send,
   address: string,
@@ -51,11 +51,9 @@ async function agree(
       if (outcome.ok) {
         const [best] = outcome.value as readonly KmipVersion[]
         if (best !== undefined) return best
-      } else if (outcome.refusal.reason === resultReason.AuthenticationNotSuccessful) {
-        throw loginRefused(address)
-      }
+      } else if (refusesLogin(outcome)) throw loginRefused(address)
     } catch (error) {
-      // Some servers answer nothing at all to a header that they cannot read.
+      // Some servers send no answer at all to a header that they cannot read.
       if (!(error instanceof AdapterError) || error.code !== 'BACKEND_UNAVAILABLE' || signal.aborted) throw error
       silence = error
     }
@@ -64,8 +62,11 @@ async function agree(
   throw new ServerUnreachable(NO_ANSWER, `${address} speaks none of KMIP ${offered.join(', ')}`)
 }
 
-const loginRefused = (address: string) =>
+export const refusesLogin = (outcome: Outcome<unknown>): boolean =>
+  !outcome.ok && outcome.refusal.reason === resultReason.AuthenticationNotSuccessful
+
+export const loginRefused = (address: string) =>
   new ServerUnreachable(
     LOGIN_REFUSED,
-    `${address} says Authentication Not Successful: correct credentials, or the certificate by which it knows this client`,
+    `${address} answered Authentication Not Successful: correct credentials, or tls.certificate, by which the server knows this client`,
   )

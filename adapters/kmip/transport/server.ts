@@ -2,61 +2,68 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { abortable, AdapterError, type CallSignal } from '../../contract/index.ts'
 import { TtlvError } from '../../ttlv-codec/src/index.ts'
 import { connectionsOf, type KmipOptions, type KmipServerOptions } from '../options.ts'
-import { discoverVersions } from '../protocol/discovery.ts'
+import { discoverVersions, query } from '../protocol/discovery.ts'
 import { encodeRequest, readResponse, type KmipCredentials } from '../protocol/message.ts'
 import { ReplyMismatch, type KmipOperation, type Outcome } from '../protocol/operation.ts'
 import { kmipVersions, type KmipVersion } from '../protocol/version.ts'
 import { areRepeatable, Batches } from './batches.ts'
 import { ConnectFailed, Connection, ConnectionLost } from './connection.ts'
-import { negotiate, type Negotiated, type Send } from './negotiation.ts'
-import { Pool } from './pool.ts'
+import { loginRefused, negotiate, refusesLogin, type Negotiated, type Send } from './negotiation.ts'
+import { Connections } from './connections.ts'
 import { addressOf, tlsOptions } from './tls.ts'
 import { isTlsCode, NO_ANSWER, ServerUnreachable } from './unreachable.ts'
 
 const CONNECT_TIMEOUT_MS = 3000
 const NEGOTIATION_TIMEOUT_MS = 5000
 const PING_TIMEOUT_MS = 2000
-/** Beyond a round trip: a request that is not answered for so long may be lost on the way. */
+/** Milliseconds beyond a round trip, after which an unanswered request may have been lost on the way. */
 const QUIET_MS = 100
-/** One that had less time than this, because its caller took the rest, says nothing. */
+/** Milliseconds. A request that had less time than this, because its caller used up the rest, proves nothing. */
 const SILENCE_MS = 50
-/** A connection that leads anywhere answers a ping within this, or a fresh one is tried beside it. */
+/** Milliseconds for an open connection to answer a ping. After that a fresh connection is tried at the same time. */
 const HEAD_START_MS = 50
-/** An attempt on a fresh connection that takes longer than this may be lost by itself: the next check makes another. */
+/**
+ * Milliseconds. An attempt on a fresh connection that takes longer may itself be lost, so the next check starts
+ * another.
+ */
 const JOINED_MS = 500
-/** At most as many as a pool can have dropped at once is not worth it: the next one is most probably new. */
+/**
+ * How many connections in a row may be dropped before a call fails. The connection after them is almost certainly new.
+ */
 const MAX_DROPPED = 2
 
-type Lend = Pool['use']
+type Lend = Connections['use']
 
 const unavailable = (message: string) => new AdapterError('BACKEND_UNAVAILABLE', message)
 
-/** One KMIP server: its connections, and what was agreed with it. */
+/** One KMIP server: its connections, and what was negotiated with it. */
 export class KmipServer {
   readonly address: string
   readonly #credentials: KmipCredentials | undefined
   readonly #offered: readonly KmipVersion[]
   readonly #onDoubt: () => void
-  readonly #pool: Pool
+  readonly #connections: Connections
   #negotiated: Negotiated | Promise<Negotiated> | undefined
   readonly #batches = new Batches((operations, version, signal) => this.#send(operations, version, signal))
   #nextId = 1
   /** The last attempt on a fresh connection, while it is under way. */
   #fresh: { readonly began: number; readonly answered: Promise<void> } | undefined
   #heardAt = 0
-  /** About the shortest of late: where all take longer, the way to the server has become longer, and it grows. */
+  /**
+   * About the shortest recent round trip. It grows when all answers take longer, because the network has become slower.
+   */
   #roundTripMs: number | undefined
-  /** Each is told once that the server did something that it was asked. */
+  /** Each is called once when the server has answered a request. */
   readonly #listeners = new Set<() => void>()
 
-  /** @param onDoubt called when a request was not answered, and nothing else was either since it was sent */
+  /** @param onDoubt called when a request was not answered, and neither was any other since it was sent */
   constructor(server: KmipServerOptions, options: KmipOptions, onDoubt: () => void) {
     const connect = tlsOptions(server, options)
     this.address = addressOf(server)
     this.#credentials = options.credentials
     this.#offered = options.protocol === undefined ? kmipVersions : [options.protocol]
     this.#onDoubt = onDoubt
-    this.#pool = new Pool({
+    this.#connections = new Connections({
       open: () => Connection.open(connect, CONNECT_TIMEOUT_MS),
       max: connectionsOf(options),
       ping: (connection) => this.#ping(connection),
@@ -64,8 +71,8 @@ export class KmipServer {
   }
 
   /**
-   * Asks the operations, as one message where the server takes that. Rejects with {@link ServerUnreachable} if nothing
-   * could be sent, with the signal's reason, or with an AdapterError; a server that says no is an outcome.
+   * Sends the operations, as one message if the server accepts that. A refusal is an outcome, not a rejection.
+   * @throws ServerUnreachable if nothing could be sent; the signal's reason; an AdapterError
    */
   async call(operations: readonly KmipOperation<unknown>[], signal: CallSignal): Promise<Outcome<unknown>[]> {
     const { version } = await abortable(this.negotiate(), signal)
@@ -73,7 +80,10 @@ export class KmipServer {
     return this.#batches.ask(operations, version, signal)
   }
 
-  /** Agrees on a version and asks what the server can do, once; after {@link forget} anew. What is known is given at once. */
+  /**
+   * Agrees on a version and asks what the server supports: once, and again after {@link forget}. A known result is
+   * returned at once.
+   */
   negotiate(): Negotiated | Promise<Negotiated> {
     if (this.#negotiated !== undefined) return this.#negotiated
     const asked = this.#negotiate(AbortSignal.timeout(NEGOTIATION_TIMEOUT_MS))
@@ -86,9 +96,9 @@ export class KmipServer {
   }
 
   /**
-   * Resolves if the server answers: on any connection that is open, or else on a fresh one. Connections that stay silent
-   * while a fresh one is answered are closed. Rejects with {@link ServerUnreachable}, with KmipRefusal, or with the
-   * signal's reason.
+   * Resolves if the server answers, on any open connection or else on a fresh one. Connections that stay silent while a
+   * fresh one is answered are closed.
+   * @throws ServerUnreachable, KmipRefusal or the signal's reason
    */
   async check(signal: CallSignal): Promise<void> {
     if (!this.#isAgreed) {
@@ -97,7 +107,7 @@ export class KmipServer {
     }
     const began = performance.now()
     const answer = new Promise<void>((resolve) => this.#listeners.add(resolve))
-    const pings = this.#pool.pingIdle()
+    const pings = this.#connections.pingIdle()
     const headStart = later(HEAD_START_MS + (this.#roundTripMs ?? 0))
     await Promise.race([answer, pings, headStart])
     if (this.#heardAt >= began) return
@@ -105,26 +115,35 @@ export class KmipServer {
     await Promise.race([answer, fresh])
   }
 
-  /** What was agreed is not believed any more, and idle connections neither: the server may have been replaced. */
+  /**
+   * Whether the server refuses this client's login. The question names no key, because a server may give the same reason
+   * for one key alone.
+   */
+  async refusesLogin(signal: CallSignal): Promise<boolean> {
+    const { version } = await abortable(this.negotiate(), signal)
+    return (await this.#send([query], version, signal)).some(refusesLogin)
+  }
+
+  /** Forgets what was negotiated and closes idle connections, because the server may have been replaced. */
   forget(): void {
     this.#negotiated = undefined
     this.#batches.forget()
     this.#roundTripMs = undefined
-    this.#pool.reset()
+    this.#connections.reset()
   }
 
-  /** When it last did what it was asked, on `performance.now()`'s clock. */
+  /** When the server last answered a request, on `performance.now()`'s clock. */
   get heardAt(): number {
     return this.#heardAt
   }
 
-  /** Connections that are open or being opened. */
+  /** The number of connections that are open or being opened. */
   get connections(): number {
-    return this.#pool.size
+    return this.#connections.size
   }
 
   close(): void {
-    this.#pool.close()
+    this.#connections.close()
   }
 
   get #isAgreed(): boolean {
@@ -139,7 +158,10 @@ export class KmipServer {
     }
   }
 
-  /** Joins what another check has just begun; it goes on when nobody waits, for what it shows of other connections. */
+  /**
+   * Joins a check that has just begun. The check goes on when nobody waits for it, because it also judges other
+   * connections.
+   */
   #askSoon(began: number, signal: CallSignal): Promise<void> {
     if (this.#fresh !== undefined && performance.now() - this.#fresh.began < JOINED_MS) return this.#fresh.answered
     const fresh = { began: performance.now(), answered: this.#askFresh(began, signal) }
@@ -156,26 +178,26 @@ export class KmipServer {
       const [outcome] = await this.#onFresh(async (send) => {
         const outcomes = await send([discoverVersions(kmipVersions)], '1.2', signal)
         await nextTurn()
-        this.#pool.closeSilent(began)
+        this.#connections.closeSilent(began)
         return outcomes
       })
-      if (outcome?.ok === false) throw outcome.refusal
+      if (outcome?.ok === false) throw refusesLogin(outcome) ? loginRefused(this.address) : outcome.refusal
     } catch (error) {
       throw asUnreachable(error, this.address)
     }
   }
 
-  /** Asks on a connection that is made for it, and leaves it to the pool. */
+  /** Sends a request on a connection that is opened for it, and leaves the connection to the other callers. */
   async #onFresh<T>(work: (send: Send) => Promise<T>): Promise<T> {
     let connection: Connection | undefined
     const lend: Lend = async (signal, use) => {
-      if (connection?.isOpen !== true) connection = await this.#pool.openFresh(signal)
+      if (connection?.isOpen !== true) connection = await this.#connections.openFresh(signal)
       return use(connection)
     }
     try {
       return await work((operations, version, signal) => this.#send(operations, version, signal, lend))
     } finally {
-      if (connection !== undefined) this.#pool.giveBack(connection)
+      if (connection !== undefined) this.#connections.giveBack(connection)
     }
   }
 
@@ -183,7 +205,7 @@ export class KmipServer {
     operations: readonly KmipOperation<unknown>[],
     version: KmipVersion,
     signal: CallSignal,
-    lend: Lend = this.#pool.use.bind(this.#pool),
+    lend: Lend = this.#connections.use.bind(this.#connections),
   ): Promise<Outcome<unknown>[]> {
     for (let attempt = 1; ; attempt++) {
       let wasUsed = false
@@ -197,7 +219,7 @@ export class KmipServer {
           operations[0]?.object,
         )
       } catch (error) {
-        // An idle connection that the server dropped at this very moment. Several may have been dropped together.
+        // The server dropped an idle connection at this very moment. It may have dropped several together.
         const mayTryAgain = wasUsed && areRepeatable(operations) && attempt <= 1 + MAX_DROPPED
         if (mayTryAgain && error instanceof ConnectionLost && !error.replyStarted) continue
         throw this.#failure(error, wasUsed)
@@ -207,18 +229,18 @@ export class KmipServer {
 
   #failure(error: unknown, wasUsed: boolean): unknown {
     if (error instanceof ConnectFailed) return new ServerUnreachable(error.code)
-    // The server did not let this client in, and so it did not look at the request.
+    // The server did not accept this client, so it did not process the request.
     if (error instanceof ConnectionLost && !wasUsed && error.code !== undefined && isTlsCode(error.code)) {
       return new ServerUnreachable(error.code)
     }
     if (error instanceof ConnectionLost) {
       this.#doubt()
-      const hint = wasUsed ? '' : ', as servers do that do not accept a client certificate'
+      const hint = wasUsed ? '' : '; servers that do not accept a client certificate do this'
       return unavailable(`${this.address} closed the connection instead of answering${hint}`)
     }
     if (error instanceof TtlvError || error instanceof ReplyMismatch) {
       this.#doubt()
-      return unavailable(`${this.address} answered with something else: ${error.message}`)
+      return unavailable(`${this.address} answered with a message that is not a KMIP reply: ${error.message}`)
     }
     return error
   }
@@ -240,7 +262,8 @@ export class KmipServer {
     )
     let frame: Uint8Array
     try {
-      frame = await connection.exchange(request, signal)
+      // A server that answers other requests will answer this one, too. A new connection would cost all of them more.
+      frame = await connection.exchange(request, signal, () => this.#heardAt >= sentAt && this.#connections.mayBeLate)
     } catch (error) {
       if (signal.aborted && performance.now() - sentAt >= SILENCE_MS + (this.#roundTripMs ?? 0))
         this.#doubtSince(sentAt)
@@ -268,7 +291,7 @@ export class KmipServer {
     this.#listeners.clear()
   }
 
-  /** While nothing is agreed, what fails is the negotiation, and that tells by itself. */
+  /** Without a negotiated version the negotiation fails, and that is reported by itself. */
   #doubt(): void {
     if (this.#isAgreed) this.#onDoubt()
   }
@@ -282,10 +305,10 @@ export class KmipServer {
   }
 }
 
-/** Replies that came while this process was busy are read before the next turn: timers would fire first. */
+/** Replies that arrived while this process was busy are read before the next turn. Timers would fire first. */
 const later = (ms: number): Promise<void> => sleep(ms).then(() => nextTurn())
 
-/** What shows that the server cannot be used, whatever was asked of it. */
+/** An error that shows that the server cannot be used at all, whatever the request was. */
 function asUnreachable(error: unknown, address: string): unknown {
   if (error instanceof AdapterError && error.code === 'BACKEND_UNAVAILABLE') {
     return new ServerUnreachable(NO_ANSWER, error.message)
@@ -294,7 +317,7 @@ function asUnreachable(error: unknown, address: string): unknown {
   return error
 }
 
-/** The value, or the refusal thrown. */
+/** The value. Throws the refusal. */
 export function valueOf<Result>(outcome: Outcome<Result> | undefined): Result {
   if (outcome === undefined) throw new ReplyMismatch('no outcome')
   if (outcome.ok) return outcome.value

@@ -3,7 +3,7 @@ import { checkServerIdentity, createSecureContext, type ConnectionOptions } from
 import { asBuffer, OperatorError, systemCode } from '../../contract/index.ts'
 import { DEFAULT_PORT, type KmipOptions, type KmipServerOptions } from '../options.ts'
 
-/** Forward secrecy and authenticated encryption, and nothing else. */
+/** Only suites with forward secrecy and authenticated encryption. */
 const SAFE_CIPHERS = [
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
@@ -16,13 +16,13 @@ const SAFE_CIPHERS = [
   'ECDHE-RSA-AES128-GCM-SHA256',
 ].join(':')
 
-/** `host:port`, as an operator would write it. */
+/** `host:port`, as an operator writes it. */
 export const addressOf = ({ host, port = DEFAULT_PORT }: KmipServerOptions): string =>
   `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
 
 /**
- * How to connect to `server`. Its certificate is always verified, against the operator's CA alone, and so is its name.
- * Throws an {@link OperatorError} for a certificate, key or cipher list that TLS cannot use.
+ * How to connect to `server`. Its name and certificate are always verified, the latter against the operator's CA alone.
+ * @throws OperatorError for a certificate, key or cipher list that TLS cannot use
  */
 export function tlsOptions(server: KmipServerOptions, { tls }: KmipOptions): ConnectionOptions {
   const { host, port = DEFAULT_PORT } = server
@@ -34,7 +34,7 @@ export function tlsOptions(server: KmipServerOptions, { tls }: KmipOptions): Con
       ca: Buffer.from(tls.ca),
       cert: Buffer.from(tls.certificate),
       key,
-      // Node takes a passphrase as a string only.
+      // Node.js accepts a passphrase only as a string.
       ...(passphrase && { passphrase: passphrase.toString() }),
       minVersion: server.minVersion ?? tls.minVersion ?? 'TLSv1.2',
       ciphers: server.ciphers ?? tls.ciphers ?? SAFE_CIPHERS,
@@ -44,7 +44,7 @@ export function tlsOptions(server: KmipServerOptions, { tls }: KmipOptions): Con
       port,
       secureContext,
       rejectUnauthorized: true,
-      // TLS has no server name that is an address.
+      // In TLS an IP address is not a server name.
       servername: isIP(serverName) === 0 ? serverName : '',
       checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
     }

@@ -1,13 +1,13 @@
 import { OperatorError } from '../../contract/index.ts'
 
 /**
- * The server cannot be used, and what a caller wanted of it was not sent: another server can be asked instead. `code` is
- * Node's or OpenSSL's, or one of {@link NO_ANSWER} and {@link LOGIN_REFUSED}.
+ * The server cannot be used, and the caller's request was not sent. Another server can be asked. `code` is that of
+ * Node.js or OpenSSL, or {@link NO_ANSWER} or {@link LOGIN_REFUSED}.
  */
 export class ServerUnreachable extends Error {
   override readonly name = 'ServerUnreachable'
   readonly code: string
-  /** What is to be said in place of the code, where that says too little. */
+  /** The message, if the code alone says too little. */
   readonly sentence: string | undefined
 
   constructor(code: string, sentence?: string) {
@@ -18,10 +18,10 @@ export class ServerUnreachable extends Error {
 }
 
 export const NO_ANSWER = 'NO_ANSWER'
-/** KMIP's Authentication Not Successful. Asked again and again, a server may lock the account. */
+/** KMIP's Authentication Not Successful. A server may lock the account after repeated attempts. */
 export const LOGIN_REFUSED = 'AUTHENTICATION_NOT_SUCCESSFUL'
 
-/** A certificate or a protocol that one of the two sides does not accept: waiting does not help. */
+/** One of the two sides refuses the other's certificate or protocol. Waiting does not help. */
 export const isTlsCode = (code: string): boolean =>
   code.startsWith('ERR_SSL_') ||
   code.startsWith('ERR_TLS_') ||
@@ -33,10 +33,10 @@ export const isTlsCode = (code: string): boolean =>
 const CLIENT_REFUSED =
   /_ALERT_(?:BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(?:REQUIRED|REVOKED|EXPIRED|UNKNOWN)|UNKNOWN_CA|ACCESS_DENIED)$/
 
-/** The alert that was sent says that it is this client's certificate that the server does not take. */
+/** True if the server sent an alert that refuses this client's certificate. */
 export const isClientRefused = (code: string): boolean => CLIENT_REFUSED.test(code)
 
-/** What only an operator can mend; `undefined` for what may pass. */
+/** The error that only an operator can correct. Undefined for one that may pass by itself. */
 export function operatorError(error: unknown): OperatorError | undefined {
   if (!(error instanceof ServerUnreachable)) return undefined
   const { code } = error

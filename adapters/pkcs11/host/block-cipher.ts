@@ -1,25 +1,25 @@
 import type { Handle, Mechanism } from 'pkcs11js'
 import { asBuffer, wipeable } from '../../contract/index.ts'
 import type { BlockFunction } from '../../key-wrap/index.ts'
-import { CKM } from '../cryptoki.ts'
-import type { Direction } from '../way.ts'
+import { CKM } from '../cryptoki/numbers.ts'
+import type { Direction } from '../cryptoki/way.ts'
 import { operationOf, type Operation } from './operation.ts'
 import type { Token } from './token.ts'
 
 const BLOCK = 16
 
-/** The token kept a block back in C_EncryptUpdate, as PKCS#11 lets it. */
+/** The token held a block back in C_EncryptUpdate, as PKCS#11 allows. */
 class BlockHeldBack extends Error {}
 
-/** Mechanisms whose Update calls cannot be used on this token; found out once. */
+/** Mechanisms whose Update calls hold blocks back on this token. Each is tried once. */
 const heldBack = new Set<number>()
 
 /**
  * Runs `work` with AES blocks of the token.
  *
- * ECB is one operation with an Update call for each step, which on SoftHSM costs an eighth of Init and C_Encrypt; where
- * the token holds blocks back, `work` runs again with a whole operation for each step. `work` must therefore have no
- * effect but its result.
+ * ECB is one operation with an Update call for each step. On SoftHSM that takes an eighth of the time of Init and
+ * C_Encrypt. If the token holds blocks back, `work` runs again with a whole operation for each step. So `work` must
+ * have no effect but its result.
  */
 export async function withBlocks<Result>(
   token: Token,
@@ -62,7 +62,7 @@ async function oneOperation<Result>(
   }
 }
 
-/** CBC under a zero IV, one block an operation: the XOR with the IV changes nothing. */
+/** CBC under a zero IV, one block for each operation. The XOR with a zero IV changes nothing. */
 function cbcBlocks(operation: Operation, key: Handle, blocks: Uint8Array): Uint8Array {
   const result = wipeable(blocks.length)
   for (let at = 0; at < blocks.length; at += BLOCK) {

@@ -1,9 +1,9 @@
 /**
- * The `CK_RV` that a call of the module answered with; `undefined` for any other error, such as pkcs11js's complaints
+ * The `CK_RV` with which a call of the module failed. Undefined for any other error, such as pkcs11js's complaints
  * about an argument or a result.
  *
- * pkcs11js puts the number behind the name into the message and gives it as `code` for some functions only, so this is
- * the one place where a message is read, and only for the number.
+ * pkcs11js puts the number into the message, and gives it as `code` for some functions only. So this is the one place
+ * that reads a message, and it reads only the number.
  */
 export function ckrOf(error: unknown): number | undefined {
   if (!(error instanceof Error)) return undefined
@@ -12,13 +12,16 @@ export function ckrOf(error: unknown): number | undefined {
   return error.name === 'Pkcs11Error' && 'code' in error && typeof error.code === 'number' ? error.code : undefined
 }
 
-/** The function of the module that failed, where pkcs11js names it. */
+/** The function of the module that failed. Empty if pkcs11js does not name it. */
 export const functionOf = (error: unknown): string =>
   error instanceof Error && 'method' in error && typeof error.method === 'string' ? error.method : ''
 
 export const isCkrError = (error: unknown): boolean => ckrOf(error) !== undefined
 
-/** Makes a call that may also answer with one of `codes`, and tells whether it did not. */
+/**
+ * Makes a call that may fail with one of `codes`.
+ * @returns whether it succeeded
+ */
 export function tolerate(codes: readonly number[], call: () => void): boolean {
   try {
     call()
@@ -30,5 +33,5 @@ export function tolerate(codes: readonly number[], call: () => void): boolean {
   }
 }
 
-/** As if the module had answered so. */
+/** An error as if the module had answered with `ckr`. */
 export const ckrError = (name: string, ckr: number): Error => new Error(`${name}:${ckr}`)

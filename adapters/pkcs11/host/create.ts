@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Handle, Template } from 'pkcs11js'
 import { OperatorError } from '../../contract/index.ts'
-import { CKA, CKK, CKM, CKO, CKR } from '../cryptoki.ts'
-import type { CreateMessage, KeyFacts } from '../host-protocol.ts'
+import { CKA, CKK, CKM, CKO, CKR } from '../cryptoki/numbers.ts'
+import type { CreateMessage, KeyFacts } from '../wire/host-protocol.ts'
 import { ckrOf } from './ckr.ts'
 import { readKeyFacts } from './objects.ts'
 import type { Token } from './token.ts'
@@ -11,8 +11,8 @@ const ID_BYTES = 16
 const PUBLIC_EXPONENT = Buffer.of(1, 0, 1)
 
 /**
- * Makes a key-encryption key that the token never gives away: sensitive, not extractable, with the usages that any of
- * the ways of wrapping may need, and no other.
+ * Creates a key-encryption key that cannot leave the token: sensitive, not extractable. It has the usages that any way
+ * of wrapping may need, and no others.
  */
 export function createKey(token: Token, message: CreateMessage): KeyFacts {
   const { module, session } = token
@@ -61,11 +61,11 @@ export function createKey(token: Token, message: CreateMessage): KeyFacts {
 const templateErrors: readonly (number | undefined)[] = [
   CKR.ATTRIBUTE_TYPE_INVALID,
   CKR.ATTRIBUTE_VALUE_INVALID,
-  // What tpm2-pkcs11 says of CKA_VERIFY.
+  // tpm2-pkcs11 answers this for CKA_VERIFY.
   CKR.GENERAL_ERROR,
 ]
 
-/** A token that does not know an attribute has no use to forbid by it. */
+/** Leaves out an attribute that the token does not know. Such a token has no usage that the attribute could forbid. */
 function withoutWhatIsUnknown<Made>(all: () => Made, fewer: () => Made): Made {
   try {
     return all()
@@ -75,14 +75,13 @@ function withoutWhatIsUnknown<Made>(all: () => Made, fewer: () => Made): Made {
   }
 }
 
-/** A key whose dates the token cannot show could never be used; it is taken back. */
+/** A key whose dates the token cannot show could never be used, so it is destroyed again. */
 function checkDates(token: Token, message: CreateMessage, facts: KeyFacts, objects: readonly Handle[]): KeyFacts {
   if (facts.startDate === message.startDate && facts.endDate === message.endDate) return facts
   for (const object of objects) token.module.C_DestroyObject(token.session, object)
   throw new OperatorError(
     'KEY_DATES_INVALID',
-    'this token does not keep the dates of a private object so that they can be read (SoftHSM 2.6.1 does not): make the ' +
-      'key without dates',
+    'this token cannot show the dates of a private object (SoftHSM 2.6.1 cannot): create the ' + 'key without dates',
   )
 }
 

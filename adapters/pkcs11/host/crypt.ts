@@ -1,22 +1,22 @@
 import type { Handle, Mechanism, RsaOAEP } from 'pkcs11js'
 import { asBuffer, wipeable, wipeableCopy } from '../../contract/index.ts'
 import { advanceAll, beginKeyWrap, endKeyWrap, isDone, oaepDecode } from '../../key-wrap/index.ts'
-import { CKG, CKM } from '../cryptoki.ts'
-import type { CryptMessage } from '../crypt-message.ts'
-import type { Direction, Way } from '../way.ts'
+import { CKG, CKM } from '../cryptoki/numbers.ts'
+import type { CryptMessage } from '../wire/crypt-message.ts'
+import type { Direction, Way } from '../cryptoki/way.ts'
 import { withBlocks } from './block-cipher.ts'
 import { DataKeys } from './data-keys.ts'
 import { operationOf } from './operation.ts'
 import type { Token } from './token.ts'
 
-/** CKZ_DATA_SPECIFIED, and the kind of parameter that pkcs11js calls CK_PARAMS_RSA_OAEP. */
+/** CKZ_DATA_SPECIFIED, and the type of parameter that pkcs11js names CK_PARAMS_RSA_OAEP. */
 const OAEP_SOURCE_DATA = 1
 const OAEP_PARAMETERS = 4
 
-/** More than any wrapping adds. */
+/** More bytes than any wrapping adds. */
 const SPARE_BYTES = 64
 
-/** A host-run key wrap whose time was up: its registers, and the block calls behind it. */
+/** A host-run key wrap whose time slice has ended: its registers, and how many block calls have been made. */
 export class Unfinished {
   readonly bytes: Uint8Array
   readonly step: number
@@ -27,7 +27,7 @@ export class Unfinished {
   }
 }
 
-/** `undefined` in place of a ciphertext that does not open. */
+/** Undefined for a ciphertext that does not unwrap. */
 export type CryptResult = Uint8Array | Unfinished | undefined
 
 export type CryptValue = Pick<CryptMessage, 'data' | 'step' | 'sliceMs'>
@@ -44,9 +44,9 @@ export class Crypt {
   }
 
   /**
-   * Wraps or unwraps `values` with one key. Only {@link Way.path | blocks} takes several in one go. The results are the
-   * caller's to zero, and good until the next call. Throws or rejects with what the module answered, unless it is this
-   * process that finds a ciphertext wrong.
+   * Wraps or unwraps `values` with one key. Only {@link Way.path | blocks} takes several values at once. The caller
+   * zeroes the results, which are valid until the next call. Throws or rejects with the module's error, unless this
+   * process itself finds the ciphertext wrong.
    */
   run(
     key: Handle,
@@ -57,7 +57,7 @@ export class Crypt {
     const { path } = way
     if (path === 'blocks') return this.#blocks(key, way, direction, values)
     const [value] = values
-    if (value === undefined || values.length > 1) throw new RangeError('one value at a time')
+    if (value === undefined || values.length > 1) throw new RangeError('this way takes exactly one value')
     const input = asBuffer(value.data)
     const mechanism = mechanismOf(way)
     switch (path) {
@@ -106,7 +106,7 @@ export class Crypt {
     if (scheme !== 'SHA-1' && scheme !== 'SHA-256') throw new RangeError('no such way')
     const raw = this.#once('unwrap', { mechanism }, key, input)
     if (raw.length > input.length) throw new RangeError('the token gave more bytes than the modulus has')
-    // Some tokens drop leading zeros, of which every encoded message has at least one.
+    // Some tokens drop leading zeros. Every encoded message has at least one.
     const encoded = wipeable(input.length)
     encoded.set(raw, input.length - raw.length)
     raw.fill(0)

@@ -1,10 +1,10 @@
 import type { Handle, Mechanism, Template } from 'pkcs11js'
-import { ckrRow } from '../ckr-table.ts'
-import { CKA, CKK, CKO } from '../cryptoki.ts'
+import { ckrRow } from '../cryptoki/ckr-table.ts'
+import { CKA, CKK, CKO } from '../cryptoki/numbers.ts'
 import { ckrOf, isCkrError } from './ckr.ts'
 import type { Token } from './token.ts'
 
-/** A data key while it passes through the token: a session object, which nobody but this process can use. */
+/** The attributes of a data key while it is in the token: a session object that only this process can use. */
 const asTheTokenLikes: Template = [
   { type: CKA.CLASS, value: CKO.SECRET_KEY },
   { type: CKA.KEY_TYPE, value: CKK.GENERIC_SECRET },
@@ -14,22 +14,25 @@ const asTheTokenLikes: Template = [
 ]
 
 /**
- * CKA_PRIVATE hides an object from sessions of this process that are not logged in, of which there are none. SoftHSM
- * encrypts what is private, in memory too, and takes a quarter longer for a key wrap.
+ * CKA_PRIVATE hides an object from sessions of this process that are not logged in. There are none. SoftHSM encrypts
+ * private objects even in memory, and a key wrap then takes a quarter longer.
  */
 export const withoutEncryption: Template = [...asTheTokenLikes, { type: CKA.PRIVATE, value: false }]
 
-/** C_WrapKey and C_UnwrapKey of data keys that come from this process and go to it. */
+/** C_WrapKey and C_UnwrapKey for data keys of this process. */
 export class DataKeys {
   readonly #token: Token
-  /** What the token has taken before. */
+  /** The attributes that the token has accepted before. */
   #template: Template | undefined
 
   constructor(token: Token) {
     this.#token = token
   }
 
-  /** The part of `output` that was filled. Throws what the module answered. */
+  /**
+   * @returns the part of `output` that was filled
+   * @throws the module's error
+   */
   wrap(mechanism: Mechanism, key: Handle, value: Buffer, output: Buffer): Buffer {
     const { module, session } = this.#token
     return this.#withTemplate((template) => {
@@ -42,14 +45,15 @@ export class DataKeys {
     })
   }
 
-  /** Throws what the module answered. */
+  /** @throws the module's error */
   unwrap(mechanism: Mechanism, key: Handle, wrapped: Buffer): Buffer {
     const { module, session } = this.#token
     return this.#withTemplate((template) => {
       const object = module.C_UnwrapKey(session, mechanism, key, wrapped, template)
       try {
         const [attribute] = module.C_GetAttributeValue(session, object, [{ type: CKA.VALUE }])
-        if (!Buffer.isBuffer(attribute?.value)) throw new TypeError('the token gave no value of the unwrapped key')
+        if (!Buffer.isBuffer(attribute?.value))
+          throw new TypeError('the token did not show the value of the unwrapped key')
         return attribute.value
       } finally {
         this.#destroyQuietly(object)
@@ -57,7 +61,7 @@ export class DataKeys {
     })
   }
 
-  /** A token may refuse what is not private, by whatever name; then it gets what it likes. */
+  /** A token may refuse objects that are not private, with any error. It then gets private ones. */
   #withTemplate(work: (template: Template) => Buffer): Buffer {
     if (this.#template !== undefined) return work(this.#template)
     try {
@@ -74,7 +78,7 @@ export class DataKeys {
     return result
   }
 
-  /** The result of the call in hand counts; an object that could not be destroyed goes with its session. */
+  /** The result of the current call matters more. An object that could not be destroyed ends with its session. */
   #destroyQuietly(object: Handle): void {
     const { module, session } = this.#token
     try {
@@ -85,7 +89,7 @@ export class DataKeys {
   }
 }
 
-/** Anything but that the session or the token is lost. */
+/** False only if the session or the token is lost. */
 function maySpeakOfTemplate(error: unknown): boolean {
   const ckr = ckrOf(error)
   return ckr !== undefined && ['keep', 'ask'].includes(ckrRow(ckr).session)

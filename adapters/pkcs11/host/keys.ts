@@ -1,14 +1,14 @@
 import type { Handle, Template } from 'pkcs11js'
 import { AdapterError } from '../../contract/index.ts'
-import { CKA, CKK, CKO } from '../cryptoki.ts'
-import type { FindMessage, KeyFacts } from '../host-protocol.ts'
-import { decodeSelector, type KeySelector } from '../key-selector.ts'
+import { CKA, CKK, CKO } from '../cryptoki/numbers.ts'
+import type { FindMessage, KeyFacts } from '../wire/host-protocol.ts'
+import { decodeSelector, type KeySelector } from '../names/key-selector.ts'
 import { findObjects, readKeyFacts } from './objects.ts'
 import type { Token } from './token.ts'
 
 /**
- * How long a handle is used before the key is looked up again. A handle whose object was destroyed may by then name
- * another key, and a second key of the same name may have appeared; a look-up costs little beside that.
+ * Milliseconds after which a key is looked up again. Its object may have been destroyed, and the handle may then name
+ * another key. Or a second key of the same name may have appeared. A look-up is cheap compared with that.
  */
 const HANDLE_MS = 1000
 
@@ -19,12 +19,12 @@ interface FoundKey {
   readonly class: KeyFacts['class']
 }
 
-/** The token shows none of the keys that it had: it is not the key that is missing. */
+/** The token shows none of its former keys. So the token is missing, not just one key. */
 export class KeysVanished extends Error {
   override readonly name = 'KeysVanished'
 }
 
-/** Key selectors to handles of one session. */
+/** Maps key selectors to the handles of one session. */
 export class Keys {
   readonly #token: Token
   readonly #openedAt = performance.now()
@@ -34,12 +34,12 @@ export class Keys {
     this.#token = token
   }
 
-  /** Handles are worth nothing after a new session or another token. */
+  /** Forgets the handles, because they are invalid after a new session or with another token. */
   forget(): void {
     this.#found.clear()
   }
 
-  /** Throws `KEY_NOT_FOUND`, or `KEY_AMBIGUOUS` where several objects match. */
+  /** @throws AdapterError `KEY_NOT_FOUND`, or `KEY_AMBIGUOUS` if several objects match */
   handle(selector: string): Handle {
     const known = this.#found.get(selector)
     if (known !== undefined && performance.now() < known.until) return known.handle
@@ -59,8 +59,8 @@ export class Keys {
   }
 
   /**
-   * "No such key" is believed of a token that shows another key now, or that was opened since a key was last seen: a token
-   * that is away cannot be opened. docs/adr/0008.
+   * "No such key" is trusted only if the token shows another key now, or was opened after a key was last seen: a token
+   * that is missing cannot be opened (docs/adr/0008).
    */
   #assertShowsKeys({ beside, seenAgoMs }: FindMessage): void {
     this.#token.assertSession()
@@ -76,7 +76,9 @@ export class Keys {
     )
   }
 
-  /** A session key of known value, on which mechanisms are checked that the real key does not let be checked. */
+  /**
+   * Creates a session key of known value. It serves to check mechanisms that the real key does not allow to be checked.
+   */
   #makeSibling(selector: string, value: Buffer): Handle {
     const { module, session } = this.#token
     const handle = module.C_CreateObject(session, [

@@ -1,18 +1,18 @@
 /**
- * The program of an HSM host: a child process that loads the vendor's PKCS#11 module, so that a call that hangs or a
- * crash is this process's and not the gateway's. It never returns to the event loop: a blocking read of file descriptor
- * 3, the calls, a blocking write. It ends when the gateway closes its end.
+ * The program of an HSM host: a child process that loads the vendor's PKCS#11 module. A call that hangs or crashes then
+ * affects this process and not the gateway. It never returns to the event loop: it reads file descriptor 3 with a
+ * blocking read, makes the calls, and writes with a blocking write. It ends when the gateway closes its end.
  */
 import '../../contract/no-inspector.ts'
 import { readSync, writeSync } from 'node:fs'
-import { FrameReader, FrameWriter } from '../frames.ts'
-import { Service, toRequest, type Request } from './service.ts'
+import { FrameReader, FrameWriter } from '../wire/frames.ts'
+import { Answerer, toRequest, type Request } from './answerer.ts'
 
 const CHANNEL = 3
 const READ_BYTES = 64 * 1024
 
-// The gateway decides when a host ends. A terminal's Ctrl-C or a service manager reaches the whole group at once, while
-// the gateway still has requests to finish.
+// The gateway decides when a host ends. Ctrl-C at a terminal, or a service manager, signals the whole group at once,
+// while the gateway still has requests to finish.
 process.on('SIGINT', () => undefined)
 process.on('SIGTERM', () => undefined)
 
@@ -25,8 +25,8 @@ function writeAll(bytes: Uint8Array): void {
 }
 
 /**
- * Answers of quick calls go together: each write wakes the gateway, which costs it more than the data. None waits for a
- * call that may be as slow as its own was.
+ * Milliseconds. The answers of quick calls are written together, because each write wakes the gateway, which costs more
+ * than the data. No answer waits for another call that may be as slow as its own.
  */
 const GATHER_MS = 0.4
 const answers = new FrameWriter()
@@ -40,7 +40,7 @@ function flush(): void {
   bytes.fill(0)
 }
 
-const service = new Service((answer) => {
+const answerer = new Answerer((answer) => {
   answers.add(answer)
   if (performance.now() - lastWrite > GATHER_MS) flush()
 })
@@ -60,7 +60,7 @@ for (;;) {
   const requests: Request[] = []
   reader.push(chunk.subarray(0, count), (frame) => requests.push(toRequest(frame)))
   chunk.fill(0, 0, count)
-  await service.serve(requests)
+  await answerer.serve(requests)
   flush()
 }
 process.exit(0)

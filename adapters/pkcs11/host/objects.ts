@@ -1,10 +1,10 @@
 import type { Attribute, Handle, Template } from 'pkcs11js'
-import { CKA, CKK, CKO } from '../cryptoki.ts'
-import { UNREADABLE_DATE, type KeyFacts } from '../host-protocol.ts'
+import { CKA, CKK, CKO } from '../cryptoki/numbers.ts'
+import { UNREADABLE_DATE, type KeyFacts } from '../wire/host-protocol.ts'
 import { ckrOf, isCkrError } from './ckr.ts'
 import type { Token } from './token.ts'
 
-/** The first `limit` objects that match. */
+/** The first `limit` matching objects. */
 export function findObjects({ module, session }: Token, template: Template, limit: number): Handle[] {
   module.C_FindObjectsInit(session, template)
   try {
@@ -20,12 +20,12 @@ export function findObjects({ module, session }: Token, template: Template, limi
   }
 }
 
-/** Object classes of which the token does not give several attributes at once; found out once. */
+/** Object classes for which the token does not return several attributes at once. Each is tried once. */
 const oneByOne = new Set<KeyFacts['class']>()
 
 /**
- * The attributes of a key by type, in two calls of the module where the token knows them all: on one that is far away, each
- * call is a round trip.
+ * The attributes of a key, by type. If the token knows all of them, this takes two calls of the module; on a token that
+ * is far away, each call is a round trip.
  */
 function readAll(token: Token, object: Handle, keyClass: KeyFacts['class']): (type: number) => Buffer | undefined {
   if (!oneByOne.has(keyClass)) {
@@ -39,15 +39,19 @@ function readAll(token: Token, object: Handle, keyClass: KeyFacts['class']): (ty
   return (type) => read(token, object, type)
 }
 
-/** One attribute; `undefined` where the token does not have it or does not show it. Errors of the session are thrown. */
+/**
+ * One attribute. Undefined if the token does not have it or does not show it.
+ * @throws the module's error if it concerns the session
+ */
 function read(token: Token, object: Handle, type: number): Buffer | undefined {
   const shown = show(token, object, [type])
   return typeof shown === 'object' && Buffer.isBuffer(shown[0]?.value) ? shown[0].value : undefined
 }
 
 /**
- * The attributes, or the `CK_RV` by which the token says that it does not show them. One that may also be a failure of the
- * moment is believed if the token gives it again after it has shown another attribute of the object. Other errors are thrown.
+ * The attributes, or the `CK_RV` by which the token says that it does not show them. A code that may also be a
+ * momentary failure is trusted if the token returns it again after it has shown another attribute of the object. Other
+ * errors are thrown.
  */
 function show(token: Token, object: Handle, types: readonly number[]): Attribute[] | number {
   const { module, session } = token
@@ -73,7 +77,7 @@ function show(token: Token, object: Handle, types: readonly number[]): Attribute
   return ask()
 }
 
-/** As {@link show}; `undefined` where it is pkcs11js that complains, as it does of a date that is empty. */
+/** Like {@link show}. Undefined if pkcs11js itself complains, as it does about an empty date. */
 function tryToShow(token: Token, object: Handle, types: readonly number[]): Attribute[] | number | undefined {
   try {
     return show(token, object, types)
@@ -99,9 +103,9 @@ const attributesOf = {
 
 /** ATTRIBUTE_TYPE_INVALID and ATTRIBUTE_VALUE_INVALID. */
 const noSuchAttribute: ReadonlySet<number> = new Set([0x012, 0x013])
-/** GENERAL_ERROR and FUNCTION_FAILED, which tokens say in their stead. */
+/** GENERAL_ERROR and FUNCTION_FAILED, which some tokens return instead. */
 const mayPass: ReadonlySet<number> = new Set([0x005, 0x006])
-/** With ATTRIBUTE_SENSITIVE. */
+/** The same and ATTRIBUTE_SENSITIVE. */
 const withoutValue: ReadonlySet<number> = new Set([0x011, ...mayPass, ...noSuchAttribute])
 
 const text = (value: Buffer | undefined) => value?.toString('utf8') ?? ''
@@ -110,8 +114,9 @@ const ulong = (value: Buffer | undefined) =>
   value?.length === 8 ? Number(value.readBigUInt64LE(0)) : value?.length === 4 ? value.readUInt32LE(0) : undefined
 
 /**
- * YYYYMMDD; `undefined` for an empty date, which some tokens write as zeros or blanks; or `unreadable`. SoftHSM 2.6.1
- * stores the date of a CKA_PRIVATE object and then answers GENERAL_ERROR whenever it is read, so that error says "set".
+ * YYYYMMDD; undefined for an empty date, which some tokens write as zeros or blanks; or `unreadable`. SoftHSM 2.6.1
+ * stores the date of a CKA_PRIVATE object and then answers GENERAL_ERROR to every read, so that error means that a date
+ * is set.
  */
 function readDate(token: Token, object: Handle, type: number): string | undefined {
   const shown = tryToShow(token, object, [type])
@@ -121,13 +126,13 @@ function readDate(token: Token, object: Handle, type: number): string | undefine
   return /^[0-9]{8}$/.test(digits) && digits !== '00000000' ? digits : undefined
 }
 
-/** An unsigned big-endian integer without leading zeros; empty and zero become `undefined`. */
+/** An unsigned big-endian integer without leading zeros. Undefined if it is empty or zero. */
 function integer(value: Buffer | undefined): Uint8Array | undefined {
   const start = value?.findIndex((byte) => byte !== 0) ?? -1
   return start === -1 ? undefined : value?.subarray(start)
 }
 
-/** Reads what can be known of a key object without its value. */
+/** Reads what a key object shows. It never reads the key's value. */
 export function readKeyFacts(token: Token, object: Handle, keyClass: KeyFacts['class']): KeyFacts {
   const get = readAll(token, object, keyClass)
   const isSecret = keyClass === 'secret'
@@ -154,7 +159,10 @@ export function readKeyFacts(token: Token, object: Handle, keyClass: KeyFacts['c
   return withoutUndefined(facts)
 }
 
-/** n and e from the private object where it shows them, the rest from the public object of the same CKA_ID, or label. */
+/**
+ * n and e from the private object if it shows them. The rest from the public object with the same CKA_ID, or with the
+ * same label.
+ */
 function publicFacts(token: Token, object: Handle, id: Buffer, label: string) {
   const like = id.length > 0 ? { type: CKA.ID, value: id } : { type: CKA.LABEL, value: label }
   token.alive()

@@ -1,18 +1,18 @@
 import type { Handle, Mechanism } from 'pkcs11js'
-import type { Direction } from '../way.ts'
+import type { Direction } from '../cryptoki/way.ts'
 import { isCkrError } from './ckr.ts'
 import type { Token } from './token.ts'
 
-/** The modulus of an RSA key of 4096 bits: nothing that an operation holds back is longer. */
+/** The length in bytes of an RSA modulus of 4096 bits. No operation holds back more. */
 const REST_BYTES = 512
 
-/** Encrypting or decrypting in the session of a token, which has one operation at a time. */
+/** Encrypts or decrypts in the session of a token, which has one operation at a time. */
 export interface Operation {
   init(mechanism: Mechanism, key: Handle): void
   update(input: Buffer, output: Buffer): Buffer
-  /** All in one call, and the end of it. */
+  /** The whole operation in one call. */
   once(input: Buffer, output: Buffer): Buffer
-  /** Whether or not an error has ended it before. */
+  /** Ends the operation, even if an error has ended it before. */
   end(): void
 }
 
@@ -31,7 +31,7 @@ export function operationOf(token: Token, direction: Direction): Operation {
     try {
       return calls.once(input, output)
     } catch (error) {
-      // The standard has it ended by the error. tpm2-pkcs11 leaves it active, and then begins no other.
+      // The standard says that the error ends the operation. In tpm2-pkcs11 it stays active and prevents the next one.
       end()
       throw error
     }

@@ -1,20 +1,21 @@
 import { asBuffer, OperatorError } from '../../contract/index.ts'
-import type { Handle, PKCS11, TokenInfo } from 'pkcs11js'
-import { CKF, CKR, CKS, CKU_USER } from '../cryptoki.ts'
-import type { OpenMessage, TokenFacts } from '../host-protocol.ts'
-import { remedyFor } from '../remedy.ts'
+import type { Handle, PKCS11 } from 'pkcs11js'
+import { CKF, CKR, CKS, CKU_USER } from '../cryptoki/numbers.ts'
+import type { OpenMessage, TokenFacts } from '../wire/host-protocol.ts'
+import { remedyFor } from '../supervisor/remedy.ts'
 import { ckrError, isCkrError, tolerate } from './ckr.ts'
+import { loadLibrary, presentTokens, slotNumber, unpadded, type PresentToken } from './library.ts'
 
 /**
- * pkcs11js hands on the low 32 bits of a number of 64. CK_EFFECTIVELY_INFINITE is 0, CK_UNAVAILABLE_INFORMATION is 2^64 - 1,
- * and some tokens say 2^64 - 2: no token has so many sessions as any of them reads.
+ * pkcs11js returns the low 32 bits of a 64-bit number. CK_EFFECTIVELY_INFINITE is 0, CK_UNAVAILABLE_INFORMATION is 2^64
+ * - 1, and some tokens return 2^64 - 2. No token has as many sessions as these values read.
  */
 const MOST_SESSIONS = 0x7fffffff
 
-/** Well below the shortest `callTimeoutMs`. */
+/** Milliseconds; well below the shortest `callTimeoutMs`. */
 const ALIVE_MS = 50
 
-/** One module, one token of it, one session: all that a host process has. */
+/** One module, one token and one session: all that a host has. */
 export class Token {
   readonly #module: PKCS11
   readonly #slot: Handle
@@ -24,7 +25,7 @@ export class Token {
   /** CK_STATE after the login. */
   #state: number | undefined
   #aliveAt = 0
-  /** Told now and then while a request makes many calls of the module. */
+  /** Called from time to time while a request makes many calls of the module. */
   onAlive: () => void = () => undefined
 
   private constructor(module: PKCS11, slot: Handle, serial: string, sessionFlags: number) {
@@ -35,15 +36,7 @@ export class Token {
   }
 
   static async open(message: OpenMessage): Promise<Token> {
-    const module = await load(message)
-    const parameters = message.libraryParameters
-    tolerate([CKR.CRYPTOKI_ALREADY_INITIALIZED], () =>
-      module.C_Initialize({
-        flags: CKF.OS_LOCKING_OK,
-        // pkcs11js 2.1.7 leaves no room for the NUL that ends a string in C, and cuts the last byte off for it.
-        ...(parameters !== undefined && { libraryParameters: `${parameters}\0` }),
-      }),
-    )
+    const module = await loadLibrary(message)
     const { slot, info } = findToken(module, message)
     const flags = CKF.SERIAL_SESSION | (message.readWrite ? CKF.RW_SESSION : 0)
     const token = new Token(module, slot, info.serialNumber, flags)
@@ -64,7 +57,7 @@ export class Token {
     return this.#slot
   }
 
-  /** To be called after each call of a request that makes many. */
+  /** Call it after each module call of a request that makes many. */
   alive(): void {
     const now = performance.now()
     if (now - this.#aliveAt < ALIVE_MS) return
@@ -72,7 +65,7 @@ export class Token {
     this.onAlive()
   }
 
-  /** A fresh session, logged in; `pin` is zeroed. The session before it, if any, is gone whatever happens. */
+  /** Opens a new session and logs in. It zeroes `pin`. A former session is closed in any case. */
   reopen(pin: Uint8Array | undefined): void {
     try {
       const old = this.#session
@@ -82,7 +75,7 @@ export class Token {
       const state = this.#module.C_GetSessionInfo(this.#session).state
       this.#state = state
       if (state === CKS.RO_USER_FUNCTIONS || state === CKS.RW_USER_FUNCTIONS) return
-      // pkcs11js takes a PIN only as a string, which cannot be wiped; it lives in this process alone.
+      // pkcs11js accepts a PIN only as a string, which cannot be zeroed. The string exists in this process alone.
       const text = pin && asBuffer(pin).toString('utf8')
       const session = this.#session
       tolerate([CKR.USER_ALREADY_LOGGED_IN], () => this.#module.C_Login(session, CKU_USER, text))
@@ -92,14 +85,14 @@ export class Token {
     }
   }
 
-  /** Throws unless the token is there, is the one that was opened, and the session is alive and logged in. */
+  /** Throws unless the token is present and is the one that was opened, and the session is valid and logged in. */
   probe(): void {
     this.#module.C_GetSessionInfo(this.session)
     const info = this.#module.C_GetTokenInfo(this.#slot)
     if (info.serialNumber !== this.#serial) throw new TokenReplaced()
   }
 
-  /** As {@link probe}; throws also where the login is gone, which hides private keys. */
+  /** Like {@link probe}. Throws also if the login is lost, which would hide private keys. */
   assertSession(): void {
     this.probe()
     if (this.#module.C_GetSessionInfo(this.session).state === this.#state) return
@@ -125,56 +118,27 @@ export class Token {
   }
 }
 
-/** Another token sits in the slot: it was initialised again, or exchanged. */
+/** Another token is in the slot: it was initialised again or exchanged. */
 export class TokenReplaced extends Error {
   override readonly name = 'TokenReplaced'
 }
 
-/** The standard pads with blanks; tpm2-pkcs11 pads with NULs. */
-const unpadded = (text: string) => text.replace(/[\0 ]+$/, '')
-
-/** `undefined` where none is told. */
+/** Undefined if the token states no version. */
 const version = ({ major, minor }: { major: number; minor: number }): string | undefined =>
   major === 0 && minor === 0 ? undefined : `${major}.${minor}`
 
-async function load({ binding, module: path }: OpenMessage): Promise<PKCS11> {
-  const imported = (await import(binding).catch(() => {
-    throw new OperatorError(
-      'PKCS11JS_MISSING',
-      'the optional package pkcs11js is not installed or was not built: run npm install pkcs11js (it compiles with ' +
-        'node-gyp, so a C++ compiler, make and Python are needed)',
-    )
-  })) as { readonly default: typeof import('pkcs11js') }
-  const module = new imported.default.PKCS11()
-  try {
-    module.load(path)
-  } catch (error) {
-    if (isCkrError(error)) throw error
-    const reason = error instanceof Error ? error.message : 'unknown'
-    throw new OperatorError('MODULE_UNUSABLE', `the PKCS#11 module ${path} cannot be loaded: ${reason}`)
-  }
-  return module
-}
-
-function findToken(module: PKCS11, { token: wanted, module: path }: OpenMessage): { slot: Handle; info: TokenInfo } {
-  const present = module.C_GetSlotList(true).flatMap((slot) => {
-    try {
-      return [{ slot, info: module.C_GetTokenInfo(slot) }]
-    } catch (error) {
-      if (isCkrError(error)) return []
-      throw error
-    }
-  })
-  const matching = present.filter(
+function findToken(module: PKCS11, { token: wanted, module: path }: OpenMessage): PresentToken {
+  const present = presentTokens(module)
+  const initialised = present.filter(({ info }) => (info.flags & CKF.TOKEN_INITIALIZED) !== 0)
+  const matching = initialised.filter(
     ({ slot, info }) =>
-      (info.flags & CKF.TOKEN_INITIALIZED) !== 0 &&
       (wanted.label === undefined || unpadded(info.label) === wanted.label) &&
       (wanted.serial === undefined || unpadded(info.serialNumber) === wanted.serial) &&
       (wanted.slot === undefined || slotNumber(slot) === wanted.slot),
   )
   const [only] = matching
   if (only !== undefined && matching.length === 1) return only
-  const names = (tokens: typeof present) =>
+  const names = (tokens: typeof initialised) =>
     tokens
       .map(
         ({ slot, info }) =>
@@ -187,16 +151,13 @@ function findToken(module: PKCS11, { token: wanted, module: path }: OpenMessage)
       `more than one token matches: ${names(matching)}; name one by its serial`,
     )
   }
-  const seen =
-    present.length === 0 ? `the module shows no token at all; ${remedyFor(path)}` : `the module shows ${names(present)}`
-  // Whether it is away or misspelt cannot be told apart: many modules do not show a token that they do not reach.
+  // SoftHSM shows a token that is not initialised in each of its directories, also in one that is not meant.
+  const nothing = present.length === 0 ? 'no token at all' : 'only tokens that are not initialised'
+  const seen = `the module shows ${initialised.length === 0 ? `${nothing}; ${remedyFor(path)}` : names(initialised)}`
+  // Many modules do not show a token that they cannot reach. So a missing token and a misspelt name look the same.
   const message = `no initialised token matches the configuration: ${seen}`
   throw new OperatorError('TOKEN_NOT_FOUND', message, { transient: true })
 }
-
-/** A CK_ULONG of this machine; slot ids may be larger than 2^53. */
-const slotNumber = (slot: Handle): bigint =>
-  slot.length === 8 ? slot.readBigUInt64LE(0) : BigInt(slot.readUInt32LE(0))
 
 function mechanisms(module: PKCS11, slot: Handle): number[] {
   try {

@@ -1,11 +1,11 @@
 import { AdapterError, type CallSignal, type KeyRef, type Report, type WrapAlgorithm } from '../../contract/index.ts'
-import { Ask } from '../frames.ts'
-import { decodeMessage, encodeMessage, type KeyFacts } from '../host-protocol.ts'
-import { encodeSelector, parseKeyRef, type OpenToken } from '../key-selector.ts'
+import { Ask } from '../wire/frames.ts'
+import { decodeMessage, encodeMessage, type KeyFacts } from '../wire/host-protocol.ts'
+import { encodeSelector, parseKeyRef, type OpenToken } from '../names/key-selector.ts'
 import type { Pkcs11Options } from '../options.ts'
-import type { HostPool } from '../supervisor/host-pool.ts'
-import { TokenError } from '../token-error.ts'
-import { referenceWays, type Direction, type Mechanisms, type Way } from '../way.ts'
+import type { Supervisor } from '../supervisor/supervisor.ts'
+import { TokenError } from '../cryptoki/token-error.ts'
+import { referenceWays, type Direction, type Mechanisms, type Way } from '../cryptoki/way.ts'
 import type { Qualification } from './qualification.ts'
 import { Qualifier, type QualifiedKey } from './qualifier.ts'
 import { SeenKeys } from './seen-keys.ts'
@@ -13,24 +13,30 @@ import { TokenCalls, type CryptCall } from './token-calls.ts'
 import { allows, isExposed, tokenKey, type TokenKey } from './token-key.ts'
 import { KeyWitness } from './witness.ts'
 
-/** Attributes are read again in the background after the first, and before the next use after the second, in ms. */
+/**
+ * Milliseconds. Attributes that are older than the first value are read again in the background; older than the second,
+ * they are read before the next use.
+ */
 const FRESH_MS = 2000
 const STALE_MS = 10_000
 
 /**
- * Some modules never see a key that another process made after they were started, and SoftHSM 2.6.1 now and then does not:
- * when a key is not found they are started afresh, first after 5 s, and then less and less often.
+ * Milliseconds until the modules are started again because a key was not found, at first and at most. Some modules
+ * never see a key that another process made after they were started, and SoftHSM 2.6.1 sometimes does not.
  */
 const RENEW_MS = { first: 5000, last: 60_000 }
 
-/** A key and how its algorithms are done. The second is shared by every look at the same unchanged key. */
+/** A key, and how its algorithms are done. All looks at the same unchanged key share the latter. */
 export interface KnownKey extends QualifiedKey {
   readonly readAt: number
 }
 
-/** What is known of the token's keys: attributes for seconds, qualifications for as long as the key stays the same. */
+/**
+ * What is known of the token's keys. Attributes count for seconds; qualifications count as long as the key does not
+ * change.
+ */
 export class KeyRing {
-  readonly #pool: HostPool
+  readonly #supervisor: Supervisor
   readonly #options: Pkcs11Options
   readonly #report: Report
   readonly #entries = new Map<KeyRef, KnownKey>()
@@ -45,11 +51,11 @@ export class KeyRing {
   #renewMs = RENEW_MS.first
   #renewAfter = performance.now() + RENEW_MS.first
 
-  constructor(pool: HostPool, options: Pkcs11Options, report: Report) {
-    this.#pool = pool
+  constructor(supervisor: Supervisor, options: Pkcs11Options, report: Report) {
+    this.#supervisor = supervisor
     this.#options = options
     this.#report = report
-    this.#calls = new TokenCalls(pool)
+    this.#calls = new TokenCalls(supervisor)
     this.#qualifier = new Qualifier({
       crypt: (selector, way, direction, data, witness) =>
         this.#calls.crypt({ selector, way, direction, data, witness, purpose: 'background' }),
@@ -59,7 +65,7 @@ export class KeyRing {
     })
   }
 
-  /** The key as the token shows it now, or showed it seconds ago: in that case at once. */
+  /** The key as the token shows it now, or showed it seconds ago. A known key is returned at once. */
   find(ref: KeyRef): KnownKey | Promise<KnownKey> {
     const known = this.#entries.get(ref)
     const age = known === undefined ? Infinity : performance.now() - known.readAt
@@ -68,7 +74,7 @@ export class KeyRing {
     return known
   }
 
-  /** The key as the token shows it now. Several callers share one look. */
+  /** The key as the token shows it now. Concurrent callers share one look. */
   read(ref: KeyRef): Promise<KnownKey> {
     const reading = this.#reading.get(ref)
     if (reading !== undefined) return reading
@@ -81,17 +87,17 @@ export class KeyRing {
     this.#entries.delete(ref)
   }
 
-  /** How to do `algorithm` on this key with a value of so many bytes; see {@link Qualifier.qualification}. */
+  /** How to do `algorithm` with this key for a value of `bytes`: see {@link Qualifier.qualification}. */
   qualification(key: KnownKey, algorithm: WrapAlgorithm, bytes?: number): Qualification | Promise<Qualification> {
     return this.#qualifier.qualification(key, algorithm, bytes)
   }
 
-  /** Every qualification that has been made on the open token. */
+  /** Every qualification that was made on the open token. */
   qualifications(): Qualification[] {
     return this.#qualifier.all()
   }
 
-  /** Wraps or unwraps on the token, in a way that is qualified. The result is the caller's to zero. */
+  /** Wraps or unwraps on the token in a qualified way. The caller zeroes the result. */
   async crypt(
     key: KnownKey,
     way: Way,
@@ -107,22 +113,22 @@ export class KeyRing {
     return result
   }
 
-  /** Resolves if the token can use a key that was used lately; before there was one, if the token answers. */
+  /** Resolves if the token can use a recently used key. If none was used yet: if the token answers. */
   async probe(signal: CallSignal): Promise<void> {
     let failed = false
-    for (const witness of this.#pool.witnesses) {
+    for (const witness of this.#supervisor.witnesses) {
       const said = await witness.testify((selector, way, direction, data) =>
         this.#cryptIfThere(witness.ref, { selector, way, direction, data, witness, signal, purpose: 'probe' }),
       )
       signal.throwIfAborted()
-      if (said === 'works') return this.#pool.worked(witness)
+      if (said === 'works') return this.#supervisor.worked(witness)
       failed ||= said === 'fails'
     }
-    if (failed) throw TokenError.unavailable('the token can use none of the keys that were in use lately')
-    await this.#pool.call(Ask.probe, new Uint8Array(), { signal })
+    if (failed) throw TokenError.unavailable('the token can use none of the keys that were used lately')
+    await this.#supervisor.call(Ask.probe, new Uint8Array(), { signal })
   }
 
-  /** That one session does not find a key is not enough to call it gone. */
+  /** One session that does not find a key does not prove that the key is gone. */
   async #cryptIfThere(ref: KeyRef, call: CryptCall): Promise<Uint8Array> {
     try {
       return await this.#calls.crypt(call)
@@ -130,15 +136,15 @@ export class KeyRing {
       if (!(error instanceof AdapterError) || error.code !== 'KEY_NOT_FOUND') throw error
       await this.read(ref)
       this.#renewHosts()
-      throw TokenError.unavailable(`one session does not find ${ref}, another does`)
+      throw TokenError.unavailable(`one session does not find ${ref}, but another does`)
     }
   }
 
   #worked(witness: KeyWitness | undefined): void {
-    if (witness !== undefined) this.#pool.worked(witness)
+    if (witness !== undefined) this.#supervisor.worked(witness)
   }
 
-  /** Absent for a key that unwraps nothing. */
+  /** Undefined for a key that unwraps nothing. */
   #witnessOf(key: TokenKey, way: Way): KeyWitness | undefined {
     const known = this.#witnesses.get(way)
     if (known !== undefined || !allows(key.facts, 'unwrap')) return known
@@ -160,7 +166,7 @@ export class KeyRing {
       this.#entries.set(ref, known)
       return known
     } catch (error) {
-      // A token that cannot be asked leaves what is known of the key standing; any other answer is news of it.
+      // If the token cannot be asked, what is known of the key stays valid. Any other answer replaces it.
       if (!(error instanceof AdapterError) || error.code !== 'BACKEND_UNAVAILABLE') this.#entries.delete(ref)
       if (error instanceof AdapterError && error.code === 'KEY_NOT_FOUND') this.#renewHosts()
       throw error
@@ -172,40 +178,44 @@ export class KeyRing {
     if (now < this.#renewAfter) return
     this.#renewAfter = now + this.#renewMs
     this.#renewMs = Math.min(RENEW_MS.last, this.#renewMs * 2)
-    this.#pool.renew()
+    this.#supervisor.renew()
   }
 
   async #look(selector: string): Promise<KeyFacts> {
     try {
-      const found = await this.#pool.call(Ask.find, encodeMessage(this.#seen.question(selector)))
+      const found = await this.#supervisor.call(Ask.find, encodeMessage(this.#seen.question(selector)))
       this.#forgetOtherToken()
       this.#seen.saw(selector)
       return decodeMessage<KeyFacts>(found)
     } catch (error) {
       if (error instanceof AdapterError && error.code === 'KEY_NOT_FOUND') {
         this.#seen.gone(selector)
-        this.#pool.forget(selector)
+        this.#supervisor.forget(selector)
       }
       throw error
     }
   }
 
   #forgetOtherToken(): void {
-    if (this.#generation === this.#pool.generation) return
-    this.#generation = this.#pool.generation
+    if (this.#generation === this.#supervisor.generation) return
+    this.#generation = this.#supervisor.generation
     this.#qualifier.clear()
     this.#calls.forget()
     this.#seen.clear()
-    this.#pool.forget()
+    this.#supervisor.forget()
   }
 
   #openToken(): OpenToken {
-    return { ...this.#pool.token, module: this.#options.module }
+    return { ...this.#supervisor.token, module: this.#options.module }
   }
 
   #checkSize({ ref, facts }: TokenKey): void {
     if (facts.class !== 'secret' || facts.valueLen !== undefined) return
-    this.#warnOnce('hsm_key_size_unknown', ref, `the token does not show CKA_VALUE_LEN; ${ref} is taken for 256 bits`)
+    this.#warnOnce(
+      'hsm_key_size_unknown',
+      ref,
+      `the token does not show CKA_VALUE_LEN; the gateway assumes that ${ref} has 256 bits`,
+    )
   }
 
   #warnOnce(event: string, key: KeyRef, reason: string): void {
@@ -224,6 +234,6 @@ export class KeyRing {
   #mechanisms(algorithm: WrapAlgorithm): Mechanisms {
     const { pin = {}, forbid = [] } = this.#options.mechanisms ?? {}
     const pinned = pin[algorithm]
-    return { offered: this.#pool.token.mechanisms, forbidden: forbid, ...(pinned !== undefined && { pinned }) }
+    return { offered: this.#supervisor.token.mechanisms, forbidden: forbid, ...(pinned !== undefined && { pinned }) }
   }
 }

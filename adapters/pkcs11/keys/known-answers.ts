@@ -2,27 +2,30 @@ import { createCipheriv, randomBytes } from 'node:crypto'
 import { oaepWrap, rsaPublicKey, wrapAll, type KeyWrapMode, type OaepHash } from '../../key-wrap/index.ts'
 import type { KeyDescription } from '../../contract/index.ts'
 
-/** A value and the one right wrapping of it, or for OAEP one of the right ones. */
+/** A value and its only right wrapping. For OAEP: one of its right wrappings. */
 export interface KnownAnswer {
   readonly plaintext: Uint8Array
   readonly wrapped: Uint8Array
 }
 
-/** Up to here a way must carry every value: no usual data key is longer. */
+/** Bytes. A way must carry every value up to this length; no usual data key is longer. */
 export const SHORT_BYTES = 64
 
-/** Around the semiblock of 8 bytes and the block of 16, and the usual data keys. */
+/** Lengths around the semiblock of 8 bytes and the block of 16 bytes, and the usual data keys. */
 export const shortLengths: Record<KeyWrapMode, readonly number[]> = {
   KW: [16, 24, 32, 40, SHORT_BYTES],
   KWP: [1, 7, 8, 9, 12, 16, 20, 24, 31, 32, 33, SHORT_BYTES],
 }
 
-/** From the longest, of which the first that a way carries is its limit. From 344 bytes the step counter needs two bytes. */
+/**
+ * Lengths in bytes, longest first. The first that a way carries is its limit. From 344 bytes on the step counter needs
+ * two bytes.
+ */
 export const longLengths: readonly number[] = [512, 256, 128]
 
 export const samples = (sizes: readonly number[]): Uint8Array[] => sizes.map((size) => randomBytes(size))
 
-/** Gives the right wrappings of random values of these lengths. */
+/** Computes the right wrappings of random values of these lengths. */
 export type Oracle = (sizes: readonly number[]) => Promise<KnownAnswer[]>
 
 /** OAEP in this process. */
@@ -42,7 +45,7 @@ export const localOracle =
     return values.map((plaintext, index) => ({ plaintext, wrapped: wrapped[index] ?? new Uint8Array() }))
   }
 
-/** `wrapped` with one bit changed, which no right implementation opens. */
+/** `wrapped` with one bit changed. No right implementation unwraps it. */
 export function damaged(wrapped: Uint8Array): Uint8Array {
   const copy = Uint8Array.from(wrapped)
   const at = copy.length >> 1

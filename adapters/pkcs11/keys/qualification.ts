@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { AdapterError, algorithmRow, type WrapAlgorithm } from '../../contract/index.ts'
-import { ckrName, ckrRow } from '../ckr-table.ts'
-import { TokenError } from '../token-error.ts'
+import { ckrName, ckrRow } from '../cryptoki/ckr-table.ts'
+import { TokenError } from '../cryptoki/token-error.ts'
 import {
   candidateWays,
   referenceWays,
@@ -10,8 +10,8 @@ import {
   type Mechanisms,
   type Scheme,
   type Way,
-} from '../way.ts'
-import { encodeSiblingSelector } from '../key-selector.ts'
+} from '../cryptoki/way.ts'
+import { encodeSiblingSelector } from '../names/key-selector.ts'
 import {
   localOracle,
   longLengths,
@@ -26,30 +26,30 @@ import { allows, type TokenKey } from './token-key.ts'
 import { check, checkAccess, refusesDamaged, witnessOf, WrongAnswer } from './way-check.ts'
 import type { Crypt } from './witness.ts'
 
-/** It is `doubtful` where something else than the way may have been the cause. */
+/** A rejected way. It is `doubtful` if something other than the way may have been the cause. */
 interface Rejection {
   readonly way: Way
   readonly reason: string
   readonly doubtful: boolean
 }
 
-/** How one algorithm is done on one key, and why so. */
+/** How one algorithm is done with one key, and why. */
 export interface Qualification {
   readonly key: string
   readonly algorithm: WrapAlgorithm
-  /** Absent where no way is right: the algorithm is not served on this key. */
+  /** Undefined if no way is right; the algorithm is then not served with this key. */
   readonly way?: Way
-  /** The longest value that the way carries, where that is less than the algorithm allows. */
+  /** The longest value in bytes that the way carries, if that is less than the algorithm allows. */
   readonly maxBytes?: number
   /**
-   * What the answers were compared with: a computation over single AES blocks (or OAEP by the public key) on the key
-   * itself, or, for a key that is not allowed to give single blocks, a session key of known value beside it.
+   * What the answers were compared with: a computation with single AES blocks (or OAEP with the public key) of the key
+   * itself; or, for a key that may not give single blocks, a session key of known value beside it.
    */
   readonly evidence?: 'same key' | 'sibling key'
   readonly rejected: readonly Rejection[]
   /**
-   * A way was rejected because the module crashed, did not return in time, or gave an error without a cause. That may have
-   * had another cause: without a way, it is not known whether the token can do it.
+   * True if a way was rejected because the module crashed, did not return in time, or gave an error without a cause.
+   * The way may not have been the cause. If no way is left, it is not known whether the token can do the algorithm.
    */
   readonly doubtful: boolean
 }
@@ -61,11 +61,11 @@ const schemeOf: Record<WrapAlgorithm, Scheme> = {
   'RSA-OAEP-256': 'SHA-256',
 }
 
-/** A key that is known to this process, to check mechanisms with. It protects nothing. */
+/** A key that this process knows, for checking mechanisms. It protects nothing. */
 const siblingKey = randomBytes(32)
 const siblingSelector = encodeSiblingSelector(siblingKey)
 
-/** The lengths that have to pass, and those of which the first that passes is the limit. */
+/** Lengths that must pass, and lengths of which the first that passes is the limit. */
 interface Lengths {
   readonly short: readonly number[]
   readonly long: readonly number[]
@@ -78,9 +78,11 @@ interface Evidence {
 }
 
 /**
- * Finds the first way in which the token does `algorithm` right on `key`. Rejects only if the token cannot be asked.
- * `onShort` is told of a way that is right for values of up to {@link SHORT_BYTES} before it is known how long they may be:
- * on a slow token that takes much longer, and begins when `onShort` resolves.
+ * Finds the first way in which the token does `algorithm` right with `key`. It rejects only if the token cannot be
+ * asked.
+ *
+ * @param onShort called with a way that is right for values of up to {@link SHORT_BYTES}, before its limit is known;
+ *   finding the limit takes much longer on a slow token, and begins when `onShort` resolves
  */
 export async function qualify(
   key: TokenKey,
@@ -110,7 +112,7 @@ export async function qualify(
       await refusesDamaged(crypt, selector, way, directions, answers)
       if (evidence === 'sibling key') await checkAccess(crypt, key, way, witnessOf(selector, way, answers))
       const found = { key: key.ref, algorithm, way, evidence, rejected }
-      // Block by block a value may have any length.
+      // Block by block, a value may have any length.
       if (way.path === 'blocks') return { ...found, doubtful }
       await onShort({ ...found, maxBytes: SHORT_BYTES, doubtful })
       const longest = await longestOf(lengths.long, oracle, checkAll)
@@ -124,32 +126,32 @@ export async function qualify(
   return { key: key.ref, algorithm, rejected, doubtful }
 }
 
-/** For the operator: what was rejected and why, in one line. */
+/** The rejected ways and the reasons in one line, for the operator. */
 export const rejections = ({ rejected }: Qualification): string =>
   rejected.map(({ way, reason }) => `${wayName(way)}: ${reason}`).join('; ')
 
-/** Neither that the token can do it is known, nor that it cannot. */
+/** True if it is known neither that the token can do it nor that it cannot. */
 export const isUndecided = ({ way, doubtful }: Qualification): boolean => way === undefined && doubtful
 
-/** The token is well and will give the same answer again. */
+/** The token is healthy and would give the same answer again. */
 const blamesWay = (error: unknown) =>
   error instanceof TokenError
     ? error.blame !== 'token' && error.code !== 'BACKEND_BUSY'
     : error instanceof AdapterError && error.code === 'ALGORITHM_UNSUPPORTED'
 
-/** Whether `way` was found to be wrong, and not only to fail. */
+/** Whether `way` was found to be wrong, and did not just fail. */
 export const isRefuted = ({ rejected }: Qualification, way: Way): boolean =>
   rejected.some((rejection) => !rejection.doubtful && wayName(rejection.way) === wayName(way))
 
 /**
- * It says nothing of the way: a crash, a time-out, an error without a cause. Only of a damaged value such an error says that
- * it is one, and no right value is damaged. SoftHSM 2.6.1 fails while another process logs in.
+ * The error proves nothing about the way: a crash, a timeout, an error without a cause. Only for a damaged value such
+ * an error means that the value is damaged; no right value is. SoftHSM 2.6.1 fails while another process logs in.
  */
 const isDoubtful = (error: unknown) =>
   error instanceof TokenError &&
   (error.code === 'BACKEND_UNAVAILABLE' || (error.detail !== undefined && ckrRow(error.detail).session === 'ask'))
 
-/** Callers are not told which of its answers a token gave to a value that does not unwrap; operators are. */
+/** Callers do not learn which answer a token gave to a value that does not unwrap. Operators do. */
 function reasonOf(error: unknown): string {
   if (error instanceof TokenError && error.code === 'CIPHERTEXT_INVALID' && error.detail !== undefined) {
     return `the token answered ${ckrName(error.detail)} to a right value`
@@ -164,7 +166,7 @@ function lengthsOf({ description }: TokenKey, algorithm: WrapAlgorithm): Lengths
   return { short: [1, 20, 32], long: [capacity, ...[256, 128, SHORT_BYTES].filter((bytes) => bytes < capacity)] }
 }
 
-/** The first length that is carried. A length that is refused says nothing against a shorter one; a wrong answer does. */
+/** The first length that the way carries. A refused length is no argument against a shorter one; a wrong answer is. */
 async function longestOf(
   long: readonly number[],
   oracle: Oracle,
@@ -213,7 +215,7 @@ async function evidenceFor(
   return by('sibling key', localOracle(siblingKey, scheme))
 }
 
-/** RFC 3394 or RFC 5649 over single blocks of the key itself. The samples share the calls. */
+/** RFC 3394 or RFC 5649 with single blocks of the key itself. The samples share the calls. */
 const blocksOracle =
   (crypt: Crypt, selector: string, way: Way): Oracle =>
   async (sizes) =>

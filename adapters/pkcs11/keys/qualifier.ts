@@ -1,49 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AdapterError, type Report, type WrapAlgorithm } from '../../contract/index.ts'
-import { wayName, type Mechanisms, type Way } from '../way.ts'
+import { wayName, type Mechanisms, type Way } from '../cryptoki/way.ts'
 import { SHORT_BYTES } from './known-answers.ts'
 import { isRefuted, isUndecided, qualify, rejections, type Qualification } from './qualification.ts'
 import type { TokenKey } from './token-key.ts'
 import type { Crypt } from './witness.ts'
 
 /**
- * A way that was given up because the module crashed or was too slow gets another chance, and then less and less often. It
- * comes sooner where there is no other way.
+ * Milliseconds until a way is tried again that was rejected because the module crashed or was too slow. The interval
+ * grows. It is shorter if there is no other way.
  */
 const DOUBT_MS = { undecided: 5000, served: 60_000, last: 3_600_000 }
+/** Milliseconds before the token is asked once more whether it really can do nothing. */
+const CONFIRM_MS = 100
 
 interface Qualified {
-  /** What is known first, which is enough for values of up to {@link SHORT_BYTES}, and all that can be known. */
+  /** Known first, and enough for values of up to {@link SHORT_BYTES}. */
   readonly short: Promise<Qualification>
   readonly all: Promise<Qualification>
   known?: Qualification
   result?: Qualification
-  /** When it is found out anew, while what is known serves on. */
+  /** When it is determined again. Until then the known result is used. */
   againAt: number
   againMs: number
 }
 
 export type Qualifications = Map<WrapAlgorithm, Qualified>
 
-/** A key, and what is known of its algorithms, which every look at the same unchanged key shares. */
+/** A key, and what is known of its algorithms. All looks at the same unchanged key share the latter. */
 export interface QualifiedKey extends TokenKey {
   readonly qualified: Qualifications
 }
 
 export interface QualifierOptions {
-  /** Runs behind what somebody waits for. */
+  /** Runs behind the calls that callers wait for. */
   readonly crypt: Crypt
   readonly mechanisms: (algorithm: WrapAlgorithm) => Mechanisms
-  /** Told of each way that was found to be right. */
+  /** Called with each way that was found to be right. */
   readonly onWay: (key: TokenKey, way: Way) => void
   readonly report: Report
 }
 
-/** Finds out how the token does each algorithm on each key, for as long as the key stays the same. */
+/** Determines how the token does each algorithm with each key. A result counts as long as the key does not change. */
 export class Qualifier {
   readonly #options: QualifierOptions
   /** By the key's fingerprint. */
   readonly #qualified = new Map<string, Qualifications>()
-  /** One key's algorithm after the other: first what short values need, of all of them, then how long a value may be. */
+  /**
+   * One algorithm of one key after another: first, for all of them, what short values need; then their length limits.
+   */
   #turn: Promise<void> = Promise.resolve()
   #longTurn: Promise<void> = Promise.resolve()
 
@@ -51,14 +56,14 @@ export class Qualifier {
     this.#options = options
   }
 
-  /** What is known of a key; the same for two looks at it. */
+  /** What is known of a key. Two looks at the same key share it. */
   of({ fingerprint }: TokenKey): Qualifications {
     const known = this.#qualified.get(fingerprint) ?? new Map<WrapAlgorithm, Qualified>()
     this.#qualified.set(fingerprint, known)
     return known
   }
 
-  /** Every qualification that has been made. */
+  /** Every qualification that was made. */
   all(): Qualification[] {
     return [...this.#qualified.values()].flatMap((all) => [...all.values()].flatMap(({ result }) => result ?? []))
   }
@@ -68,8 +73,8 @@ export class Qualifier {
   }
 
   /**
-   * How to do `algorithm` on this key with a value of so many bytes: at once where it is known, else found out, once for all
-   * callers that wait.
+   * How to do `algorithm` with this key for a value of `bytes`. A known result is returned at once. Otherwise it is
+   * determined once for all waiting callers.
    */
   qualification(key: QualifiedKey, algorithm: WrapAlgorithm, bytes = Infinity): Qualification | Promise<Qualification> {
     const known = key.qualified.get(algorithm) ?? this.#start(key, algorithm)
@@ -99,7 +104,7 @@ export class Qualifier {
     return qualified
   }
 
-  /** Finds it out again; what was known before serves until then, and if it cannot be found out now. */
+  /** Determines it again. The former result is used until then, and if it cannot be determined now. */
   #doubt(key: QualifiedKey, algorithm: WrapAlgorithm, qualified: Qualified): void {
     qualified.againAt = Infinity
     this.#qualify(key, algorithm).then(
@@ -110,11 +115,9 @@ export class Qualifier {
 
   #conclude(key: TokenKey, qualified: Qualified, result: Qualification): void {
     const { known: before, result: full, againMs } = qualified
-    const first = isUndecided(result) ? DOUBT_MS.undecided : DOUBT_MS.served
-    qualified.againMs = againMs === 0 ? first : Math.min(DOUBT_MS.last, 2 * againMs)
+    qualified.againMs = againMs === 0 ? firstDoubtMs(result) : Math.min(DOUBT_MS.last, 2 * againMs)
     qualified.againAt = result.doubtful ? performance.now() + qualified.againMs : Infinity
-    // A way that was right is not given up because it fails for a while.
-    if (full?.way !== undefined && isUndecided(result) && !isRefuted(result, full.way)) return
+    if (full !== undefined && isWorseByDoubt(result, full)) return
     qualified.known = result
     qualified.result = result
     if (result.way !== undefined) this.#options.onWay(key, result.way)
@@ -123,7 +126,7 @@ export class Qualifier {
     }
   }
 
-  /** In turn with all others, and behind what somebody waits for. */
+  /** Runs one after another, behind the calls that callers wait for. */
   #qualify(
     key: QualifiedKey,
     algorithm: WrapAlgorithm,
@@ -140,14 +143,14 @@ export class Qualifier {
       return this.#behind(others)
     }
     return before
-      .then(() => qualify(key, algorithm, mechanisms(algorithm), crypt, goOn))
+      .then(() => confirmed(() => qualify(key, algorithm, mechanisms(algorithm), crypt, goOn)))
       .finally(() => {
         turn.resolve()
         longTurn.resolve()
       })
   }
 
-  /** Resolves after `others`, when nobody waits to know a first way. */
+  /** Resolves after `others`, when no caller waits for a first way. */
   async #behind(others: Promise<void>): Promise<void> {
     await others
     for (let last; last !== this.#turn;) {
@@ -169,21 +172,44 @@ export class Qualifier {
   }
 }
 
+/** A way that was right is not given up, nor a length that it carried, because that fails for a while. */
+const isWorseByDoubt = (now: Qualification, before: Qualification): boolean =>
+  before.way !== undefined && now.doubtful && limitOf(now) < limitOf(before) && !isRefuted(now, before.way)
+
+const firstDoubtMs = (qualification: Qualification): number =>
+  isUndecided(qualification) ? DOUBT_MS.undecided : DOUBT_MS.served
+
+const limitOf = ({ way, maxBytes = Infinity }: Qualification): number => (way === undefined ? 0 : maxBytes)
+
 /**
- * The way to go for a value of so many bytes. Throws `ALGORITHM_UNSUPPORTED` where there is none, `BACKEND_BUSY` where that is
- * not known yet, and `INPUT_INVALID` for a value that is too long for it.
+ * Finds out once more if every way was refused. While another process logs in, SoftHSM 2.6.1 may refuse for a moment what
+ * it can do, with codes that blame the key.
+ */
+export async function confirmed(find: () => Promise<Qualification>): Promise<Qualification> {
+  const found = await find()
+  if (found.way !== undefined || found.doubtful || found.rejected.length === 0) return found
+  await sleep(CONFIRM_MS)
+  return find()
+}
+
+/**
+ * The way for a value of `bytes`.
+ * @throws AdapterError `ALGORITHM_UNSUPPORTED` if there is none, `BACKEND_BUSY` if that is not known yet,
+ *   `INPUT_INVALID` if the value is too long for every way that may be right
  */
 export function wayOf(qualification: Qualification, bytes: number): Way {
-  const { key, algorithm, way, maxBytes = Infinity } = qualification
-  if (isUndecided(qualification)) {
-    const message = `how the token does ${algorithm} with ${key} is not known yet: ${rejections(qualification)}`
-    throw new AdapterError('BACKEND_BUSY', message, { retryAfterSeconds: DOUBT_MS.undecided / 1000 })
+  const { key, algorithm, way, doubtful } = qualification
+  if (way !== undefined && bytes <= limitOf(qualification)) return way
+  if (doubtful) {
+    const message = `how the token does ${algorithm} with ${key} is not known yet for ${bytes} bytes`
+    const retryAfterSeconds = firstDoubtMs(qualification) / 1000
+    throw new AdapterError('BACKEND_BUSY', `${message}: ${rejections(qualification)}`, { retryAfterSeconds })
   }
   if (way === undefined) {
     throw new AdapterError('ALGORITHM_UNSUPPORTED', `the token has no right way to do ${algorithm} with ${key}`)
   }
-  if (bytes <= maxBytes) return way
-  throw new AdapterError('INPUT_INVALID', `with ${key} the token does ${algorithm} for at most ${maxBytes} bytes`)
+  const limit = limitOf(qualification)
+  throw new AdapterError('INPUT_INVALID', `with ${key} the token does ${algorithm} for at most ${limit} bytes`)
 }
 
 function promiseWithResolvers<Value>() {

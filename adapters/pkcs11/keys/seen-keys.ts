@@ -1,11 +1,11 @@
-import type { FindMessage } from '../host-protocol.ts'
+import type { FindMessage } from '../wire/host-protocol.ts'
 
-/** How many other keys a host looks for, before it says that one is gone. */
+/** How many other keys a host looks for, before it reports that one is gone. */
 const BESIDE = 3
 
-/** What the token has shown of late: by that a host tells a key that is gone from a token that is. */
+/** The keys that the token has shown recently. With them a host can tell a missing key from a missing token. */
 export class SeenKeys {
-  /** The last few, by selector, latest last. */
+  /** The last few selectors, latest last. */
   readonly #selectors = new Set<string>()
   #lastAt: number | undefined
 
@@ -26,7 +26,7 @@ export class SeenKeys {
     this.#lastAt = undefined
   }
 
-  /** To be asked of a host. */
+  /** The message that asks a host for the key. */
   question(selector: string): FindMessage {
     return {
       selector,

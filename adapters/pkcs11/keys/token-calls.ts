@@ -1,16 +1,16 @@
 import type { CallSignal } from '../../contract/index.ts'
-import { encodeCrypt } from '../crypt-message.ts'
-import { Ask } from '../frames.ts'
+import { encodeCrypt } from '../wire/crypt-message.ts'
+import { Ask } from '../wire/frames.ts'
 import { PIPELINE } from '../supervisor/host-choice.ts'
-import type { HostPool } from '../supervisor/host-pool.ts'
-import { Pace } from '../supervisor/pace.ts'
-import type { Direction, Way } from '../way.ts'
+import type { Supervisor } from '../supervisor/supervisor.ts'
+import { Pace, Paces } from '../supervisor/pace.ts'
+import type { Direction, Way } from '../cryptoki/way.ts'
 import type { Witness } from './witness.ts'
 
-/** How long a host-run key wrap keeps a host before others have their turn; most are done long before. */
+/** Milliseconds that a host-run key wrap may occupy a host before other calls get their turn. Most take much less. */
 const SLICE_MS = { call: 100, background: 20 }
 
-/** Two private operations at a time with a host: one that runs, one that is ready to. */
+/** A host gets two RSA private operations at a time: one runs, and one is ready to run. */
 const RSA_WEIGHT = PIPELINE / 2
 
 export interface CryptCall {
@@ -18,45 +18,46 @@ export interface CryptCall {
   readonly way: Way
   readonly direction: Direction
   readonly data: Uint8Array
-  /** Shows what a failure means. */
+  /** Shows what caused a failure. */
   readonly witness: Witness | undefined
   readonly signal?: CallSignal
-  /** It asks for somebody who waits, for nobody, or for the token's health: that waits behind no other call of its key. */
+  /**
+   * Whether a caller waits for it, none does, or it examines the token's health. A probe does not wait behind other
+   * calls with its key.
+   */
   readonly purpose?: 'call' | 'background' | 'probe'
 }
 
-/** Wraps and unwraps on the token, by whichever host is free. */
+/** Wraps and unwraps on the token, on whichever host is free. */
 export class TokenCalls {
-  readonly #pool: HostPool
-  readonly #paces = new Map<string, Pace>()
+  readonly #supervisor: Supervisor
+  readonly #paces = new Paces()
+  /** Of what nobody waits for: a sample of 512 bytes says nothing of data keys. */
+  readonly #backgroundPace = new Pace(this.#paces)
 
-  constructor(pool: HostPool) {
-    this.#pool = pool
+  constructor(supervisor: Supervisor) {
+    this.#supervisor = supervisor
   }
 
-  /** The result is the caller's to zero. */
+  /** The caller zeroes the result. */
   crypt({ purpose = 'call', signal, witness, ...request }: CryptCall): Promise<Uint8Array> {
     const { selector, way, direction } = request
     const background = purpose === 'background'
     const sliceMs = background ? SLICE_MS.background : SLICE_MS.call
-    return this.#pool.call(Ask.crypt, encodeCrypt({ ...request, step: 0, sliceMs }), {
+    return this.#supervisor.call(Ask.crypt, encodeCrypt({ ...request, step: 0, sliceMs }), {
       ...(signal && { signal }),
       ...(witness && { witness }),
       unwrapping: direction === 'unwrap',
       weight: way.scheme === 'KW' || way.scheme === 'KWP' ? 1 : RSA_WEIGHT,
-      pace: this.#paceOf(purpose === 'probe' ? purpose : `${direction} ${selector}`),
+      pace: background ? this.#backgroundPace : this.#paces.of(selector, purpose === 'probe' ? purpose : direction),
+      shares: way.path === 'blocks',
       background,
+      inRightWay: !background,
     })
   }
 
-  /** There is another token. */
+  /** Forgets the pace of all keys, because there is another token. */
   forget(): void {
     this.#paces.clear()
-  }
-
-  #paceOf(calls: string): Pace {
-    const pace = this.#paces.get(calls) ?? new Pace()
-    this.#paces.set(calls, pace)
-    return pace
   }
 }

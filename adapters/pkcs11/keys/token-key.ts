@@ -9,25 +9,25 @@ import {
   type RsaBits,
 } from '../../contract/index.ts'
 import { rsaPublicKey } from '../../key-wrap/index.ts'
-import { CKK } from '../cryptoki.ts'
-import { UNREADABLE_DATE, type KeyFacts } from '../host-protocol.ts'
-import type { Direction } from '../way.ts'
+import { CKK } from '../cryptoki/numbers.ts'
+import { UNREADABLE_DATE, type KeyFacts } from '../wire/host-protocol.ts'
+import type { Direction } from '../cryptoki/way.ts'
 import { firstDay, lastDay } from './dates.ts'
 
-/** A key of the token that the EKM Proxy API can use, and what the token's attributes say of its use. */
+/** A key of the token that the EKM Proxy API can use, and the token's attributes for its use. */
 export interface TokenKey {
   readonly ref: KeyRef
-  /** As hosts know it. */
+  /** The key's name for hosts. */
   readonly selector: string
   readonly facts: KeyFacts
   readonly description: KeyDescription
-  /** Equal for two looks at the same key, unless anything has changed that a qualification rests on. */
+  /** Equal for two looks at the same key, unless something has changed on which a qualification depends. */
   readonly fingerprint: string
-  /** For wrapping without the token; absent for a secret key. */
+  /** For wrapping without the token. Undefined for a secret key. */
   readonly publicKey?: KeyObject
 }
 
-/** Throws `KEY_UNSUPPORTED` for a key of a type or size that the EKM Proxy API does not know. */
+/** @throws AdapterError `KEY_UNSUPPORTED` for a key of a type or size that the EKM Proxy API does not allow */
 export function tokenKey(ref: KeyRef, selector: string, facts: KeyFacts): TokenKey {
   if (facts.alwaysAuthenticate === true) {
     throw unsupported(`${ref} has CKA_ALWAYS_AUTHENTICATE: it would need the PIN for every call`)
@@ -49,8 +49,8 @@ const unsupported = (message: string) => new AdapterError('KEY_UNSUPPORTED', mes
 
 function secretKey(ref: KeyRef, { keyType, valueLen }: KeyFacts): KeyDescription {
   if (keyType !== CKK.AES) throw unsupported(`${ref} is a secret key, but not an AES key`)
-  // A token need not show the length of a key that it did not make itself (opencryptoki does not). Qualification shows the
-  // key to be one of AES, and no use of it would tell its length.
+  // A token need not show the length of a key that it did not generate itself (opencryptoki does not). Qualification
+  // proves that the key is an AES key, and no use of the key shows its length.
   if (valueLen !== undefined && valueLen !== 32) throw unsupported(`${ref} is not an AES key of 256 bits`)
   return { kty: 'oct', bits: 256 }
 }
@@ -65,7 +65,10 @@ function rsaKey(ref: KeyRef, { keyType, n, e }: KeyFacts): KeyDescription {
   return { kty: 'RSA', bits, n, e }
 }
 
-/** Throws `KEY_DISABLED` outside CKA_START_DATE and CKA_END_DATE; both days belong to the key's life, in UTC. */
+/**
+ * @throws AdapterError `KEY_DISABLED` before CKA_START_DATE and after CKA_END_DATE; on both days, in UTC, the key may
+ *   be used
+ */
 export function assertActive({ ref, facts }: TokenKey, now: Date): void {
   const { startDate, endDate } = facts
   if (hasUnreadableDate(facts)) {
@@ -81,24 +84,24 @@ export function assertActive({ ref, facts }: TokenKey, now: Date): void {
   }
 }
 
-/** The key's time may be over: it is not used. */
+/** The key's time may be over, so the key is not used. */
 const hasUnreadableDate = ({ startDate, endDate }: Pick<KeyFacts, 'startDate' | 'endDate'>): boolean =>
   startDate === UNREADABLE_DATE || endDate === UNREADABLE_DATE
 
-/** Throws `OPERATION_FORBIDDEN` where the token's usage attributes rule every way of `direction` out. */
+/** @throws AdapterError `OPERATION_FORBIDDEN` if the token's usage attributes exclude every way of `direction` */
 export function assertAllows(key: TokenKey, direction: Direction): void {
   if (!allows(key.facts, direction)) {
     throw new AdapterError('OPERATION_FORBIDDEN', `the usage attributes of ${key.ref} do not allow it to ${direction}`)
   }
 }
 
-/** A usage attribute that the token does not show is left for the token itself to enforce. */
+/** The token itself enforces a usage attribute that it does not show. */
 export function allows(facts: KeyFacts, direction: Direction): boolean {
   if (direction === 'unwrap') return facts.decrypt !== false || facts.unwrap !== false
   return facts.class === 'private' ? facts.publicUse !== false : facts.encrypt !== false || facts.wrap !== false
 }
 
-/** Whether the key can leave the token, as far as the token says. */
+/** Whether the key can leave the token, as far as the token shows. */
 export const isExposed = ({ sensitive, extractable }: KeyFacts): boolean => sensitive === false || extractable === true
 
 export function summaryOf(facts: KeyFacts): KeySummary {

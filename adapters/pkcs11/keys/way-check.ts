@@ -1,13 +1,16 @@
-import { TokenError } from '../token-error.ts'
-import type { Direction, Way } from '../way.ts'
+import { TokenError } from '../cryptoki/token-error.ts'
+import type { Direction, Way } from '../cryptoki/way.ts'
 import { damaged, equal, samples, type KnownAnswer } from './known-answers.ts'
 import { allows, type TokenKey } from './token-key.ts'
 import { knownValue, type Crypt, type Witness } from './witness.ts'
 
-/** The token does something else than the algorithm. */
+/** The token does something other than the algorithm. */
 export class WrongAnswer extends Error {}
 
-/** Rejects with {@link WrongAnswer}, or as `crypt` does, unless the way gives all of `answers`. */
+/**
+ * Checks that the way gives all of `answers`.
+ * @throws WrongAnswer if it does not; otherwise as `crypt` does
+ */
 export async function check(
   crypt: Crypt,
   selector: string,
@@ -16,7 +19,7 @@ export async function check(
   answers: readonly KnownAnswer[],
 ): Promise<void> {
   const checkOne = async ({ plaintext, wrapped }: KnownAnswer) => {
-    // OAEP is randomised: its wrapping is done in this process, and only what the token does is checked.
+    // OAEP is randomised. Its wrapping is done in this process, so only the token's part is checked.
     if ((way.scheme === 'KW' || way.scheme === 'KWP') && directions.includes('wrap')) {
       const result = await crypt(selector, way, 'wrap', plaintext)
       if (!equal(result, wrapped)) throw new WrongAnswer(`wrong result for ${plaintext.length} bytes`)
@@ -26,7 +29,7 @@ export async function check(
     if (!equal(result, plaintext)) throw new WrongAnswer(`${plaintext.length} bytes came back as ${result.length}`)
     result.fill(0)
   }
-  // Block by block all go in the time of the longest.
+  // Block by block, all values together take the time of the longest.
   if (way.path === 'blocks') await Promise.all(answers.map(checkOne))
   else for (const answer of answers) await checkOne(answer)
 }
@@ -42,13 +45,13 @@ export async function refusesDamaged(
   if (first === undefined || !directions.includes('unwrap')) return
   const witness = witnessOf(selector, way, answers)
   if (await opens(crypt, selector, way, damaged(first.wrapped), witness))
-    throw new WrongAnswer('it opens a damaged value')
+    throw new WrongAnswer('it unwraps a damaged value')
 }
 
 export const witnessOf = (selector: string, way: Way, [answer]: readonly KnownAnswer[]): Witness | undefined =>
   answer && knownValue(selector, way, answer)
 
-/** The way is right beside the key; this finds out whether the key itself lets itself be used so. */
+/** The way is right with the key beside it. This checks whether the key itself may be used in this way. */
 export async function checkAccess(crypt: Crypt, key: TokenKey, way: Way, witness: Witness | undefined): Promise<void> {
   const [plaintext = new Uint8Array()] = samples([32])
   if (!allows(key.facts, 'wrap')) {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { AdapterError, type AdapterErrorCode, type KeyRef } from '../../contract/index.ts'
 import { oaepWrap } from '../../key-wrap/index.ts'
-import { ckrRow } from '../ckr-table.ts'
-import { wayName, type Direction, type Way } from '../way.ts'
+import { ckrRow } from '../cryptoki/ckr-table.ts'
+import { wayName, type Direction, type Way } from '../cryptoki/way.ts'
 import { equal, type KnownAnswer } from './known-answers.ts'
 import { allows, type TokenKey } from './token-key.ts'
 
-/** Runs one way on the object that `selector` names; `witness` shows what a failure means. */
+/** Runs one way with the object that `selector` names. `witness` shows what caused a failure. */
 export type Crypt = (
   selector: string,
   way: Way,
@@ -18,25 +18,25 @@ export type Crypt = (
 /**
  * Whether the token unwraps a known value now.
  *
- * | testimony | what was seen |
+ * | testimony | observation |
  * |---|---|
- * | `works` | it came out right |
- * | `fails` | it did not come out |
- * | `missing` | the token does not show the key, or more than one of its name |
- * | `unknown` | there is no value to try with, or the token is busy or does not allow it |
+ * | `works` | the value unwrapped to what it should |
+ * | `fails` | it did not |
+ * | `missing` | the token does not show the key, or shows several of its name |
+ * | `unknown` | there is no value to try, or the token is busy or does not allow it |
  */
 export type Testimony = 'works' | 'fails' | 'missing' | 'unknown'
 
-/** A value of which it is known what it unwraps to, under one key and in one way. docs/adr/0008 says what it proves. */
+/** A value whose unwrapped form is known, under one key and in one way. docs/adr/0008 says what it proves. */
 export interface Witness {
   testify(crypt: Crypt): Promise<Testimony>
 }
 
-/** Any RFC 3394 value has so many bytes or more. */
+/** Bytes. Any RFC 3394 value has at least this length. */
 const TRIAL_BYTES = 24
 const SAMPLE_BYTES = 32
 
-/** Proves by `answer`, which was found right in another way. */
+/** A witness with `answer`, which was found right in another way. */
 export const knownValue = (selector: string, way: Way, answer: KnownAnswer): Witness => ({
   testify: (crypt) => testimonyOf(() => unwraps(crypt, selector, way, answer)),
 })
@@ -50,7 +50,7 @@ export class KeyWitness implements Witness {
   readonly #way: Way
   readonly #trial: Way | undefined
   #answer: KnownAnswer | undefined
-  /** A value that the key has unwrapped before. What came out is a data key, and is not kept. */
+  /** A value that the key has unwrapped before. Its result is a data key and is not kept. */
   #learnt: Uint8Array | undefined
 
   /** @param trial single blocks, for a key that wraps nothing */
@@ -63,7 +63,7 @@ export class KeyWitness implements Witness {
     this.#trial = trial
   }
 
-  /** `wrapped` was unwrapped just now. */
+  /** Records that `wrapped` was just unwrapped. */
   learn(wrapped: Uint8Array): void {
     if (!this.#canWrap) this.#learnt = Uint8Array.from(wrapped)
   }
@@ -81,7 +81,7 @@ export class KeyWitness implements Witness {
       const said = await unwraps(crypt, this.selector, this.#way, this.#answer)
       if (said === 'works') return said
     }
-    // Under the same name there may be another key by now; a value that it has just wrapped proves as much.
+    // Another key may have the same name by now. A value that it has just wrapped proves as much.
     const fresh = await this.#wrapSample(crypt)
     const said = await unwraps(crypt, this.selector, this.#way, fresh)
     if (said === 'works') this.#answer = fresh
@@ -109,14 +109,14 @@ export class KeyWitness implements Witness {
       const result = await crypt(this.selector, this.#trial, 'unwrap', randomBytes(TRIAL_BYTES))
       result.fill(0)
     } catch (error) {
-      // That the host finds no integrity value in it shows that the token has done every block.
+      // The host finds no integrity value in the result. That shows that the token has processed every block.
       if (!(error instanceof AdapterError) || error.code !== 'CIPHERTEXT_INVALID') throw error
     }
     return 'works'
   }
 }
 
-/** Rejects where nothing comes out that could be compared. */
+/** Rejects if nothing results that could be compared. */
 async function unwraps(
   crypt: Crypt,
   selector: string,
@@ -143,7 +143,7 @@ async function testimonyOf(testify: () => Promise<Testimony>): Promise<Testimony
   }
 }
 
-/** They speak of the moment, or of what the key is for, and of nothing that has failed. */
+/** These codes concern the moment, or what the key may be used for, not a failure. */
 const saysNothing: ReadonlySet<AdapterErrorCode> = new Set([
   'BACKEND_BUSY',
   'OPERATION_FORBIDDEN',

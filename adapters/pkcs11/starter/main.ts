@@ -1,16 +1,19 @@
 /**
- * The program of the process that starts HSM hosts and waits for them, so that the gateway never does: while others read
- * /proc, Linux may take seconds to let go of a process that has ended, and whoever waits for it does nothing else
+ * The program of the starter. It starts HSM hosts and waits for their end, so that the gateway never does. While others
+ * read /proc, Linux may take seconds to release a process that has ended, and blocks the process that waits for it
  * (docs/adr/0006).
  */
 import { closeInspector, withoutInspector } from '../../contract/no-inspector.ts'
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
-import type { StarterNews, StarterOrder } from '../starter-protocol.ts'
+import type { StarterNews, StarterOrder } from '../wire/starter-protocol.ts'
 
 const CHANNEL = 3
 const CONNECTED_MS = 1000
-/** A host ends by itself when the gateway is gone, after the call in hand; one that has not by then hangs in it. */
+/**
+ * Milliseconds. A host ends by itself after its current call when the gateway is gone. A host that has not ended by
+ * then hangs in that call.
+ */
 const END_MS = 2000
 
 // As for a host, the gateway decides when it ends.
@@ -23,7 +26,7 @@ const hosts = new Map<number, ChildProcess>()
 
 let ending = false
 
-/** SoftHSM writes to the token when it logs in: a host that is killed then leaves a token without keys. */
+/** SoftHSM writes to the token when it logs in. A host that is killed during a login leaves a token without keys. */
 function end(): void {
   if (ending) return
   ending = true
@@ -34,7 +37,7 @@ function end(): void {
   }, END_MS)
 }
 
-// Node.js does not say that the gateway is gone while it owes the acknowledgement of a channel.
+// Node.js does not report that the gateway is gone while an acknowledgement of a channel is outstanding.
 setInterval(() => {
   if (!process.connected) end()
 }, CONNECTED_MS)
@@ -44,7 +47,7 @@ process.on('message', (order: StarterOrder) => {
   if ('start' in order) start(order)
   else if ('kill' in order) hosts.get(order.kill)?.kill('SIGKILL')
   else if ('end' in order) end()
-  // It comes after the acknowledgement of the channel, with which this process's end of it was closed.
+  // This follows the acknowledgement of the channel, after which this process has closed its end.
   else tell({ free: order.taken })
 })
 
@@ -57,7 +60,7 @@ function start({ start: id, program, environment }: Extract<StarterOrder, { star
   host.on('exit', (code, signal) => {
     hosts.delete(id)
     if (ending && hosts.size === 0) process.exit(0)
-    tell({ ended: id, why: signal === null ? `it exited (${code})` : `it died of ${signal}` })
+    tell({ ended: id, why: signal === null ? `it exited (${code})` : `it was ended by ${signal}` })
   })
   if (host.pid === undefined) return
   hosts.set(id, host)

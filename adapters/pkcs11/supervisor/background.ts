@@ -1,11 +1,13 @@
 import type { Job } from './job.ts'
 
-/** It lets waiting calls go first for so long, so that it gets on however busy the token is. */
+/** Milliseconds that it lets queued calls go first. The bound lets it progress on a busy token. */
 const PATIENCE_MS = 30
-/** Where it has cost a host, it waits for the next at most so long. */
+/** The most milliseconds that it waits for the next host after it has cost one. */
 const HOST_BACK_MS = 15_000
 
-/** Calls that nobody waits for. They have one host at most, and where they have cost one they wait until it is replaced. */
+/**
+ * Calls that no caller waits for. They use at most one host. If they have cost a host, they wait until it is replaced.
+ */
 export class Background {
   #jobs: Job[] = []
   #held: { readonly hosts: number; readonly until: number } | undefined
@@ -27,12 +29,12 @@ export class Background {
     this.#jobs.unshift(...jobs)
   }
 
-  /** Takes out all. */
+  /** Removes and returns all. */
   clear(): Job[] {
     return this.#jobs.splice(0)
   }
 
-  /** Until there are so many hosts. */
+  /** Holds the calls until there are this many hosts. */
   hold(hosts: number): void {
     this.#held = { hosts, until: performance.now() + HOST_BACK_MS }
   }

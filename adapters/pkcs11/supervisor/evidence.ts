@@ -6,21 +6,21 @@ import type { Host } from './host.ts'
 /** SoftHSM 2.6.1 fails for a moment when another process changes the token. */
 const ATTEMPTS = 3
 const AGAIN_MS = 30
-/** That are asked for, before the token is taken for sick. */
+/** How many keys are tried before the token counts as sick. */
 const MAX_KEYS = 4
 
 /** What may be concluded from what: docs/adr/0008. */
 export class Evidence {
-  /** Of the keys that worked last, latest last, by selector and way. */
+  /** Witnesses of the keys that worked last, latest last, by selector and way. */
   readonly #recent = new Map<string, Map<string, KeyWitness>>()
   #latest = ''
 
-  /** Those of the keys that worked last, latest first. */
+  /** Witnesses of the keys that worked last, latest first. */
   get recent(): readonly KeyWitness[] {
     return [...this.#recent.values()].toReversed().flatMap((ways) => [...ways.values()])
   }
 
-  /** The witness's key has just worked. */
+  /** Records that the witness's key has just worked. */
   worked(witness: KeyWitness): void {
     const { selector, wayName } = witness
     const ways = this.#recent.get(selector) ?? new Map<string, KeyWitness>()
@@ -33,7 +33,7 @@ export class Evidence {
     if (oldest !== undefined && this.#recent.size > MAX_KEYS) this.#recent.delete(oldest)
   }
 
-  /** The key is gone. */
+  /** Forgets a key that is gone. */
   drop(selector: string): void {
     this.#recent.delete(selector)
     if (this.#latest === selector) this.#latest = ''
@@ -44,7 +44,7 @@ export class Evidence {
     this.#latest = ''
   }
 
-  /** Finds out on `host`, where a call that `own` belongs to has failed. */
+  /** Finds out the cause on `host`, where a call has failed whose witness is `own`. */
   async judge(host: Host, own: Witness | undefined): Promise<Finding> {
     for (let attempt = 1; ; attempt += 1) {
       const said = (await own?.testify(host.crypt)) ?? 'unknown'
@@ -52,7 +52,7 @@ export class Evidence {
       if (said === 'unknown' || attempt === ATTEMPTS) {
         const others = await this.#askOthers(host, own)
         if (others === 'works') return own === undefined ? 'call' : said === 'unknown' ? 'unclear' : 'key'
-        // Nobody can say more: that the token answers at all has to do.
+        // Nothing else can be learned. It must suffice that the token answers at all.
         if (said === 'unknown' && others === 'unknown' && (await answers(host))) return 'unclear'
       }
       if (host.state === 'gone') return 'nothing'
@@ -61,7 +61,7 @@ export class Evidence {
     }
   }
 
-  /** Whether the token of `host` answers, and some key of late can be used on it. */
+  /** Whether the token of `host` answers, and a recently used key can be used on it. */
   async isWell(host: Host): Promise<boolean> {
     return (await answers(host)) && (await this.judge(host, undefined)) !== 'token'
   }

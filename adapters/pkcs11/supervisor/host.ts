@@ -1,64 +1,75 @@
-import { encodeCrypt } from '../crypt-message.ts'
-import { Answer, Ask } from '../frames.ts'
+import { encodeCrypt } from '../wire/crypt-message.ts'
+import { Answer, Ask } from '../wire/frames.ts'
 import {
   decodeFailure,
   decodeMessage,
   decodeRefusal,
   encodeMessage,
+  type LibraryMessage,
   type MemoryFacts,
   type OpenMessage,
   type TokenFacts,
-} from '../host-protocol.ts'
-import { ckrName } from '../ckr-table.ts'
+  type TokenSeen,
+} from '../wire/host-protocol.ts'
+import { ckrName } from '../cryptoki/ckr-table.ts'
 import type { Crypt } from '../keys/witness.ts'
-import { TokenError } from '../token-error.ts'
-import { HostProcess } from './host-process.ts'
-import type { HostStarter } from './host-starter.ts'
+import { TokenError } from '../cryptoki/token-error.ts'
+import { HostChannel } from './host-channel.ts'
+import type { Starters } from './starters.ts'
 import { Job } from './job.ts'
+import { isSlowBeside, type PacedKey } from './pace.ts'
 
-/** With each call, the slowest one before it counts for so much less. */
+/** The factor by which the slowest call loses weight with each later call. */
 const FADING = 0.95
-/** Nearly all that fits a message: the values of the pool's own calls are short. */
+/** Milliseconds; nearly the most that fits into a message. The supervisor's own values are short. */
 const OWN_SLICE_MS = 250
 
 export interface HostEvents {
-  /** A call was answered by a `CK_RV` other than CKR_OK. */
+  /** A call failed with a `CK_RV` other than CKR_OK. */
   failed(job: Job, ckr: number): void
-  /** A key was looked for, and none of those that the token had is there any more. */
+  /** A key was looked for, and the token shows none of its former keys. */
   vanished(job: Job): void
-  /** The process is gone, unless it was killed by {@link Host.kill}. */
+  /** The process has ended, not by {@link Host.kill}. */
   ended(why: string): void
-  /** A call has had its share of the host's time and is not done. */
+  /** A call has used up its share of the host's time and is not done. */
   unfinished(job: Job): void
-  /** There is room for another call. */
+  /** The host can take another call. */
   idle(): void
 }
 
-/** A host process and the jobs that are with it, oldest first. */
+interface Given {
+  readonly id: number
+  readonly job: Job
+  /** Another host has it now, and this one does it nevertheless. */
+  isRecalled: boolean
+}
+
+/** A host and its jobs, oldest first. */
 export class Host {
   state: 'opening' | 'ready' | 'recovering' | 'gone' = 'opening'
-  /** Its oldest call lasts so long that nothing else is given to it. */
+  /** Its oldest call takes so long that the host gets no further calls. */
   stalled = false
   readyAt = 0
   /**
-   * Another is to take its place, and until then it serves on: until any other is ready, where the module may not see the
-   * token as it is now; until there are as many others as are wanted, where the module has taken too much memory.
+   * Another host is to replace it. `token`: the module may not see the token as it is now, and the host serves until
+   * any other is ready. `memory`: the module has taken too much memory, and the host serves until there are as many
+   * others as wanted.
    */
   outdated: 'token' | 'memory' | undefined
-  /** Calls that failed with the session and are tried once more on its successor. */
+  /** Calls that failed with the session. They are tried once more with the next session. */
   waiting: Job[] = []
-  readonly #process: HostProcess
-  /** A handful, oldest first. Of a Map, V8 would keep all that was ever in it until a full collection. */
-  #jobs: { readonly id: number; readonly job: Job }[] = []
+  readonly #channel: HostChannel
+  /** A handful of jobs, oldest first. Not a Map: V8 would keep all of its former entries until a full collection. */
+  #jobs: Given[] = []
   #load = 0
   #slowest = 0
   #headSince = performance.now()
   #aliveAt = performance.now()
-  /** The id of the login that it was asked for and has not answered. */
+  /** The id of the login that has no answer yet. */
   #login: number | undefined
 
-  constructor(starter: HostStarter, environment: NodeJS.ProcessEnv, events: HostEvents) {
-    this.#process = new HostProcess(starter, environment, {
+  constructor(starters: Starters, environment: NodeJS.ProcessEnv, events: HostEvents) {
+    this.#channel = new HostChannel(starters, environment, {
       replied: (id, answer, payload) => this.#replied(id, answer, payload, events),
       ended: (why) => {
         this.state = 'gone'
@@ -68,10 +79,10 @@ export class Host {
   }
 
   get pid(): number {
-    return this.#process.pid
+    return this.#channel.pid
   }
 
-  /** The weight of the calls that are with it. */
+  /** The total weight of its calls. */
   get load(): number {
     return this.#load
   }
@@ -80,22 +91,61 @@ export class Host {
     return this.#jobs.some(({ job }) => job.isSlow)
   }
 
-  /** How long its slow calls have taken of late, in milliseconds. */
-  get slowest(): number {
-    return this.#slowest
+  /** Whether all that it has is slow, and goes to the token together with `job`. */
+  sharesSlow({ pace, shares }: Job): boolean {
+    return shares && this.#jobs.every(({ job }) => job.shares && job.pace === pace)
   }
 
-  /** For how long its module has not returned from a call, in milliseconds; 0 for a login, which may take seconds. */
+  /** Whether its oldest call takes longer than such calls do. */
+  isLate(now: number): boolean {
+    return isSlowBeside(this.headAge(now), this.#jobs[0]?.job.pace?.averageMs ?? 0)
+  }
+
+  /** Records how long its oldest call lasts already. Calls like that may be slow from now on. */
+  watch(now: number): void {
+    this.#jobs[0]?.job.pace?.lasts(this.headAge(now))
+  }
+
+  /** Whether it has a call with `key` that may prove to be slower than it is known to be. */
+  isTriedBy(key: PacedKey, now: number): boolean {
+    return this.#jobs.some(({ job: { pace, isSlow }, isRecalled }, index) => {
+      if (pace?.key !== key) return false
+      return index === 0 ? !isSlow || this.isLate(now) : !isSlow && !isRecalled
+    })
+  }
+
+  /** Whether a call with `key` was answered since the oldest that it has was made. */
+  keepsUpWith(key: PacedKey): boolean {
+    const oldest = this.#jobs.find(({ job }) => job.pace?.key === key)?.job
+    return oldest === undefined || oldest.waitsSince < key.answeredAt
+  }
+
+  /** Whether it has a call with another key that is slower than `job`. */
+  isSlowerThan({ pace }: Job, now: number): boolean {
+    const usualMs = pace?.ms ?? 0
+    return this.#jobs.some(
+      ({ job }, index) =>
+        job.pace?.key !== pace?.key &&
+        isSlowBeside(Math.max(job.pace?.ms ?? 0, index === 0 ? this.headAge(now) : 0), usualMs),
+    )
+  }
+
+  /** Milliseconds that a call like its oldest takes at most, as far as is known. */
+  get usualMs(): number {
+    return Math.max(this.#slowest, this.#jobs[0]?.job.pace?.averageMs ?? 0)
+  }
+
+  /** Milliseconds since its module last returned from a call; 0 during a login, which may take seconds. */
   silence(now: number): number {
     return Math.min(this.headAge(now), now - this.#aliveAt)
   }
 
-  /** Whether it has a call that nobody waits for. */
+  /** Whether it has a call that no caller waits for. */
   get hasBackground(): boolean {
-    return this.#jobs.some(({ job }) => job.background)
+    return this.#jobs.some(({ job, isRecalled }) => job.background && !isRecalled)
   }
 
-  /** For how long its oldest call has lasted, in milliseconds; 0 for a login, which may take seconds. */
+  /** Milliseconds since its oldest call began; 0 during a login, which may take seconds. */
   headAge(now: number): number {
     const head = this.#jobs[0]?.id
     return head === undefined || head === this.#login ? 0 : now - this.#headSince
@@ -103,60 +153,66 @@ export class Host {
 
   give(job: Job): number {
     if (this.#jobs.length === 0) this.#headSince = performance.now()
-    const id = this.#process.send(job.kind, job.payload)
-    this.#jobs.push({ id, job })
+    const id = this.#channel.send(job.kind, job.payload)
+    this.#jobs.push({ id, job, isRecalled: false })
     this.#load += job.weight
     return id
   }
 
   /**
-   * Nothing more is to wait behind its oldest call, nor for what is like it: that it is slow need not be known of it only
-   * when it returns. Gives what {@link Host.recall} takes back.
+   * Stops giving calls to this host.
+   * @returns the calls that {@link Host.recall} takes back
    */
-  stall(now: number): Job[] {
+  stall(): Job[] {
     this.stalled = true
-    this.#jobs[0]?.job.pace?.took(this.headAge(now))
     return this.recall()
   }
 
   /**
-   * Takes back the calls behind the oldest, each once in its life: the host does them nevertheless, and where all are slow
-   * that would only add to what they have to do. Their answers, should they still come, are dropped.
+   * Takes back the calls behind the oldest one. The host executes them nevertheless: until it answers they count as its
+   * load, and the answers are dropped. If all hosts are slow, that only adds work, so each call is taken back at most
+   * once.
    */
   recall(): Job[] {
     const [, ...others] = this.#jobs.filter(({ job }) => !(job instanceof OwnJob))
-    const behind = others.map(({ job }) => job).filter((job) => !job.recalled)
-    for (const job of behind) {
-      job.recalled = true
-      this.#load -= job.weight
-    }
-    this.#jobs = this.#jobs.filter(({ job }) => !behind.includes(job))
-    return behind
+    const behind = others.filter(({ job }) => !job.recalled)
+    for (const given of behind) given.isRecalled = given.job.recalled = true
+    return behind.map(({ job }) => job)
   }
 
-  /** Takes back every call, oldest first, those that wait for a new session included. */
+  /** Takes back every call, oldest first, including those that wait for a new session. */
   abandon(error: unknown): { readonly begun: Job | undefined; readonly others: Job[] } {
-    const jobs = this.#jobs.map(({ job }) => job)
+    const head = this.#jobs[0]
+    head?.job.pace?.lost()
+    const jobs = this.#jobs.filter(({ isRecalled }) => !isRecalled).map(({ job }) => job)
     const calls = jobs.filter((job) => !(job instanceof OwnJob))
     this.#jobs = []
     this.#load = 0
     for (const job of jobs) if (job instanceof OwnJob) job.reject(error)
-    const begun = calls.find((job) => job === jobs[0])
+    const begun = head?.isRecalled === false ? calls.find((job) => job === head.job) : undefined
     const others = [...calls.filter((job) => job !== begun), ...this.waiting]
     this.waiting = []
     return { begun, others }
   }
 
-  /** Loads the module and logs in. Rejects with what the host or the token had against it. */
+  /**
+   * Loads the module and logs in.
+   * @throws the host's or the token's error
+   */
   async open(message: OpenMessage): Promise<TokenFacts> {
     return decodeMessage<TokenFacts>(await this.#own(Ask.open, encodeMessage(message), true))
+  }
+
+  /** Loads the module and looks at its tokens, without a login. Rejects as {@link Host.open} does. */
+  async survey(message: LibraryMessage): Promise<TokenSeen[]> {
+    return decodeMessage<TokenSeen[]>(await this.#own(Ask.survey, encodeMessage(message)))
   }
 
   async reopen(pin: Uint8Array | undefined): Promise<void> {
     await this.#own(Ask.reopen, encodeMessage({ ...(pin && { pin }) }), true)
   }
 
-  /** A wrap or unwrap of the pool's own. */
+  /** A wrap or unwrap for the supervisor itself. */
   readonly crypt: Crypt = (selector, way, direction, data) =>
     this.#own(Ask.crypt, encodeCrypt({ selector, way, direction, data, step: 0, sliceMs: OWN_SLICE_MS }))
 
@@ -164,26 +220,29 @@ export class Host {
     await this.#own(Ask.probe, new Uint8Array())
   }
 
-  /** How much memory it has that is not V8's heap. */
+  /** The bytes of its memory outside V8's heap. */
   async nativeBytes(): Promise<number> {
     return decodeMessage<MemoryFacts>(await this.#own(Ask.memory, new Uint8Array())).nativeBytes
   }
 
   kill(): Promise<void> {
     this.state = 'gone'
-    return this.#process.kill()
+    return this.#channel.kill()
   }
 
-  /** Ends it, but cuts no login off: SoftHSM 2.6.1 writes to the token then, and one that is killed leaves it without keys. */
+  /**
+   * Ends the host, but lets a login finish: SoftHSM 2.6.1 writes to the token then, and killing it would leave a token
+   * without keys.
+   */
   close(): Promise<void> {
     this.state = 'gone'
-    return this.#login === undefined ? this.#process.kill() : this.#process.end()
+    return this.#login === undefined ? this.#channel.kill() : this.#channel.end()
   }
 
-  /** A request of the pool's own; its errors are not the pool's to repair. */
+  /** A request for the supervisor itself. Its errors do not start a repair. */
   #own(kind: number, payload: Uint8Array, isLogin = false): Promise<Uint8Array> {
     const job = new OwnJob(kind, payload, {})
-    // A login can have waited for its turn while its host was lost; nobody would answer it any more.
+    // The host may have been lost while the login waited for its turn. No answer would come.
     if (this.state === 'gone') {
       job.reject(TokenError.unavailable('the HSM host is gone'))
       return job.promise
@@ -200,18 +259,21 @@ export class Host {
     }
     if (id === this.#login) this.#login = undefined
     const index = this.#jobs.findIndex((one) => one.id === id)
-    const job = index === -1 ? undefined : this.#jobs.splice(index, 1)[0]?.job
-    this.#load -= job?.weight ?? 0
+    const given = index === -1 ? undefined : this.#jobs.splice(index, 1)[0]
+    const job = given?.isRecalled === false ? given.job : undefined
+    this.#load -= given?.job.weight ?? 0
     const now = performance.now()
-    if (!(job instanceof OwnJob)) this.#slowest = Math.max(FADING * this.#slowest, now - this.#headSince)
-    job?.pace?.took(now - this.#headSince)
+    given?.job.pace?.took(now - this.#headSince)
+    // A slow key says nothing of the others.
+    if (!(job instanceof OwnJob) && given?.job.isSlow !== true)
+      this.#slowest = Math.max(FADING * this.#slowest, now - this.#headSince)
     this.#headSince = now
     this.stalled = false
     try {
       if (job === undefined) payload.fill(0)
       else this.#settle(job, answer, payload, events)
     } catch (error) {
-      // What a host sends that cannot be read ends it, and nobody else would settle this call.
+      // An unreadable answer ends the host, and nothing else would settle this call.
       job?.reject(TokenError.unavailable('the answer of the HSM host cannot be read'))
       throw error
     }

@@ -1,20 +1,23 @@
 import type { Job } from './job.ts'
 import type { Pace } from './pace.ts'
 
-/** What one key is given before it is another's turn, by weight: enough for calls that a host can do together. */
+/**
+ * The weight of the calls that one key gets before the next key's turn: enough calls for a host to do together. A slow
+ * call is a turn by itself.
+ */
 const TURN = 8
 
-interface Line {
+interface KeyQueue {
   readonly pace: Pace | undefined
   readonly jobs: Job[]
-  /** By weight, since its turn began. */
+  /** The weight of the calls since its turn began. */
   given: number
 }
 
-/** Calls that wait for a host: those of one key in their order, and the keys in turn. */
+/** Calls that wait for a host. The calls of one key are in order, and the keys take turns. */
 export class JobQueue {
-  /** None is empty; the first has its turn. */
-  readonly #lines: Line[] = []
+  /** Non-empty queues. The first has its turn. */
+  readonly #queues: KeyQueue[] = []
   #size = 0
 
   get size(): number {
@@ -22,50 +25,50 @@ export class JobQueue {
   }
 
   push(job: Job): void {
-    this.#lineOf(job).jobs.push(job)
+    this.#queueOf(job).jobs.push(job)
     this.#size += 1
   }
 
-  /** Puts calls that were given out back to where they were, oldest first. */
+  /** Puts calls that were taken out back to their places, oldest first. */
   giveBack(jobs: readonly Job[]): void {
     for (const job of jobs.toReversed()) {
-      this.#lineOf(job).jobs.unshift(job)
+      this.#queueOf(job).jobs.unshift(job)
       this.#size += 1
     }
   }
 
-  /** Takes out the next that `isWanted`. */
+  /** Removes and returns the next call that `isWanted`. */
   take(isWanted: (job: Job) => boolean): Job | undefined {
-    for (const line of this.#lines) {
-      const job = line.jobs[0]
+    for (const queue of this.#queues) {
+      const job = queue.jobs[0]
       if (job === undefined || !isWanted(job)) continue
-      line.jobs.shift()
-      line.given += job.weight
+      queue.jobs.shift()
+      queue.given += job.isSlow ? TURN : job.weight
       this.#size -= 1
-      this.#endTurn(line)
+      this.#endTurn(queue)
       return job
     }
     return undefined
   }
 
-  /** Takes out all. */
+  /** Removes and returns all calls. */
   clear(): Job[] {
     this.#size = 0
-    return this.#lines.splice(0).flatMap(({ jobs }) => jobs)
+    return this.#queues.splice(0).flatMap(({ jobs }) => jobs)
   }
 
-  #lineOf({ pace }: Job): Line {
-    const known = this.#lines.find((line) => line.pace === pace)
+  #queueOf({ pace }: Job): KeyQueue {
+    const known = this.#queues.find((queue) => queue.pace === pace)
     if (known !== undefined) return known
-    const line = { pace, jobs: [], given: 0 }
-    this.#lines.push(line)
-    return line
+    const queue = { pace, jobs: [], given: 0 }
+    this.#queues.push(queue)
+    return queue
   }
 
-  #endTurn(line: Line): void {
-    if (line.jobs.length > 0 && line.given < TURN) return
-    this.#lines.splice(this.#lines.indexOf(line), 1)
-    line.given = 0
-    if (line.jobs.length > 0) this.#lines.push(line)
+  #endTurn(queue: KeyQueue): void {
+    if (queue.jobs.length > 0 && queue.given < TURN) return
+    this.#queues.splice(this.#queues.indexOf(queue), 1)
+    queue.given = 0
+    if (queue.jobs.length > 0) this.#queues.push(queue)
   }
 }

@@ -4,51 +4,61 @@ import type { Finding } from './finding.ts'
 import type { Pace } from './pace.ts'
 
 export interface CallOptions {
-  /** Ends the wait, not the call. */
+  /** Ends the wait for the call, not the call itself. */
   readonly signal?: CallSignal
-  /** A ciphertext is being unwrapped, so that some errors speak of it. */
+  /** True if a ciphertext is being unwrapped, so that some errors concern the ciphertext. */
   readonly unwrapping?: boolean
-  /** How much of a host's pipeline it takes; 1 by default. */
+  /** How much of a host's pipeline it takes. By default 1. */
   readonly weight?: number
-  /** Of the calls with the same key. They wait in a line of their own. */
+  /** The pace of the calls with the same key, which have a queue of their own. */
   readonly pace?: Pace
-  /** It gives way to the calls that somebody waits for. */
+  /** True if a host does several with the same key in the time of one. */
+  readonly shares?: boolean
+  /** True for a call that no caller waits for. Other calls go first. */
   readonly background?: boolean
-  /** Shows whether the key can be used, where the call's failure does not. */
+  /** True for a call in a way that was found to be right. */
+  readonly inRightWay?: boolean
+  /** Shows whether the key can be used, if the call's failure does not. */
   readonly witness?: Witness
 }
 
-/** One request to whichever host takes it, and the promise that waits for the answer. */
+/** One request to whichever host takes it, and the promise for its answer. */
 export class Job {
   readonly kind: number
   readonly unwrapping: boolean
   readonly weight: number
   readonly pace: Pace | undefined
+  readonly shares: boolean
   readonly background: boolean
+  readonly inRightWay: boolean
   readonly witness: Witness | undefined
-  /** Since when it waits for its turn, by `performance.now()`. */
+  /** When it was queued, on `performance.now()`'s clock. */
   waitsSince = performance.now()
   readonly promise: Promise<Uint8Array>
-  /** It has been tried on a session or host that was lost with it. */
+  /** True after the session or host that had it was lost. */
   retried = false
-  /** It was taken back from a host that was busy with another. */
+  /** True after it was taken back from a host that was busy with another call. */
   recalled = false
-  /** What was found out after it had failed on this host, on which it is tried once more. */
+  /** What was found out after it had failed on this host, where it is tried once more. */
   judged: { readonly host: object; readonly finding: Finding } | undefined
   #settle: { resolve: (value: Uint8Array) => void; reject: (error: unknown) => void } | undefined
   readonly #signal: CallSignal | undefined
   readonly #aborted: () => void
   #payload: Uint8Array
 
-  /** `payload` becomes the job's own and is zeroed when it is over. */
+  /** @param payload becomes the job's own and is zeroed at the end */
   constructor(kind: number, payload: Uint8Array, options: CallOptions) {
     this.kind = kind
-    const { signal, unwrapping = false, weight = 1, pace, background = false, witness } = options
+    const { signal, unwrapping = false, weight = 1, pace, witness } = options
+    const { shares = false, background = false, inRightWay = false } = options
     this.#payload = payload
     this.unwrapping = unwrapping
     this.weight = weight
     this.pace = pace
+    pace?.key?.begin()
+    this.shares = shares
     this.background = background
+    this.inRightWay = inRightWay
     this.witness = witness
     this.promise = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
@@ -58,16 +68,16 @@ export class Job {
     signal?.addEventListener('abort', this.#aborted, { once: true })
   }
 
-  /** Whether calls of other kinds should not have to wait behind it. */
+  /** Whether calls with other keys should not have to wait behind it. */
   get isSlow(): boolean {
-    return this.weight > 1 && this.pace?.isSlow === true
+    return this.pace?.isSlow === true
   }
 
   get payload(): Uint8Array {
     return this.#payload
   }
 
-  /** What is left to do takes the place of what was to be done; both are the job's own. */
+  /** Replaces the payload by the rest of the work. Both are the job's own. */
   goOnWith(payload: Uint8Array): void {
     if (this.over) {
       payload.fill(0)
@@ -82,7 +92,7 @@ export class Job {
     return this.#settle === undefined
   }
 
-  /** A result that comes too late is zeroed. */
+  /** Zeroes a result that comes too late. */
   resolve(value: Uint8Array): void {
     const settle = this.#finish()
     if (settle === undefined) value.fill(0)
@@ -97,6 +107,7 @@ export class Job {
     const settle = this.#settle
     if (settle === undefined) return undefined
     this.#settle = undefined
+    this.pace?.key?.end()
     this.#signal?.removeEventListener('abort', this.#aborted)
     this.#payload.fill(0)
     return settle

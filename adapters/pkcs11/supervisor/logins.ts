@@ -1,8 +1,8 @@
 import type { Report, Secret } from '../../contract/index.ts'
-import { ckrName, ckrRow } from '../ckr-table.ts'
-import { TokenError } from '../token-error.ts'
+import { ckrName, ckrRow } from '../cryptoki/ckr-table.ts'
+import { TokenError } from '../cryptoki/token-error.ts'
 
-/** One login at a time, and none at all once one was refused: a few more attempts lock the PIN. */
+/** Makes one login at a time, and none after a refusal: a few more attempts would lock the PIN. */
 export class Logins {
   readonly #pin: Secret | undefined
   readonly #report: Report
@@ -20,14 +20,14 @@ export class Logins {
 
   refuse(ckr: number): TokenError {
     if (this.#refused === undefined) {
-      const message = `the token refuses the login with ${ckrName(ckr)}; it is not tried again until a restart`
+      const message = `the token refuses the login with ${ckrName(ckr)}; there is no further login with this PIN before a restart`
       this.#refused = TokenError.unavailable(message, ckr)
       this.#report('error', 'hsm_login_refused', { reason: message })
     }
     return this.#refused
   }
 
-  /** In turn with every other. */
+  /** Runs `login` after the logins before it. */
   run<Result>(login: (pin: Uint8Array | undefined) => Promise<Result>): Promise<Result> {
     const turn = this.#turn.then(async () => {
       if (this.#refused) throw this.#refused

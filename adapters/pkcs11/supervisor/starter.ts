@@ -3,39 +3,40 @@ import type { Socket } from 'node:net'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { withoutInspector } from '../../contract/no-inspector.ts'
-import type { StarterNews, StarterOrder } from '../starter-protocol.ts'
+import type { StarterNews, StarterOrder } from '../wire/starter-protocol.ts'
 
-// A module's text cannot be rewritten by the compiler, so the names of the programs follow that of this file.
+// The compiler cannot rewrite a program's name inside a string, so the extension follows that of this file.
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const programOf = (folder: string) => fileURLToPath(new URL(`../${folder}/main.${extension}`, import.meta.url))
 
-/** A starter that has not told by then that a host has ended, as it was to, hangs. */
+/** Milliseconds. A starter that has not reported the end of a host by then hangs. */
 const END_TIMEOUT_MS = 2000
 
 export interface StartListener {
-  /** The host runs, and `channel` is the socket pair to it. */
+  /** The host runs. `channel` is the socket pair to it. */
   started(pid: number, channel: Socket): void
-  /** It could not be started, or has ended; `why` is for people. */
+  /** The host could not be started, or has ended. `why` is for people. */
   ended(why: string): void
 }
 
 interface Ordered {
   readonly listener: StartListener
-  /** From when the host runs. */
+  /** Set as soon as the host runs. */
   running?: { readonly pid: number; readonly channel: Socket }
 }
 
-/** A process that starts hosts and waits for them; docs/adr/0006 says why. */
+/** A process that starts hosts and waits for their end (docs/adr/0006). */
 export class Starter {
   readonly #process: ChildProcess
-  /** Not yet their listener's. */
+  /** Hosts that were ordered and have not been handed over yet. */
   readonly #ordered = new Map<number, Ordered>()
   readonly #started = new Map<number, Ordered>()
   readonly #gone: () => void
   #nextId = 0
   #retired = false
+  #hasBegun = false
 
-  /** `gone` is called once it can start no more hosts, perhaps several times. */
+  /** @param gone called when it can start no more hosts, perhaps several times */
   constructor(environment: NodeJS.ProcessEnv, gone: () => void) {
     this.#gone = gone
     const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const
@@ -43,17 +44,25 @@ export class Starter {
     this.#process.on('message', (news: StarterNews, channel) => this.#hear(news, channel as Socket | undefined))
     const lost = (why: string) => {
       this.#gone()
-      // A host that runs serves on; its channel tells when it has ended.
+      // A host that runs keeps serving. Its channel reports its end.
       for (const [id, { listener }] of this.#ordered) {
         this.#takeBack(id)
-        listener.ended(`the process that starts HSM hosts ${why}`)
+        listener.ended(`the starter of the HSM hosts: ${why}`)
       }
     }
     this.#process.on('error', ({ message }) => lost(`failed: ${message}`))
     this.#process.on('exit', () => lost('has ended'))
   }
 
-  /** `environment` is all that the host sees of the gateway's. Gives a function that takes the order back, or ends the host. */
+  /** Whether it has sent anything. */
+  get hasBegun(): boolean {
+    return this.#hasBegun
+  }
+
+  /**
+   * @param environment all that the host sees of the gateway's environment
+   * @returns a function that cancels the order, or ends the host
+   */
   start(environment: NodeJS.ProcessEnv, listener: StartListener): () => void {
     const id = ++this.#nextId
     this.#ordered.set(id, { listener })
@@ -69,8 +78,8 @@ export class Starter {
   }
 
   /**
-   * It hangs: nothing more is asked of it, and what it does, if it goes round in circles in the kernel, it does while nobody
-   * else wants the processor.
+   * The starter hangs, so it gets no further orders. Its priority is lowered: if it loops in the kernel, it does so
+   * only while nothing else needs the processor.
    */
   giveUp(): void {
     const { pid, exitCode, signalCode } = this.#process
@@ -78,23 +87,24 @@ export class Starter {
       try {
         setPriority(pid, constants.priority.PRIORITY_LOW)
       } catch {
-        // It has just ended, or the system does not allow it.
+        // The starter has just ended, or the system does not allow this.
       }
     }
     this.#gone()
     this.retire()
   }
 
-  /** It ends when the hosts have that it has started. */
+  /** The starter exits after its last host. */
   retire(): void {
     this.#retired = true
     this.#process.unref()
     this.#process.channel?.unref()
-    // To disconnect, while the other side may be sending a channel, trips an assertion of Node.js.
+    // Disconnecting while the other side may be sending a channel trips an assertion of Node.js.
     if (this.#ordered.size + this.#started.size === 0) this.#send({ end: true })
   }
 
   #hear(news: StarterNews, channel: Socket | undefined): void {
+    this.#hasBegun = true
     if ('started' in news) {
       channel?.on('error', () => undefined)
       const host = this.#ordered.get(news.started)
@@ -116,7 +126,7 @@ export class Starter {
     }
   }
 
-  /** A host ends whose channel closes before it was asked for anything. */
+  /** A host whose channel closes before its first request ends by itself. */
   #takeBack(id: number): void {
     this.#ordered.get(id)?.running?.channel.destroy()
     this.#ordered.delete(id)

@@ -1,10 +1,10 @@
 const hexOfByte: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
-// Conversions go through hexadecimal text: engines do that in linear time, while shifting word by word is quadratic.
+// Conversions go through hexadecimal text, which engines convert in linear time. Shifting word by word is quadratic.
 
 /**
- * Bytes that a Big Integer takes: the shortest multiple of 8 that holds the value and its sign in two's complement (KMIP
- * 1.4 §9.1.1.4).
+ * The encoded length in bytes of a Big Integer: the shortest multiple of 8 that holds the value and its sign in two's
+ * complement (KMIP 1.4 §9.1.1.4).
  */
 export function bigIntegerBytes(value: bigint): number {
   const magnitude = (value < 0n ? -value - 1n : value).toString(16)
@@ -12,7 +12,7 @@ export function bigIntegerBytes(value: bigint): number {
   return 8 * Math.ceil((bits + 1) / 64)
 }
 
-/** Writes `value` over all of `target`, sign-extended on the left. */
+/** Writes `value` so that it fills `target`, sign-extended on the left. */
 export function writeBigInteger(target: Uint8Array, value: bigint): void {
   const hex = BigInt.asUintN(8 * target.length, value)
     .toString(16)

@@ -7,11 +7,11 @@ import { readText } from './text.ts'
 const HEADER = 8
 
 /**
- * The tree of one complete item, which must be all of `bytes` (KMIP 1.4 §9.1).
+ * Decodes one complete item, which must be all of `bytes` (KMIP 1.4 §9.1).
  *
- * Takes what the specification allows and nothing else: fixed lengths, zero padding, Booleans of 0 or 1, UTF-8, tags that
- * begin with 42 or 54. The one value with more than one accepted spelling is a Big Integer with needless sign extension.
- * Byte Strings are views into `bytes`; everything else is copied. Time and memory are linear in the length of `bytes`.
+ * It accepts only what the specification allows: fixed lengths, zero padding, Booleans of 0 or 1, UTF-8, tags that
+ * begin with 42 or 54. One value has more than one accepted encoding: a Big Integer with needless sign extension. Byte
+ * Strings are views into `bytes`; everything else is copied. Time and memory are linear in the length of `bytes`.
  *
  * @param limits bounds that differ from {@link defaultLimits}
  * @throws TtlvError for every malformed input
@@ -28,12 +28,15 @@ export function decode(bytes: Uint8Array, limits: Partial<Limits> = {}): Item {
 }
 
 class Decoder {
-  /** Where the next item begins. */
+  /** The offset of the next item. */
   position = 0
   readonly #bytes: Uint8Array
   readonly #view: DataView
   readonly #limits: Limits
-  /** Children whose Structures are not complete: one list for all levels, because each own list would have slack. */
+  /**
+   * Children of Structures that are not complete yet. All levels share one list, because a list for each level would
+   * waste memory.
+   */
   readonly #open: Item[] = []
   #items = 0
 
@@ -43,7 +46,7 @@ class Decoder {
     this.#limits = limits
   }
 
-  /** Reads the item at `position`, which may reach up to `end`, and moves behind it. */
+  /** Reads the item at `position`, which may extend up to `end`, and advances past it. */
   item(end: number, depth: number): Item {
     const start = this.position
     if (end - start < HEADER) throw this.#cutOff(start, end, depth)
@@ -107,7 +110,10 @@ class Decoder {
     }
   }
 
-  /** Moves behind a value of any length and its padding, and gives the end of the value itself. */
+  /**
+   * Advances past a value of any length and its padding.
+   * @returns the offset at which the value itself ends
+   */
   #variable(start: number, length: number, end: number, depth: number): number {
     const valueEnd = start + HEADER + length
     const next = valueEnd + (-length & 7)

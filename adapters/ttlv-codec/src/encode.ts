@@ -9,13 +9,13 @@ const INT32 = 2 ** 31
 const INT64 = 2n ** 63n
 
 /**
- * The bytes of a tree (KMIP 1.4 §9.1). What {@link decode} makes of them under the same limits is the same tree.
+ * Encodes a tree (KMIP 1.4 §9.1). {@link decode} with the same limits returns an equal tree.
  *
- * The result is a buffer of exactly the right size, and no other copy is made of a Byte String or a Text String: who
- * zeroes the result has zeroed what was written. (A Big Integer is a JavaScript number and cannot be zeroed anyway.)
+ * The result is a buffer of exactly the right size. No other copy is made of a Byte String or a Text String, so zeroing
+ * the result zeroes all that was written. A Big Integer is a JavaScript bigint and cannot be zeroed.
  *
  * @param limits bounds that differ from {@link defaultLimits}
- * @throws TtlvError for a tree that has no encoding or is beyond the limits
+ * @throws TtlvError for a tree that has no encoding or exceeds the limits
  */
 export function encode(item: Item, limits: Partial<Limits> = {}): Uint8Array {
   const encoder = new Encoder(completeLimits(limits))
@@ -33,7 +33,10 @@ class Encoder {
     this.#limits = limits
   }
 
-  /** Checks everything, so that writing cannot fail, and gives where the item ends that begins at `offset`. */
+  /**
+   * Checks everything, so that writing cannot fail.
+   * @returns the offset at which the item that begins at `offset` ends
+   */
   measure(item: Item, offset: number, depth: number): number {
     if (depth > this.#limits.maxDepth) throw new TtlvError('TOO_DEEP', offset, 'more levels than the limit')
     if (++this.#items > this.#limits.maxItems) {
@@ -52,7 +55,7 @@ class Encoder {
     return end
   }
 
-  /** Writes behind what was written before. `target` is new: padding need not be written. */
+  /** Appends the item. `target` is zeroed, so padding need not be written. */
   write(item: Item, target: Uint8Array, view: DataView): void {
     const start = this.#position
     const valueStart = start + HEADER
@@ -96,7 +99,10 @@ class Encoder {
   }
 }
 
-/** Bytes of the value without padding; `undefined` for what is no value of the type. The types do not bind every caller. */
+/**
+ * The length of the value in bytes without padding. Undefined if the value is not of its type: callers without types
+ * can pass anything.
+ */
 function valueBytes(item: Exclude<Item, { type: 'Structure' }>): number | undefined {
   switch (item.type) {
     case 'Integer':
@@ -121,7 +127,7 @@ function valueBytes(item: Exclude<Item, { type: 'Structure' }>): number | undefi
   }
 }
 
-// Not `instanceof`: the bytes may come from another realm (a frame, a test runner's sandbox).
+// `instanceof` would fail for bytes from another realm (a frame, a test runner's sandbox).
 const isBytes = (value: unknown) => Object.prototype.toString.call(value) === '[object Uint8Array]'
 
 const isWhole = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max

@@ -33,15 +33,15 @@ export type TtlvErrorCode =
   | 'VALUE_INVALID'
 
 /**
- * The only error for what comes from outside. `message` is for a person, and like the other fields it contains nothing of
- * the values.
+ * The only error for input from outside. `message` is for a person. Neither it nor the other fields contain any part of
+ * a value.
  */
 export class TtlvError extends Error {
   override readonly name = 'TtlvError'
   readonly code: TtlvErrorCode
   /**
-   * Byte offset from the start of what was decoded or would have been encoded; for a {@link FrameReader}, from the start
-   * of the stream.
+   * Byte offset from the start of the input of `decode`, or of the output that `encode` would have written. For a
+   * {@link FrameReader}, from the start of the stream.
    */
   readonly offset: number
 

@@ -4,20 +4,20 @@ export interface FormatOptions {
   /** A name for a tag, printed behind its number. By default there is none. */
   readonly name?: (tag: number) => string | undefined
   /**
-   * Whether the value of a Text String, Byte String or Big Integer may be printed. `path` has the tags from the outermost
-   * item to this one. By default nothing may: keys and passwords are values of these three types, and what a tag means
-   * is not known here, so that it is for the caller to say what is harmless.
+   * Whether to print the value of a Text String, Byte String or Big Integer. `path` has the tags from the outermost
+   * item to this one. By default none is printed: keys and passwords are values of these three types, and this package
+   * does not know what a tag means. The caller has to say which values are harmless.
    */
   readonly reveal?: (path: readonly number[]) => boolean
 }
 
-/** Bytes or characters shown of one revealed value. */
+/** The most bytes or characters to print of one revealed value. */
 const SHOWN = 64
 const HIDDEN = '(hidden)'
 
 /**
- * A tree as text for a person, one item a line, indented by level. Not a format to parse. A value that may not be
- * printed shows as `(hidden)`, of a Byte String with its size in bytes, of a Text String without even that.
+ * Formats a tree as text for a person: one item a line, indented by level. It is not a format to parse. A value that
+ * may not be printed shows as `(hidden)`. A hidden Byte String shows its size in bytes, a hidden Text String does not.
  */
 export function format(item: Item, options: FormatOptions = {}): string {
   const lines: string[] = []
@@ -68,7 +68,9 @@ function dateText(value: bigint, milliseconds: bigint): string {
   return isDate ? `${value} (${new Date(Number(milliseconds)).toISOString()})` : String(value)
 }
 
-/** Printable ASCII only: what came from outside must not move a terminal's cursor or turn the writing round. */
+/**
+ * Printable ASCII only, so that input from outside cannot move a terminal's cursor or reverse the writing direction.
+ */
 function quoted(text: string): string {
   const shown = JSON.stringify(text.slice(0, SHOWN)).replace(
     /[^\x20-\x7e]/g,

@@ -3,24 +3,27 @@ import { isTag, typeCode } from './item.ts'
 import { completeLimits, defaultLimits } from './limits.ts'
 
 const HEADER = 8
-/** Room for a frame before its bytes have come: a length is easily claimed, so memory follows what arrives. */
+/**
+ * Bytes reserved for a frame before they have come. A peer can claim any length, so memory grows only with what
+ * arrives.
+ */
 const FIRST_ROOM = 4096
 
 /**
- * Cuts a stream of bytes into messages. KMIP has no framing of its own: a message is one Structure, whose 8-byte header
- * says how long it is.
+ * Splits a stream of bytes into messages. KMIP has no framing of its own: a message is one Structure, and its 8-byte
+ * header contains the length.
  *
- * The size limit is applied from that header before anything after it is kept. Memory is at most the frame under way, and
- * time is linear in what arrives, however it is split. A frame is not looked into; {@link decode} does that.
+ * The size limit is applied to that header before any further byte is kept. Memory is at most one frame, and time is
+ * linear in what arrives, however it is split. The contents of a frame are not checked; {@link decode} does that.
  */
 export class FrameReader {
   readonly #onFrame: (frame: Uint8Array) => void
   readonly #maxBytes: number
-  /** Bytes of the stream before the frame under way. */
+  /** The stream offset of the current frame. */
   #start = 0
   #frame = new Uint8Array(HEADER)
   #filled = 0
-  /** Size of the frame under way; 0 until its header is there. */
+  /** The size of the current frame in bytes; 0 until its header is complete. */
   #size = 0
   #failure: TtlvError | undefined
 
@@ -34,7 +37,7 @@ export class FrameReader {
     this.#maxBytes = completeLimits({ maxBytes: limits.maxBytes ?? defaultLimits.maxBytes }).maxBytes
   }
 
-  /** Bytes that are held of a message that is not complete. */
+  /** Bytes held of a message that is not complete. */
   get pending(): number {
     return this.#filled
   }
@@ -42,8 +45,9 @@ export class FrameReader {
   /**
    * Takes the next bytes of the stream, in any split, and keeps no reference to them.
    *
-   * @throws TtlvError `TAG_INVALID`, `TYPE_INVALID`, `LENGTH_INVALID` or `TOO_LARGE` as soon as a header is wrong, after
-   * every message before it was handed over. The stream has lost its beat then: every later call throws the same.
+   * @throws TtlvError `TAG_INVALID`, `TYPE_INVALID`, `LENGTH_INVALID` or `TOO_LARGE` as soon as a header is wrong,
+   *   after every message before it was handed over. The stream is then out of step, and every later call throws the
+   *   same error.
    */
   push(chunk: Uint8Array): void {
     if (this.#failure) throw this.#failure
@@ -61,7 +65,7 @@ export class FrameReader {
   }
 
   /**
-   * Says that the stream has ended.
+   * Tells the reader that the stream has ended.
    *
    * @throws TtlvError `TRUNCATED` if it ended inside a message
    */
@@ -71,7 +75,7 @@ export class FrameReader {
     throw this.#fail(new TtlvError('TRUNCATED', this.#start + this.#filled, 'the stream ends inside a message'))
   }
 
-  /** Zeroes and forgets the message under way. The reader takes nothing more: for when the stream is given up. */
+  /** Zeroes and drops the current message, for when the stream is given up. Every later call throws. */
   discard(): void {
     this.#failure ??= new TtlvError('TRUNCATED', this.#start + this.#filled, 'the stream was given up')
     this.#frame.fill(0)
@@ -92,7 +96,7 @@ export class FrameReader {
     this.#size = HEADER + length
   }
 
-  /** Grows by doubling, which is linear in total, and leaves no copy behind. */
+  /** Grows by doubling, which is linear in total. The old buffer is zeroed. */
   #reserve(bytes: number): void {
     if (bytes <= this.#frame.length) return
     const room = Math.min(this.#size, Math.max(2 * this.#frame.length, FIRST_ROOM, bytes))

@@ -13,7 +13,7 @@ export interface ItemValue {
   Boolean: boolean
   /** Text without lone surrogates that does not end in U+0000. */
   TextString: string
-  /** After decoding a view into the bytes that were decoded: nothing is copied. */
+  /** A decoded value is a view into the decoded bytes; nothing is copied. */
   ByteString: Uint8Array
   /** Seconds since 1970-01-01T00:00:00Z, −2⁶³ to 2⁶³ − 1. */
   DateTime: bigint
@@ -51,16 +51,16 @@ export const itemTypes: readonly ItemType[] = [
   'DateTimeExtended',
 ]
 
-// No prototype: a type such as `constructor` from outside must find nothing.
+// Without a prototype, a type such as `constructor` from outside finds nothing.
 const codes: Readonly<Record<string, number | undefined>> = Object.assign(
   Object.create(null) as object,
   Object.fromEntries(itemTypes.map((type, index) => [type, index + 1])),
 )
 
-/** The type byte, or 0 for what is no type. */
+/** The type byte; 0 if `type` is not an item type. */
 export const typeCode = (type: string): number => codes[type] ?? 0
 
-/** KMIP 1.4 §9.1.1.1: the first byte of a tag is 42 or 54, so that what is not TTLV is noticed. */
+/** KMIP 1.4 §9.1.1.1: the first byte of a tag is 42 or 54. Input that is not TTLV is noticed by this. */
 export const isTag = (tag: number): boolean => {
   const block = tag >>> 16
   return (block === 0x42 || block === 0x54) && tag <= 0x54_ffff && Number.isInteger(tag)
@@ -89,7 +89,10 @@ export const dateTimeExtended = (tag: number, value: bigint): ItemOf<'DateTimeEx
   value,
 })
 
-/** The first child that has this tag and this type. A child of the tag but of another type is not looked at. */
+/**
+ * The first child with this tag and this type. A child with the tag but another type is skipped. Undefined if there is
+ * none.
+ */
 export function child<Type extends ItemType>(
   parent: ItemOf<'Structure'>,
   tag: number,

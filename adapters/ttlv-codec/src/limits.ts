@@ -1,4 +1,4 @@
-/** Bounds on one message. Each is a whole number; a message exactly at the bound is still taken. */
+/** Bounds on one message. Each is a whole number. A message exactly at a bound is accepted. */
 export interface Limits {
   /** Bytes of the message, with its own 8-byte header. Default 1 048 576 (1 MiB). */
   readonly maxBytes: number
@@ -10,10 +10,13 @@ export interface Limits {
 
 export const defaultLimits: Limits = { maxBytes: 1_048_576, maxDepth: 32, maxItems: 65_536 }
 
-/** Decoding and encoding recurse once a level: this many levels are far from the end of any engine's stack. */
+/** Decoding and encoding recurse once for each level. This depth is far from the stack limit of any engine. */
 const DEEPEST = 512
 
-/** Throws a RangeError for bounds that make no sense, which is a mistake of the program and not of a message. */
+/**
+ * @returns all bounds, with defaults for those that are not given
+ * @throws RangeError for an impossible bound, which is a mistake of the calling program
+ */
 export function completeLimits(limits: Partial<Limits>): Limits {
   const complete = { ...defaultLimits, ...limits }
   assertBound('maxBytes', complete.maxBytes, 8, 2 ** 32 + 7)

@@ -1,4 +1,5 @@
-// `ignoreBOM` keeps a leading U+FEFF, which is text like any other: without it, it would be dropped in silence.
+// `ignoreBOM` keeps a leading U+FEFF, which is text like any other. Without it the decoder would drop the character
+// silently.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 
@@ -24,7 +25,7 @@ export function readText(bytes: Uint8Array, start: number, end: number): string 
   }
 }
 
-/** Bytes of `text` in UTF-8; `undefined` if it has a lone surrogate and therefore no such form. */
+/** The length of `text` in UTF-8 bytes. Undefined if it has a lone surrogate, which UTF-8 cannot encode. */
 export function textBytes(text: string): number | undefined {
   let bytes = text.length
   for (let at = 0; at < text.length; at++) {
@@ -34,13 +35,13 @@ export function textBytes(text: string): number | undefined {
     if (unit < 0xd800 || unit > 0xdfff) continue
     const next = text.charCodeAt(at + 1)
     if (unit > 0xdbff || !(next >= 0xdc00 && next <= 0xdfff)) return undefined
-    // Two units so far counted as 1 + 3; the pair takes 4 bytes.
+    // The two units have counted as 1 + 3 so far; the pair takes 4 bytes.
     at++
   }
   return bytes
 }
 
-/** Writes `text`, of {@link textBytes} `bytes`, at the start of `target`. */
+/** Writes `text` at `offset` of `target`. `bytes` is its length from {@link textBytes}. */
 export function writeText(target: Uint8Array, offset: number, text: string, bytes: number): void {
   if (bytes !== text.length) {
     encoder.encodeInto(text, target.subarray(offset))

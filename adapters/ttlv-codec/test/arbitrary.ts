@@ -9,7 +9,7 @@ const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' })).filter((value)
 const bigInteger = fc.oneof(
   fc.bigInt(),
   fc.bigInt({ min: -(2n ** 200n), max: 2n ** 200n }),
-  // Around the places where another 8 bytes are needed for the sign.
+  // Bounds at which a Big Integer needs 8 more bytes for its sign.
   fc
     .tuple(fc.integer({ min: 0, max: 40 }), fc.bigInt({ min: -2n, max: 2n }), fc.boolean())
     .map(([bytes, off, negative]) => (negative ? -1n : 1n) * (2n ** BigInt(8 * bytes - (bytes > 0 ? 1 : 0)) + off)),
@@ -28,7 +28,7 @@ const leaf: fc.Arbitrary<Item> = fc.oneof(
   fc.record({ tag, type: fc.constant('DateTimeExtended' as const), value: int64 }, plain),
 )
 
-/** Any tree within the default limits. */
+/** A tree of any type within the default limits. */
 export const anyItem: fc.Arbitrary<Item> = fc.letrec<{ item: Item; structure: ItemOf<'Structure'> }>((tie) => ({
   item: fc.oneof({ maxDepth: 6, withCrossShrink: true }, leaf, tie('structure')),
   structure: fc.record(
@@ -41,7 +41,7 @@ export const anyItem: fc.Arbitrary<Item> = fc.letrec<{ item: Item; structure: It
   ),
 })).item
 
-/** Any tree that can be a message: a Structure. */
+/** A tree whose root is a Structure, as in a message. */
 export const anyMessage: fc.Arbitrary<Item> = fc.record(
   {
     tag,

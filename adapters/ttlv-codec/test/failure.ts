@@ -1,6 +1,6 @@
 import { TtlvError } from '../src/index.ts'
 
-/** Code and offset of the TtlvError that `work` throws; anything else that it does fails the test. */
+/** Code and offset of the TtlvError that `work` throws. Anything else fails the test. */
 export function failureOf(work: () => unknown): { readonly code: string; readonly offset: number } {
   try {
     work()

@@ -33,7 +33,7 @@ const everyType = structure(0x420078, [
 ])
 
 describe('format', () => {
-  it('hides every value that could be a secret unless it is told otherwise', () => {
+  it('hides every value that could be a secret, unless the caller allows it', () => {
     expect(format(everyType)).toBe(
       [
         '420078 Structure',
@@ -54,14 +54,14 @@ describe('format', () => {
     )
   })
 
-  it('prints what it is told is harmless', () => {
+  it('prints values that the caller calls harmless', () => {
     const lines = format(everyType, { reveal: (path) => path.at(-1) !== 0x420006 }).split('\n')
     expect(lines[3]).toBe('  420003 BigInteger c0ffee')
     expect(lines[6]).toBe('  420006 TextString (hidden)')
     expect(lines[7]).toBe('  420007 ByteString 3 bytes c0ffee')
   })
 
-  it('asks with the whole path, and once for a value', () => {
+  it('asks the caller once for each value, with the whole path', () => {
     const asked: string[] = []
     const key = structure(0x42008f, [
       structure(0x420045, [byteString(0x420043, hex('c0ffee')), integer(0x42002a, 256)]),
@@ -85,7 +85,7 @@ describe('format', () => {
     expect(text).not.toContain('0102030405')
   })
 
-  it('lets nothing through that a terminal would obey, and cuts what is long', () => {
+  it('escapes what a terminal would obey, and cuts long values', () => {
     const reveal = () => true
     expect(format(textString(0x420020, 'a\x1b[2J\u009b\u202e"\n'), { reveal })).toBe(
       String.raw`420020 TextString "a\u001b[2J\u009b\u202e\"\n"`,

@@ -30,7 +30,7 @@ describe('a frame reader', () => {
     expect(frames).toEqual([hex('42 00 78 | 01 | 00 00 00 00')])
   })
 
-  it('keeps nothing of a piece', () => {
+  it('keeps no reference to a piece', () => {
     const [message = new Uint8Array(0)] = messages
     const { frames, reader: under } = reader()
     const first = message.slice(0, 50)
@@ -60,10 +60,10 @@ describe('a frame reader', () => {
     { what: 'a length that no Structure has', bytes: patched(good, 7, 4), code: 'LENGTH_INVALID', at: 4 },
     { what: 'a length beyond the limit', bytes: patched(good, 4, 0, 0x10), code: 'TOO_LARGE', at: 4 },
     { what: 'the largest length', bytes: patched(good, 4, 0xff, 0xff, 0xff, 0xf8), code: 'TOO_LARGE', at: 4 },
-  ])('refuses $what at the header, after the messages before it, and for good', ({ bytes, code, at }) => {
+  ])('refuses $what at the header, after the messages before it, and stays closed', ({ bytes, code, at }) => {
     const { frames, reader: under } = reader()
     const expected = { code, offset: good.length + at }
-    // The header alone: nothing of the body need have come.
+    // Only the header is sent: the reader must not wait for the body.
     expect(failureOf(() => under.push(concat(good, bytes.subarray(0, 8))))).toEqual(expected)
     expect(frames).toEqual([good])
     expect(under.pending).toBe(0)
@@ -88,7 +88,7 @@ describe('a frame reader', () => {
     expect(failureOf(() => under.end())).toEqual({ code: 'TRUNCATED', offset: good.length + bytes })
   })
 
-  it('takes nothing more once it was discarded', () => {
+  it('accepts no bytes after it was discarded', () => {
     const { frames, reader: under } = reader()
     under.push(good.subarray(0, 20))
     under.discard()

@@ -8,7 +8,7 @@ import { concat } from './hex.ts'
 const messages = goldenExchanges.flatMap(({ request, response }) => [request, response])
 const options = { numRuns: fuzzRuns }
 
-/** Decodes, or rejects with a TtlvError at a place within the bytes; anything else is a crash and passes through. */
+/** Decodes, or rejects with a TtlvError at an offset within the bytes. Any other error is a crash and is thrown. */
 function survives(bytes: Uint8Array): void {
   let item
   try {
@@ -19,7 +19,7 @@ function survives(bytes: Uint8Array): void {
     expect(error.offset).toBeLessThanOrEqual(bytes.length)
     return
   }
-  // Whatever is accepted means one thing.
+  // The decoded value must encode to one spelling.
   expect(decode(encode(item))).toStrictEqual(item)
   expect(format(item)).not.toBe('')
 }
@@ -48,7 +48,7 @@ function mutate(bytes: Uint8Array, { kind, at, value }: Mutation): Uint8Array {
     case 'delete':
       return concat(before, after.subarray(1 + (value % 16)))
     case 'length': {
-      // Somewhere a length field begins on a multiple of 8, plus 4.
+      // A length field begins at a multiple of 8, plus 4.
       const copy = Uint8Array.from(bytes)
       const field = (place & ~7) + 4
       if (field + 4 <= copy.length) copy.set([0, 0, value >>> 4, value & 0xff], field)
@@ -57,8 +57,8 @@ function mutate(bytes: Uint8Array, { kind, at, value }: Mutation): Uint8Array {
   }
 }
 
-describe('whatever comes', () => {
-  it('a tree comes back as it was, and its bytes too', () => {
+describe('the codec, whatever comes,', () => {
+  it('decodes each tree that it encoded, and encodes it to the same bytes', () => {
     fc.assert(
       fc.property(anyItem, (item) => {
         const bytes = encode(item)
@@ -71,7 +71,7 @@ describe('whatever comes', () => {
     )
   })
 
-  it('a valid message that was changed is read or refused, never more', () => {
+  it('reads or refuses a changed message', () => {
     const valid = fc.oneof(
       fc.constantFrom(...messages),
       anyItem.map((item) => encode(item)),
@@ -84,7 +84,7 @@ describe('whatever comes', () => {
     )
   })
 
-  it('so is any sequence of bytes', () => {
+  it('reads or refuses any sequence of bytes', () => {
     const plausible = fc
       .array(
         fc.oneof(
@@ -97,7 +97,7 @@ describe('whatever comes', () => {
     fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), plausible), survives), options)
   })
 
-  it('messages in any split are the same messages', () => {
+  it('finds the same messages in any split', () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -111,7 +111,7 @@ describe('whatever comes', () => {
           const reader = new FrameReader((frame) => found.push(frame))
           let at = 0
           for (let turn = 0; at < stream.length; turn++) {
-            // A split into no bytes at all is one too, but it must go on some time.
+            // A split may have empty pieces, but not only these.
             const size = turn % 2 === 0 ? (sizes[turn % sizes.length] ?? 0) : 1 + turn
             reader.push(stream.subarray(at, at + size))
             at += size
@@ -124,7 +124,7 @@ describe('whatever comes', () => {
     )
   })
 
-  it('a stream of anything gives the same in any split: the same messages, then the same failure', () => {
+  it('finds the same messages and the same failure in any split of any stream', () => {
     const read = (pieces: readonly Uint8Array[]) => {
       const found: Uint8Array[] = []
       const reader = new FrameReader((frame) => found.push(frame), { maxBytes: 65_536 })

@@ -14,14 +14,14 @@ import {
 
 const unlimited = { maxBytes: 2 ** 30, maxItems: 2 ** 30 }
 
-/** Levels of one child each around `inner`. */
+/** `levels` nested Structures of one child each around `inner`. */
 const around = (levels: number, inner: Item): Item =>
   levels === 0 ? inner : structure(0x42000f, [around(levels - 1, inner)])
 
 const repeated = (bytes: number, item: Item) =>
   Array.from({ length: Math.floor(bytes / encode(item).length) }, () => item)
 
-/** Trees of about so many bytes, each with another part of the work in the foreground. */
+/** Trees of about `bytes` bytes. Each one stresses another part of the codec. */
 const shapes: readonly { readonly what: string; readonly make: (bytes: number) => Item }[] = [
   { what: 'Integers', make: (bytes) => structure(0x420078, repeated(bytes, integer(0x420020, 1))) },
   { what: 'empty Structures', make: (bytes) => structure(0x420078, repeated(bytes, structure(0x42000f, []))) },
@@ -43,15 +43,17 @@ function milliseconds(work: () => void): number {
   return best
 }
 
-// From the default limit on, where a tree no longer fits into the engine's nursery and costs more. Of 8 times as much,
-// quadratic work takes 64 times as long; 24 leaves room for a machine that is busy.
+// Starts at the default limit, where a tree no longer fits into V8's nursery and costs more. For 8 times the bytes,
+// quadratic work takes 64 times as long. The factor 24 leaves room for a busy machine.
 const FACTOR = 8
 const TOLERATED = 24
 const ATTEMPTS = 6
-/** What is quicker than this cannot be measured, and is no problem. */
+/** Work quicker than this cannot be measured, and needs no bound. */
 const FLOOR_MS = 1
 
-/** How many times as long `large` takes. A busy machine can spoil an attempt, but quadratic work spoils them all. */
+/**
+ * How many times as long `large` takes as `small`. A busy machine may spoil one attempt; quadratic work fails them all.
+ */
 function slowdown(small: () => void, large: () => void): number {
   let least = Infinity
   for (let attempt = 0; attempt < ATTEMPTS && least >= TOLERATED; attempt++) {
@@ -60,7 +62,7 @@ function slowdown(small: () => void, large: () => void): number {
   return least
 }
 
-describe('time is linear up to the limit', { timeout: 60_000 }, () => {
+describe('the codec takes time linear in the length, up to the limit,', { timeout: 60_000 }, () => {
   const small = defaultLimits.maxBytes
 
   it.each(shapes)('for $what', ({ make }) => {

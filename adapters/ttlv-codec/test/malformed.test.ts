@@ -45,9 +45,9 @@ const malformed: readonly Malformed[] = [
   { what: 'a child Structure that ends after its parent', bytes: `${header} 00 00 00 08 | 42 00 20 | 01 | 00 00 00 08 | 42 00 20 | 01 | 00 00 00 00`, code: 'CHILD_OVERRUN', offset: 12 },
   { what: 'a child Integer that ends after its parent', bytes: `${header} 00 00 00 0C | 42 00 20 | 02 | 00 00 00 04 | 00 00 00 01 00 00 00 00`, code: 'CHILD_OVERRUN', offset: 12 },
   { what: 'a child Byte String that ends after its parent', bytes: `${header} 00 00 00 08 | 42 00 20 | 08 | 00 00 00 08 | 00 00 00 00 00 00 00 00`, code: 'CHILD_OVERRUN', offset: 12 },
-  { what: 'padding of an Integer', bytes: '42 00 20 | 02 | 00 00 00 04 | 00 00 00 08 00 00 00 01', code: 'PADDING_INVALID', offset: 15 },
-  { what: 'padding of a Text String', bytes: '42 00 20 | 07 | 00 00 00 01 | 61 00 20 00 00 00 00 00', code: 'PADDING_INVALID', offset: 10 },
-  { what: 'padding of a Byte String', bytes: '42 00 20 | 08 | 00 00 00 07 | 01 02 03 04 05 06 07 08', code: 'PADDING_INVALID', offset: 15 },
+  { what: 'padding of an Integer that is not zero', bytes: '42 00 20 | 02 | 00 00 00 04 | 00 00 00 08 00 00 00 01', code: 'PADDING_INVALID', offset: 15 },
+  { what: 'padding of a Text String that is not zero', bytes: '42 00 20 | 07 | 00 00 00 01 | 61 00 20 00 00 00 00 00', code: 'PADDING_INVALID', offset: 10 },
+  { what: 'padding of a Byte String that is not zero', bytes: '42 00 20 | 08 | 00 00 00 07 | 01 02 03 04 05 06 07 08', code: 'PADDING_INVALID', offset: 15 },
   { what: 'a Boolean of 2', bytes: '42 00 20 | 06 | 00 00 00 08 | 00 00 00 00 00 00 00 02', code: 'BOOLEAN_INVALID', offset: 8 },
   { what: 'a Boolean of 2^56', bytes: '42 00 20 | 06 | 00 00 00 08 | 01 00 00 00 00 00 00 00', code: 'BOOLEAN_INVALID', offset: 8 },
   { what: 'a Boolean of -1', bytes: '42 00 20 | 06 | 00 00 00 08 | FF FF FF FF FF FF FF FF', code: 'BOOLEAN_INVALID', offset: 8 },
@@ -56,7 +56,7 @@ const malformed: readonly Malformed[] = [
   { what: 'overlong UTF-8', bytes: '42 00 20 | 07 | 00 00 00 02 | C0 AF 00 00 00 00 00 00', code: 'TEXT_INVALID', offset: 8 },
   { what: 'a surrogate in UTF-8', bytes: '42 00 20 | 07 | 00 00 00 03 | ED A0 80 00 00 00 00 00', code: 'TEXT_INVALID', offset: 8 },
   { what: 'null-terminated text', bytes: '42 00 20 | 07 | 00 00 00 02 | 61 00 00 00 00 00 00 00', code: 'TEXT_INVALID', offset: 8 },
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
 describe('decode refuses', () => {
   it.each(malformed)('$what', ({ bytes, code, offset }) => {
@@ -107,7 +107,7 @@ describe('encode refuses', () => {
   })
 })
 
-describe('the limits', () => {
+describe('the codec’s limits', () => {
   const nested = (levels: number): Item =>
     levels === 1 ? structure(0x420078, []) : structure(0x420078, [nested(levels - 1)])
   const wide = (items: number): Item =>
@@ -138,13 +138,16 @@ describe('the limits', () => {
       code: 'TOO_LARGE',
       at: [1_048_576, 0],
     },
-  ])('$what: exactly so many, in both directions', ({ limits, fits, exceeds, code, at: [decoding, encoding] }) => {
-    expect(Buffer.compare(encode(decode(encode(fits, limits), limits), limits), encode(fits, generous))).toBe(0)
-    expect(failureOf(() => encode(exceeds, limits))).toEqual({ code, offset: encoding })
-    expect(failureOf(() => decode(encode(exceeds, generous), limits))).toEqual({ code, offset: decoding })
-  })
+  ])(
+    'of $what accept exactly that many, in both directions',
+    ({ limits, fits, exceeds, code, at: [decoding, encoding] }) => {
+      expect(Buffer.compare(encode(decode(encode(fits, limits), limits), limits), encode(fits, generous))).toBe(0)
+      expect(failureOf(() => encode(exceeds, limits))).toEqual({ code, offset: encoding })
+      expect(failureOf(() => decode(encode(exceeds, generous), limits))).toEqual({ code, offset: decoding })
+    },
+  )
 
-  it('a tree that contains itself ends too', () => {
+  it('end a tree that contains itself', () => {
     const children: Item[] = []
     const endless = { tag: 0x420078, type: 'Structure', value: children } as const
     children.push(endless, endless)
@@ -153,7 +156,7 @@ describe('the limits', () => {
   })
 
   it.each([{ maxBytes: 7 }, { maxDepth: 0 }, { maxDepth: 513 }, { maxItems: 0 }, { maxItems: 1.5 }, { maxBytes: NaN }])(
-    '%j is a mistake of the program',
+    'of %j are a programming error',
     (limits) => {
       expect(() => decode(hex(header), limits)).toThrow(RangeError)
       expect(() => encode(structure(0x420078, []), limits)).toThrow(RangeError)
@@ -161,7 +164,7 @@ describe('the limits', () => {
   )
 })
 
-it('an error says nothing of the values', () => {
+it('an error of the codec repeats no value', () => {
   const bytes = encode(structure(0x420078, [textString(0x4200a1, 'hunter2'), byteString(0x420043, hex('c0ffee'))]))
   bytes.fill(0xc0, bytes.length - 1)
   let message = ''

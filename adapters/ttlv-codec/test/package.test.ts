@@ -30,7 +30,7 @@ const modules = [
   'text',
 ] as const
 
-describe('the package', { timeout: 120_000 }, () => {
+describe('the package ttlv-codec', { timeout: 120_000 }, () => {
   let directory: string
   let packed: Packed
 
@@ -43,7 +43,7 @@ describe('the package', { timeout: 120_000 }, () => {
 
   afterAll(() => rm(directory, { recursive: true, force: true }))
 
-  it('is what a dry run says, and has these files and no others', async () => {
+  it('holds exactly the files of a dry run', async () => {
     const { stdout } = await run('npm', ['pack', '--dry-run', '--ignore-scripts', '--json'], { cwd: root })
     const [announced] = JSON.parse(stdout) as [Packed]
     const expected = [
@@ -57,7 +57,7 @@ describe('the package', { timeout: 120_000 }, () => {
     expect(packed.size).toBeLessThan(40_000)
   })
 
-  it('needs nothing: no dependency, no import from outside, nothing of Node.js', async () => {
+  it('has no dependency, no import from outside and nothing of Node.js', async () => {
     const manifest = JSON.parse(await readFile(join(directory, 'package/package.json'), 'utf8')) as Record<
       string,
       unknown
@@ -75,7 +75,7 @@ describe('the package', { timeout: 120_000 }, () => {
     }
   })
 
-  it('works when it is unpacked somewhere else', async () => {
+  it('works where it is unpacked in another folder', async () => {
     const entry = pathToFileURL(join(directory, 'package/dist/index.js')).href
     const script = `
       const { decode, encode, structure, textString } = await import(${JSON.stringify(entry)})

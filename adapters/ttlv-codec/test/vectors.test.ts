@@ -80,7 +80,7 @@ const specification: readonly Vector[] = [
   },
 ]
 
-/** The ends of the ranges, by hand. */
+/** The bounds of each type, encoded by hand. */
 const edges: readonly Vector[] = [
   { what: 'an empty Structure', item: structure(0x420078, []), bytes: '42 00 78 | 01 | 00 00 00 00' },
   { what: 'an extension tag', item: integer(0x54abcd, 0), bytes: '54 AB CD | 02 | 00 00 00 04 | 00 00 00 00 00 00 00 00' },
@@ -109,7 +109,7 @@ const edges: readonly Vector[] = [
   { what: 'a Date-Time before 1970', item: dateTime(0x420020, -1n), bytes: '42 00 20 | 09 | 00 00 00 08 | FF FF FF FF FF FF FF FF' },
   { what: 'the longest Interval', item: interval(0x420020, 2 ** 32 - 1), bytes: '42 00 20 | 0A | 00 00 00 04 | FF FF FF FF 00 00 00 00' },
   { what: 'a Date-Time Extended, to the microsecond', item: dateTimeExtended(0x420020, 1_205_495_800_000_001n), bytes: '42 00 20 | 0B | 00 00 00 08 | 00 04 48 64 5C EF EE 01' },
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
 describe.each([
   { source: 'KMIP 1.4 §9.1.2', vectors: specification },
@@ -121,13 +121,13 @@ describe.each([
   })
 })
 
-describe('exchanges with PyKMIP', () => {
+describe('the codec reads and writes an exchange with PyKMIP:', () => {
   it.each(goldenExchanges)('$label', ({ request, response }) => {
     for (const bytes of [request, response]) expect(encode(decode(bytes))).toEqual(bytes)
   })
 })
 
-describe('a value with a second spelling', () => {
+describe('decode takes a value in its second spelling:', () => {
   it.each([
     { bytes: '42 00 20 | 04 | 00 00 00 10 | 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 05', value: 5n },
     { bytes: '42 00 20 | 04 | 00 00 00 10 | FF FF FF FF FF FF FF FF FF FF FF FF FF FF FF FB', value: -5n },
@@ -136,7 +136,7 @@ describe('a value with a second spelling', () => {
   })
 })
 
-describe('a Byte String', () => {
+describe('a decoded Byte String', () => {
   it('is a view into the bytes, also where those are a view themselves', () => {
     const bytes = new Uint8Array(40).fill(0xee)
     bytes.set(encode(byteString(0x420020, Uint8Array.of(1, 2, 3))), 5)

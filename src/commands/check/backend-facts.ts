@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AdapterError, type BackendFacts, type Facts, type KeyAdapter } from '../../../adapters/contract/index.ts'
+import { rowOf } from '../../backends/index.ts'
 import { commandFor, type BackendQuestion } from './backend-question.ts'
 import type { Findings } from './findings.ts'
 import { callWithin } from './time-limit.ts'
 
 export const PROBE_MS = 8000
 
-/** Told by backend.sessions. */
+/** The check backend.sessions reports these. */
 const sessionFields: readonly string[] = ['sessions', 'openSessions', 'maxSessions']
 
 export const inWords = (fields: Facts = {}): string[] =>
@@ -31,7 +32,7 @@ export async function factsOf(adapter: KeyAdapter): Promise<BackendFacts | undef
 }
 
 export function tellServers(facts: BackendFacts | undefined, question: BackendQuestion, findings: Findings): void {
-  const { name, settings, written } = question
+  const { name } = question
   const servers = facts?.servers ?? []
   const some = servers.some(({ unusable }) => unusable === undefined)
   for (const { address, unusable, fields } of servers) {
@@ -39,27 +40,32 @@ export function tellServers(facts: BackendFacts | undefined, question: BackendQu
     if (unusable === undefined) findings.ok('backend.servers', `${address}: ${inWords(fields).join(', ')}`, more)
     else {
       const found = `${address} cannot be used: ${unusable}`
-      const help = { ...more, advice: serverHints[unusable] ?? 'look at that server', ...commandFor(name, settings, written) }
-      // The others serve in its place.
+      const help = {
+        ...more,
+        advice: serverHints[unusable] ?? 'find out what is wrong with that server',
+        ...commandFor(question),
+      }
+      // The other servers serve in its place.
       if (some) findings.warning('backend.servers', found, help)
       else findings.problem('backend.servers', found, help)
     }
   }
-} // prettier-ignore
+}
 
 const serverHints: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there: is it running, and is this its port?',
-  ETIMEDOUT: 'does a firewall stand between?',
-  ENOTFOUND: 'there is no such host: correct servers, or the DNS',
-  EHOSTUNREACH: 'there is no way to that host',
+  ETIMEDOUT: 'does a firewall block the connection?',
+  ENOTFOUND: 'the host name does not resolve: correct servers, or the DNS',
+  EHOSTUNREACH: 'there is no route to that host',
 }
 
 const SESSIONS_MS = 5000
 
-/** Sessions are opened one after another in the background. */
+/** The adapter opens sessions one after another in the background. */
 export async function checkSessions(adapter: KeyAdapter, question: BackendQuestion, findings: Findings): Promise<void> {
   const { name, settings } = question
-  if (settings.kind !== 'pkcs11') return
+  const check = rowOf(settings).check.sessions(settings)
+  if (check === undefined) return
   const read = async () => {
     const { sessions, openSessions, maxSessions } = (await factsOf(adapter))?.fields ?? {}
     return { sessions: Number(sessions), openSessions: Number(openSessions), maxSessions }
@@ -70,12 +76,10 @@ export async function checkSessions(adapter: KeyAdapter, question: BackendQuesti
     await sleep(50)
   }
   const { sessions, openSessions, maxSessions } = now
-  const limit = maxSessions === undefined ? 'the token names no limit' : `the token allows ${maxSessions}`
-  const found = `${openSessions} of ${settings.sessions ?? sessions} sessions are open; ${limit}`
+  const limit = maxSessions === undefined ? `${check.holder} states no limit` : `${check.holder} allows ${maxSessions}`
+  const wanted = check.wanted ?? sessions
+  const found = `${openSessions} of ${wanted} sessions are open; ${limit}`
   const more = { subject: name, fields: { sessions, openSessions, ...(maxSessions !== undefined && { maxSessions }) } }
-  if (openSessions >= (settings.sessions ?? sessions)) findings.ok('backend.sessions', found, more)
-  else {
-    const advice = 'lower sessions, or see who else has sessions on the token (a running gateway has)'
-    findings.warning('backend.sessions', found, { ...more, advice })
-  }
+  if (openSessions >= wanted) findings.ok('backend.sessions', found, more)
+  else findings.warning('backend.sessions', found, { ...more, advice: check.advice })
 }

@@ -1,20 +1,23 @@
-import { X509Certificate } from 'node:crypto'
-import { rootCertificates } from 'node:tls'
+import type { X509Certificate } from 'node:crypto'
 import type { Findings } from './findings.ts'
-import { climb, readPrivateKey, type Chain } from './server-chain.ts'
-import { quoted } from './words.ts'
-import { isSelfIssued, issued, issuerNameOf, nameOf } from './x509.ts'
+import { readPrivateKey, type Chain } from './server-chain.ts'
+import { quoted } from '../../base/shell.ts'
+import { issued, nameOf } from './x509.ts'
 
 export interface CertificateQuestion {
-  /** The file of the certificate, for commands. */
+  /** The path of the certificate's file, for commands. */
   readonly file: string
   readonly keyFile: string | undefined
+  /** As it is in the file. */
   readonly chain: Chain
-  /** Its order is the operator's; not that of a PKCS#12 file. */
+  /** The position of the server's own certificate in it. */
+  readonly own: number
+  /** True if the operator chose the order. It is not so for a PKCS#12 file. */
   readonly ordered: boolean
-  /** Loading the configuration has shown already that key and certificate belong together. */
+  /** True if loading the configuration has proved that key and certificate belong together. */
   readonly keyBelongs: boolean
   readonly fqdn: string | undefined
+  readonly serverCn: string | undefined
   readonly serverCa: readonly X509Certificate[] | undefined
 }
 
@@ -26,28 +29,26 @@ export function checkKey({ file, keyFile, chain, keyBelongs }: CertificateQuesti
   const key = keyFile === undefined ? undefined : readPrivateKey(keyFile)
   if (keyFile === undefined || key === undefined) {
     findings.notChecked('certificate.key-match', 'the private key cannot be read, or needs a passphrase', {
-      advice: 'it is checked once the configuration is valid',
+      advice: 'make the configuration valid first',
     })
   } else if (chain.some((certificate) => certificate.checkPrivateKey(key))) {
     findings.ok('certificate.key-match', 'the private key belongs to a certificate of the file')
   } else {
     findings.problem('certificate.key-match', `${keyFile} does not belong to ${file}`, {
-      advice: 'find the key that the certificate was asked for with; its public key is the same',
+      advice: 'find the private key whose public key is in the certificate',
       command: `openssl x509 -noout -pubkey -in ${quoted(file)}; openssl pkey -pubout -in ${quoted(keyFile)}`,
     })
   }
 }
 
-export function checkOrder({ file, keyFile, chain, ordered, keyBelongs }: CertificateQuestion, findings: Findings): void {
+export function checkOrder({ file, chain, own, ordered }: CertificateQuestion, findings: Findings): void {
   if (!ordered) {
-    findings.notChecked('certificate.chain-order', 'OpenSSL puts the certificates of a PKCS#12 file in order itself')
+    findings.notChecked('certificate.chain-order', 'OpenSSL itself orders the certificates of a PKCS#12 file')
     return
   }
-  const key = keyBelongs || keyFile === undefined ? undefined : readPrivateKey(keyFile)
-  const own = key === undefined ? 0 : chain.findIndex((certificate) => certificate.checkPrivateKey(key))
   if (own > 0) {
     findings.problem('certificate.chain-order', `the server's own certificate is number ${own + 1} in ${file}`, {
-      advice: "put it first, then its issuer's, and so on upwards",
+      advice: "put it first, then its issuer's certificate, and so on up to the root",
       command: `openssl storeutl -noout -text -certs ${quoted(file)} | grep -E 'Subject:|Issuer:'`,
     })
     return
@@ -62,65 +63,13 @@ export function checkOrder({ file, keyFile, chain, ordered, keyBelongs }: Certif
     findings.ok('certificate.chain-order', words)
     return
   }
-  findings.warning('certificate.chain-order', `number ${stray + 1} in ${file}, ${nameOf(at)}, did not issue the one before it`, {
-    advice: 'bring the issuers in order, and leave out what does not belong: not every client sorts them (RFC 8446 section 4.4.2)',
-    command: `openssl storeutl -noout -text -certs ${quoted(file)} | grep -E 'Subject:|Issuer:'`,
-  })
-} // prettier-ignore
-
-export function checkCompleteness({ file, chain, serverCa, keyBelongs }: CertificateQuestion, findings: Findings): void {
-  const id = 'certificate.chain-complete'
-  // Without a key that says which is the server's own, the first may be any.
-  const path = climb(chain[0], chain.slice(1))
-  const top = path.at(-1) ?? chain[0]
-  const missing = issuerNameOf(top)
-  const fields = { certificates: path.length, top: nameOf(top), issuer: missing }
-  if (serverCa !== undefined) {
-    const root = serverCa.find((candidate) => candidate.fingerprint256 === top.fingerprint256 || issued(candidate, top))
-    if (root !== undefined && isSelfIssued(root)) findings.ok(id, `leads to ${nameOf(root)} of --server-ca`, { fields })
-    else if (root !== undefined) {
-      findings.warning(id, `leads to ${nameOf(root)} of --server-ca, which is not a root`, {
-        advice: "Managed HSM wants the root: give that to az as --server-ca-certificate, and the rest to the server's file",
-        fields,
-      })
-    } else if (isSelfIssued(top)) {
-      findings.problem(id, `leads to the root ${nameOf(top)}, which is not in --server-ca`, {
-        advice: 'tell Azure of this root before the certificate is served',
-        command: 'az keyvault ekm-connection update --hsm-name HSM --server-ca-certificate ROOTS.pem',
-        fields,
-      })
-    } else {
-      findings.problem(id, `the certificate of ${missing}, which issued ${nameOf(top)}, is neither in ${file} nor in --server-ca`, {
-        advice: "append the issuing CA's certificate to the file",
-        command: `cat ISSUING-CA.pem >> ${quoted(file)}`,
-        fields,
-      })
-    }
-    return
-  }
-  const publicRoot = isSelfIssued(top) ? undefined : findPublicRoot(top)
-  if (!keyBelongs && path.length < chain.length) findings.notChecked(id, 'the order of the certificates is to be put right first')
-  else if (isSelfIssued(top)) findings.ok(id, `leads to its root, ${nameOf(top)}`, { fields })
-  else if (publicRoot !== undefined) findings.ok(id, `leads to the public root ${nameOf(publicRoot)}`, { fields })
-  else if (path.length === 1 && /CA Issuers/.test(top.infoAccess ?? '')) {
-    findings.warning(id, `the file has no other certificate than ${nameOf(top)}, and its issuer ${missing} is no public root`, {
-      advice: 'public CAs issue through intermediates, which the server must send: append them to the file, or give the root as --server-ca',
-      command: `openssl x509 -noout -ext authorityInfoAccess -in ${quoted(file)}`,
-      fields,
-    })
-  } else {
-    findings.notChecked(id, `whether ${missing}, which issued ${nameOf(top)}, is the root that Azure was told cannot be seen from here`, {
-      advice: 'give the file that Azure got as --server-ca-certificate as --server-ca',
-      fields,
-    })
-  }
-} // prettier-ignore
-
-/** Of those that Node.js brings along. */
-function findPublicRoot(top: X509Certificate): X509Certificate | undefined {
-  for (const pem of rootCertificates) {
-    const root = new X509Certificate(pem)
-    if (root.subject === top.issuer && issued(root, top)) return root
-  }
-  return undefined
+  findings.warning(
+    'certificate.chain-order',
+    `number ${stray + 1} in ${file}, ${nameOf(at)}, did not issue the one before it`,
+    {
+      advice:
+        'put the issuers in order, and remove certificates that do not belong: not every client sorts them (RFC 8446 section 4.4.2)',
+      command: `openssl storeutl -noout -text -certs ${quoted(file)} | grep -E 'Subject:|Issuer:'`,
+    },
+  )
 }

@@ -1,20 +1,24 @@
 import type { X509Certificate } from 'node:crypto'
 import type { CheckId } from './catalogue.ts'
-import { checkCompleteness, checkKey, checkOrder, type CertificateQuestion } from './certificate-chain.ts'
+import { checkKey, checkOrder, type CertificateQuestion } from './certificate-chain.ts'
+import { checkCompleteness } from './certificate-completeness.ts'
+import { checkName } from './certificate-name.ts'
+import { CLOCK_FIRST, isClockInDoubt } from './clock.ts'
 import type { Findings } from './findings.ts'
-import { climb, type Chain } from './server-chain.ts'
-import { quoted } from './words.ts'
-import { isSelfIssued, nameOf, signatureOf, strengthOf, validityOf, WARNING_DAYS } from './x509.ts'
+import { climb, ownFirst, type Chain } from './server-chain.ts'
+import { quoted } from '../../base/shell.ts'
+import { signatureOf } from './signature.ts'
+import { isSelfIssued, nameOf, strengthOf, validityOf, WARNING_DAYS } from './x509.ts'
 
-/** The server certificate, as far as it can be judged from here. */
+/** Checks the server certificate, as far as that is possible from here. */
 export function checkCertificate(question: CertificateQuestion, findings: Findings): void {
   checkKey(question, findings)
   checkOrder(question, findings)
   checkCompleteness(question, findings)
-  const { chain, fqdn } = question
-  const path = climb(chain[0], chain.slice(1))
+  const [leaf, ...others] = ownFirst(question.chain, question.own)
+  const path = climb(leaf, others)
   for (const [index, certificate] of path.entries()) checkExpiry(certificate, index === 0, question, findings)
-  checkName(chain[0], fqdn, findings)
+  checkName(leaf, question, findings)
   checkStrength(path, findings)
   checkUsage(path, findings)
   checkForAzure(question, findings)
@@ -27,9 +31,11 @@ function checkExpiry(certificate: X509Certificate, isOwn: boolean, { file }: Cer
     fields: { daysLeft, notAfter: new Date(certificate.validTo).toISOString() },
   }
   const renewal = {
-    advice: isOwn
-      ? 'renew it, and a gateway that runs reads it within seconds; under another root, tell Azure of that first'
-      : 'ask its CA for the current one',
+    advice: isClockInDoubt(findings)
+      ? CLOCK_FIRST
+      : isOwn
+        ? 'renew it (a running gateway reads the new one within seconds); register a new root in Azure first'
+        : 'ask its CA for the current certificate',
     command: `openssl x509 -noout -subject -dates -in ${quoted(file)}`,
   }
   switch (state) {
@@ -43,31 +49,7 @@ function checkExpiry(certificate: X509Certificate, isOwn: boolean, { file }: Cer
       findings.problem('certificate.expiry', inWords, { ...more, ...renewal })
       return
     case 'not yet':
-      findings.problem('certificate.expiry', inWords, { ...more, advice: 'is the clock right? see clock.plausible' })
-  }
-}
-
-function checkName(leaf: X509Certificate, fqdn: string | undefined, findings: Findings): void {
-  const names = leaf.subjectAltName ?? 'no subject alternative name'
-  const more = { fields: { names } }
-  if (fqdn === undefined) {
-    findings.notChecked('certificate.name', `the certificate names ${names}`, {
-      ...more,
-      advice: 'give the --host that Azure was told as --fqdn',
-    })
-  } else if (leaf.checkHost(fqdn, { subject: 'never' }) !== undefined) {
-    findings.ok('certificate.name', `the certificate names ${fqdn}`, more)
-  } else if (leaf.checkHost(fqdn, { subject: 'always' }) !== undefined) {
-    findings.warning('certificate.name', `only the common name is ${fqdn}; subject alternative name: ${names}`, {
-      ...more,
-      advice: 'Microsoft asks for a subject alternative name: have the certificate issued anew with one',
-    })
-  } else {
-    findings.problem('certificate.name', `the certificate does not name ${fqdn}, but ${names}`, {
-      ...more,
-      advice: 'have it issued anew for that name, or tell Azure the name that it has (a new connection)',
-      command: `az keyvault ekm-connection show --hsm-name HSM --query host`,
-    })
+      findings.problem('certificate.expiry', inWords, { ...more, advice: CLOCK_FIRST })
   }
 }
 
@@ -77,17 +59,21 @@ function checkStrength(path: Chain, findings: Findings): void {
     const more = { subject: nameOf(certificate), fields: { key: inWords } }
     if (grade === 'good') findings.ok('certificate.public-key', inWords, more)
     else if (grade === 'weak') {
-      const advice = 'make a key of RSA 2048 bits or more, or EC P-256, and have a certificate issued for it'
+      const advice =
+        'generate a key of RSA with 2048 bits or more, or of EC P-256, and have a certificate issued for it'
       findings.problem('certificate.public-key', `${inWords} is too weak`, { ...more, advice })
     } else {
-      const advice = 'RSA of 2048 bits or more, P-256 and P-384 are understood everywhere'
-      findings.warning('certificate.public-key', `${inWords}: nobody says whether Azure takes it`, { ...more, advice })
+      const advice = 'use RSA with 2048 bits or more, P-256 or P-384, which every client supports'
+      findings.warning('certificate.public-key', `${inWords}: Microsoft does not say whether Azure accepts it`, {
+        ...more,
+        advice,
+      })
     }
-    // A root is trusted as it is; its own signature proves nothing.
+    // A root is trusted as it is. Its own signature proves nothing.
     if (isSelfIssued(certificate) && certificate !== path[0]) continue
     const signature = signatureOf(certificate)
     if (signature.weak) {
-      const advice = 'have it issued anew with SHA-256 or better'
+      const advice = 'have it reissued with SHA-256 or better'
       const found = `signed with ${signature.inWords}, which can be forged`
       findings.problem('certificate.signature', found, { subject: nameOf(certificate), advice })
     } else findings.ok('certificate.signature', `signed with ${signature.inWords}`, { subject: nameOf(certificate) })
@@ -99,46 +85,46 @@ const ANY_USAGE = '2.5.29.37.0'
 
 function checkUsage(path: Chain, findings: Findings): void {
   const [leaf, ...issuers] = path
-  // Node.js calls the extended key usage so.
+  // Node.js names the extended key usage like this.
   const purposes = leaf.keyUsage as readonly string[] | undefined
   const more = { subject: nameOf(leaf) }
   if (purposes !== undefined && !purposes.includes(SERVER_AUTH) && !purposes.includes(ANY_USAGE)) {
-    findings.problem('certificate.usage', 'its extended key usage is not that of a TLS server (serverAuth)', {
+    findings.problem('certificate.usage', 'its extended key usage does not allow TLS servers (serverAuth)', {
       ...more,
-      advice: 'have a server certificate issued: this one is for something else',
+      advice: 'have a server certificate issued: this one is for another purpose',
     })
   } else if (issuers.some(({ ca }) => !ca)) {
-    findings.problem('certificate.usage', 'a certificate in the chain issued another without being a CA', {
+    findings.problem('certificate.usage', 'it issued a certificate of the chain, but is not a CA', {
       subject: nameOf(issuers.find(({ ca }) => !ca) ?? leaf),
-      advice: "use the CA's certificate in its place",
+      advice: "replace it by the CA's certificate",
     })
   } else if (leaf.ca) {
     const found = isSelfIssued(leaf) ? 'it signed itself, and is its own CA' : 'it is the certificate of a CA'
     findings.warning('certificate.usage', found, {
       ...more,
-      advice: 'let a root issue it: else Azure must be told of every renewal',
+      advice: 'have a root issue it: otherwise every renewal must be registered in Azure',
     })
   } else findings.ok('certificate.usage', 'a server certificate', more)
 }
 
-/** What Microsoft's networking page says that Managed HSM validates: the chain, the validity, the name. */
+/** According to Microsoft's networking page, Managed HSM validates the chain, the validity and the name. */
 const asked: readonly CheckId[] = ['certificate.chain-complete', 'certificate.expiry', 'certificate.name']
 
 function checkForAzure(question: CertificateQuestion, findings: Findings): void {
   const problems = ids(findings, 'problem', 'certificate.')
   const open = ids(findings, 'not checked', 'certificate.').filter((id) => asked.includes(id))
   if (problems.length > 0) {
-    findings.problem('certificate.azure', `Managed HSM would not take it: ${problems.join(', ')}`, {
+    findings.problem('certificate.azure', `Managed HSM would refuse it: ${problems.join(', ')}`, {
       advice: 'see those lines',
     })
   } else if (open.length > 0) {
-    findings.notChecked('certificate.azure', `nothing speaks against it, but this is not known: ${open.join(', ')}`, {
+    findings.notChecked('certificate.azure', `no problem was found, but these are not known: ${open.join(', ')}`, {
       advice: [
-        ...(question.fqdn === undefined ? ['--fqdn HOST'] : []),
+        ...(open.includes('certificate.name') ? ['--fqdn HOST'] : []),
         ...(question.serverCa === undefined ? ['--server-ca ROOT.pem'] : []),
       ].join(' and '),
     })
-  } else findings.ok('certificate.azure', 'chain, validity and name are as Managed HSM asks')
+  } else findings.ok('certificate.azure', 'chain, validity and name are as Managed HSM requires')
 }
 
 const ids = ({ all }: Findings, wanted: string, prefix: string): CheckId[] => [

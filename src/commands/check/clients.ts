@@ -1,12 +1,14 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Config, PoolConfig } from '../../config/schema.ts'
+import { CLOCK_FIRST, isClockInDoubt } from './clock.ts'
 import type { Findings } from './findings.ts'
-import { isSelfIssued, nameOf, signatureOf, strengthOf, validityOf } from './x509.ts'
+import { signatureOf } from './signature.ts'
+import { isSelfIssued, nameOf, strengthOf, validityOf } from './x509.ts'
 
-/** The allow-lists of all pools. */
+/** Checks the allow-lists of all pools. */
 export function checkClients({ pools, listen }: Config, findings: Findings): void {
   if (listen.clientAuth === 'disabled') {
-    findings.notChecked('clients.names', 'listen.clientAuth is disabled: the allow-lists are not looked at')
+    findings.notChecked('clients.names', 'listen.clientAuth is disabled, so the allow-lists are not used')
     return
   }
   for (const pool of pools) {
@@ -19,7 +21,7 @@ export function checkClients({ pools, listen }: Config, findings: Findings): voi
 
 type Entry = PoolConfig['clients'][number]
 
-const casOf = ({ roots, intermediates }: Entry) => [...roots, ...intermediates]
+export const casOf = ({ roots, intermediates }: Entry): X509Certificate[] => [...roots, ...intermediates]
 
 export const distinct = (certificates: readonly X509Certificate[]): X509Certificate[] => [
   ...new Map(certificates.map((certificate) => [certificate.fingerprint256, certificate])).values(),
@@ -31,7 +33,10 @@ function checkNames({ name, clients }: PoolConfig, findings: Findings): void {
   findings.ok('clients.names', `${names.join(', ')} under ${roots.join(', ')}`, { subject: name })
 }
 
-/** Of several roots, one that has ended may be an old one that nobody has taken out yet; the last good one may not. */
+/**
+ * If an entry has several roots, an expired one may be an old one that nobody has removed yet. At least one root must
+ * be valid.
+ */
 function checkValidity(pool: string, entry: Entry, findings: Findings): void {
   const roots = distinct(entry.roots)
   const isGood = (certificate: X509Certificate) => ['valid', 'ends soon'].includes(validityOf(certificate).state)
@@ -43,7 +48,9 @@ function checkValidity(pool: string, entry: Entry, findings: Findings): void {
       subject: pool,
       fields: { daysLeft, notAfter: new Date(certificate.validTo).toISOString(), certificate: nameOf(certificate) },
     }
-    const renewal = { advice: 'ask Azure for the CAs of today, and compare', command: SHOW }
+    const renewal = isClockInDoubt(findings)
+      ? { advice: CLOCK_FIRST }
+      : { advice: "compare with Azure's current CAs", command: SHOW }
     if (state === 'valid') findings.ok('clients.roots', found, more)
     else if (state === 'ends soon' || roots.some(isGood)) {
       findings.warning('clients.roots', found, { ...more, ...renewal })
@@ -62,11 +69,15 @@ function checkStrength(pool: string, certificate: X509Certificate, findings: Fin
     return
   }
   const why = grade === 'weak' ? inWords : (signature?.inWords ?? '')
-  findings.problem('clients.strength', `${nameOf(certificate)}: ${why} is too weak, clients could be forged`, {
-    ...more,
-    advice: 'take it out, and ask Azure for the CAs of today',
-    command: SHOW,
-  })
+  findings.problem(
+    'clients.strength',
+    `${nameOf(certificate)}: ${why} is too weak; client certificates could be forged`,
+    {
+      ...more,
+      advice: "remove it, and take Azure's current CAs",
+      command: SHOW,
+    },
+  )
 }
 
 function checkShared(pools: readonly PoolConfig[], findings: Findings): void {
@@ -86,7 +97,7 @@ function checkShared(pools: readonly PoolConfig[], findings: Findings): void {
   const shared = [...owners.values()].filter((owner) => owner.pools.size > 1)
   for (const { client, pools: names } of shared) {
     findings.warning('clients.shared', `${client} may use the pools ${[...names].join(' and ')}`, {
-      advice: 'a Managed HSM has a name of its own: is one of them a copy that was not changed?',
+      advice: 'each Managed HSM has its own client name: is one pool an unedited copy of the other?',
     })
   }
   if (shared.length === 0)

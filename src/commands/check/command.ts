@@ -1,18 +1,23 @@
 import type { X509Certificate } from 'node:crypto'
-import { access, constants, readFile, stat } from 'node:fs/promises'
+import { access, constants, stat } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { systemCode } from '../../../adapters/contract/index.ts'
-import { parsePemCertificates } from '../../settings/fields.ts'
+import { didYouMean } from '../../base/nearest.ts'
+import { parseCertificates } from '../../settings/certificate-file.ts'
 import { Variables } from '../../settings/variables.ts'
-import { styleFor } from '../../conformance/src/index.ts'
-import { checkIds, isWanted } from './catalogue.ts'
-import { CouldNotRun } from './could-not-run.ts'
+import { styleFor } from '../../conformance/src/style.ts'
+import { becomeUser } from './as-user.ts'
+import { checkIds, groupOf, isWanted } from './catalogue.ts'
+import { CouldNotRun, readGiven } from './could-not-run.ts'
 import { jsonReport } from './reporters/json.ts'
 import { TextReporter } from './reporters/text.ts'
 import { runCheck, type Question } from './run.ts'
 
 export interface CheckOptions {
   readonly config: string
+  readonly as?: string
   readonly fqdn?: string
+  readonly serverCn?: string
   readonly serverCa?: string
   readonly azureCertificate: readonly string[]
   readonly only: readonly string[]
@@ -24,7 +29,10 @@ const NO_PROBLEM = 0
 const PROBLEMS = 1
 const COULD_NOT_RUN = 2
 
-/** Runs the command; resolves with its exit status, once everything is written. */
+/**
+ * Runs the command.
+ * @returns the exit status, once everything is written
+ */
 export async function check(options: CheckOptions): Promise<number> {
   try {
     const question = await readOptions(options)
@@ -42,21 +50,26 @@ export async function check(options: CheckOptions): Promise<number> {
   }
 }
 
-async function readOptions({ config, fqdn, serverCa, azureCertificate, only }: CheckOptions): Promise<Question> {
+async function readOptions(options: CheckOptions): Promise<Question> {
+  const { config, as, fqdn, serverCn, serverCa, azureCertificate, only } = options
+  if (as !== undefined) becomeUser(as)
   await assertReadable(config)
   for (const name of only) {
     if (checkIds.some((id) => isWanted(id, [name]))) continue
-    throw new CouldNotRun(`--only ${name}: there is no such check; there are ${checkIds.join(', ')}`)
+    const meant = didYouMean(name, [...new Set(checkIds.map(groupOf)), ...checkIds])
+    throw new CouldNotRun(`--only ${name}: no check has this id; the ids are ${checkIds.join(', ')}${meant}`)
   }
-  if (fqdn !== undefined && !isHostName(fqdn)) {
-    throw new CouldNotRun('--fqdn must be a host name such as ekm.example.com, without port and path')
+  if (fqdn !== undefined && !isHostName(fqdn) && isIP(fqdn) === 0) {
+    throw new CouldNotRun('--fqdn must be a host such as ekm.example.com or 192.0.2.7, without a port or a path')
   }
   return {
     config,
     azureCertificates: azureCertificate,
     only,
+    ...(as !== undefined && { as }),
     ...(fqdn !== undefined && { fqdn }),
-    ...(serverCa !== undefined && { serverCa: await readRoots(serverCa) }),
+    ...(serverCn !== undefined && { serverCn }),
+    ...(serverCa !== undefined && { serverCa: readRoots(serverCa) }),
   }
 }
 
@@ -64,19 +77,17 @@ async function assertReadable(file: string): Promise<void> {
   const code = await access(file, constants.R_OK).then(() => undefined, systemCode)
   if (code !== undefined) throw new CouldNotRun(`${file} cannot be read (${code})`)
   if ((await stat(file)).isDirectory()) throw new CouldNotRun(`${file} is a directory`)
+  readGiven(file, file)
 }
 
-const isHostName = (text: string): boolean =>
+export const isHostName = (text: string): boolean =>
   text.length <= 253 && /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{0,62}$/.test(text)
 
-async function readRoots(file: string): Promise<readonly X509Certificate[]> {
-  const bytes = await readFile(file).catch((error: unknown) => {
-    throw new CouldNotRun(`--server-ca ${file} cannot be read (${systemCode(error)})`)
-  })
-  const found = parsePemCertificates(bytes.toString('latin1'))
-  if (found === undefined) throw new CouldNotRun(`--server-ca ${file} is not a list of PEM certificates`)
+function readRoots(file: string): readonly X509Certificate[] {
+  const found = parseCertificates(readGiven(file, `--server-ca ${file}`))
+  if (found === undefined) throw new CouldNotRun(`--server-ca ${file} does not hold certificates in PEM or DER`)
   return found
 }
 
-/** A pipe takes a long text in pieces: it is out when this resolves. */
+/** A pipe accepts a long text in parts. The promise resolves when all are written. */
 const write = (text: string): Promise<void> => new Promise((resolve) => process.stdout.write(text, () => resolve()))

@@ -1,38 +1,36 @@
 import type { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { systemCode } from '../../../adapters/contract/index.ts'
 import { parseAzureOutput } from '../../config/clients.ts'
 import type { Config, PoolConfig } from '../../config/schema.ts'
-import { distinct, SHOW } from './clients.ts'
-import { CouldNotRun } from './could-not-run.ts'
-import type { Findings } from './findings.ts'
+import { casOf, distinct, SHOW } from './clients.ts'
+import { CouldNotRun, readGiven } from './could-not-run.ts'
+import type { Findings, More } from './findings.ts'
 import { isSelfIssued, nameOf } from './x509.ts'
 
 /** What Azure shows today, from a file of `--azure-certificate [POOL=]FILE`. */
 export interface FreshList {
-  /** As it was given. */
+  /** The option's text. */
   readonly given: string
   readonly commonNames: readonly string[]
   readonly cas: readonly X509Certificate[]
-  /** Absent where the name decides which pool is meant. */
+  /** Undefined if the client's name decides which pool it is. */
   readonly pool?: string
 }
 
-/** @param pools names that may stand before the `=`; a file's name can have one too */
-export async function readFresh(given: string, pools: readonly string[]): Promise<FreshList> {
+/** @param pools names that may be before the `=`; a file's name can contain one, too */
+export function readFresh(given: string, pools: readonly string[]): FreshList {
   const pool = pools.find((name) => given.startsWith(`${name}=`))
   const file = pool === undefined ? given : given.slice(pool.length + 1)
-  const bytes = await readFile(file).catch((error: unknown) => {
-    throw new CouldNotRun(`--azure-certificate ${given}: the file cannot be read (${systemCode(error)})`)
-  })
-  const parsed = parseAzureOutput(bytes)
+  const parsed = parseAzureOutput(readGiven(file, `--azure-certificate ${given}: the file`))
   if (parsed === undefined) {
-    throw new CouldNotRun(`--azure-certificate ${given}: the file is not what this prints: ${SHOW}`)
+    throw new CouldNotRun(`--azure-certificate ${given}: the file is not the output of: ${SHOW}`)
   }
   return { given, commonNames: parsed.commonNames, cas: parsed.given, ...(pool !== undefined && { pool }) }
 }
 
-/** The allow-lists against what Azure shows: the most common reason why a proxy that worked refuses Managed HSM. */
+/**
+ * Compares the allow-lists with what Azure shows. A difference is the most common reason why a working proxy starts to
+ * refuse Managed HSM.
+ */
 export function checkDrift({ pools }: Config, fresh: readonly FreshList[], findings: Findings): void {
   const compared = new Set<string>()
   for (const list of fresh) {
@@ -42,9 +40,9 @@ export function checkDrift({ pools }: Config, fresh: readonly FreshList[], findi
   }
   for (const { name } of pools) {
     if (compared.has(name)) continue
-    findings.notChecked('clients.drift', 'there is nothing to compare the allow-list with', {
+    findings.notChecked('clients.drift', 'no output of az was given to compare the allow-list with', {
       subject: name,
-      advice: `give what Azure shows as --azure-certificate ${name}=azure.json`,
+      advice: `save the output of az, and give it with --azure-certificate ${name}=azure.json`,
       command: SHOW,
     })
   }
@@ -59,51 +57,56 @@ function poolOf({ given, pool: named, commonNames }: FreshList, pools: readonly 
   const [pool] = candidates ?? []
   if (pool !== undefined) return pool
   const names = pools.map(({ name }) => name).join(', ')
-  throw new CouldNotRun(`--azure-certificate ${given}: say for which pool, as POOL=FILE; there are: ${names}`)
+  throw new CouldNotRun(`--azure-certificate ${given}: name the pool, as POOL=FILE; the pools are: ${names}`)
 }
 
 function compare({ name: subject, clients }: PoolConfig, fresh: FreshList, findings: Findings): void {
-  const listed = new Set(clients.flatMap(({ commonNames }) => commonNames))
-  const known = distinct(clients.flatMap(({ roots, intermediates }) => [...roots, ...intermediates]))
-  const has = (certificates: readonly X509Certificate[], wanted: X509Certificate) =>
-    certificates.some(({ fingerprint256 }) => fingerprint256 === wanted.fingerprint256)
   const take = {
     subject,
-    advice: `take ${fresh.given.replace(`${subject}=`, '')} as the azureCertificate of pool ${subject}`,
+    advice: `set the azureCertificate of pool ${subject} to ${fresh.given.replace(`${subject}=`, '')}`,
   }
   const before = findings.all.length
-  const newNames = fresh.commonNames.filter((name) => !listed.has(name))
-  for (const name of newNames) {
-    findings.problem(
-      'clients.drift',
-      `Azure's client is now ${name}, which the pool does not list: it lists ${[...listed].join(', ')}`,
-      take,
-    )
-  }
-  for (const ca of fresh.cas.filter((wanted) => !has(known, wanted))) {
-    if (isSelfIssued(ca)) {
-      findings.problem('clients.drift', `Azure has the new root ${nameOf(ca)}, which the pool does not trust`, take)
-    } else {
-      findings.warning(
-        'clients.drift',
-        `Azure has the new issuing CA ${nameOf(ca)}, which the pool does not list`,
-        take,
-      )
-    }
-  }
-  for (const ca of known.filter((old) => !has(fresh.cas, old))) {
-    findings.warning('clients.drift', `Azure no longer has ${nameOf(ca)}, which the pool trusts`, {
-      subject,
-      advice: 'take it out once no client uses it any more',
-    })
-  }
-  // A name and a root must stand in one entry to be of use together.
+  compareNames(clients, fresh, take, findings)
+  compareCas(clients, fresh, take, findings)
+  if (findings.all.length > before) return
+  // A name and a root count only together, in one entry.
   const together = clients.some(
     (entry) =>
       fresh.commonNames.every((name) => entry.commonNames.includes(name)) &&
       fresh.cas.filter(isSelfIssued).every((root) => has(entry.roots, root)),
   )
-  if (findings.all.length > before) return
-  if (together) findings.ok('clients.drift', 'the allow-list is what Azure shows', { subject })
-  else findings.warning('clients.drift', 'name and roots are those of Azure, but not together in one entry', take)
+  if (together) findings.ok('clients.drift', 'the allow-list equals what Azure shows', { subject })
+  else {
+    const found = 'the pool lists the name and roots that Azure shows, but not together in one entry'
+    findings.warning('clients.drift', found, take)
+  }
+}
+
+const has = (certificates: readonly X509Certificate[], wanted: X509Certificate): boolean =>
+  certificates.some(({ fingerprint256 }) => fingerprint256 === wanted.fingerprint256)
+
+function compareNames(clients: PoolConfig['clients'], fresh: FreshList, take: More, findings: Findings): void {
+  const listed = [...new Set(clients.flatMap(({ commonNames }) => commonNames))]
+  for (const name of fresh.commonNames.filter((wanted) => !listed.includes(wanted))) {
+    const found = `Azure's client is now ${name}, which the pool does not list: it lists ${listed.join(', ')}`
+    findings.problem('clients.drift', found, take)
+  }
+}
+
+function compareCas(clients: PoolConfig['clients'], fresh: FreshList, take: More, findings: Findings): void {
+  const known = distinct(clients.flatMap(casOf))
+  for (const ca of fresh.cas.filter((wanted) => !has(known, wanted))) {
+    if (isSelfIssued(ca)) {
+      findings.problem('clients.drift', `Azure has the new root ${nameOf(ca)}, which the pool does not trust`, take)
+    } else {
+      const found = `Azure has the new issuing CA ${nameOf(ca)}, which the pool does not list`
+      findings.warning('clients.drift', found, take)
+    }
+  }
+  for (const ca of known.filter((old) => !has(fresh.cas, old))) {
+    findings.warning('clients.drift', `Azure no longer has ${nameOf(ca)}, which the pool trusts`, {
+      ...take,
+      advice: 'remove it when no client uses it any more',
+    })
+  }
 }

@@ -8,13 +8,13 @@ export type Status = (typeof statuses)[number]
 export interface Finding {
   readonly id: CheckId
   readonly status: Status
-  /** What it is about, where there can be several: a file, a pool, a backend, `pool/key`. */
+  /** What it is about, if there can be several: a file, a pool, a backend, `pool/key`. */
   readonly subject?: string
   /** What was found; never a secret. */
   readonly found: string
   /** What to do about it. */
   readonly advice?: string
-  /** To be typed as it stands, but for words in capitals. */
+  /** A command to type as it is, except for words in capitals. */
   readonly command?: string
   /** What was found, for programs. */
   readonly fields?: Facts
@@ -22,14 +22,14 @@ export interface Finding {
 
 export type More = Pick<Finding, 'subject' | 'advice' | 'command' | 'fields'>
 
-/** What has been found so far. */
+/** The findings so far. */
 export class Findings {
-  /** Also what is not reported, because other checks rest on it. */
+  /** Includes findings that are not reported, because other checks need them. */
   readonly all: Finding[] = []
   readonly #only: readonly string[]
   readonly #onFinding: (finding: Finding) => void
 
-  /** @param only ids, or the groups before their dots, that are reported; all where it is empty */
+  /** @param only ids or groups to report; everything if empty */
   constructor(only: readonly string[] = [], onFinding: (finding: Finding) => void = () => undefined) {
     this.#only = only
     this.#onFinding = onFinding
@@ -39,7 +39,7 @@ export class Findings {
     return this.all.filter(({ id }) => isWanted(id, this.#only))
   }
 
-  /** Whether any of these checks, or of these groups of checks, is reported. */
+  /** Whether any of these checks or groups is reported. */
   wants(...names: readonly string[]): boolean {
     return checkIds.some((id) => isWanted(id, names) && isWanted(id, this.#only))
   }
@@ -56,7 +56,7 @@ export class Findings {
     this.add({ id, status: 'problem', found, ...more })
   }
 
-  /** `why` it was not, and how it can be. */
+  /** @param why it was not checked; `more.advice` says how it can be */
   notChecked(id: CheckId, why: string, more: More = {}): void {
     this.add({ id, status: 'not checked', found: why, ...more })
   }
@@ -75,5 +75,5 @@ export class Findings {
   }
 }
 
-/** A certificate's subject and a server's name of itself come from elsewhere, and go to a terminal. */
+/** Certificates and servers choose their own names, which end up on a terminal. */
 const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim()

@@ -1,32 +1,34 @@
 import { X509Certificate } from 'node:crypto'
-import { connect, type ConnectionOptions, type DetailedPeerCertificate } from 'node:tls'
+import { connect, createServer, type ConnectionOptions, type DetailedPeerCertificate } from 'node:tls'
 import { systemCode } from '../../../adapters/contract/index.ts'
+import { listen } from '../../base/listen.ts'
+import type { Credentials } from '../../settings/credentials.ts'
 import type { Chain } from './server-chain.ts'
 
 const HANDSHAKE_MS = 3000
 const GOODBYE_MS = 500
 
-export interface Place {
+export interface Address {
   readonly host: string
   readonly port: number
 }
 
-/** What a handshake agreed on. */
+/** What a handshake negotiated. */
 export interface Agreed {
   readonly protocol: string
   readonly cipher: string
-  /** What the server sent, its own certificate first. */
+  /** The certificates that the server sent, its own first. */
   readonly chain: Chain
 }
 
-/** One handshake as a client without a certificate; how it ended, if not well, as Node.js's or OpenSSL's code. */
-export function handshake({ host, port }: Place, options: ConnectionOptions): Promise<Agreed | { refused: string }> {
+/** Makes one handshake without a client certificate. A failure is returned as the code of Node.js or OpenSSL. */
+export function handshake({ host, port }: Address, options: ConnectionOptions): Promise<Agreed | { refused: string }> {
   return new Promise((resolve) => {
-    // No CA: whom the server can be trusted by is looked at elsewhere, and no root of Node.js's own joins the chain.
+    // No CA: other checks judge the trust in the server, and none of Node.js's roots shall complete the chain.
     const socket = connect({ host, port, ca: [], rejectUnauthorized: false, ...options })
     const settle = (result: Agreed | { refused: string }) => {
       clearTimeout(timer)
-      // In good order, so that a server does not take it for a handshake that failed.
+      // Ends in good order, so that the server does not count a failed handshake.
       if ('refused' in result) socket.destroy()
       else socket.end()
       setTimeout(() => socket.destroy(), GOODBYE_MS).unref()
@@ -41,6 +43,19 @@ export function handshake({ host, port }: Place, options: ConnectionOptions): Pr
       else settle({ protocol: socket.getProtocol() ?? '', cipher: socket.getCipher().name, chain: chainOf(peer) })
     })
   })
+}
+
+/** What a server with these credentials sends, shown on loopback for a moment. */
+export async function chainSent(credentials: Credentials): Promise<Agreed | { refused: string }> {
+  const server = createServer({ ...credentials.secureContextOptions(), minVersion: 'TLSv1.3' })
+  server.on('tlsClientError', () => undefined)
+  const host = '127.0.0.1'
+  const port = await listen(server, host, 0)
+  try {
+    return await handshake({ host, port }, { minVersion: 'TLSv1.3' })
+  } finally {
+    server.close()
+  }
 }
 
 function chainOf(peer: DetailedPeerCertificate): Chain {

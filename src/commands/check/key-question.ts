@@ -1,7 +1,8 @@
 import type { KeyAdapter, KeyRef, KeySummary, WrapAlgorithm } from '../../../adapters/contract/index.ts'
-import type { BackendConfig } from '../../backends/kinds.ts'
+import type { BackendConfig } from '../../backends/index.ts'
+import type { BackendRow } from '../../backends/row.ts'
 
-/** A key that a pool lists, or that it has because it has them all. */
+/** A key that a pool lists, or has because it has all keys. */
 export interface WantedKey {
   /** `pool/key`. */
   readonly subject: string
@@ -13,16 +14,16 @@ export interface WantedKey {
 export interface KeyQuestion {
   readonly adapter: KeyAdapter
   readonly backend: string
-  readonly kind: BackendConfig['kind']
+  readonly row: BackendRow<BackendConfig>
   /** The configuration file, for commands. */
   readonly config: string
-  /** Every key of the backend, where they can be listed. */
+  /** Every key of the backend. Undefined if they cannot be listed. */
   readonly all: readonly KeySummary[] | undefined
-  /** References of keys of which the backend says that they could leave it. */
+  /** References of keys that could leave the backend, according to the backend. */
   readonly exposed: ReadonlySet<string>
 }
 
-/** A key that can be used, and for which algorithms. */
+/** A key that can be used, and its algorithms. */
 export interface UsableKey extends WantedKey {
   readonly algorithms: readonly WrapAlgorithm[]
 }

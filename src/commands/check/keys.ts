@@ -7,13 +7,14 @@ import { callWithin } from './time-limit.ts'
 
 const DESCRIBE_MS = 5000
 
-/** One key: whether it is there, how it is used, and whether what it wraps comes back. */
+/** Checks one key: whether it exists, how it is used, and whether a wrapped value unwraps unchanged. */
 export async function checkKey(
   key: WantedKey,
   question: KeyQuestion,
   findings: Findings,
 ): Promise<UsableKey | undefined> {
-  const { adapter, exposed } = question
+  const { adapter, exposed, row } = question
+  const { exposedKey } = row.check
   const { subject, ref } = key
   let description: KeyDescription
   try {
@@ -23,15 +24,13 @@ export async function checkKey(
     tellUnusable(key, error, question, findings)
     return undefined
   }
-  const words = description.kty === 'oct' ? `an AES key of ${description.bits} bits` : `an RSA key of ${description.bits} bits`
+  const words =
+    description.kty === 'oct' ? `an AES key of ${description.bits} bits` : `an RSA key of ${description.bits} bits`
   findings.ok('key.found', words, { subject, fields: { kty: description.kty, bits: description.bits } })
   checkNames(key, question, findings)
   checkEnd(key, question, findings)
-  if (exposed.has(ref)) {
-    findings.warning('key.exposed', 'it can leave the token: CKA_SENSITIVE is false, or CKA_EXTRACTABLE is true', {
-      subject,
-      advice: 'make a new one with keys create, move to it, and set requireSensitive',
-    })
+  if (exposedKey !== undefined && exposed.has(ref)) {
+    findings.warning('key.exposed', exposedKey.found, { subject, advice: exposedKey.advice })
   }
   const algorithms = await checkWays(key, description, question, findings)
   const working: WrapAlgorithm[] = []
@@ -39,4 +38,4 @@ export async function checkKey(
     if (await comesBack(key, algorithm, adapter, findings)) working.push(algorithm)
   }
   return { ...key, algorithms: working }
-} // prettier-ignore
+}

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { AdapterError, type KeyAdapter, type KeyRef, type WrapAlgorithm } from '../../../adapters/contract/index.ts'
-import { BUDGET_MS, statisticsOf } from '../../conformance/src/index.ts'
+import { BUDGET_MS, statisticsOf } from '../../conformance/src/measurements.ts'
 import type { Findings } from './findings.ts'
 import { callWithin } from './time-limit.ts'
 
-/** Wraps, and as many unwraps. */
+/** How many wraps, and how many unwraps. */
 const PAIRS = 25
-/** Of each key and algorithm: there may be many. */
+/** Milliseconds for each key and algorithm, because there may be many. */
 const BURST_MS = 2000
 const MAX_FAILURES = 3
 const DATA_KEY_BYTES = 32
@@ -14,14 +14,14 @@ const DATA_KEY_BYTES = 32
 export interface LatencyQuestion {
   readonly adapter: KeyAdapter
   readonly backend: string
-  /** The pool and key, for people. */
+  /** The pool and the key, for people. */
   readonly key: string
   readonly ref: KeyRef
   readonly algorithm: WrapAlgorithm
   readonly deadlineMs: number
 }
 
-/** A short burst, one call after another: what a call costs when nothing else is going on. */
+/** Measures a short burst of calls, one after another: the cost of a call without other load. */
 export async function checkLatency(question: LatencyQuestion, findings: Findings): Promise<void> {
   const { adapter, ref, algorithm, deadlineMs } = question
   const wraps: number[] = []
@@ -66,7 +66,7 @@ function tell({ backend, key, algorithm, deadlineMs }: LatencyQuestion, measured
   const words = [
     `${algorithm} with ${key}`,
     `wrap p50 ${ms(wrap.p50)}, p99 ${ms(wrap.p99)}; unwrap p50 ${ms(unwrap.p50)}, p99 ${ms(unwrap.p99)}`,
-    `${calls} calls; the deadline is ${deadlineMs} ms, Azure waits ${BUDGET_MS} ms`,
+    `${calls} calls; the deadline is ${deadlineMs} ms, and Azure waits ${BUDGET_MS} ms`,
   ].join(': ')
   const more = {
     subject: backend,
@@ -81,10 +81,13 @@ function tell({ backend, key, algorithm, deadlineMs }: LatencyQuestion, measured
       unwrapP99Ms: round(unwrap.p99),
     },
   }
-  const nearer = 'bring gateway and backend nearer to each other; key.way tells if one call is many round trips'
+  const nearer = 'move the gateway nearer to the backend; key.way tells whether one call takes many round trips'
   if (measured.failures.length > 0) {
     const found = `${algorithm} with ${key}: ${measured.failures.length} calls of a burst failed (${measured.failures.join(', ')})`
-    findings.problem('backend.latency', found, { ...more, advice: 'look at the backend, and check again' })
+    findings.problem('backend.latency', found, {
+      ...more,
+      advice: 'find out what is wrong with the backend, then check again',
+    })
     return
   }
   const status = latencyStatus(slowest, deadlineMs)
@@ -92,7 +95,7 @@ function tell({ backend, key, algorithm, deadlineMs }: LatencyQuestion, measured
   findings.add({ id: 'backend.latency', status, found: words, ...more, ...(advice !== undefined && { advice }) })
 }
 
-/** What is over the deadline is answered with 408. What takes half of it leaves nothing for a busy moment. */
+/** A call above the deadline is answered with 408. A call that needs half of it has no reserve for load. */
 export function latencyStatus(slowestMs: number, deadlineMs: number): 'ok' | 'warning' | 'problem' {
   if (slowestMs > deadlineMs) return 'problem'
   return slowestMs > deadlineMs / 2 ? 'warning' : 'ok'

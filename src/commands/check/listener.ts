@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { systemCode } from '../../../adapters/contract/index.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Findings } from './findings.ts'
-import { handshake, type Place } from './handshake.ts'
+import { handshake, type Address } from './handshake.ts'
 import { withOwnListener } from './own-listener.ts'
 import type { Chain } from './server-chain.ts'
 import { checkTls } from './tls-offer.ts'
@@ -12,24 +12,41 @@ import { dayOf, nameOf } from './x509.ts'
 const AZURE_PORT = 443
 const REQUEST_MS = 3000
 
-/** The port, and what TLS offers there; before the gateway runs, what it is going to offer. */
-export async function checkListener(config: Config, chain: Chain | undefined, findings: Findings): Promise<void> {
+/** Checks the port and what TLS offers there. If the gateway does not run yet: what it will offer. */
+export async function checkListener(
+  config: Config,
+  chain: Chain | undefined,
+  findings: Findings,
+  as: string | undefined,
+): Promise<void> {
   const { host, port } = config.listen
   if (port === 0) {
-    findings.notChecked('listener.port', 'listen.port is 0: the system chooses one at each start', {
-      advice: `Azure calls port ${AZURE_PORT}, and something must lead it here: choose a port`,
+    findings.notChecked('listener.port', 'listen.port is 0: the system chooses a port at each start', {
+      advice: `choose a port: Azure calls port ${AZURE_PORT}, and something must forward that to the gateway`,
     })
   } else {
     const code = await tryPort({ host, port })
     if (code === 'EADDRINUSE') {
       if (await checkRunning({ host: reachable(host), port }, chain, findings)) return
+    } else if (code === 'EACCES' && as !== undefined) {
+      findings.notChecked(
+        'listener.port',
+        `${as} may not listen on ${host} port ${port} without the service manager's help`,
+        {
+          fields: { host, port, code },
+          advice: 'see that the service gives its process CAP_NET_BIND_SERVICE (AmbientCapabilities)',
+        },
+      )
     } else tellPort({ host, port }, code, findings)
   }
-  await withOwnListener(config, (place) => checkTls(place, chain, findings, 'the gateway will offer'))
+  await withOwnListener(config, (address) => checkTls(address, chain, findings, 'the gateway will offer'))
 }
 
-/** Takes the port and lets go of it at once; why it cannot, if so. */
-function tryPort({ host, port }: Place): Promise<string | undefined> {
+/**
+ * Listens on the port for a moment.
+ * @returns the code of the failure, if any
+ */
+export function tryPort({ host, port }: Address): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer((socket) => socket.destroy())
     server.once('error', (error) => resolve(systemCode(error)))
@@ -37,10 +54,10 @@ function tryPort({ host, port }: Place): Promise<string | undefined> {
   })
 }
 
-/** Where a listener on `host` is reached from this machine. */
+/** The address at which this machine reaches a listener on `host`. */
 const reachable = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host)
 
-function tellPort({ host, port }: Place, code: string | undefined, findings: Findings): void {
+function tellPort({ host, port }: Address, code: string | undefined, findings: Findings): void {
   const where = `${host} port ${port}`
   const fields = { host, port }
   switch (code) {
@@ -48,75 +65,78 @@ function tellPort({ host, port }: Place, code: string | undefined, findings: Fin
       findings.ok('listener.port', `${where} is free`, {
         fields,
         ...(port !== AZURE_PORT && {
-          advice: `Azure calls port ${AZURE_PORT}: see to it that this leads to port ${port}, with TLS passed through`,
+          advice: `Azure calls port ${AZURE_PORT}: forward that to port ${port}, and pass TLS through`,
         }),
       })
       return
     case 'EACCES':
-      findings.problem('listener.port', `this user may not listen on ${where}`, {
+      findings.problem('listener.port', `this user is not allowed to listen on ${where}`, {
         fields: { ...fields, code },
-        advice: 'allow unprivileged ports from there on, or give the service CAP_NET_BIND_SERVICE',
+        advice: 'lower the first unprivileged port, or give the service CAP_NET_BIND_SERVICE',
         command: `sysctl -w net.ipv4.ip_unprivileged_port_start=${port}`,
       })
       return
     case 'EADDRNOTAVAIL':
       findings.problem('listener.port', `this machine does not have the address ${host}`, {
         fields: { ...fields, code },
-        advice: 'set listen.host to one that it has, or to 0.0.0.0',
+        advice: 'set listen.host to an address of this machine, or to 0.0.0.0',
         command: 'ip -brief address',
       })
       return
     default:
       findings.problem('listener.port', `cannot listen on ${where} (${code})`, {
         fields: { ...fields, code },
-        advice: 'put listen.host and listen.port right',
+        advice: 'correct listen.host and listen.port',
       })
   }
 }
 
-/** Whether it is this gateway, so that its TLS has been looked at. */
-async function checkRunning(place: Place, chain: Chain | undefined, findings: Findings): Promise<boolean> {
-  const { host, port } = place
+/** @returns whether this gateway answers, so that its TLS offer is worth checking */
+async function checkRunning(address: Address, chain: Chain | undefined, findings: Findings): Promise<boolean> {
+  const { host, port } = address
   const where = `${host} port ${port}`
   const who = { command: `ss -ltnp 'sport = :${port}'` }
   const stranger = (found: string) => {
-    findings.problem('listener.port', `${where} is in use, and not by this gateway`, {
-      advice: 'end what has it, or choose another port',
+    findings.problem('listener.port', `${where} is in use by another program`, {
+      advice: 'stop that program, or choose another port',
       ...who,
     })
-    findings.problem('listener.running', found, { advice: 'see who it is', ...who })
+    findings.problem('listener.running', found, { advice: 'find out which program it is', ...who })
     return false
   }
-  const agreed = await handshake(place, { minVersion: 'TLSv1.2' })
-  if ('refused' in agreed) return stranger(`what answers at ${where} does not speak TLS (${agreed.refused})`)
-  const answersAsGateway = await answersAsProxy(place)
+  const agreed = await handshake(address, { minVersion: 'TLSv1.2' })
+  if ('refused' in agreed) return stranger(`the program at ${where} does not speak TLS (${agreed.refused})`)
+  const answersAsGateway = await answersAsProxy(address)
   const own = chain?.[0]
   const [sent] = agreed.chain
   if (own !== undefined && sent.fingerprint256 === own.fingerprint256) {
     findings.ok('listener.port', `${where} is in use by a server with this certificate`)
     if (answersAsGateway) findings.ok('listener.running', `a gateway answers at ${where}`)
     else {
-      findings.problem('listener.running', `what answers at ${where} is no gateway, though it has this certificate`, {
-        advice: 'something in front of the gateway ends TLS, or another program has the port',
+      findings.problem('listener.running', `the server at ${where} is not a gateway, though it has this certificate`, {
+        advice: 'find out whether something in front of the gateway ends TLS, or another program has the port',
         ...who,
       })
     }
-    await checkTls(place, chain, findings, 'the running gateway offers')
+    await checkTls(address, chain, findings, 'the running gateway offers')
     return true
   }
   const other = `${nameOf(sent)}, valid until ${dayOf(new Date(sent.validTo))}`
-  if (!answersAsGateway) return stranger(`what answers at ${where} is no gateway; its certificate is ${other}`)
+  if (!answersAsGateway) return stranger(`the server at ${where} is not a gateway; its certificate is ${other}`)
   findings.ok('listener.port', `${where} is in use by a gateway`)
   findings.problem('listener.running', `the gateway at ${where} has another certificate: ${other}`, {
-    advice: 'if it is this one, reload it (SIGHUP) and look for reload_failed in its log',
+    advice: 'if it is the same gateway, reload it (SIGHUP), and look for reload_failed in its log',
     ...who,
   })
-  await checkTls(place, agreed.chain, findings, 'the running gateway offers')
+  await checkTls(address, agreed.chain, findings, 'the running gateway offers')
   return true
 }
 
-/** Whether a GET is answered with a ProxyError, as every gateway answers it, whoever asks. It is one line of its log. */
-function answersAsProxy({ host, port }: Place): Promise<boolean> {
+/**
+ * Whether a GET is answered with a ProxyError, as every gateway answers it for any client. It adds one line to the
+ * gateway's log.
+ */
+function answersAsProxy({ host, port }: Address): Promise<boolean> {
   return new Promise((resolve) => {
     const outgoing = request({ host, port, path: '/', method: 'GET', agent: false, rejectUnauthorized: false })
     outgoing.setTimeout(REQUEST_MS, () => outgoing.destroy(new Error('no answer')))

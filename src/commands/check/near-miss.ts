@@ -1,14 +1,14 @@
-/** Why `name` could be taken for `wanted`; `undefined` if it could not, or is the same. */
+/** Why `name` could be mistaken for `wanted`. Undefined if it could not, or is the same. */
 export function nearMiss(wanted: string, name: string): string | undefined {
   if (name === wanted) return undefined
-  if (name.toLowerCase() === wanted.toLowerCase()) return 'differs in upper and lower case'
+  if (name.toLowerCase() === wanted.toLowerCase()) return 'differs only in upper and lower case'
   if (plain(name) === plain(wanted)) return 'differs in punctuation'
-  return differsByOne(wanted, name) ? 'differs by a character' : undefined
+  return differsByOne(wanted, name) ? 'differs by one character' : undefined
 }
 
 const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
-/** One character put in, left out, or replaced. */
+/** One character added, removed or replaced. */
 function differsByOne(one: string, other: string): boolean {
   const [short, long] = one.length <= other.length ? [one, other] : [other, one]
   if (long.length - short.length > 1) return false

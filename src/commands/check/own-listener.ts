@@ -4,7 +4,7 @@ import { TICKET_KEY_BYTES } from '../../config/ticket-keys.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { Listener } from '../../tls/listener.ts'
 import { Trust } from '../../tls/trust.ts'
-import type { Place } from './handshake.ts'
+import type { Address } from './handshake.ts'
 
 const nothing = () => undefined
 const silent: Log = {
@@ -14,11 +14,15 @@ const silent: Log = {
   debug: nothing,
   always: nothing,
   dropped: 0,
+  lost: 0,
   close: async () => undefined,
 }
 
-/** The gateway's own TLS side for a moment, on loopback at a port that the system chooses, for `work` to look at. */
-export async function withOwnListener<T>(config: Config, work: (place: Place) => Promise<T>): Promise<T> {
+/**
+ * Opens the gateway's own TLS side for a moment, on loopback at a port that the system chooses, and calls `work` with
+ * its address.
+ */
+export async function withOwnListener<T>(config: Config, work: (address: Address) => Promise<T>): Promise<T> {
   const { listen, pools, limits } = config
   const host = '127.0.0.1'
   const { clientAuth, tls } = listen

@@ -1,12 +1,16 @@
 import type { CallContext } from '../../../adapters/contract/index.ts'
 import { Call } from '../../ekm/backend/call.ts'
 
-/** Whatever was waited for did not come in time. */
+/** The awaited result did not come in time. */
 export class TooSlow extends Error {
   override readonly name = 'TooSlow'
 }
 
-/** Waits for `work`, at most `ms`; then rejects with {@link TooSlow}, and `discard` gets what `work` brings later. */
+/**
+ * Waits for `work`, but at most `ms` milliseconds.
+ * @param discard gets a result that comes later
+ * @throws TooSlow after that time
+ */
 export function within<T>(ms: number, work: Promise<T>, discard: (late: T) => void = () => undefined): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     let late = false
@@ -28,7 +32,10 @@ export function within<T>(ms: number, work: Promise<T>, discard: (late: T) => vo
   })
 }
 
-/** One call of an adapter, with a deadline as a request has one. An adapter that passes over it is left behind. */
+/**
+ * Makes one call of an adapter, with a deadline like a request's. If the adapter ignores the deadline, the call is
+ * abandoned.
+ */
 export async function callWithin<T>(
   ms: number,
   ask: (context: CallContext) => Promise<T>,

@@ -1,19 +1,21 @@
 import { isKeyName, OperatorError, type KeyRef, type KeySummary } from '../../../adapters/contract/index.ts'
-import { administerBackend } from '../../backends/index.ts'
-import type { BackendConfig } from '../../backends/kinds.ts'
+import { administerBackend, type BackendConfig } from '../../backends/index.ts'
+import { count } from '../../base/words.ts'
 import type { BackendQuestion } from './backend-question.ts'
 import type { Findings } from './findings.ts'
 import type { WantedKey } from './key-question.ts'
 import { TooSlow, within } from './time-limit.ts'
-import { count } from './words.ts'
 
-/** Longer than a backend's own limit: one that is left behind would leave the processes of its library behind too. */
+/**
+ * Milliseconds; longer than a backend's own limit, because an abandoned call would leave its library's processes
+ * running.
+ */
 const LIST_MS = 50_000
 
-/** With `keys: all`, so many are looked at. */
+/** With `keys: all`, only this many keys are checked. */
 const MOST_KEYS = 20
 
-/** `undefined` where they cannot be listed, or not in time. */
+/** Undefined if the keys cannot be listed, or not in time. */
 export async function listKeys(settings: BackendConfig): Promise<readonly KeySummary[] | undefined> {
   try {
     const administration = await administerBackend(settings)
@@ -43,7 +45,7 @@ export function wantedKeys(
         subject: pool.name,
       })
     } else if (names.length > MOST_KEYS) {
-      const found = `the pool has all ${count(names.length, 'key')} of ${name}; the first ${MOST_KEYS} are checked`
+      const found = `the pool has all ${count(names.length, 'key')} of ${name}; only the first ${MOST_KEYS} are checked`
       findings.notChecked('key.found', found, { subject: pool.name })
     }
     return names.slice(0, MOST_KEYS).map((key) => ({ subject: `${pool.name}/${key}`, name: key, ref: key as KeyRef }))

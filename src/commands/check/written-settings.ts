@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileSettings } from '../../backends/index.ts'
 import { applyEnvironment } from '../../config/environment.ts'
 import { variablesOf, type Environment } from '../../config/load.ts'
 import { configSchema } from '../../config/schema.ts'
-import { ConfigSource, type SettingPath } from '../../config/source.ts'
+import { at, type SettingPath } from '../../config/problem.ts'
+import { ConfigText } from '../../config/text.ts'
+import type { Holds } from '../../settings/file-modes.ts'
+import { readBounded } from '../../settings/files.ts'
 
 /** A file that the configuration names. */
 export interface NamedFile {
@@ -12,13 +14,13 @@ export interface NamedFile {
   readonly setting: string
   /** Absolute. */
   readonly path: string
-  /** A secret must not be read by others; what is trusted must not be written by others. */
-  readonly holds: 'secret' | 'trust'
+  /** Others must not read a secret, and must not write what is trusted. */
+  readonly holds: Holds
 }
 
 /**
- * The settings as they are written, before anything is checked: it tells which files are meant, also where the
- * configuration as a whole cannot be used.
+ * The settings as they are written, before validation. They show which files are named even if the configuration as a
+ * whole is invalid.
  */
 export class WrittenSettings {
   readonly file: string
@@ -31,24 +33,19 @@ export class WrittenSettings {
     this.#data = data
   }
 
-  /** `undefined` for a file that is not YAML. */
+  /** Undefined for a file that is not YAML. */
   static read(file: string, environment: Environment): WrittenSettings | undefined {
-    const source = ConfigSource.read(file, (path) => readFileSync(path))
-    if (!(source instanceof ConfigSource)) return undefined
-    const { directory } = source
+    const text = ConfigText.read(file, (path) => readBounded(path).bytes)
+    if (!(text instanceof ConfigText)) return undefined
+    const { directory } = text
     const variables = variablesOf(environment)
-    const { data } = applyEnvironment(source.data, configSchema({ directory, variables }), variables.overrides)
+    const { data } = applyEnvironment(text.data, configSchema({ directory, variables }), variables.overrides)
     return new WrittenSettings(file, directory, data)
   }
 
-  /** What stands at `path`, if anything does. */
+  /** The value at `path`. Undefined if there is none. */
   at(...path: SettingPath): unknown {
-    let value = this.#data
-    for (const step of path) {
-      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined
-      value = (value as Record<string | number, unknown>)[step]
-    }
-    return value
+    return at(this.#data, path)
   }
 
   text(...path: SettingPath): string | undefined {
@@ -62,14 +59,14 @@ export class WrittenSettings {
     return value === undefined ? undefined : resolve(this.#directory, value)
   }
 
-  /** Names of a mapping's members, or positions of a list's. */
+  /** The names of a mapping's members, or the positions of a list's. */
   within(...path: SettingPath): (string | number)[] {
     const value = this.at(...path)
     if (Array.isArray(value)) return [...value.keys()]
     return typeof value === 'object' && value !== null ? Object.keys(value) : []
   }
 
-  /** Every file that the configuration names, the configuration file first. */
+  /** Every file that the configuration names. The configuration file comes first. */
   files(): NamedFile[] {
     const found: NamedFile[] = [{ setting: 'the configuration', path: resolve(this.file), holds: 'trust' }]
     const add = (holds: NamedFile['holds'], ...path: SettingPath) => {
@@ -80,16 +77,15 @@ export class WrittenSettings {
     for (const name of ['key', 'pkcs12']) add('secret', 'listen', 'tls', name)
     add('secret', 'listen', 'tls', 'passphrase', 'file')
     add('secret', 'listen', 'ticketKeys', 'file')
+    add('secret', 'admin', 'token', 'file')
     for (const backend of this.within('backends')) {
-      const at = ['backends', backend] as const
-      add('trust', ...at, 'module')
-      for (const name of ['passphrase', 'pin']) add('secret', ...at, name, 'file')
-      for (const name of ['ca', 'certificate']) add('trust', ...at, 'tls', name)
-      add('secret', ...at, 'tls', 'key')
-      add('secret', ...at, 'credentials', 'password', 'file')
-      const pinSource = pinSourceOf(this.text(...at, 'token'))
-      if (pinSource !== undefined) {
-        found.push({ setting: `backends.${backend}.token`, path: pinSource, holds: 'secret' })
+      for (const { setting, holds, find } of fileSettings(this.at('backends', backend, 'kind'))) {
+        const at = ['backends', backend, ...setting] as const
+        if (find === undefined) add(holds, ...at)
+        else {
+          const path = find(this.text(...at) ?? '')
+          if (path !== undefined) found.push({ setting: at.join('.'), path, holds })
+        }
       }
     }
     for (const pool of this.within('pools')) {
@@ -101,16 +97,5 @@ export class WrittenSettings {
       }
     }
     return found
-  }
-}
-
-/** The PIN's file in a `pkcs11:` URI (RFC 7512 §2.4). */
-function pinSourceOf(token: string | undefined): string | undefined {
-  const [, text] = /[?&]pin-source=([^&]+)/.exec(token ?? '') ?? []
-  try {
-    const source = text === undefined ? undefined : decodeURIComponent(text)
-    return source?.startsWith('file:') ? fileURLToPath(source) : source
-  } catch {
-    return undefined
   }
 }

@@ -1,12 +1,10 @@
-import 'reflect-metadata'
 import type { X509Certificate } from 'node:crypto'
-import * as x509 from '@peculiar/x509'
 import { isSelfIssued } from '../../config/clients.ts'
 
 export { isSelfIssued }
 
 const DAY_MS = 86_400_000
-/** Microsoft suggests an alert for certificates within 30 days of their expiry. */
+/** Days. Microsoft suggests an alert for certificates that expire within 30 days. */
 export const WARNING_DAYS = 30
 
 /** Whole days until `date`; negative after it. */
@@ -14,7 +12,7 @@ export const daysUntil = (date: Date, now = new Date()): number => Math.floor((d
 
 export const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
 
-/** A certificate's common name, or what there is instead. */
+/** A certificate's common name; without one, its subject or its fingerprint. */
 export function nameOf({ subject, fingerprint256 }: X509Certificate): string {
   const [, commonName] = /^CN=(.+)$/m.exec(subject ?? '') ?? []
   return commonName ?? (subject ? subject.replaceAll('\n', ', ') : fingerprint256.slice(0, 23))
@@ -47,7 +45,7 @@ export function validityOf({ validFrom, validTo }: X509Certificate, now = new Da
 export interface Strength {
   /** `RSA 2048`, `EC prime256v1`. */
   readonly inWords: string
-  /** `unusual`: nobody says whether Azure takes it. */
+  /** `unusual`: Microsoft does not say whether Azure accepts it. */
   readonly grade: 'good' | 'weak' | 'unusual'
 }
 
@@ -67,13 +65,3 @@ export function strengthOf({ publicKey }: X509Certificate): Strength {
   }
   return { inWords: type, grade: 'unusual' }
 }
-
-/** The signature's algorithm and hash in words, and whether the hash can be forged. */
-export function signatureOf({ raw }: X509Certificate): { readonly inWords: string; readonly weak: boolean } {
-  const { name, hash } = new x509.X509Certificate(raw).signatureAlgorithm as { name: string; hash?: { name: string } }
-  const inWords = hash === undefined ? name : `${name} with ${hash.name}`
-  return { inWords, weak: /SHA-1$|MD[245]/.test(inWords) || weakOids.includes(name) }
-}
-
-/** What the library knows by number only: RSA with MD2, MD4 and MD5. */
-const weakOids: readonly string[] = ['1.2.840.113549.1.1.2', '1.2.840.113549.1.1.3', '1.2.840.113549.1.1.4']

@@ -8,7 +8,7 @@ export interface Identity {
   readonly key: string
 }
 
-/** An identity that can issue further ones. */
+/** An identity that can issue others. */
 export interface Authority extends Identity {
   readonly issuer: { readonly name: string; readonly keys: webcrypto.CryptoKeyPair }
 }
@@ -17,7 +17,7 @@ export interface CertificateRequest {
   /** One common name, or several for the rare subject that has them. */
   readonly commonName: string | readonly string[]
   readonly usage: 'authority' | 'server' | 'client'
-  /** DNS names and IP addresses for the subject alternative name of a server. */
+  /** DNS names and IP addresses for a server's subject alternative name. */
   readonly hosts?: readonly string[]
   readonly notBefore?: Date
   readonly notAfter?: Date
@@ -27,7 +27,7 @@ const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const HOUR_MS = 3_600_000
 const LIFETIME_MS = 7 * 24 * HOUR_MS
 
-/** Issues a certificate with a fresh ECDSA P-256 key; it signs itself where `authority` is absent. */
+/** Issues a certificate with a new ECDSA P-256 key. Without `authority` it is self-signed. */
 export async function issue(request: CertificateRequest, authority?: Authority): Promise<Authority> {
   const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify'])
   const names = typeof request.commonName === 'string' ? [request.commonName] : request.commonName
@@ -50,10 +50,25 @@ export async function issue(request: CertificateRequest, authority?: Authority):
   })
   return {
     certificate: certificate.toString('pem') + '\n',
-    key: x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY') + '\n',
+    key: await pemOf(keys.privateKey),
     issuer: { name: subject, keys },
   }
 }
+
+/** A fresh ECDSA P-256 key, and a request for a certificate (RFC 2986) that names `host`; both as PEM. */
+export async function requestCertificate(host: string): Promise<{ readonly request: string; readonly key: string }> {
+  const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify'])
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: new x509.Name([{ CN: [host] }]).toString(),
+    keys,
+    signingAlgorithm: ECDSA,
+    extensions: extensionsFor({ commonName: host, usage: 'server', hosts: [host] }),
+  })
+  return { request: request.toString('pem') + '\n', key: await pemOf(keys.privateKey) }
+}
+
+const pemOf = async (key: webcrypto.CryptoKey) =>
+  x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY') + '\n'
 
 function extensionsFor({ usage, hosts = [] }: CertificateRequest): x509.Extension[] {
   if (usage === 'authority') {

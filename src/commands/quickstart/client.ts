@@ -9,7 +9,7 @@ export interface Reply {
   readonly milliseconds: number
 }
 
-/** Stands in for Azure Managed HSM: one kept-alive connection over mutual TLS. */
+/** Plays Azure Managed HSM: one kept-alive connection over mutual TLS. */
 export class Client {
   readonly #agent: Agent
   readonly #port: number

@@ -2,13 +2,13 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { join, relative } from 'node:path'
 import { OperatorError } from '../../../adapters/contract/index.ts'
 import { loadConfig } from '../../config/load.ts'
-import { startGateway } from '../../gateway/gateway.ts'
+import { startGateway } from '../../gateway/start.ts'
 import { apiVersion } from '../../base/version.ts'
 import { print, StopSignals } from '../terminal.ts'
 import { Client, type Reply } from './client.ts'
 import { AES_KEY, PATH_PREFIX, prepareWorkspace, RSA_KEY, type Workspace } from './workspace.ts'
 
-/** The whole product once around, on this machine. */
+/** Shows the whole product once, on this machine. */
 export async function quickstart(directory: string, wantedPort: number, once: boolean): Promise<void> {
   const told = new StopSignals().next()
   print('ekm-gateway quickstart')
@@ -69,22 +69,22 @@ async function call(client: Client, operation: string, members: object): Promise
   return reply.body
 }
 
-/** One line, in which a long value is cut for the eye. */
+/** One line, with long values cut. */
 const shorten = (body: object): string =>
   JSON.stringify(body, (_name, value: unknown) =>
     typeof value === 'string' && value.length > 80 ? `${value.slice(0, 60)}… (${value.length} characters)` : value,
   )
 
-/** For a shell, which would part a path at its spaces. */
+/** Quoted for a shell, which would split a path at its spaces. */
 const quoted = (path: string): string =>
   /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
 
-/** How this program was started, from where the user stands. */
+/** How this program was started, relative to the user's directory. */
 const program = () => `node ${quoted(relative(process.cwd(), process.argv[1] ?? '') || 'ekm-gateway')}`
 
 function printNextSteps(base: string, directory: string, { serverCa, client, config }: Workspace): void {
   print(`
-The gateway serves on. From another terminal:
+The gateway keeps serving. From another terminal:
 
   curl --cacert ${quoted(serverCa)} --cert ${quoted(client.certificate)} --key ${quoted(client.key)} \\
     -H 'content-type: application/json' \\

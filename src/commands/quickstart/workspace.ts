@@ -12,10 +12,10 @@ export const AES_KEY = 'aes-1'
 export const RSA_KEY = 'rsa-1'
 const CLIENT_NAME = 'quickstart.managedhsmclient.azure.net'
 const PRIVATE = { mode: 0o600 }
-/** Whatever the umask says: a gateway refuses what every user can change. */
+/** Set regardless of the umask, because a gateway refuses files that every user can change. */
 const PUBLIC = { mode: 0o644 }
 
-/** The files of the quickstart. Certificates and configuration are made anew each time; keys are kept. */
+/** The files of the quickstart. Certificates and configuration are created anew each time; keys are kept. */
 export interface Workspace {
   readonly config: string
   readonly serverCa: string
@@ -35,7 +35,7 @@ export async function prepareWorkspace(directory: string, port: number): Promise
   )
   const clientCa = await issue({ commonName: 'ekm-gateway quickstart client CA', usage: 'authority' })
   const client = await issue({ commonName: CLIENT_NAME, usage: 'client' }, clientCa)
-  // The shape that `az keyvault ekm-connection certificate show` prints.
+  // The form of the output of `az keyvault ekm-connection certificate show`.
   const azureOutput = {
     caCertificates: [new X509Certificate(clientCa.certificate).raw.toString('base64')],
     subjectCommonName: CLIENT_NAME,
@@ -60,7 +60,10 @@ export async function prepareWorkspace(directory: string, port: number): Promise
   }
 }
 
-/** Whether there are keys of an earlier run to keep. Rejects if there is something else, which must not be overwritten. */
+/**
+ * Whether an earlier run has left keys to keep.
+ * @throws OperatorError if the directory holds something else, which must not be overwritten
+ */
 async function isFromQuickstart(directory: string): Promise<boolean> {
   const files = await readdir(directory).catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT') return []
@@ -69,7 +72,10 @@ async function isFromQuickstart(directory: string): Promise<boolean> {
   if (files.length === 0) return false
   const config = await readFile(join(directory, 'gateway.yaml'), 'utf8').catch(() => '')
   if (config.startsWith(FIRST_LINE)) return true
-  throw new OperatorError('DIRECTORY_FOREIGN', `${directory} is there but not from a quickstart: say --directory`)
+  throw new OperatorError(
+    'DIRECTORY_FOREIGN',
+    `${directory} exists, but was not made by quickstart: give another with --directory`,
+  )
 }
 
 async function makeKeys(config: string): Promise<void> {
@@ -87,7 +93,7 @@ async function makeKeys(config: string): Promise<void> {
   }
 }
 
-const FIRST_LINE = '# Made by ekm-gateway quickstart, which makes it anew each time: change a copy.'
+const FIRST_LINE = '# Made by ekm-gateway quickstart, which overwrites it at each run: change a copy.'
 
 const configuration = (port: number) => `\
 ${FIRST_LINE}
@@ -96,7 +102,7 @@ listen:
   host: 127.0.0.1                # 0.0.0.0 to be reached from elsewhere
   port: ${port}                     # Azure calls port 443
   tls:
-    certificate: server.pem      # its name must be the host name that Azure is told
+    certificate: server.pem      # must name the host that Azure calls
     key: server.key
   clientAuth: required           # only clients listed below, proven by their certificate
 

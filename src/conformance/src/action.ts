@@ -23,7 +23,10 @@ const CONFORMANT = 0
 const NOT_CONFORMANT = 1
 export const COULD_NOT_RUN = 2
 
-/** Runs the command, which goes by the name `program`; resolves with its exit status. */
+/**
+ * Runs the command under the name `program`.
+ * @returns the exit status
+ */
 export async function conformance(program: string, given: Partial<ConformanceOptions>): Promise<number> {
   try {
     return await run(given as ConformanceOptions)
@@ -75,5 +78,5 @@ function list(format: ConformanceOptions['format'], style: Style): string {
   }
 }
 
-/** A pipe takes a long text in pieces: it is out when this resolves. */
+/** A pipe accepts a long text in parts. The promise resolves when all are written. */
 const write = (text: string): Promise<void> => new Promise((resolve) => process.stdout.write(text, () => resolve()))

@@ -1,10 +1,13 @@
 import type { Outcome, Step } from './outcome.ts'
 import type { Probe } from './probe.ts'
 
-/** `must`: the reference obliges, and a proxy that fails it is not conformant. `should`: it is told, and no more. */
+/**
+ * `must`: the reference requires it, and a proxy that fails it is not conformant. `should`: it is reported, but decides
+ * nothing.
+ */
 export type Severity = 'must' | 'should'
 
-/** What a case cannot be run without, and the option that gives it. */
+/** What a case may need, and the option that supplies it. */
 export const needs = {
   prefix: '--url with a path prefix',
   aes: '--aes-key NAME',
@@ -18,23 +21,26 @@ export const needs = {
 export type Need = keyof typeof needs
 
 /**
- * When a case is run. `calls`: beside others. `measurement`: alone, so that nothing disturbs the clock. `afterwards`: it
- * sends nothing, and judges all that came back to the others.
+ * When a case runs. `calls`: together with others. `measurement`: alone, so that nothing disturbs the clock.
+ * `afterwards`: it sends nothing, and judges all replies to the other cases.
  */
 export type Phase = 'calls' | 'measurement' | 'afterwards'
 
-/** One rule of the EKM Proxy API, and how to tell whether a proxy keeps it. */
+/** One rule of the EKM Proxy API, and how to find out whether a proxy keeps it. */
 export interface Case {
   /** Stable: `group.rule`. */
   readonly id: string
-  /** Where the rule is: a heading of the EKM Proxy API 0.1-preview, or another document's clause. */
+  /** The rule's source: a heading of the EKM Proxy API 0.1-preview, or another document's clause. */
   readonly clause: string
   readonly severity: Severity
-  /** What holds of a proxy that keeps the rule. */
+  /** What is true of a proxy that keeps the rule. */
   readonly title: string
   readonly needs?: readonly Need[]
   readonly phase?: Phase
-  /** Rejects with an `Unmet` where the proxy breaks the rule, with a `NotApplicable` where there is nothing to tell. */
+  /**
+   * @throws Unmet if the proxy breaks the rule
+   * @throws NotApplicable if this run cannot decide it
+   */
   readonly run: (probe: Probe) => Promise<void> | void
 }
 
@@ -44,11 +50,11 @@ export interface CaseResult {
   readonly severity: Severity
   readonly title: string
   readonly outcome: Outcome
-  /** Why it was not run. */
+  /** Why the case was not run. */
   readonly reason?: string
-  /** How many things were checked. */
+  /** The number of checks that were made. */
   readonly checks: number
-  /** The last of them; where the case failed, the one that failed. */
+  /** The last check. If the case failed, the one that failed. */
   readonly last?: Step
   readonly milliseconds: number
 }

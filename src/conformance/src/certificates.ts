@@ -6,23 +6,23 @@ export interface Identity {
   readonly key: string
 }
 
-/** An identity that can issue further ones. */
+/** An identity that can issue others. */
 export interface Authority extends Identity {
   readonly issuer: Issuer
 }
 
 interface Issuer {
-  /** Its subject, a DER `Name`. */
+  /** The subject, a DER `Name`. */
   readonly name: Buffer
   readonly privateKey: KeyObject
-  /** SHA-1 of its public key (RFC 5280 section 4.2.1.2, method 1). */
+  /** SHA-1 of the public key (RFC 5280 section 4.2.1.2, method 1). */
   readonly keyId: Buffer
 }
 
 export interface CertificateRequest {
   readonly commonName: string
   readonly usage: 'authority' | 'server' | 'client'
-  /** DNS names for the subject alternative name of a server. */
+  /** DNS names for a server's subject alternative name. */
   readonly hosts?: readonly string[]
   readonly notBefore?: Date
   readonly notAfter?: Date
@@ -45,7 +45,7 @@ const oid = {
   client: Buffer.from('06082b06010505070302', 'hex'),
 } as const
 
-/** Issues a certificate (RFC 5280) with a fresh ECDSA P-256 key; it signs itself where `authority` is absent. */
+/** Issues a certificate (RFC 5280) with a new ECDSA P-256 key. Without `authority` it is self-signed. */
 export function issue(request: CertificateRequest, authority?: Authority): Authority {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const subjectPublicKeyInfo = publicKey.export({ type: 'spki', format: 'der' })
@@ -100,7 +100,10 @@ const extension = (id: Buffer, value: Buffer, critical = false) =>
 const nameOf = (commonName: string) =>
   sequence(element(0x31, sequence(oid.commonName, element(0x0c, Buffer.from(commonName)))))
 
-/** An INTEGER of these bytes, whose first has to lie between 1 and 127: it is positive, and in its shortest form. */
+/**
+ * An INTEGER of these bytes. The first byte must be from 1 to 127: the number is then positive and in its shortest
+ * form.
+ */
 const integer = (bytes: Uint8Array) => element(0x02, bytes)
 
 const bitString = (bytes: Iterable<number>, unusedBits = 0) =>

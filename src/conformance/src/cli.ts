@@ -8,7 +8,7 @@ function giveUp(reason: string): never {
   process.exit(COULD_NOT_RUN)
 }
 
-/** Its message is not shown: it can quote a value that the code tripped over. */
+/** The error's message is not shown, because it can quote a value that the code failed on. */
 function explainBug(error: unknown): never {
   const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : []
   giveUp(['an internal error; please report it', ...frames].join('\n'))
@@ -16,7 +16,7 @@ function explainBug(error: unknown): never {
 
 process.on('uncaughtException', explainBug)
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // Whoever read it, `head` for one, has seen enough.
+  // The reader, such as `head`, has seen enough.
   if (error.code !== 'EPIPE') giveUp(`standard output cannot be written to (${error.code})`)
 })
 

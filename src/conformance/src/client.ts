@@ -1,21 +1,21 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { Agent, request } from 'node:https'
 import { isIP } from 'node:net'
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { connect, createSecureContext, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { ClientIdentity, Target } from './target.ts'
 
 const CONNECTIONS = 8
 const REQUEST_MS = 10_000
-/** A reply that is longer is cut: no reply of the API comes near. */
+/** The most bytes to read of a reply. No reply of the API is nearly as long. */
 const MAX_REPLY_BYTES = 1_000_000
 
 export interface Wanted {
   readonly method?: string
-  /** With its query. */
+  /** The path with its query. */
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Buffer
-  /** Instead of the kept-alive connections. */
+  /** The agent to use instead of the kept-alive connections. */
   readonly agent?: Agent
   readonly signal?: AbortSignal
 }
@@ -24,35 +24,39 @@ export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly text: string
-  /** From handing the request to the system, or to its connection's queue, until the last byte of the answer. */
+  /** From handing the request to the system or to its connection's queue, until the last byte of the answer. */
   readonly milliseconds: number
 }
 
-/** What a connection to the proxy needs, as `identity`; as nobody for `null`. */
+/** The options for a connection to the proxy as `identity`; for `null`, without a client certificate. */
 export function tlsOptions({ host, port, ca, client }: Target, identity: ClientIdentity | null = client) {
   return {
     host,
     port,
     ca,
-    // TLS asks for no server name where the host is an address (RFC 6066 section 3).
+    // TLS has no server name for an IP address (RFC 6066 section 3).
     ...(isIP(host) === 0 && { servername: host }),
     ...(identity && { cert: identity.certificate, key: identity.key }),
     minVersion: 'TLSv1.2',
-    // A wrong name is a case of its own, and no reason to see nothing else.
+    // Another case judges the server's name. A wrong name must not prevent all others.
     checkServerIdentity: () => undefined,
   } satisfies ConnectionOptions
 }
 
-export const makeAgent = (target: Target, maxSockets = CONNECTIONS): Agent =>
-  // Each of its connections is a full handshake: resumption is tested, and timed, where it is said so.
-  new Agent({ ...tlsOptions(target), keepAlive: true, maxSockets, maxCachedSessions: 0 })
+export function makeAgent(target: Target, maxSockets = CONNECTIONS): Agent {
+  const { ca, cert, key, minVersion, ...options } = tlsOptions(target)
+  // All connections share one context, because creating one takes longer than a handshake.
+  const secureContext = createSecureContext({ ca, cert, key, minVersion })
+  // Each connection does a full handshake. Resumption is tested and measured by its own cases.
+  return new Agent({ ...options, secureContext, keepAlive: true, maxSockets, maxCachedSessions: 0 })
+}
 
-/** Sends one request and reads the answer to its end. Rejects where there is none. */
+/** Sends one request and reads the whole answer. Rejects if there is none. */
 export async function exchange(target: Target, agent: Agent, wanted: Wanted): Promise<Answer> {
   try {
     return await attempt(target, agent, wanted)
   } catch (error) {
-    // A kept connection that the other side closes just then is nobody's fault; a fresh one tells.
+    // The other side may close a kept connection at this very moment. A new connection shows whether the proxy answers.
     if (error instanceof StaleConnection) return attempt(target, agent, wanted)
     throw error
   }
@@ -80,7 +84,7 @@ function attempt(target: Target, agent: Agent, wanted: Wanted): Promise<Answer> 
     let answered = false
     outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${REQUEST_MS / 1000} s`)))
     outgoing.on('error', (error) => {
-      // Some answer before they have read all; then writing the rest fails, and the answer counts.
+      // Some proxies answer before they have read everything. Writing the rest then fails, but the answer counts.
       if (answered) return
       const stale = outgoing.reusedSocket && 'code' in error && error.code === 'ECONNRESET'
       reject(stale ? new StaleConnection(error.message) : error)
@@ -107,10 +111,10 @@ function attempt(target: Target, agent: Agent, wanted: Wanted): Promise<Answer> 
   })
 }
 
-/** What ended a connection of {@link openSocket} on which nothing came. */
+/** How a connection of {@link openSocket} ended that received nothing. */
 export class Silence extends Error {}
 
-/** A TLS connection of its own; rejects where the handshake fails. */
+/** Opens a TLS connection of its own. Rejects if the handshake fails. */
 export function openSocket(options: ConnectionOptions, signal?: AbortSignal): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connect(options, () => resolve(socket))
@@ -121,8 +125,8 @@ export function openSocket(options: ConnectionOptions, signal?: AbortSignal): Pr
 }
 
 /**
- * Writes bytes as they are and reads the first answer that is not a 1xx. `undefined` where the connection ended without
- * one: a client that is not wanted may get no answer at all.
+ * Sends bytes as they are and reads the first answer that is not a 1xx.
+ * @returns the answer; undefined if the connection ended without one, as it may for a client that is refused
  */
 export function exchangeRaw(socket: TLSSocket, bytes: string | Buffer, patienceMs = REQUEST_MS) {
   const start = performance.now()

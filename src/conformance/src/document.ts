@@ -2,34 +2,35 @@ import type { Case } from './case.ts'
 import { catalogue, sections } from './catalogue.ts'
 import { needsOf } from './listing.ts'
 
-/** docs/conformance.md: `npm run docs:conformance` writes it, and a test holds the two equal. */
+/** docs/conformance.md. `npm run docs:conformance` writes it, and a test holds the two equal. */
 export function conformanceDocument(): string {
   const must = catalogue.filter(({ severity }) => severity === 'must').length
   return [
     INTRODUCTION,
     `## The catalogue`,
-    `${catalogue.length} cases: ${must} must, ${catalogue.length - must} should. The clauses are headings of the EKM Proxy API 0.1-preview, or other documents' sections. \`ekm-gateway conformance --list\` prints the same, \`--list --format json\` for programs.`,
-    ...sections.map(({ title, cases }) => `### ${title}\n\n${table(cases)}`),
+    `${catalogue.length} cases: ${must} must, ${catalogue.length - must} should. In brackets stands the clause: a heading of the EKM Proxy API 0.1-preview, or another document's section. \`ekm-gateway conformance --list\` prints the same, \`--list --format json\` for programs.`,
+    ...sections.map(({ title, cases }) => `### ${title}\n\n${listOf(cases)}`),
   ].join('\n\n')
 }
 
-const table = (cases: readonly Case[]) =>
-  ['| id | | what holds | clause | needs |', '| --- | --- | --- | --- | --- |', ...cases.map(row)].join('\n')
+const listOf = (cases: readonly Case[]) => cases.map(itemOf).join('\n')
 
-const row = (entry: Case) => {
+const itemOf = (entry: Case) => {
   const { id, severity, title, clause } = entry
   const wanted = needsOf(entry).map((option) => `\`${option}\``)
-  return `| \`${id}\` | ${severity} | ${cell(title)} | ${cell(clause)} | ${wanted.join(', ')} |`
+  const needs = wanted.length === 0 ? '' : `; needs ${wanted.join(', ')}`
+  return `- \`${id}\` (${severity}): ${plain(title)} [${plain(clause)}${needs}]`
 }
 
-const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('_', '\\_').replaceAll('*', '\\*')
+/** @returns `text` as Markdown that shows every character of it */
+const plain = (text: string) => text.replaceAll('_', '\\_').replaceAll('*', '\\*')
 
 const INTRODUCTION = `\
 # Conformance
 
 <!-- Made from the catalogue by npm run docs:conformance: change src/conformance/src/document.ts. -->
 
-\`ekm-gateway conformance\` tells whether an EKM proxy keeps the rules of the Azure EKM Proxy API \`0.1-preview\`. It tests from outside, over mutual TLS, as Azure Managed HSM calls: any proxy, not only ekm-gateway, of which it uses nothing. The suite is a package of its own, [ekm-conformance](../src/conformance/README.md): its command \`ekm-conformance\` is the same, and needs no gateway. [What it said](conformance-results.md) of ekm-gateway and of Cosmian's proxy, with versions, is a page of its own.
+\`ekm-gateway conformance\` tells whether an EKM proxy keeps the rules of the Azure EKM Proxy API \`0.1-preview\`. It tests any proxy from outside, over mutual TLS, as Azure Managed HSM calls it. It uses no part of ekm-gateway. The suite is a package of its own, [ekm-conformance](../src/conformance/README.md); its command \`ekm-conformance\` is the same and needs no gateway. [Another page](conformance-results.md) has the results for ekm-gateway and for Cosmian's proxy, with versions.
 
 \`\`\`sh
 ekm-gateway conformance --url https://ekm.example.com/azureekm/contoso \\
@@ -45,48 +46,46 @@ ekm-gateway conformance --url https://localhost:8443/azureekm/quickstart --ca ek
   --cert ekm-quickstart/client.pem --key ekm-quickstart/client.key --aes-key aes-1 --rsa-key rsa-1
 \`\`\`
 
-Use test keys. It wraps and unwraps throwaway data keys only, changes nothing, and shows no value. But it makes about two thousand calls in a few seconds, hundreds of which must fail, and each is a record in the proxy's log. Microsoft's suggested alerts will fire.
+Use test keys. The suite wraps and unwraps only throwaway data keys, changes nothing, and shows no value. But it makes about two thousand calls in a few seconds, and hundreds of them must fail. Each call is a record in the proxy's log, and Microsoft's suggested alerts will fire.
 
 ## What it needs
 
-| option | for |
-| --- | --- |
-| \`--url https://HOST[:PORT][/PREFIX]\` | where the proxy is; the port is 443 if it is left out |
-| \`--ca FILE\` | PEM of the root that the proxy's certificate leads to |
-| \`--cert FILE\`, \`--key FILE\` | PEM of a client certificate that the proxy allows, with its intermediates, and its private key |
-| \`--aes-key NAME\` | an AES key; a second one shows that keys differ |
-| \`--rsa-key NAME\` | an RSA key; repeat it, one of each size. Each case is run on each |
-| \`--disabled-key NAME\` | a key that is disabled, expired or not yet active |
-| \`--refused NAME=CERT.PEM,KEY.PEM\` | a client that must be turned away: another common name, another root that the proxy also trusts, an expired certificate. NAME is for the report |
+- \`--url https://HOST[:PORT][/PREFIX]\`: the URL of the proxy; the default port is 443
+- \`--ca FILE\`: PEM of the root of the proxy's certificate
+- \`--cert FILE\`, \`--key FILE\`: PEM of a client certificate that the proxy allows, with its intermediates, and its private key
+- \`--aes-key NAME\`: an AES key; a second one shows that keys differ
+- \`--rsa-key NAME\`: an RSA key; repeat it, one of each size. Each case is run on each
+- \`--disabled-key NAME\`: a key that is disabled, expired or not yet active
+- \`--refused NAME=CERT.PEM,KEY.PEM\`: a client that the proxy must refuse: another common name, another root that the proxy also trusts, an expired certificate. NAME is for the report
 
-What is not given is not tested: those cases are reported as not run, by name. Impostors, that is certificates with the right name which the right root did not issue, are made by the suite itself.
+Without an option, the cases that need it are reported as not run, by name. The suite itself makes impostors: certificates with the right name that the right root did not issue.
 
-\`--only ID\` runs one case or one group (\`--only tls\`, \`--only a256kw.integrity\`), \`--timeout SECONDS\` bounds a case (60), \`--concurrency NUMBER\` says how many run at the same time (4).
+\`--only ID\` runs one case or one group (\`--only tls\`, \`--only a256kw.integrity\`), \`--timeout SECONDS\` limits each case (default 60), and \`--concurrency NUMBER\` is how many run at the same time (default 4).
 
 ## What it says
 
-- **must**: the reference obliges. One such case that fails, and the proxy is not conformant.
-- **should**: the reference is silent, or it is somebody else's rule. It is told, and decides nothing. So are the statuses 404, 405, 413 and 415, for which the reference names no code, and the names of codes, which it leaves open.
+- **must**: the reference requires it. If one such case fails, the proxy is not conformant.
+- **should**: the reference is silent, or the rule comes from another document. The result is reported, but decides nothing. The statuses 404, 405, 413 and 415, for which the reference names no code, and the names of codes, which it leaves open, are of this kind.
 
 | exit status | |
 | --- | --- |
 | 0 | conformant, as far as it was tested |
 | 1 | not conformant |
-| 2 | could not be run: unreachable, the client is not let in, a key is not there, a file cannot be read |
+| 2 | the suite could not be run: the proxy is unreachable, the client is refused, a key does not exist, a file cannot be read |
 
-\`--format\` is \`text\` (in colour on a terminal, unless \`NO_COLOR\` is set), \`tap\`, \`junit\`, \`json\` or \`html\`: one page without scripts and links, with the results and the latency picture, that can be filed. In \`tap\` a failed should is a TODO, in \`junit\` it is skipped, so that neither fails a build. What is not run is skipped in both.
+\`--format\` is \`text\` (in colour on a terminal, unless \`NO_COLOR\` is set), \`tap\`, \`junit\`, \`json\` or \`html\`: one page for filing, without scripts and links, with the results and the latency picture. A failed should is a TODO in \`tap\` and skipped in \`junit\`, so that it does not fail a build. A case that was not run is skipped in both.
 
-A failed case tells what was sent, what was expected, and what came back. Data keys, wrapped values and every member \`value\` are replaced by their length.
+For a failed case the report shows what was sent, what was expected, and what came back. Data keys, wrapped values and every member \`value\` are replaced by their length.
 
 ## Latency and load
 
 Azure gives up after 250 ms. Every run measures the first call on a new connection (full handshake), the first call with a resumed session, and calls on a kept-alive connection.
 
-\`--load RPS --duration SECONDS [--connections NUMBER]\` plays a Managed HSM on top: \`info\` three times a minute, and wrapkey and unwrapkey in turn, over all keys and algorithms. It is open loop: each call has its time, and its latency counts from then, even if it could not be sent because earlier calls were not answered. Failed calls are counted, and are not in the distribution.
+\`--load RPS --duration SECONDS [--connections NUMBER]\` also plays a Managed HSM: \`info\` three times a minute, and wrapkey and unwrapkey in turn, with all keys and algorithms. The load is an open loop: each call has a fixed time, and its latency counts from that time, even if it could not be sent because earlier calls were not answered. Failed calls are counted, but are not in the distribution.
 
 ## What it cannot see
 
-- What the proxy logs. Whether it holds keys in hardware. Whether it sends intermediates to clients that need them, other than to the suite.
-- The check value and the padding inside A256KW and A256KWP, of which only the proxy has the key: changes to a wrapped value are seen as refused, and round trips as right.
-- Throttling, unless it happens: a 429 during the run is looked at, and the call is made again after \`Retry-After\`.
+- What the proxy logs. Whether its keys are in hardware. Whether it sends intermediates to other clients than the suite.
+- The check value and the padding inside A256KW and A256KWP, because only the proxy has the key. The suite sees only that changed values are refused and that round trips are right.
+- Throttling, unless it happens: a 429 during the run is checked, and the call is repeated after \`Retry-After\`.
 - Revocation, expiry of the proxy's own certificate, and drift of its allow-list.`

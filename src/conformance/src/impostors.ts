@@ -7,8 +7,8 @@ export interface Impostor extends ClientIdentity {
 }
 
 /**
- * Certificates with the subject common name of `client` that no allowed root has issued: from a root of the suite's own,
- * from one that also has the right root's name, and from nobody. They are made in the run, so that they need no option.
+ * Certificates with the subject common name of `client` that no allowed root has issued: from a root of the suite, from
+ * a root with the right root's name, and self-signed. They are made during the run, so they need no option.
  */
 export function impostorsOf(client: ClientIdentity): readonly Impostor[] {
   const impostors = made.get(client) ?? makeImpostors(client)
@@ -31,5 +31,5 @@ function makeImpostors(client: ClientIdentity): Impostor[] {
   ]
 }
 
-/** Of a name as Node.js prints it: one attribute a line. */
+/** Finds the CN in a name as Node.js prints it: one attribute a line. */
 const commonNameIn = (name: string): string | undefined => /^CN=(.+)$/m.exec(name)?.[1]

@@ -3,9 +3,12 @@ import { exchange, makeAgent } from './client.ts'
 import { statisticsOf, type LoadPlan, type LoadResult } from './measurements.ts'
 import { base64url, requestContext, type Probe } from './probe.ts'
 
-/** Managed HSM's health monitor: 3 calls of info a minute. */
+/** Milliseconds. Managed HSM's health monitor calls info 3 times a minute. */
 const HEARTBEAT_MS = 20_000
-/** Calls that wait at the same time; beyond it the proxy is lost, and more would only fill this machine's memory. */
+/**
+ * The most calls that may wait at the same time. With more the proxy is lost, and they would only fill this machine's
+ * memory.
+ */
 const MOST_WAITING = 20_000
 const TICK_MS = 1000
 
@@ -16,8 +19,8 @@ interface Call {
 }
 
 /**
- * Plays a Managed HSM, open loop: each call has its time, and counts from that time on, whether or not the calls before it
- * are answered. A proxy that stalls is charged with every call that had to wait meanwhile.
+ * Plays a Managed HSM with an open loop: each call has a fixed time and is measured from then on, whether or not
+ * earlier calls have been answered. A proxy that stalls is charged with every call that had to wait meanwhile.
  */
 export async function playManagedHsm(probe: Probe, plan: LoadPlan): Promise<LoadResult> {
   const calls = await prepareCalls(probe)
@@ -63,7 +66,10 @@ export async function playManagedHsm(probe: Probe, plan: LoadPlan): Promise<Load
   return { ...plan, sent: sent + beats, failures }
 }
 
-/** Wrap and unwrap in turn, over every key and algorithm that was given; each unwraps what the proxy itself wrapped. */
+/**
+ * Wraps and unwraps in turn, with every given key and algorithm. Each unwrap uses a value that the proxy itself
+ * wrapped.
+ */
 async function prepareCalls(probe: Probe): Promise<Call[]> {
   const { aesKeys, rsaKeys } = probe.target
   const uses = [

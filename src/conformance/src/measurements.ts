@@ -1,4 +1,4 @@
-/** After this, Managed HSM has given up waiting (EKM Proxy API, "Who calls, how"). */
+/** Milliseconds after which Managed HSM gives up (EKM Proxy API, "Who calls, how"). */
 export const BUDGET_MS = 250
 
 export interface Statistics {
@@ -7,11 +7,11 @@ export interface Statistics {
   readonly p95: number
   readonly p99: number
   readonly max: number
-  /** From 0 to 1. */
+  /** The share of the calls above the budget, from 0 to 1. */
   readonly beyondBudget: number
 }
 
-/** What `--load` asks for. */
+/** The load that `--load` asks for. */
 export interface LoadPlan {
   /** Calls a second. */
   readonly rate: number
@@ -19,14 +19,14 @@ export interface LoadPlan {
   readonly connections: number
 }
 
-/** What came of it. Its durations are measurements like others. */
+/** The result of the load. Its durations are among the other measurements. */
 export interface LoadResult extends LoadPlan {
   readonly sent: number
-  /** How many calls had which failure: a status, or the reason why there was no answer. */
+  /** The number of calls for each failure: a status, or why there was no answer. */
   readonly failures: Readonly<Record<string, number>>
 }
 
-/** Durations in milliseconds, under the name of what took them. */
+/** Durations in milliseconds, by the name of what was measured. */
 export class Measurements {
   load: LoadResult | undefined
   readonly #series = new Map<string, number[]>()
@@ -46,7 +46,7 @@ export class Measurements {
   }
 }
 
-/** Percentiles by the nearest rank: each is a duration that was really measured. */
+/** Percentiles by nearest rank: each is a duration that was measured. */
 export function statisticsOf(samples: readonly number[]): Statistics {
   const sorted = [...samples].sort((a, b) => a - b)
   const rank = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
@@ -61,13 +61,13 @@ export function statisticsOf(samples: readonly number[]): Statistics {
 }
 
 export interface Bucket {
-  /** Milliseconds; `from` belongs to the bucket, `to` does not. */
+  /** Milliseconds. The bucket includes `from` and excludes `to`. */
   readonly from: number
   readonly to: number
   readonly count: number
 }
 
-/** Counts samples in buckets that double in width, from the one that holds the least to the one that holds the most. */
+/** Counts samples in buckets of doubling width, from the smallest sample's to the largest sample's. */
 export function bucketsOf(samples: readonly number[]): Bucket[] {
   const edges = [0, 0.5, 1, 2, 4, 8, 16, 32, 64, 125, BUDGET_MS, 500, 1000, 2000, 4000, 8000, Infinity]
   const buckets = edges.slice(1).map((to, index) => {

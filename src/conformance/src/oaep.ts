@@ -4,19 +4,19 @@ type Hash = 'sha1' | 'sha256'
 
 const HASH_BYTES = { sha1: 20, sha256: 32 } as const
 
-/** The algorithms of the EKM Proxy API that an RSA key has, and the digest of OAEP and of its MGF1 in each. */
+/** The RSA algorithms of the EKM Proxy API, and the digest of OAEP and of MGF1 in each. */
 export const rsaAlgorithms = { 'RSA-OAEP': 'sha1', 'RSA-OAEP-256': 'sha256' } as const
 
 export type RsaAlgorithm = keyof typeof rsaAlgorithms
 
-/** Ways to make an encoded message that a decoder has to refuse, or just to make it by the other hash. */
+/** Changes to an encoded message that a decoder must refuse, and the use of another hash. */
 export interface Deviation {
-  /** The digest in MGF1, where it is not the one of the label. */
+  /** The digest of MGF1, if it is not that of the label. */
   readonly mgfHash?: Hash
   readonly label?: string
-  /** What the first byte is, instead of 0. */
+  /** The first byte, instead of 0. */
   readonly first?: number
-  /** What stands between the zeros and the message, instead of 1. */
+  /** The byte between the zeros and the message, instead of 1. */
   readonly separator?: number
 }
 
@@ -26,10 +26,10 @@ export const publicKeyFrom = (n: string, e: string): KeyObject =>
 
 export const modulusBytes = (key: KeyObject): number => Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
 
-/** The longest message, in bytes (RFC 8017 section 7.1.1, step 1.b). */
+/** The longest message in bytes (RFC 8017 section 7.1.1, step 1.b). */
 export const capacity = (key: KeyObject, hash: Hash): number => modulusBytes(key) - 2 * HASH_BYTES[hash] - 2
 
-/** RSAES-OAEP encryption (RFC 8017 section 7.1.1); Node.js's own cannot deviate from it. */
+/** RSAES-OAEP encryption (RFC 8017 section 7.1.1). Node.js's own encryption cannot deviate from it. */
 export function encrypt(key: KeyObject, hash: Hash, message: Uint8Array, deviation: Deviation = {}): Buffer {
   const bytes = modulusBytes(key)
   const { mgfHash = hash, label = '', first = 0, separator = 1 } = deviation

@@ -1,4 +1,4 @@
-/** One thing that was sent, what the rule expects, and what came back. Values are masked. */
+/** A request, what the rule expects, and what came back. Values are masked. */
 export interface Step {
   readonly sent: string
   readonly expected: string
@@ -16,12 +16,12 @@ export class Unmet extends Error {
   }
 }
 
-/** The case could not be decided here; `message` says why. */
+/** This run could not decide the case. `message` says why. */
 export class NotApplicable extends Error {
   override readonly name = 'NotApplicable'
 }
 
-/** The suite cannot run at all: unreachable, a file that cannot be read, a client that is not let in. */
+/** The suite cannot run at all: the proxy is unreachable, a file cannot be read, or the client is refused. */
 export class CouldNotRun extends Error {
   override readonly name = 'CouldNotRun'
 }

@@ -3,7 +3,7 @@ import { exchange, makeAgent, openSocket, tlsOptions } from './client.ts'
 import { parseObject, reasonOf, requestContext, API_QUERY } from './probe.ts'
 import type { Target } from './target.ts'
 
-/** Rejects with {@link CouldNotRun} where a run would tell of the options rather than of the proxy. */
+/** @throws CouldNotRun if a run would judge the options rather than the proxy */
 export async function preflight(target: Target): Promise<void> {
   const where = `${target.host}:${target.port}`
   await openSocket(tlsOptions(target)).then(
@@ -26,7 +26,9 @@ export async function preflight(target: Target): Promise<void> {
     }
     const info = await ask('info')
     if (info.status === 401) throw new CouldNotRun(`${where} does not let the client of --cert in (401 ${info.code})`)
-    if (info.status === 404) throw new CouldNotRun(`info is not at ${where} (404 ${info.code}): is the prefix of --url right?`)
+    if (info.status === 404) {
+      throw new CouldNotRun(`info is not at ${where} (404 ${info.code}): is the prefix of --url right?`)
+    }
     for (const name of [...target.aesKeys, ...target.rsaKeys]) {
       const { status, code } = await ask(`${name}/metadata`)
       if (status === 404) throw new CouldNotRun(`the proxy has no key ${name} (404 ${code})`)
@@ -34,9 +36,9 @@ export async function preflight(target: Target): Promise<void> {
   } finally {
     agent.destroy()
   }
-} // prettier-ignore
+}
 
-/** It comes from the other side, and goes to a terminal. */
+/** The proxy chose this text, and it goes to a terminal. */
 const printable = (text: string) => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').slice(0, 64)
 
 function hint(error: unknown): string {

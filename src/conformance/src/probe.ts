@@ -10,28 +10,28 @@ import type { ClientIdentity, Target } from './target.ts'
 export const API_VERSION = '0.1-preview'
 export const API_QUERY = `api-version=${API_VERSION}`
 
-const LANES = 8
+const CALLERS = 8
 const THROTTLED = 429
 const PATIENCE = 5
 const LONGEST_WAIT_MS = 2000
 
 export interface Reply extends Answer {
-  /** The body, where it is a JSON object. */
+  /** The body, if it is a JSON object. */
   readonly json: Readonly<Record<string, unknown>> | undefined
-  /** What it is an answer to, for the report. */
+  /** The request that it answers, for the report. */
   readonly sent: string
 }
 
-/** Everything that came back during a run, for the cases that judge it afterwards. */
+/** Every reply of a run, for the cases that judge all of them afterwards. */
 export interface Seen extends Reply {
   readonly method: string
-  /** Whether it answers a call of the API, whatever is wrong with that: elsewhere the API promises nothing. */
+  /** Whether it answers a call of the API, even a wrong one. The API promises nothing for other requests. */
   readonly ofApi: boolean
-  /** Spellings of the `value` that was sent. */
+  /** Encodings of the `value` that was sent. */
   readonly secrets: readonly string[]
 }
 
-/** A failure whose status is right, and the names that Microsoft's pages have for it. */
+/** A failure with the right status, and the codes that Microsoft's pages give for it. */
 export interface Named {
   readonly reply: Reply
   readonly codes: readonly string[]
@@ -46,14 +46,14 @@ export interface ProbeParts {
   readonly measurements: Measurements
   readonly signal: AbortSignal
   readonly load: LoadPlan | undefined
-  /** Shows how far a long case is, where somebody watches. */
+  /** Shows the progress of a long case on a terminal. */
   readonly progress: (text: string) => void
-  /** Names of the keys that this run of the case is about. */
+  /** The keys of this run of the case. */
   readonly aesKey?: string
   readonly rsaKey?: string
 }
 
-/** What a case has in its hands: the proxy, as a client sees it, and a record of what was checked. */
+/** What a case works with: the proxy as a client sees it, and a record of the checks. */
 export class Probe {
   readonly target: Target
   readonly seen: readonly Seen[]
@@ -63,7 +63,7 @@ export class Probe {
   readonly progress: (text: string) => void
   readonly signal: AbortSignal
   readonly #parts: ProbeParts
-  /** Masking costs: only the step that is reported is written out. */
+  /** A function, because masking is expensive and only the reported step is written. */
   #last: (() => Step) | undefined
   #checks = 0
 
@@ -110,7 +110,7 @@ export class Probe {
     return `${prefix === '' ? '' : `/${prefix}`}/${operation}${query === '' ? '' : `?${query}`}`
   }
 
-  /** A call of the API as Managed HSM makes it; `members` are laid over a good `request_context`. */
+  /** A call of the API as Managed HSM makes it. `members` are added to a correct `request_context`. */
   call(operation: string, members: object = {}, note?: string): Promise<Reply> {
     return this.send({ path: this.path(operation), body: JSON.stringify({ ...requestContext(), ...members }) }, note)
   }
@@ -121,7 +121,7 @@ export class Probe {
   unwrap = (key: string, alg: string, value: Uint8Array | string, note?: string): Promise<Reply> =>
     this.call(`${key}/unwrapkey`, { alg, value: spell(value) }, note ?? describeValue(alg, value))
 
-  /** @param note what is special about the request, for the report; otherwise its body is shown, masked */
+  /** @param note what is special about the request, for the report; without it the masked body is shown */
   async send(wanted: Wanted, note?: string): Promise<Reply> {
     const sent = this.#describe(wanted, note)
     for (let attempt = 1; ; attempt += 1) {
@@ -136,12 +136,12 @@ export class Probe {
     }
   }
 
-  /** A TLS connection of its own, as the given client or as another; rejects where the handshake fails. */
+  /** Opens a TLS connection as the given client or another. Rejects if the handshake fails. */
   connect(options: ConnectionOptions = {}, identity?: ClientIdentity | null): Promise<TLSSocket> {
     return openSocket({ ...tlsOptions(this.target, identity), ...options }, this.signal)
   }
 
-  /** Bytes as they are, on a connection of their own. `undefined` where it ended without an answer. */
+  /** Sends bytes as they are on a new connection. Undefined if the connection ended without an answer. */
   async raw(
     bytes: string | Buffer,
     sent: string,
@@ -153,7 +153,7 @@ export class Probe {
     return socket && this.rawOn(socket, bytes, sent, patienceMs)
   }
 
-  /** The same on a connection that is there; it is closed afterwards. */
+  /** The same on an existing connection, which is closed afterwards. */
   async rawOn(
     socket: TLSSocket,
     bytes: string | Buffer,
@@ -165,7 +165,7 @@ export class Probe {
     return answer && this.#note(answer, sent, { method, path })
   }
 
-  /** An `info` call as text, for {@link raw}. */
+  /** The text of an `info` call, for {@link raw}. */
   infoRequest(headers = 'Content-Type: application/json\r\n', body = JSON.stringify(requestContext())): string {
     return (
       `POST ${this.path('info')} HTTP/1.1\r\nHost: ${this.target.host}\r\n${headers}` +
@@ -173,7 +173,7 @@ export class Probe {
     )
   }
 
-  /** Checks one thing; what did not come is shown. */
+  /** Makes one check. If it fails, the report shows what came instead. */
   check(step: Step, met: boolean): void {
     this.#check(() => step, met)
   }
@@ -194,8 +194,8 @@ export class Probe {
   }
 
   /**
-   * Refused with one of these statuses. The reference leaves the code to the proxy, so that a code is only noted, for the
-   * case that judges all of them.
+   * The reply must be a refusal with one of these statuses. The reference leaves the code to the proxy, so the code is
+   * only recorded for the case that judges all codes.
    */
   refused(reply: Reply, statuses: number | readonly number[], codes: string | readonly string[] = []): void {
     const status = [statuses].flat()
@@ -203,12 +203,12 @@ export class Probe {
     if (codes.length > 0) this.#parts.named.push({ reply, codes: [codes].flat() })
   }
 
-  /** Any failure that tells the client that the mistake is its own. */
+  /** The reply must be a failure that blames the client. */
   turnedDown(reply: Reply): void {
     this.checkReply(reply, 'a 4xx status', reply.status >= 400 && reply.status < 500)
   }
 
-  /** The bytes of `value` of a reply that must be a success; how they are spelled is another case's matter. */
+  /** The bytes of `value` in a reply that must be a success. Another case judges their encoding. */
   value(reply: Reply): Buffer {
     this.served(reply)
     const value = reply.json?.['value']
@@ -221,10 +221,10 @@ export class Probe {
   /** Does the same for each item, several at a time. */
   async each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
     const queue = items.values()
-    const lane = async () => {
+    const caller = async () => {
       for (const item of queue) await work(item)
     }
-    await Promise.all(Array.from({ length: LANES }, lane))
+    await Promise.all(Array.from({ length: CALLERS }, caller))
   }
 
   describeReply({ status, text, headers }: Reply): string {
@@ -246,7 +246,7 @@ export class Probe {
     // A body that is not a string was made to be malformed, and has no value.
     const value = typeof body === 'string' ? /"value":"([^"]*)"/.exec(body)?.[1] : undefined
     const sentValue = Buffer.from(value ?? '', 'base64url')
-    // Whatever a case made of a wrapped value, a proxy may give it back in an error.
+    // Whatever a case did to a wrapped value, a proxy may repeat it in an error.
     this.hide(sentValue)
     const secrets = spellings(sentValue)
     this.#parts.seen.push({ ...reply, method, secrets, ofApi: method === 'POST' && this.#isOperation(path) })
@@ -284,7 +284,7 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
     const value: unknown = JSON.parse(text)
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   } catch {
-    // Not JSON: there is no object.
+    // The body is not JSON, so there is no object.
   }
   return undefined
 }
@@ -293,7 +293,7 @@ export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   if (!('code' in error)) return error.message
   const code = String(error.code)
-  // OpenSSL's message says no more than its code, beside an address and a line of its source.
+  // OpenSSL's message adds only an address and a line of its source to the code.
   return code.startsWith('ERR_SSL_') ? code : `${code}: ${error.message}`
 }
 

@@ -1,6 +1,6 @@
 import type { CaseResult } from './case.ts'
 
-/** One line of a terminal that is written over again and again. Nothing where it is not a terminal. */
+/** One line of a terminal that is overwritten again and again. Without a terminal it prints nothing. */
 export class ProgressLine {
   readonly #stream: NodeJS.WriteStream
   #shown = false

@@ -14,31 +14,34 @@ const phases: readonly Phase[] = ['calls', 'measurement', 'afterwards']
 
 export interface RunOptions {
   readonly target: Target
-  /** Identifiers, or beginnings of identifiers; all cases where it is empty. */
+  /** Ids, or beginnings of ids. All cases if empty. */
   readonly only?: readonly string[]
-  /** How many cases are run at the same time. */
+  /** How many cases run at the same time. */
   readonly concurrency?: number
-  /** How long a case may take. */
+  /** Milliseconds that a case may take. */
   readonly timeoutMs?: number
   readonly load?: LoadPlan
   readonly onResult?: (result: CaseResult, done: number, total: number) => void
   readonly onProgress?: (text: string) => void
 }
 
-/** What a run came to. */
+/** The result of a run. */
 export interface Report {
   readonly startedAt: Date
   readonly seconds: number
   readonly target: Target
   readonly results: readonly CaseResult[]
   readonly measurements: Measurements
-  /** What `info` said of the proxy. */
+  /** The proxy's answer to `info`. */
   readonly about: Readonly<Record<string, unknown>>
-  /** No case of severity `must` failed. */
+  /** True if no case of severity `must` failed. */
   readonly conformant: boolean
 }
 
-/** Runs the catalogue. Rejects with {@link CouldNotRun} where the proxy cannot be tested at all. */
+/**
+ * Runs the catalogue.
+ * @throws CouldNotRun if the proxy cannot be tested at all
+ */
 export async function runConformance(options: RunOptions): Promise<Report> {
   const { target, only = [], concurrency = 4, onResult } = options
   const wanted = catalogue.filter(
@@ -52,14 +55,14 @@ export async function runConformance(options: RunOptions): Promise<Report> {
   const results = new Map<string, CaseResult>()
   for (const phase of phases) {
     const queue = wanted.filter((entry) => (entry.phase ?? 'calls') === phase).values()
-    const lane = async () => {
+    const caller = async () => {
       for (const entry of queue) {
         const result = await run.case(entry)
         results.set(entry.id, result)
         onResult?.(result, results.size, wanted.length)
       }
     }
-    await Promise.all(Array.from({ length: phase === 'calls' ? concurrency : 1 }, lane))
+    await Promise.all(Array.from({ length: phase === 'calls' ? concurrency : 1 }, caller))
   }
   run.close()
   const inOrder = wanted.flatMap(({ id }) => results.get(id) ?? [])
@@ -95,7 +98,7 @@ class Run {
     this.#agent.destroy()
   }
 
-  /** Runs a case on every key that it is about; the first failure is the case's. */
+  /** Runs a case with every key that it concerns. The first failure is the case's failure. */
   async case({ id, clause, severity, title, needs: wanted = [], run }: Case): Promise<CaseResult> {
     const start = performance.now()
     const done = (result: Pick<CaseResult, 'outcome' | 'checks'> & Partial<CaseResult>): CaseResult => ({
@@ -188,7 +191,7 @@ interface Keys {
   readonly rsaKey?: string
 }
 
-/** What the case threw, if it did. */
+/** @returns what the case threw, if anything */
 async function attempt(run: () => Promise<void> | void): Promise<unknown> {
   try {
     await run()

@@ -5,7 +5,7 @@ import type { ClientIdentity } from './target.ts'
 
 const TICKET_MS = 1000
 
-/** Opens a connection, takes its session to a second one, and calls `info` there. */
+/** Opens a connection, offers its session on a second one, and calls `info` there. */
 export async function openSession(
   probe: Probe,
   identity?: ClientIdentity,
@@ -17,7 +17,10 @@ export async function openSession(
   return { resumed, reply: await probe.rawOn(socket, probe.infoRequest(), 'info on a resumed session') }
 }
 
-/** A connection that offers a session: who cannot resume it must begin anew (RFC 8446 §2.2), not end it. */
+/**
+ * Opens a connection that offers a session. A server that cannot resume it must do a full handshake (RFC 8446 §2.2),
+ * not end the connection.
+ */
 export function connectAgain(probe: Probe, session: Buffer, identity?: ClientIdentity): Promise<TLSSocket> {
   return probe.connect({ session }, identity).catch((error: unknown) => {
     const sent = 'a connection with the session of one before'
@@ -26,7 +29,7 @@ export function connectAgain(probe: Probe, session: Buffer, identity?: ClientIde
   })
 }
 
-/** In TLS 1.3 the ticket comes after the handshake, and with some servers after the first bytes of data only. */
+/** In TLS 1.3 the ticket comes after the handshake. Some servers send it only after the first application data. */
 export async function sessionOf(socket: TLSSocket, request: string): Promise<Buffer | undefined> {
   let session: Buffer | undefined = socket.getProtocol() === 'TLSv1.3' ? undefined : socket.getSession()
   const ticket = new Promise<void>((resolve) => {

@@ -1,29 +1,29 @@
 import { readFile } from 'node:fs/promises'
 import { CouldNotRun } from './outcome.ts'
 
-/** A client certificate, with what stands between it and its root, and its private key; both PEM. */
+/** A client certificate with its intermediates, and its private key; both PEM. */
 export interface ClientIdentity {
   readonly certificate: string
   readonly key: string
 }
 
-/** The proxy under test, and what the suite was given to test it with. */
+/** The proxy under test, and the keys and clients to test it with. */
 export interface Target {
   readonly host: string
   readonly port: number
-  /** Without slashes at its ends; may be empty. */
+  /** Without slashes at both ends. May be empty. */
   readonly prefix: string
-  /** PEM of the root that the proxy's own certificate leads to. */
+  /** PEM of the root of the proxy's own certificate. */
   readonly ca: string
   readonly client: ClientIdentity
   readonly aesKeys: readonly string[]
   readonly rsaKeys: readonly string[]
   readonly disabledKeys: readonly string[]
-  /** Clients that the proxy must turn away, by a name for the report. */
+  /** Clients that the proxy must refuse, by a name for the report. */
   readonly refused: ReadonlyMap<string, ClientIdentity>
 }
 
-/** The options of the command, as they were written. */
+/** The options of the command as they were written. */
 export interface TargetOptions {
   readonly url: string
   readonly ca: string
@@ -35,7 +35,10 @@ export interface TargetOptions {
   readonly refused: readonly string[]
 }
 
-/** Reads what the options name. Rejects with {@link CouldNotRun}. */
+/**
+ * Reads the files that the options name.
+ * @throws CouldNotRun
+ */
 export async function readTarget(options: TargetOptions): Promise<Target> {
   const refused = new Map<string, ClientIdentity>()
   for (const text of options.refused) {

@@ -1,6 +1,7 @@
 /**
- * What a terminal or an editor obeys, hides or turns around rather than shows: control and format characters, of which the
- * bidirectional marks are some, what is no character, and the separators of lines and paragraphs. Lines may end.
+ * Characters that a terminal or an editor obeys, hides or reorders instead of showing: control and format characters
+ * (bidirectional marks among them), code points that are not characters, and separators of lines and paragraphs. A line
+ * feed is allowed.
  */
 const INVISIBLE = /[^\P{C}\n]|[\p{Zl}\p{Zp}]/gu
 
@@ -10,7 +11,7 @@ const escape = (character: string): string =>
 const hex = (unit: number): string => unit.toString(16).padStart(4, '0')
 
 /**
- * A text in which every character is seen: the others are `\uXXXX`. JSON means the same afterwards. For whatever somebody
- * else chose, a caller or a server, before it is logged or printed.
+ * Replaces every character that is not visible by `\uXXXX`, so that JSON keeps its meaning. Use it for text that a
+ * caller or a server chose, before it is logged or printed.
  */
 export const visible = (text: string): string => text.replace(INVISIBLE, escape)

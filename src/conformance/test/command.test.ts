@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 afterAll(() => installed.remove())
 
-/** Runs the command against a proxy of that behaviour. */
+/** Runs the command against a proxy with this behaviour. */
 async function conformance(behaviour: Partial<Behaviour>, args: readonly string[], changes: object = {}) {
   const proxy = new SimpleProxy({ ...right, ...behaviour }, laboratory.parts)
   const url = `https://localhost:${await proxy.listen()}/azureekm/contoso`
@@ -58,12 +58,12 @@ describe('the packed package', () => {
     expect([...installed.files].sort()).toEqual(wanted.sort())
   })
 
-  it('brings one package with it', async () => {
+  it('has one dependency', async () => {
     const packages = (await readdir(installed.path('node_modules'))).filter((name) => !name.startsWith('.'))
     expect(packages).toEqual(['commander', 'ekm-conformance'])
   })
 
-  it('is a library as well', async () => {
+  it('can be imported as a library', async () => {
     const script =
       "import { catalogue, runConformance } from 'ekm-conformance'; console.log(catalogue.length, typeof runConformance)"
     await installed.write('use.mjs', script)
@@ -71,7 +71,7 @@ describe('the packed package', () => {
     expect(stdout).toBe(`${catalogue.length} function\n`)
   })
 
-  it('tells its version', async () => {
+  it('prints its version', async () => {
     const manifest = await readFile(new URL('../package.json', import.meta.url), 'utf8')
     const { version } = JSON.parse(manifest) as { version: string }
     expect(await installed.run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
@@ -88,16 +88,16 @@ describe('ekm-conformance', { timeout: 60_000 }, () => {
     expect(stdout).toMatch(/conformant: \d+ of \d+ rules kept; \d+ not run\n/)
   })
 
-  it('names what is not run, and what it needs', async () => {
+  it('names the cases that do not run, and what each needs', async () => {
     const { stdout } = await conformance({}, [...FEW, '--format=json'])
     const rsa = catalogue.filter(({ id }) => id.startsWith('rsa-oaep.') || id === 'alg.mismatch-rsa')
     const notRun = json({ stdout } as Ended).cases.filter(({ outcome }) => outcome === 'not run')
-    // What these cases send are all calls of the API.
+    // These cases send calls of the API only.
     expect(notRun.map(({ id }) => id).sort()).toEqual([...rsa.map(({ id }) => id), 'error.elsewhere'].sort())
     expect(JSON.stringify(notRun)).toContain('needs --rsa-key NAME')
   })
 
-  it('ends with 1 where a rule is broken, and tells what was sent, expected and came', async () => {
+  it('ends with 1 where a rule is broken, and shows the request, the expected and the actual answer', async () => {
     const { code, stdout } = await conformance(caseInsensitive, FEW)
     expect(code).toBe(1)
     expect(stdout).toMatch(
@@ -176,7 +176,11 @@ describe('ekm-conformance', { timeout: 60_000 }, () => {
 describe('ekm-conformance ends with 2, and says why, given', { timeout: 30_000 }, () => {
   // Not formatted: one refusal a line.
   const rows: readonly (readonly [string, object, RegExp])[] = [
-    ['a port where nobody listens', { url: 'https://localhost:1/x' }, /no TLS connection to localhost:1 \(ECONNREFUSED.*is it running\?/],
+    [
+      'a port where nobody listens',
+      { url: 'https://localhost:1/x' },
+      /no TLS connection to localhost:1 \(ECONNREFUSED.*is it running\?/,
+    ],
     ['a URL that is not https', { url: 'http://localhost/' }, /--url http:\/\/localhost\/: it must be https:/],
     ['a URL with a query', { url: 'https://localhost/?a=1' }, /it must be https:/],
     ['a file that is not there', { ca: '/nowhere.pem' }, /--ca \/nowhere\.pem cannot be read \(ENOENT\)/],
@@ -185,7 +189,7 @@ describe('ekm-conformance ends with 2, and says why, given', { timeout: 30_000 }
     ['a malformed --refused', { refused: 'x' }, /--refused x: it must be NAME=CERT\.PEM,KEY\.PEM/],
     ['an option that does not exist', { nonsense: 1 }, /unknown option '--nonsense=1'/],
     ['the format markdown for a run', { format: 'markdown' }, /--format markdown is for --list/],
-  ] // prettier-ignore
+  ]
 
   it.each(rows)('%s', async (_what, changes, says) => {
     const { code, stdout, stderr } = await conformance({}, [], changes)
@@ -214,13 +218,13 @@ describe('ekm-conformance ends with 2, and says why, given', { timeout: 30_000 }
     expect(stderr).toMatch(/does its certificate lead to --ca\?/)
   })
 
-  it('no options at all', async () => {
+  it('no options', async () => {
     const { code, stderr } = await installed.run([])
     expect({ code, stderr }).toEqual({ code: 2, stderr: 'ekm-conformance: --url is required\n' })
   })
 })
 
-describe('--list', () => {
+describe('ekm-conformance --list', () => {
   it('prints the catalogue as text', async () => {
     const { code, stdout } = await installed.run(['--list'])
     expect(code).toBe(0)
@@ -229,7 +233,7 @@ describe('--list', () => {
     expect(stdout).toContain(`${catalogue.length} cases: `)
   })
 
-  it('prints it as JSON', async () => {
+  it('prints the catalogue as JSON', async () => {
     const { stdout } = await installed.run(['--list', '--format', 'json'])
     const listed = JSON.parse(stdout) as { id: string; clause: string; severity: string; title: string }[]
     expect(listed.map(({ id, clause, severity, title }) => ({ id, clause, severity, title }))).toEqual(
@@ -237,20 +241,20 @@ describe('--list', () => {
     )
   })
 
-  it('refuses any other format', async () => {
+  it('refuses any format but text, JSON and Markdown', async () => {
     expect((await installed.run(['--list', '--format', 'tap'])).code).toBe(2)
   })
 })
 
-describe('on a terminal', () => {
-  it('text is coloured, unless NO_COLOR is set', () => {
+describe('ekm-conformance on a terminal', () => {
+  it('colours its text, unless NO_COLOR is set', () => {
     expect(styleFor({ isTTY: true }, {}).bad('x')).toBe('\u001b[31mx\u001b[39m')
     expect(styleFor({ isTTY: true }, { NO_COLOR: '' }).bad('x')).toBe('\u001b[31mx\u001b[39m')
     expect(styleFor({ isTTY: true }, { NO_COLOR: '1' }).bad('x')).toBe('x')
     expect(styleFor({}, {}).bad('x')).toBe('x')
   })
 
-  it('progress is one line that is cut to the width, and gone at the end', () => {
+  it('shows progress in one line, which is cut to the width and gone at the end', () => {
     const written: string[] = []
     const stream = { isTTY: true, columns: 11, write: (text: string) => written.push(text) }
     const line = new ProgressLine(stream as unknown as NodeJS.WriteStream)
@@ -261,7 +265,7 @@ describe('on a terminal', () => {
   })
 })
 
-/** Every element is closed in its order, and no text has a bare ampersand: enough for a generator that is ours. */
+/** Checks that elements are closed in order and that no text has a bare ampersand. Our own generator needs no more. */
 function expectWellFormed(xml: string): void {
   const open: string[] = []
   for (const [, close, name, empty] of xml.matchAll(/<(\/?)([a-z]+)(?:\s+[a-z]+="[^"<]*")*\s*(\/?)>/g)) {

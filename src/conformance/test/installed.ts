@@ -18,7 +18,7 @@ export interface Ended {
 /** The packed package, installed in an empty folder. */
 export class Installed {
   readonly directory: string
-  /** Paths in the package. */
+  /** Paths of the files in the package. */
   readonly files: readonly string[]
 
   private constructor(directory: string, files: readonly string[]) {
@@ -30,7 +30,7 @@ export class Installed {
     const directory = await mkdtemp(join(tmpdir(), 'ekm-conformance-'))
     const { stdout } = await execute('npm', ['pack', '--json', '--pack-destination', directory], { cwd: root })
     const [packed] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }]
-    // The one dependency comes from this repository's installation, so that no registry is asked.
+    // The one dependency is copied from this repository's installation, so that npm asks no registry.
     const packages = [join(directory, packed.filename), commander]
     await execute('npm', ['install', '--offline', '--install-links', '--no-audit', '--no-fund', ...packages], {
       cwd: directory,

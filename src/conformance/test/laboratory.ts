@@ -8,12 +8,12 @@ import { SimpleProxy, type ProxyParts } from './wrong-proxies/proxy.ts'
 
 const DAY_MS = 24 * 3_600_000
 
-/** Keys and certificates of a test file, and proxies of any behaviour that serve them. */
+/** Keys and certificates of a test file, and proxies with a given behaviour that serve them. */
 export interface Laboratory {
   readonly pki: Pki
   readonly parts: ProxyParts
   readonly refused: ReadonlyMap<string, ClientIdentity>
-  /** Runs the suite against a proxy that behaves so. */
+  /** Runs the suite against a proxy with this behaviour. */
   test(behaviour: Partial<Behaviour>, options?: Partial<RunOptions>, aesKeys?: readonly string[]): Promise<Report>
 }
 
@@ -35,7 +35,7 @@ export function makeLaboratory(): Laboratory {
       ['off', { ...aes(), disabled: true }],
     ]),
   }
-  // Clients that differ from the right one in one thing each.
+  // Each client differs from the right one in one respect.
   const refused = new Map<string, ClientIdentity>([
     ['another name', makeClient(pki.clientCa, { commonName: 'fabrikam.managedhsmclient.azure.net' })],
     ['another root', makeClient(otherRoot)],

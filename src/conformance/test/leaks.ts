@@ -1,4 +1,4 @@
-/** The ways in which bytes could slip into text. */
+/** Encodings in which bytes could appear in text. */
 const spellings: readonly ((bytes: Buffer) => string)[] = [
   (bytes) => bytes.toString('latin1'),
   (bytes) => bytes.toString('utf8'),
@@ -11,9 +11,9 @@ const spellings: readonly ((bytes: Buffer) => string)[] = [
   (bytes) => [...bytes].join(', '),
 ]
 
-/** A part of a long value is as bad as the whole: its first 15 bytes are looked for too. */
+/** A part of a long value is as bad as the whole value, so the search also looks for its first 15 bytes. */
 const partsOf = (value: Buffer) => (value.length > 24 ? [value, value.subarray(0, 15)] : [value])
 
-/** Those of the values that stand in `text`, in any spelling. */
+/** The values found in `text`, in any encoding. */
 export const leaksIn = (text: string, values: readonly Buffer[]): Buffer[] =>
   values.filter((value) => partsOf(value).some((part) => spellings.some((spell) => text.includes(spell(part)))))

@@ -3,7 +3,7 @@ import { catalogue } from '../src/catalogue.ts'
 import { makeLaboratory } from './laboratory.ts'
 import { mutations } from './wrong-proxies/index.ts'
 
-describe('the catalogue', () => {
+describe('the catalogue of conformance cases', () => {
   it('has each id once', () => {
     const ids = catalogue.map(({ id }) => id)
     expect(ids).toEqual([...new Set(ids)])
@@ -16,7 +16,7 @@ describe('the catalogue', () => {
     expect([...catching].filter((id) => !catalogue.some((entry) => entry.id === id))).toEqual([])
   })
 
-  it('passes a right proxy', { timeout: 60_000 }, async () => {
+  it('passes on a correct proxy', { timeout: 60_000 }, async () => {
     const laboratory = makeLaboratory()
     const { results, conformant, measurements } = await laboratory.test({})
     const other = results.filter(({ outcome }) => outcome !== 'passed')

@@ -6,16 +6,16 @@ import type { Mutation } from './wrong-proxies/mutation.ts'
 /** EKM_CONFORMANCE_FULL=1 tests every wrong proxy with every case, which takes minutes. */
 const FULL = process.env['EKM_CONFORMANCE_FULL'] === '1'
 
-/** Groups that are quick, and run against every wrong proxy; of the others those in which it is to be caught. */
+/** Quick groups, which run against every wrong proxy. Other groups run only where a case of theirs must fail. */
 const ALWAYS = ['api-version', 'info', 'metadata', 'reply', 'error', 'throttle']
-/** Groups that give those something to look at which judge every answer. */
+/** Groups with ordinary calls, so that the cases that judge every answer have answers to judge. */
 const TALKATIVE = ['encoding', 'a256kw', 'alg']
-/** Most of the time of their groups: run only where they are to catch something. */
+/** Slow cases, which run only where they must fail. */
 const SLOW = ['a256kw.integrity', 'a256kwp.integrity', 'a256kwp.round-trip', 'client.before-the-body', 'http.too-large']
 
 const groupOf = (id: string) => id.split('.')[0] ?? ''
 
-/** The cases that a wrong proxy is tested with. */
+/** The cases that test a wrong proxy. */
 function casesFor(caughtBy: readonly string[]): string[] {
   const ids = catalogue.map(({ id }) => id)
   if (FULL) return ids.filter((id) => !['latency', 'load'].includes(groupOf(id)) || caughtBy.includes(id))
@@ -32,7 +32,7 @@ export function describeWrongProxies(mutations: readonly Mutation[]): void {
     laboratory = makeLaboratory()
   })
 
-  describe('a proxy that', () => {
+  describe('the suite catches a proxy that', () => {
     it.each(mutations)('$name', { timeout: 60_000 }, async ({ change, caughtBy, options }) => {
       const behaviour = typeof change === 'function' ? change(laboratory.pki) : change
       const aesKeys = FULL || caughtBy.includes('key-wrap.keys-differ') ? ['aes-1', 'aes-2'] : ['aes-1']

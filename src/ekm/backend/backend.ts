@@ -5,6 +5,7 @@ import {
   type KeyAdapter,
   type KeyDescription,
   type KeyRef,
+  type WayFound,
   type WrapAlgorithm,
 } from '../../../adapters/contract/index.ts'
 import { Breaker } from './breaker.ts'
@@ -12,28 +13,28 @@ import type { Call } from './call.ts'
 import { Capacity, type CapacityLimits, type Rejection } from './capacity.ts'
 import type { BackendOperation, Flow } from './flow.ts'
 
-/** What a backend said of a key. */
+/** A backend's description of a key. */
 export interface Described {
   readonly description: KeyDescription
-  /** On `performance.now()`'s clock: no request is refused for it later. */
+  /** Until when a request may be refused because of it, on `performance.now()`'s clock. */
   readonly until: number
 }
 
-/** Told of everything that a backend is asked. */
+/** Called for everything that a backend is asked. */
 export interface BackendObserver {
   /** @param code `OK`, or the error's code */
   called(operation: BackendOperation, code: string, elapsedMs: number): void
   rejected(rejection: Rejection): void
-  /** @param evidence what the probe came to for which it is taken for down; absent where it is up again */
+  /** @param evidence the failure of the probe for which the backend counts as down; undefined when it is up again */
   changed(evidence?: AdapterError): void
-  /** Whether calls of `operation` with this key are answered in time, where that has changed. */
+  /** Called when calls of `operation` with this key begin or cease to be answered in time. */
   keyChanged(operation: BackendOperation, ref: KeyRef, isAnswered: boolean): void
 }
 
 export interface BackendOptions extends CapacityLimits {
   readonly name: string
   readonly adapter: KeyAdapter
-  /** How long a description may speak against a request before the backend is asked again, in milliseconds. */
+  /** Milliseconds for which a description may refuse a request before the backend is asked again. */
   readonly keyCacheMs: number
   readonly observer: BackendObserver
 }
@@ -41,8 +42,8 @@ export interface BackendOptions extends CapacityLimits {
 const zero = (late: Uint8Array) => late.fill(0)
 
 /**
- * One of the operator's backends: what it may be asked at a time, whether it is up, and what it lately said of its keys, so
- * that a wrap costs one trip and not two.
+ * One of the operator's backends: how many calls it gets, whether it is up, and how it last described its keys, so that
+ * a wrap takes one round trip instead of two.
  */
 export class Backend {
   readonly name: string
@@ -51,7 +52,7 @@ export class Backend {
   readonly #observer: BackendObserver
   readonly #capacity: Capacity
   readonly #breaker: Breaker
-  /** Only keys that the backend has are remembered, so the backend bounds its size. */
+  /** Only keys that the backend has are remembered, so the backend bounds the size. */
   readonly #descriptions = new Map<KeyRef, Described>()
 
   constructor({ name, adapter, keyCacheMs, observer, concurrency, queue }: BackendOptions) {
@@ -61,7 +62,7 @@ export class Backend {
     this.#observer = observer
     this.#capacity = new Capacity({ concurrency, queue }, (rejection) => observer.rejected(rejection))
     this.#breaker = new Breaker({
-      // One that is still to be opened is known to be away.
+      // A backend that is still to be opened is known to be unreachable.
       probe: async (context) => (adapter.away ? undefined : adapter.probe(context)),
       onChange: (evidence) => observer.changed(evidence),
     })
@@ -72,7 +73,7 @@ export class Backend {
   }
 
   get status(): BackendStatus {
-    const { away = false } = this.#adapter
+    const { away = false, connectionsWanted } = this.#adapter
     return {
       name: this.name,
       away,
@@ -81,15 +82,16 @@ export class Backend {
       running: this.#capacity.running,
       waiting: this.#capacity.waiting,
       connections: this.#adapter.connections ?? 0,
+      ...(connectionsWanted !== undefined && { connectionsWanted }),
     }
   }
 
-  /** The key's description as it was fetched last, if it was. */
+  /** The last fetched description of the key. Undefined if there is none. */
   recall(ref: KeyRef): Described | undefined {
     return this.#descriptions.get(ref)
   }
 
-  /** The key's description as the backend gives it now. */
+  /** The backend's present description of the key. */
   async describe(flow: Flow, call: Call): Promise<KeyDescription> {
     const { ref } = flow
     try {
@@ -102,34 +104,34 @@ export class Backend {
     }
   }
 
-  /** The result is the caller's; `plaintext` stays the caller's to zero. */
+  /** The caller owns the result, and zeroes `plaintext`. */
   wrap(flow: Flow, algorithm: WrapAlgorithm, plaintext: Uint8Array, call: Call): Promise<Uint8Array> {
-    // What needs no more than a public key says nothing of the backend.
+    // A call that needs only a public key proves nothing about the backend.
     const isWork = algorithmRow(algorithm).kty === 'oct'
     return this.#ask(flow, call, isWork, () => this.#adapter.wrap(flow.ref, algorithm, plaintext, call), zero)
   }
 
-  /** The result is a data key and the caller's to zero. */
+  /** The result is a data key, which the caller zeroes. */
   unwrap(flow: Flow, algorithm: WrapAlgorithm, ciphertext: Uint8Array, call: Call): Promise<Uint8Array> {
     return this.#ask(flow, call, true, () => this.#adapter.unwrap(flow.ref, algorithm, ciphertext, call), zero)
   }
 
-  /** Waits, if the backend can tell, until it knows how it does what the key is for. */
-  async prepare(ref: KeyRef, call: Call): Promise<void> {
-    await call.run(Promise.resolve(this.#adapter.inspection?.ways(ref, call)))
+  /** Waits until the backend knows how to do the key's algorithms, and says how; empty if it cannot tell. */
+  prepare(ref: KeyRef, call: Call): Promise<readonly WayFound[]> {
+    return call.run(Promise.resolve(this.#adapter.inspection?.ways(ref, call) ?? []))
   }
 
-  /** Whether both have one adapter, so that a reference means the same key to both. */
+  /** Whether both use one adapter, so that a reference means the same key to both. */
   sharesAdapter(other: Backend): boolean {
     return this.#adapter === other.#adapter
   }
 
-  /** Probes no more. The adapter is closed by whoever opened it. */
+  /** Stops probing. Whoever opened the adapter closes it. */
   stop(): void {
     this.#breaker.stop()
   }
 
-  /** @param isWork whether nobody but the backend can do it, and not from memory */
+  /** @param isWork true if only the backend can do the call, and not from memory */
   async #ask<T>(
     flow: Flow,
     call: Call,
@@ -138,7 +140,7 @@ export class Backend {
     discard?: (late: T) => void,
   ): Promise<T> {
     call.backend = this.name
-    if (this.#adapter.away) throw new AdapterError('BACKEND_UNAVAILABLE', 'the backend was away at the start')
+    if (this.#adapter.away) throw new AdapterError('BACKEND_UNAVAILABLE', 'the backend could not be reached at start')
     this.#breaker.assertClosed()
     let start = performance.now()
     const turn = this.#capacity.enter(flow, call, start)
@@ -147,7 +149,7 @@ export class Backend {
       start = performance.now()
     }
     let end: number | undefined
-    // A call that was given up keeps its place until the backend has let go of it.
+    // A call that was given up keeps its place until the backend has finished with it.
     const leave = () => {
       end = performance.now()
       this.#capacity.leave(flow)
@@ -167,7 +169,7 @@ export class Backend {
     }
   }
 
-  /** What a call that was asked at `start` says of its key, and whether it casts doubt on the backend. */
+  /** Records what a call, sent at `start`, shows about its key, and whether it casts doubt on the backend. */
   #learn(flow: Flow, call: Call, code: Outcome, start: number, now: number): void {
     const wasStuck = flow.isStuck
     flow.ended()
@@ -185,24 +187,29 @@ export class Backend {
 
 type Outcome = AdapterErrorCode | 'OK' | 'INTERNAL'
 
-/** Of the key: they are the adapter's or the gateway's own affairs. */
+/** These outcomes concern the adapter or the gateway, not the key. */
 const saysNothing: ReadonlySet<Outcome> = new Set(['BACKEND_BUSY', 'CANCELLED', 'CLOSED', 'INTERNAL'])
 
-/** Whether most of the call's time was the backend's: a client that sends its body slowly says nothing of the backend. */
+/**
+ * Whether the backend had most of the call's time. A client that sends its body slowly proves nothing about the
+ * backend.
+ */
 const hadItsTime = (call: Call, start: number) => call.deadline - start >= (call.deadline - call.start) / 2
 
-/** How a backend is doing. */
+/** The state of a backend. */
 export interface BackendStatus {
   readonly name: string
-  /** It was away when the gateway started, and is not open yet. */
+  /** True if it could not be reached at start and is not open yet. */
   readonly away: boolean
-  /** Whether requests reach it. */
+  /** Whether requests are sent to it. */
   readonly up: boolean
-  /** Whether it answered when it was last asked or probed. */
+  /** Whether it answered the last call or probe. */
   readonly ready: boolean
-  /** Calls under way, and calls that wait for their turn. */
+  /** The number of running calls, and the number of queued calls. */
   readonly running: number
   readonly waiting: number
-  /** Sessions or connections that are open. */
+  /** Open sessions or connections. */
   readonly connections: number
+  /** How many are kept open while the backend is healthy. Undefined if they are opened on demand. */
+  readonly connectionsWanted?: number
 }

@@ -1,34 +1,34 @@
 import { AdapterError, type CallContext } from '../../../adapters/contract/index.ts'
 import { Call } from './call.ts'
 
-/** Probes in a row that say that a backend is down, where no call says so too. */
+/** How many probes must fail in a row before the backend counts as down, if no call has failed. */
 const FAILED_PROBES = 2
-/** How long a backend may go unheard before it is probed, and how often one that failed is. */
+/** Milliseconds without an answer before the backend is probed, and between probes of a backend that failed. */
 const QUIET_MS = 5000
 const RETRY_MS = 500
-/** The least time from one probe to the next while calls fail. */
+/** The minimum of milliseconds between probes while calls fail. */
 const DOUBT_MS = 250
-/** For a probe that failed calls wait for; it should be known soon. */
+/** Milliseconds for a probe after a failed call. Calls wait for its result, so it must come soon. */
 const DOUBT_BUDGET_MS = 500
-/** Longer than any request would wait. */
+/** Milliseconds for any other probe; longer than any request would wait. */
 const PROBE_BUDGET_MS = 1000
 
 export interface BreakerOptions {
   /** Resolves if the backend can serve. */
   readonly probe: (context: CallContext) => Promise<void>
-  /** Told whenever the backend is taken for up again, or for down, and then what its last probe came to. */
+  /** Called whenever the backend counts as up again, or as down; then with the last probe's failure. */
   readonly onChange: (evidence?: AdapterError) => void
 }
 
 /**
- * Keeps requests from a backend that is down: they fail at once instead of at their deadline. A probe decides, and never a
- * call: one that is late or fails may have a key, a pool or a client to blame, and only has the backend probed at once. A
- * backend that nobody hears of is probed as well, so that it is known to be down before a request finds out.
+ * Keeps requests from a backend that is down, so that they fail at once instead of at their deadline. Only a probe
+ * decides, never a call: the cause of a late or failed call may be a key, a pool or a client. Such a call only causes a
+ * probe at once. A backend without calls is probed too, so that it is known to be down before a request finds out.
  */
 export class Breaker {
   readonly #options: BreakerOptions
   #isOpen = false
-  /** A call failed since the last probe began. */
+  /** A call has failed since the last probe began. */
   #isDoubted = false
   #isProbing = false
   #failedProbes = 0
@@ -45,22 +45,23 @@ export class Breaker {
     return this.#isOpen
   }
 
-  /** Whether the backend answered when it was last probed. */
+  /** Whether the backend answered the last probe. */
   get isReady(): boolean {
     return !this.#isOpen && this.#failedProbes === 0
   }
 
-  /** Throws `BACKEND_UNAVAILABLE` where the backend is down. */
+  /** @throws AdapterError `BACKEND_UNAVAILABLE` if the backend is down */
   assertClosed(): void {
-    if (this.#isOpen) throw new AdapterError('BACKEND_UNAVAILABLE', 'the backend is down; it is probed twice a second')
+    if (this.#isOpen)
+      throw new AdapterError('BACKEND_UNAVAILABLE', 'the backend is down; the gateway probes it twice a second')
   }
 
-  /** The backend itself has just done something with a key. */
+  /** Records that the backend itself has just used a key. */
   answered(now: number): void {
     this.#answeredAt = now
   }
 
-  /** A call failed, or was not answered in the time that it had. */
+  /** Records that a call failed, or was not answered within its time. */
   doubt(): void {
     if (this.#isDoubted || this.#timer === undefined) return
     this.#isDoubted = true
@@ -99,18 +100,23 @@ export class Breaker {
       await call.run(this.#options.probe(call))
       return undefined
     } catch (error) {
-      return error instanceof AdapterError ? error : new AdapterError('BACKEND_UNAVAILABLE', 'the probe has a bug')
+      return error instanceof AdapterError
+        ? error
+        : new AdapterError('BACKEND_UNAVAILABLE', 'the probe failed by an internal error')
     } finally {
       call.end()
     }
   }
 
-  /** What works for keys is alive, however late its probe. */
+  /** A backend that uses keys is alive, however late its probe. */
   #isOnlyBusy({ code }: AdapterError, start: number): boolean {
     return code === 'DEADLINE_EXCEEDED' && this.#answeredAt > start
   }
 
-  /** One refusal is enough where a call failed too. Silence can be a moment's, of this process too: it has to last. */
+  /**
+   * If a call has failed too, one refusal is enough. Silence must last, because it can be momentary, or this process's
+   * own.
+   */
   #failed(error: AdapterError, doubted: boolean): void {
     this.#failedProbes += 1
     const isPlain = (doubted || this.#isDoubted) && error.code === 'BACKEND_UNAVAILABLE'
@@ -132,5 +138,5 @@ export class Breaker {
   }
 }
 
-/** The adapter's or the gateway's own affairs. */
+/** These codes concern the adapter or the gateway. */
 const saysNothing: ReadonlySet<string> = new Set(['BACKEND_BUSY', 'CANCELLED', 'CLOSED'])

@@ -1,44 +1,46 @@
 import { AdapterError } from '../../../adapters/contract/index.ts'
 import type { Call } from './call.ts'
-import type { Flow, Lane, Waiting } from './flow.ts'
+import type { Flow, PoolFlows, Waiting } from './flow.ts'
 
-/** How much a backend is given. */
+/** How many calls a backend gets. */
 export interface CapacityLimits {
-  /** Calls under way at once. */
+  /** The most calls that the backend gets at a time. */
   readonly concurrency: number
-  /** Calls of one pool that may wait for their turn. */
+  /** The most calls of one pool that may queue. */
   readonly queue: number
 }
 
-/** Why a call was not even sent. */
-export type Rejection = 'queue_full' | 'too_late'
+/** Why a call was not sent. */
+export const rejections = ['queue_full', 'too_late'] as const
+export type Rejection = (typeof rejections)[number]
 
 /**
- * How many times what stays free one pool may hold of the backend's places, and one key of what its pool may hold. So there
- * is something free for others, however many they are, without shares that an operator would have to choose. Of three places,
- * one key may have all.
+ * One pool may hold at most this many times the places that stay free, and one key this many times what its pool leaves
+ * free. So some places are free for others, however many others there are, and an operator need not choose shares. Of
+ * three places, one key may hold all.
  */
-const LANE_PER_FREE = 3
+const POOL_PER_FREE = 3
 const FLOW_PER_FREE = 2
-/** The part of the places that is left to other pools by the first calls of keys too. */
+/** The share of the places that is reserved for other pools, even from the first calls of keys. */
 const OTHERS = 1 / 8
 
 /**
- * Bounds what a backend is asked at a time. What finds no room waits; pools take turns, and keys within a pool, so that one's
- * flood is not another's delay. What could not be answered by its deadline any more is refused and never sent.
+ * Bounds the calls that a backend gets at a time. Excess calls queue. Pools are served round-robin, and so are the keys
+ * of a pool, so that a flood on one does not delay another. A call that could not be answered by its deadline is
+ * refused without being sent.
  */
 export class Capacity {
   readonly #limits: CapacityLimits
   readonly #onRejection: (rejection: Rejection) => void
-  /** Those in which somebody waits; the first has the next turn. */
-  readonly #lanes: Lane[] = []
-  readonly #mostOfLane: number
+  /** Pools with queued calls. The first has the next turn. */
+  readonly #pools: PoolFlows[] = []
+  readonly #mostOfPool: number
   #running = 0
   #waiting = 0
 
   constructor(limits: CapacityLimits, onRejection: (rejection: Rejection) => void = () => undefined) {
     this.#limits = limits
-    this.#mostOfLane = limits.concurrency - Math.floor(OTHERS * limits.concurrency)
+    this.#mostOfPool = limits.concurrency - Math.floor(OTHERS * limits.concurrency)
     this.#onRejection = onRejection
   }
 
@@ -51,35 +53,36 @@ export class Capacity {
   }
 
   /**
-   * Takes a place, which the caller must {@link Capacity.leave}: at once, or when the promise resolves. Throws or rejects
-   * with `BACKEND_BUSY`, with `BACKEND_UNAVAILABLE` where nothing of the flow is answered in time, with `DEADLINE_EXCEEDED`
-   * where there is room and too little time left, or with the reason why the call was stopped; then there is no place to
-   * leave.
+   * Takes a place: at once, or when the promise resolves. The caller must {@link Capacity.leave} it. After an error
+   * there is no place to leave.
    *
    * @param now on `performance.now()`'s clock
+   * @throws AdapterError `BACKEND_BUSY`; `BACKEND_UNAVAILABLE` if no call of the flow is answered in time;
+   *   `DEADLINE_EXCEEDED` if there is room but too little time left; or the reason why the call was stopped
    */
   enter(flow: Flow, call: Call, now = performance.now()): Promise<void> | undefined {
     if (flow.waiting.size === 0 && this.#hasRoom(flow)) {
-      if (cameTooLate(flow, call, now)) throw new AdapterError('DEADLINE_EXCEEDED', 'too little time was left')
+      if (cameTooLate(flow, call, now))
+        throw new AdapterError('DEADLINE_EXCEEDED', 'too little time is left before the deadline')
       this.#begin(flow)
       return undefined
     }
     if (flow.isStuck) throw this.#refusal('too_late', flow)
-    const freeInLine = this.#limits.queue - flow.lane.waiting
-    if (freeInLine <= 0 || flow.waiting.size > FLOW_PER_FREE * freeInLine) throw this.#refusal('queue_full', flow)
+    const freeInQueue = this.#limits.queue - flow.pool.waiting
+    if (freeInQueue <= 0 || flow.waiting.size > FLOW_PER_FREE * freeInQueue) throw this.#refusal('queue_full', flow)
     if (!flow.fits(call, flow.waitMs(flow.waiting.size + 1), now)) throw this.#refusal('too_late', flow)
     return this.#wait(flow, call)
   }
 
-  /** Frees the place of a call that the backend has let go of. */
+  /** Frees the place of a call that the backend has finished. */
   leave(flow: Flow): void {
     this.#running -= 1
     flow.running -= 1
-    flow.lane.running -= 1
+    flow.pool.running -= 1
     this.serve()
   }
 
-  /** Gives what is free to those that wait. */
+  /** Gives free places to queued calls. */
   serve(): void {
     if (this.#waiting === 0) return
     for (let flow = this.#next(); flow !== undefined; flow = this.#next()) this.#serve(flow)
@@ -88,9 +91,9 @@ export class Capacity {
   async #wait(flow: Flow, call: Call): Promise<void> {
     const { promise, resolve, reject } = withResolvers<void>()
     const place = flow.waiting.join({ call, begin: resolve, refuse: reject })
-    if (flow.waiting.size === 1) flow.lane.flows.push(flow)
-    if (flow.lane.flows.length === 1 && flow.waiting.size === 1) this.#lanes.push(flow.lane)
-    flow.lane.waiting += 1
+    if (flow.waiting.size === 1) flow.pool.flows.push(flow)
+    if (flow.pool.flows.length === 1 && flow.waiting.size === 1) this.#pools.push(flow.pool)
+    flow.pool.waiting += 1
     this.#waiting += 1
     try {
       await call.run(promise, () => {
@@ -98,7 +101,7 @@ export class Capacity {
         this.leave(flow)
       })
     } catch (error) {
-      // Only a call that was stopped is still in the line.
+      // Only a call that was stopped is still in the queue.
       if (!flow.waiting.leave(place)) throw error
       this.#forget(flow)
       throw isLate(error) ? this.#refusal('too_late', flow) : error
@@ -106,25 +109,25 @@ export class Capacity {
   }
 
   #forget(flow: Flow): void {
-    const { lane } = flow
+    const { pool } = flow
     this.#waiting -= 1
-    lane.waiting -= 1
-    if (flow.waiting.size === 0) lane.flows.splice(lane.flows.indexOf(flow), 1)
-    if (lane.flows.length === 0) this.#lanes.splice(this.#lanes.indexOf(lane), 1)
+    pool.waiting -= 1
+    if (flow.waiting.size === 0) pool.flows.splice(pool.flows.indexOf(flow), 1)
+    if (pool.flows.length === 0) this.#pools.splice(this.#pools.indexOf(pool), 1)
   }
 
   #hasRoom(flow: Flow): boolean {
-    const { lane } = flow
-    const free = Math.min(this.#limits.concurrency - this.#running, lane.concurrency - lane.running)
+    const { pool } = flow
+    const free = Math.min(this.#limits.concurrency - this.#running, pool.concurrency - pool.running)
     if (free <= 0 || !flow.isOpen) return false
-    if (flow.running === 0) return lane.running < this.#mostOfLane
-    return flow.running <= FLOW_PER_FREE * Math.min(free, this.#shareOf(lane))
+    if (flow.running === 0) return pool.running < this.#mostOfPool
+    return flow.running <= FLOW_PER_FREE * Math.min(free, this.#shareOf(pool))
   }
 
-  /** How many calls more a lane may have under way of keys that have some already. */
-  #shareOf({ running }: Lane): number {
+  /** How many more calls a pool may have under way with keys that have some already. */
+  #shareOf({ running }: PoolFlows): number {
     const free = this.#limits.concurrency - this.#running
-    return Math.ceil((LANE_PER_FREE * free - running) / (LANE_PER_FREE + 1))
+    return Math.ceil((POOL_PER_FREE * free - running) / (POOL_PER_FREE + 1))
   }
 
   #begin(flow: Flow): void {
@@ -132,20 +135,20 @@ export class Capacity {
     flow.begin()
   }
 
-  /** Whose turn it is of those that have room. */
+  /** The flow whose turn it is, among those that have room. */
   #next(): Flow | undefined {
     if (this.#running >= this.#limits.concurrency) return undefined
-    for (const lane of this.#lanes) {
-      const flow = lane.flows.find((one) => this.#hasRoom(one))
+    for (const pool of this.#pools) {
+      const flow = pool.flows.find((one) => this.#hasRoom(one))
       if (flow !== undefined) return flow
     }
     return undefined
   }
 
-  /** Gives one place to the first that can still be answered in time, and the next turn to others. */
+  /** Gives one place to the flow's first call that can still be answered in time. The next turn is another's. */
   #serve(flow: Flow): void {
-    toTheEnd(this.#lanes, flow.lane)
-    toTheEnd(flow.lane.flows, flow)
+    toTheEnd(this.#pools, flow.pool)
+    toTheEnd(flow.pool.flows, flow)
     for (let place = flow.waiting.first; place !== undefined; place = flow.waiting.first) {
       const waiting: Waiting = place.value
       flow.waiting.leave(place)
@@ -160,9 +163,10 @@ export class Capacity {
   }
 
   #refusal(rejection: Rejection, flow: Flow): AdapterError {
-    if (flow.isStuck) return new AdapterError('BACKEND_UNAVAILABLE', 'the last calls with this key were not answered')
+    if (flow.isStuck)
+      return new AdapterError('BACKEND_UNAVAILABLE', 'the backend did not answer the last calls with this key')
     this.#onRejection(rejection)
-    return new AdapterError('BACKEND_BUSY', 'more is asked of the backend than it can do in time', {
+    return new AdapterError('BACKEND_BUSY', 'the backend cannot answer all queued calls in time', {
       retryAfterSeconds: Math.max(1, Math.ceil(flow.waitMs(flow.waiting.size) / 1000)),
     })
   }
@@ -171,8 +175,8 @@ export class Capacity {
 const isLate = (error: unknown) => error instanceof AdapterError && error.code === 'DEADLINE_EXCEEDED'
 
 /**
- * Whether the time is gone that the backend would need, because the client took most of it. Where the backend would need more
- * than a call is ever given, it is asked all the same: nothing else would show that it has become faster.
+ * True if the client has used up the time that the backend would need. A backend that would need more than any call
+ * gets is asked nevertheless: only that can show that it has become faster.
  */
 function cameTooLate({ averageMs }: Flow, { start, deadline }: Call, now: number): boolean {
   return now + averageMs > deadline && now - start > (deadline - start) / 2 && start + averageMs <= deadline
@@ -183,7 +187,7 @@ function toTheEnd<T>(values: T[], value: T): void {
   values.push(value)
 }
 
-/** `Promise.withResolvers` is not in Node.js 20. */
+/** Node.js 20 does not have `Promise.withResolvers`. */
 function withResolvers<T>() {
   let resolve!: (value: T) => void
   let reject!: (reason: unknown) => void

@@ -1,17 +1,17 @@
 import type { AdapterError, KeyRef } from '../../../adapters/contract/index.ts'
 import type { Call } from './call.ts'
-import { Line } from '../../base/line.ts'
+import { Queue } from '../../base/queue.ts'
 
-/** How much one call's duration weighs in the average. */
+/** The weight of one call's duration in the average. */
 const WEIGHT = 0.2
-/** Calls of a flow under way at once, before it is known how many the backend answers in time. */
+/** How many calls of a flow may be under way, before it is known how many the backend answers in time. */
 const FIRST_WINDOW = 8
-/** The part of a call's time from which on an answer is slow: a little more, and it would have been none. */
+/** The share of a call's time above which an answer counts as slow: a little later there would have been none. */
 const SLOW = 0.75
-/** What is left of the window when a call was slow, and when it was late; and how much at least. */
+/** The factor and the minimum for the window after a slow call, and after a late call. */
 const AFTER_SLOW = { part: 0.75, least: 4 }
 const AFTER_LATE = { part: 0.5, least: 1 }
-/** Late calls in a row, each the only one of its flow, after which nobody is let wait for the key. */
+/** After this many late calls in a row, each the only one of its flow, no call waits for the key. */
 const STUCK = 3
 
 export type BackendOperation = 'describe' | 'wrap' | 'unwrap'
@@ -22,13 +22,13 @@ export interface Waiting {
   readonly refuse: (error: AdapterError) => void
 }
 
-/** One pool's way to a backend. */
-export class Lane {
-  /** Calls of the pool under way at once, at most. */
+/** The calls of one pool to a backend. */
+export class PoolFlows {
+  /** The most calls of the pool under way at a time. */
   readonly concurrency: number
   running = 0
   waiting = 0
-  /** Those in which somebody waits; the first has the next turn. */
+  /** Flows with queued calls. The first has the next turn. */
   readonly flows: Flow[] = []
 
   constructor(concurrency = Infinity) {
@@ -37,52 +37,52 @@ export class Lane {
 }
 
 /**
- * The calls of one operation with one key, for one pool: how long they take, and how many of them at once the backend
- * answers in time. The window is found as TCP finds its own: wider while calls are answered well in time, narrower when
- * one was not, at most once for all that were under way together.
+ * The calls of one operation with one key, for one pool: how long they take, and how many at a time the backend answers
+ * in time. The window adapts like TCP's: it grows while calls are answered well in time, and shrinks after a call that
+ * was not, at most once for all calls that were under way together.
  */
 export class Flow {
-  readonly lane: Lane
+  readonly pool: PoolFlows
   readonly operation: BackendOperation
   readonly ref: KeyRef
   /** Calls that have a place. */
   running = 0
-  /** Those of them that somebody waits for. */
+  /** Calls that have a place and a waiting caller. */
   #awaited = 0
-  readonly waiting = new Line<Waiting>()
+  readonly waiting = new Queue<Waiting>()
   #averageMs = 0
   #window = FIRST_WINDOW
   #hasShrunk = false
   #shrunkAt = -Infinity
   #lateAlone = 0
 
-  constructor(lane: Lane, operation: BackendOperation, ref: KeyRef) {
-    this.lane = lane
+  constructor(pool: PoolFlows, operation: BackendOperation, ref: KeyRef) {
+    this.pool = pool
     this.operation = operation
     this.ref = ref
   }
 
-  /** What a call lately took on average. */
+  /** The recent average duration of a call in milliseconds. */
   get averageMs(): number {
     return this.#averageMs
   }
 
-  /** Whether one more call could be answered in time, as far as that is this flow's own affair. */
+  /** Whether one more call could be answered in time, as far as this flow knows. */
   get isOpen(): boolean {
     return this.#awaited < this.#window
   }
 
-  /** Whether nothing is answered in time any more: one call at a time finds out when that is over. */
+  /** True if no call is answered in time any more. One call at a time finds out when that is over. */
   get isStuck(): boolean {
     return this.#lateAlone >= STUCK
   }
 
-  /** How long it takes until `count` calls that wait have had their turn. */
+  /** Milliseconds until `count` queued calls have had their turn. */
   waitMs(count: number): number {
     return (count / Math.max(1, this.#awaited)) * this.#averageMs
   }
 
-  /** Whether a call can be expected to be answered in time that has to wait for `waitMs` more. */
+  /** Whether a call can be expected to be answered in time if it waits `waitMs` milliseconds more. */
   fits({ deadline }: Call, waitMs: number, now: number): boolean {
     return now + (waitMs + this.#averageMs) / SLOW <= deadline
   }
@@ -90,15 +90,15 @@ export class Flow {
   begin(): void {
     this.running += 1
     this.#awaited += 1
-    this.lane.running += 1
+    this.pool.running += 1
   }
 
-  /** A call's end for whoever waited; its place may be taken for longer. */
+  /** Records that nobody waits for the call any more. Its place may be taken for longer. */
   ended(): void {
     this.#awaited -= 1
   }
 
-  /** The call ended with an answer. `start` is when the backend was asked, and `now` when it answered. */
+  /** Records that the call was answered at `now`. The backend was asked at `start`. */
   answered(call: Call, start: number, now: number): void {
     const elapsedMs = now - start
     if (this.isStuck) this.#forget()
@@ -108,14 +108,14 @@ export class Flow {
     else if (this.#awaited + 1 >= this.#window) this.#window += this.#hasShrunk ? 1 / this.#window : 1
   }
 
-  /** The call had its time and was not answered in it. */
+  /** Records that the call was not answered within its time. */
   late(call: Call, start: number, now: number): void {
     if (this.#window === 1) this.#lateAlone += 1
     this.#average(Math.max(now - start, call.deadline - call.start))
     this.#shrink(AFTER_LATE, start, now)
   }
 
-  /** What was learned while nothing was answered says nothing of what comes after. */
+  /** What was learned while nothing was answered is no guide to what follows. */
   #forget(): void {
     this.#averageMs = 0
     this.#window = FIRST_WINDOW

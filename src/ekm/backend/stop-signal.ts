@@ -1,6 +1,6 @@
 import type { AdapterError, CallSignal } from '../../../adapters/contract/index.ts'
 
-/** A call's signal, which costs nothing until somebody listens. */
+/** A call's signal. It costs nothing until somebody listens. */
 export class StopSignal implements CallSignal {
   #reason: AdapterError | undefined
   #listeners: Set<() => void> | undefined

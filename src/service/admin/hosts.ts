@@ -8,9 +8,10 @@ export interface HostRefusal {
 }
 
 /**
- * Whom a request may take the admin port for. A web page can have a name of its own lead to this port, and would then be
- * let read what the browser gets from it (DNS rebinding): its requests have that name in their Host header. An IP address
- * cannot be had that way. Without a Host header a request is no browser's; HAProxy's checks have none.
+ * Checks the Host header of requests to the admin port. A web page's owner can let a name of their own point to this
+ * port, and would then be allowed to read what the browser gets from it (DNS rebinding). Such a request has that name
+ * in its Host header; an IP address cannot be faked like that. A request without a Host header does not come from a
+ * browser; HAProxy's checks have none.
  */
 export class Hosts {
   readonly #names: ReadonlySet<string>
@@ -20,12 +21,13 @@ export class Hosts {
   }
 
   refusalOf({ headers, headersDistinct }: IncomingMessage): HostRefusal | undefined {
-    if ((headersDistinct['host']?.length ?? 0) > 1) return { status: 400, text: 'one Host header is enough\n' }
+    if ((headersDistinct['host']?.length ?? 0) > 1)
+      return { status: 400, text: 'the request must have exactly one Host header\n' }
     const { host } = headers
     if (host === undefined) return undefined
     const name = nameIn(host)
     if (isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0 || this.#names.has(name)) return undefined
-    return { status: 421, text: `the Host header must be ${this.#allowed}: admin.hosts adds names\n` }
+    return { status: 421, text: `the Host header must be ${this.#allowed}; add names to the setting admin.hosts\n` }
   }
 
   get #allowed(): string {
@@ -34,5 +36,5 @@ export class Hosts {
   }
 }
 
-/** Without the port and the dot of the DNS's root. */
+/** The host without its port and without the final dot of the DNS. */
 const nameIn = (host: string): string => host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase()

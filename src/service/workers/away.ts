@@ -1,11 +1,11 @@
 import type { WorkerProcess } from './worker-process.ts'
 
-/** One attempt may take as long as a module that hangs, for each backend. */
+/** Milliseconds. For each backend one attempt may take as long as a module that hangs. */
 const OPEN_MS = 60_000
 
 /**
- * Has workers open the backends that were away when they started. One worker after the other: a PIN that is refused is
- * tried once, and not once by each.
+ * Has workers open the backends that could not be reached at start. One worker at a time: a refused PIN is then tried
+ * once, not once by each worker.
  */
 export class AwayBackends {
   readonly #givenUp = new Set<string>()
@@ -16,14 +16,14 @@ export class AwayBackends {
     if (this.#isOpening) return
     this.#isOpening = true
     for (const worker of workers) {
-      // One that is lost has a successor, which has its own attempt.
+      // The successor of a lost worker makes its own attempt.
       const givenUp = await worker.order('open', [...this.#givenUp], OPEN_MS).catch(() => [])
       for (const backend of givenUp) this.#givenUp.add(backend)
     }
     this.#isOpening = false
   }
 
-  /** After a reload one more attempt is what the operator wants. */
+  /** Allows one more attempt. */
   forget(): void {
     this.#givenUp.clear()
   }

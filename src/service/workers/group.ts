@@ -1,55 +1,60 @@
 import cluster from 'node:cluster'
 import { OperatorError } from '../../../adapters/contract/index.ts'
 import { withoutInspector } from '../../../adapters/contract/no-inspector.ts'
-import type { ConfigContents } from '../../config/load.ts'
-import { describeBug, type RelayLog } from '../../telemetry/log.ts'
+import { isLoginRefused } from '../../backends/index.ts'
+import type { ConfigContents } from '../../config/make.ts'
+import { describeBug } from '../../telemetry/bug.ts'
+import type { RelayLog } from '../../telemetry/log.ts'
+import type { MetricSnapshot } from '../../telemetry/snapshot.ts'
+import type { ServiceEvents } from '../../telemetry/service-metrics.ts'
 import type { Lesson } from '../../tls/listener.ts'
 import { AwayBackends } from './away.ts'
+import { Counts } from './counts.ts'
 import { relayLines } from './line-relay.ts'
 import type { Answers, StartOrder } from './messages.ts'
 import { WorkerLost, WorkerProcess, type WorkerEnd } from './worker-process.ts'
 
-/** A start gives up an HSM that hangs by itself, after 15 seconds for each, and serves the others. */
+/** Milliseconds. During a start a hung HSM is given up after 15 seconds, and the worker serves the others. */
 const START_MS = 60_000
-/** Opening an HSM takes seconds; longer than this, something hangs. */
+/** Milliseconds. Opening an HSM takes seconds; after this time something hangs. */
 const PREPARE_MS = 30_000
 const COMMIT_MS = 10_000
-/** A worker that answered none of five questions in a row hangs. */
+/** Milliseconds. A worker that answers none of five questions in a row hangs. */
 const PING_MS = 2000
 const MAX_UNANSWERED = 5
-/** A worker that lived so long did not die of its start: its successor is not kept waiting. */
+/** Milliseconds. A worker that lived this long did not die of its start, and its successor starts without delay. */
 const SETTLED_MS = 10_000
 const BACKOFF_MS = { first: 100, most: 10_000 } as const
-/** How much longer than its requests a worker may take to end. */
+/** Milliseconds that a worker may take to end after its requests. */
 const END_MS = 3000
 const MAX_LEARNED = 1000
-/** A PIN that was refused is not tried by one successor after the other: that could lock it. */
-const NOT_TRIED_AGAIN = 'LOGIN_REFUSED'
 
 export interface WorkerGroupOptions {
   readonly count: number
   readonly file: string
   readonly log: RelayLog
-  /** Where the log goes, which decides whether what workers print there is a log line. */
+  readonly events: Pick<ServiceEvents, 'workerLost' | 'loginRefused'>
+  /** The destination of the log. It decides whether what workers print there is a log line. */
   readonly destination: string
   readonly ticketKeys: Buffer
-  /** The program that calls {@link runWorker}; by default this one. */
-  readonly exec?: string
+  /** The program that calls {@link runWorker}. */
+  readonly exec: string
   readonly prepareMs?: number
   readonly pingMs?: number
 }
 
-/** The processes that serve, and the primary's knowledge of them. The primary itself serves no request. */
+/** The processes that serve, and what the primary knows of them. The primary itself serves no request. */
 export class WorkerGroup {
   readonly #options: WorkerGroupOptions
   readonly #workers = new Map<number, WorkerProcess>()
-  /** Of these, the ones that serve, with the state that each serves by. */
+  /** The workers that serve, with the configuration that each serves by. */
   readonly #serving = new Map<WorkerProcess, ConfigContents>()
-  /** What workers taught that stays true: issuing CAs. */
+  /** Lessons of workers that stay true: issuing CAs. */
   readonly #lessons = new Map<string, Lesson>()
   readonly #away = new AwayBackends()
+  readonly #counts = new Counts<WorkerProcess>()
   readonly #quickEnds = new Map<number, number>()
-  /** Workers that are not started again before a reload. */
+  /** Workers whose login was refused. They are not started again before a reload. */
   readonly #givenUp = new Set<number>()
   readonly #pings: NodeJS.Timeout
   #contents: ConfigContents
@@ -66,24 +71,28 @@ export class WorkerGroup {
   }
 
   /**
-   * Starts the workers, the first one alone: what is wrong with it is wrong with all of them. Rejects with its
-   * OperatorError, and then none is left. Resolves with the port that they share.
+   * Has the first worker serve, because what is wrong with it is wrong with all, and then the others.
+   * @returns the port that they share
+   * @throws OperatorError of the first worker, and no worker is left
    */
   static async start(
     options: WorkerGroupOptions,
     contents: ConfigContents,
   ): Promise<{ group: WorkerGroup; port: number }> {
-    const { exec } = options
     cluster.setupPrimary({
       serialization: 'advanced',
       silent: true,
       execArgv: [...process.execArgv, ...withoutInspector],
-      ...(exec !== undefined && { exec, args: [] }),
+      exec: options.exec,
+      args: [],
     })
     const group = new WorkerGroup(options, contents)
     try {
-      const { port } = await group.#spawn(0)
-      await Promise.all(Array.from({ length: options.count - 1 }, (_, index) => group.#spawn(index + 1)))
+      // All processes load their modules at the same time.
+      const workers = Array.from({ length: options.count }, (_, index) => group.#spawn(index))
+      const [first, ...others] = workers as [WorkerProcess, ...WorkerProcess[]]
+      const port = await group.#begin(first)
+      await Promise.all(others.map((worker) => group.#begin(worker)))
       return { group, port }
     } catch (error) {
       group.#draining = true
@@ -97,19 +106,31 @@ export class WorkerGroup {
     return this.#draining
   }
 
-  /** Asks every worker that serves; who does not answer in time is left out. */
+  /**
+   * Asks every worker that serves. A worker that does not answer in time is left out; its earlier counts still count.
+   */
   async collect<Question extends keyof Answers>(question: Question, patienceMs: number): Promise<Answers[Question][]> {
-    const asked = [...this.#serving.keys()].map((worker) => worker.order('answer', question, patienceMs))
-    const settled = await Promise.allSettled(asked)
-    return settled.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value as Answers[Question]] : []))
+    const answers = new Map<WorkerProcess, Answers[Question]>()
+    const asked = [...this.#serving.keys()].map(async (worker) => {
+      const answer = await worker.order('answer', question, patienceMs)
+      // A worker that has ended meanwhile would be counted twice.
+      if (this.#serving.has(worker)) answers.set(worker, answer as Answers[Question])
+    })
+    await Promise.allSettled(asked)
+    if (question !== 'metrics') return [...answers.values()]
+    return this.#counts.merge(answers as ReadonlyMap<WorkerProcess, MetricSnapshot>) as Answers[Question][]
   }
 
   /**
-   * Changes all workers over to another configuration, or none. Rejects with the first worker's OperatorError. A worker
-   * that dies meanwhile does not count: its successor starts with what holds by then.
+   * Switches all workers to another configuration, or none. A worker that dies meanwhile does not count: its successor
+   * starts with the configuration that is then in use.
+   *
+   * @param mayLogIn whether workers whose login was refused are started again
+   * @throws OperatorError of the first worker that refuses
    */
-  async reload(contents: ConfigContents): Promise<readonly string[]> {
+  async reload(contents: ConfigContents, mayLogIn: boolean): Promise<void> {
     const workers = [...this.#serving.keys()]
+    if (workers.length === 0 && mayLogIn && this.#givenUp.size > 0) return this.#startFirst(contents)
     const prepared = await this.#prepare(workers, contents)
     const alive = workers.filter((worker) => this.#serving.has(worker))
     const problem = prepared.find(
@@ -117,22 +138,51 @@ export class WorkerGroup {
     )
     const first = prepared.find((outcome) => outcome.status === 'fulfilled')
     if (problem?.status === 'rejected' || first === undefined) {
-      // One that cannot even let go hangs in the backend that it opened.
+      // A worker that cannot even abort hangs in the backend that it opened.
       for (const worker of alive) void worker.order('abort', undefined, COMMIT_MS).catch(() => worker.kill())
       throw reasonOf(problem?.status === 'rejected' ? problem.reason : new WorkerLost('no worker is left'))
     }
     this.#contents = contents
-    this.#away.forget()
+    if (mayLogIn) this.#away.forget()
     await Promise.all(alive.map((worker) => this.#commit(worker, contents)))
-    // Those that began to serve meanwhile were not asked. One that fails is killed; its successor starts with what holds now.
+    // Workers that began to serve meanwhile were not asked. One that fails is killed, and its successor starts with the
+    // configuration in use.
     const late = [...this.#serving.keys()].filter((worker) => !workers.includes(worker))
     await Promise.allSettled(late.map(({ index }) => this.#bringUpToDate(index)))
-    for (const index of this.#givenUp) void this.#startAgain(index)
-    this.#givenUp.clear()
-    return first.value
+    if (mayLogIn) void this.#startGivenUp()
   }
 
-  /** The first one alone, as at the start: a wrong PIN is tried once. */
+  /**
+   * Starts a worker with another configuration where the login of all was refused, and then the others.
+   * @throws OperatorError of the worker, and the former configuration stays
+   */
+  async #startFirst(contents: ConfigContents): Promise<void> {
+    const [index] = this.#givenUp
+    if (index === undefined) return
+    const before = this.#contents
+    this.#contents = contents
+    try {
+      await this.#begin(this.#spawn(index))
+    } catch (error) {
+      this.#contents = before
+      throw reasonOf(error)
+    }
+    this.#givenUp.delete(index)
+    this.#tellReplaced(index)
+    this.#away.forget()
+    void this.#startGivenUp()
+  }
+
+  /** One after the other until one is refused, because a few wrong PINs lock the token. */
+  async #startGivenUp(): Promise<void> {
+    for (const index of [...this.#givenUp]) {
+      this.#givenUp.delete(index)
+      await this.#startAgain(index)
+      if (this.#givenUp.has(index)) return
+    }
+  }
+
+  /** Asks the first worker alone, as at the start, so that a wrong PIN is tried once. */
   async #prepare([one, ...others]: readonly WorkerProcess[], contents: ConfigContents) {
     const { prepareMs = PREPARE_MS } = this.#options
     const order = (worker: WorkerProcess) => worker.order('prepare', contents, prepareMs)
@@ -142,13 +192,16 @@ export class WorkerGroup {
     return [first, ...(await Promise.allSettled(others.map(order)))]
   }
 
-  /** As {@link Gateway.retire} says. Workers that end from now on are not replaced. */
+  /** Like {@link Gateway.retire}. Workers that end from now on are not replaced. */
   async retire(): Promise<void> {
     this.#draining = true
     await Promise.allSettled([...this.#serving.keys()].map((worker) => worker.order('retire', undefined, COMMIT_MS)))
   }
 
-  /** Has all workers end what they are doing, and end. Resolves with how many requests were cut off. */
+  /**
+   * Has all workers finish their requests and end.
+   * @returns how many requests were cut off
+   */
   async drain(drainMs: number): Promise<number> {
     this.#draining = true
     clearInterval(this.#pings)
@@ -159,12 +212,23 @@ export class WorkerGroup {
     return drained.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0)
   }
 
-  async #spawn(index: number): Promise<{ readonly port: number }> {
-    const { count, file, ticketKeys } = this.#options
+  /** Starts a process, which waits for {@link WorkerGroup.#begin}. */
+  #spawn(index: number): WorkerProcess {
     const worker = new WorkerProcess(index)
     this.#workers.set(index, worker)
     this.#relay(worker)
     worker.onLesson = (lesson) => this.#learn(lesson, worker)
+    void worker.ended.then((end) => this.#replace(worker, this.#serving.has(worker) ? end : undefined))
+    return worker
+  }
+
+  /**
+   * Has a worker serve.
+   * @returns its port
+   */
+  async #begin(worker: WorkerProcess): Promise<number> {
+    const { count, file, ticketKeys } = this.#options
+    const { index } = worker
     const contents = this.#contents
     const order: StartOrder = {
       file,
@@ -173,30 +237,33 @@ export class WorkerGroup {
       ticketKeys,
       lessons: [...this.#lessons.values()],
     }
-    let serving = false
-    void worker.ended.then((end) => this.#replace(worker, serving ? end : undefined))
     try {
       const { port } = await worker.order('start', order, START_MS)
-      serving = true
       this.#serving.set(worker, contents)
-      return { port }
+      return port
     } catch (error) {
-      if (error instanceof OperatorError && error.code === NOT_TRIED_AGAIN) this.#givenUp.add(index)
+      // One successor after the other would try it again, which could lock the account.
+      if (error instanceof OperatorError && isLoginRefused(error.code)) {
+        this.#givenUp.add(index)
+        this.#options.events.loginRefused()
+      }
       worker.kill()
       throw error
     }
   }
 
-  /** @param end how it ended; absent for one that never served, of which is told elsewhere */
+  /** @param end how the worker ended; undefined if it never served, because its failed start is logged elsewhere */
   async #replace(worker: WorkerProcess, end: WorkerEnd | undefined): Promise<void> {
-    const { log } = this.#options
+    const { log, events } = this.#options
     const { index, pid } = worker
     this.#serving.delete(worker)
+    this.#counts.forget(worker)
     if (this.#draining || this.#givenUp.has(index)) return
     const lived = performance.now() - worker.started
     const quickEnds = lived > SETTLED_MS ? 0 : (this.#quickEnds.get(index) ?? 0)
     this.#quickEnds.set(index, quickEnds + 1)
     if (end !== undefined) {
+      events.workerLost()
       log.error('worker_lost', { worker: index, pid, code: end.code ?? undefined, signal: end.signal ?? undefined })
     }
     const delay = quickEnds === 0 ? 0 : Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** (quickEnds - 1))
@@ -207,9 +274,9 @@ export class WorkerGroup {
   async #startAgain(index: number): Promise<void> {
     const { log } = this.#options
     try {
-      await this.#spawn(index)
+      await this.#begin(this.#spawn(index))
       await this.#bringUpToDate(index)
-      log.info('worker_replaced', { worker: index, pid: this.#workers.get(index)?.pid })
+      this.#tellReplaced(index)
     } catch (error) {
       const reason = reasonOf(error)
       const problem =
@@ -218,7 +285,11 @@ export class WorkerGroup {
     }
   }
 
-  /** A worker that started during a reload has what held before it. */
+  #tellReplaced(index: number): void {
+    this.#options.log.info('worker_replaced', { worker: index, pid: this.#workers.get(index)?.pid })
+  }
+
+  /** A worker that started during a reload has the former configuration. */
   async #bringUpToDate(index: number): Promise<void> {
     const worker = this.#workers.get(index)
     const contents = this.#contents
@@ -237,7 +308,7 @@ export class WorkerGroup {
       await worker.order('commit', undefined, COMMIT_MS)
       this.#serving.set(worker, contents)
     } catch {
-      // It must not go on with what the others left behind; its successor starts with what holds now.
+      // It must not keep serving by the former configuration. Its successor starts with the one in use.
       worker.kill()
     }
   }
@@ -291,6 +362,6 @@ export class WorkerGroup {
   }
 }
 
-/** A worker that was lost is the operator's to know, not a bug. */
+/** A lost worker is for the operator to know, not a bug. */
 const reasonOf = (error: unknown): unknown =>
   error instanceof WorkerLost ? new OperatorError('WORKER_LOST', error.message, { transient: true }) : error

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
 
-/** A line that is longer is passed on in parts; no log line is. */
+/** Bytes. A longer line is passed on in parts; no log line is that long. */
 const MAX_LINE_BYTES = 64 * 1024
 const NEWLINE = 0x0a
 
-/** Passes on what a process writes, in whole lines, so that several processes' lines do not run into each other. */
+/** Passes on what a process writes, in whole lines, so that the lines of several processes do not mix. */
 export function relayLines(stream: Readable | null, pass: (text: string, lines: number) => void): void {
   let rest: Buffer[] = []
   let restBytes = 0

@@ -4,7 +4,7 @@ import { OperatorError } from '../../../adapters/contract/index.ts'
 import type { Lesson } from '../../tls/listener.ts'
 import { isOurs, MARK, type Learned, type Orders, type Outcome } from './messages.ts'
 
-/** A worker that ended, or did not answer, instead of doing what it was told. */
+/** A worker ended or did not answer instead of carrying out an order. */
 export class WorkerLost extends Error {
   override readonly name = 'WorkerLost'
 }
@@ -25,12 +25,12 @@ export class WorkerProcess {
   readonly index: number
   readonly ended: Promise<WorkerEnd>
   readonly started = performance.now()
-  /** Is told what the worker found out. */
+  /** Called with what the worker learned. */
   onLesson: ((lesson: Lesson) => void) | undefined
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
-  /** What waits until the worker listens. */
+  /** Messages that wait until the worker listens. */
   #unsent: object[] | undefined = []
   #over = false
 
@@ -38,7 +38,7 @@ export class WorkerProcess {
     this.index = index
     this.#worker = cluster.fork()
     this.#worker.on('message', (message: unknown) => this.#receive(message))
-    // A channel that breaks is told by the worker's end.
+    // The end of the worker reports a broken channel.
     this.#worker.on('error', () => undefined)
     this.ended = new Promise((resolve) => {
       this.#worker.once('exit', (code: number | null, signal: string | null) => {
@@ -63,8 +63,9 @@ export class WorkerProcess {
   }
 
   /**
-   * Rejects with the OperatorError that the worker told, with a {@link WorkerLost} if it ends or lets `patienceMs` pass,
-   * and with another error for a bug, which the worker logs.
+   * Gives an order.
+   * @throws the OperatorError of the worker; {@link WorkerLost} if it ends or `patienceMs` milliseconds pass; another
+   *   error for a bug, which the worker logs
    */
   order<Name extends keyof Orders>(
     order: Name,

@@ -1,20 +1,21 @@
 import cluster from 'node:cluster'
 import { OperatorError } from '../../../adapters/contract/index.ts'
 import { openBackend } from '../../backends/index.ts'
-import { loadConfigFrom } from '../../config/load.ts'
-import { startGateway, type Gateway, type Prepared } from '../../gateway/gateway.ts'
-import { describeBug } from '../../telemetry/log.ts'
+import { makeConfigFrom } from '../../config/make.ts'
+import type { Gateway, Prepared } from '../../gateway/gateway.ts'
+import { startGateway } from '../../gateway/start.ts'
+import { describeBug } from '../../telemetry/bug.ts'
 import { answers, isOurs, MARK, type Learned, type Order, type Orders, type Outcome, type Ready } from './messages.ts'
 
 /**
- * Serves as one of several processes, as the primary says, until it says otherwise or is gone.
+ * Serves as one of several processes, as the primary orders, until the primary ends it or is gone.
  *
- * @param open how a backend is opened; tests put faults in between
+ * @param open how a backend is opened; tests inject faults
  */
 export function runWorker(open = openBackend): Promise<never> {
-  // A signal to the whole group, such as Ctrl-C, is the primary's to act on.
+  // The primary handles a signal to the whole group, such as Ctrl-C.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
-  // Otherwise Node.js ends the process the moment the primary is gone, with requests under way.
+  // Otherwise Node.js ends the process as soon as the primary is gone, in the middle of requests.
   if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
   const worker = new Worker(open)
   process.on('message', (message: unknown) => void worker.receive(message))
@@ -30,7 +31,10 @@ class Worker {
   #gateway: Gateway | undefined
   #file = ''
   #prepared: Prepared | undefined
-  /** Orders are carried out one after the other. Others do not wait for a backend that takes its time, and nothing waits for them. */
+  /**
+   * These orders are carried out one after another. Other orders do not wait for a slow backend, and nothing waits for
+   * them.
+   */
   #orders: Promise<unknown> = Promise.resolve()
 
   constructor(open: typeof openBackend) {
@@ -63,7 +67,7 @@ class Worker {
   readonly #handlers: Handlers = {
     start: async ({ file, contents, share, ticketKeys, lessons }) => {
       this.#file = file
-      const config = loadConfigFrom(file, contents, process.env)
+      const config = makeConfigFrom(file, contents, process.env)
       const gateway = await startGateway(config, this.#open, {
         share,
         ticketKeys: Buffer.from(ticketKeys),
@@ -76,7 +80,7 @@ class Worker {
     },
     prepare: async (contents) => {
       await this.#prepared?.abort()
-      this.#prepared = await this.#running.prepare(loadConfigFrom(this.#file, contents, process.env))
+      this.#prepared = await this.#running.prepare(makeConfigFrom(this.#file, contents, process.env))
       return this.#prepared.changed
     },
     commit: async () => {
@@ -109,6 +113,6 @@ class Worker {
 const operatorOf = ({ code, message, transient }: OperatorError) => ({ code, message, transient })
 
 function send(message: Outcome | Learned | Ready): void {
-  // Where the primary is gone, nobody is left to tell.
+  // If the primary is gone, nobody is left to tell.
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
 }

@@ -3,7 +3,7 @@ import { visible } from '../../../base/visible.ts'
 import { checks } from '../catalogue.ts'
 import type { Report } from '../run.ts'
 
-/** For programs. Members may be added, and none is taken away or changes its meaning within this format's version. */
+/** For programs. Members may be added. Within one version of the format no member is removed or changes its meaning. */
 export function jsonReport({ config, startedAt, seconds, counts, findings }: Report): string {
   const all = {
     format: 1,

@@ -1,9 +1,9 @@
 import { visible } from '../../../base/visible.ts'
-import type { Style } from '../../../conformance/src/index.ts'
+import type { Style } from '../../../conformance/src/style.ts'
 import { sectionOf } from '../catalogue.ts'
 import type { Finding, Status } from '../findings.ts'
 import type { Report } from '../run.ts'
-import { count } from '../words.ts'
+import { count } from '../../../base/words.ts'
 
 const marks: Readonly<Record<Status, string>> = { ok: '✓', warning: '!', problem: '✗', 'not checked': '-' }
 const ID_WIDTH = 26
@@ -11,7 +11,7 @@ const ID_WIDTH = 26
 const colourOf = (status: Status, style: Style) =>
   ({ ok: style.good, warning: style.warn, problem: style.bad, 'not checked': style.dim })[status]
 
-/** One line for each finding, as it is found, with a heading where another part of the report begins. */
+/** One line for each finding as soon as it is found, with a heading at the start of each section. */
 export class TextReporter {
   readonly #style: Style
   #section = ''
@@ -20,7 +20,7 @@ export class TextReporter {
     this.#style = style
   }
 
-  /** Whole lines, each with its end. */
+  /** Whole lines with their line ends. */
   lines(finding: Finding): string {
     const section = sectionOf(finding.id)
     const heading = section === this.#section ? '' : `${this.#section === '' ? '' : '\n'}${this.#style.bold(section)}\n`

@@ -40,7 +40,7 @@ export const afterwardsCases: readonly Case[] = [
   afterwards('error.shape', 'must', 'Errors', 'every failure of a call of the API had the strings code and message', (probe) =>
     everyOne(probe, failuresOfApi(probe), 'strings code and message', isProxyError),
   ),
-  afterwards('error.elsewhere', 'should', 'Errors', 'what is no call of the API was refused in the same form: application/json, with code and message', (probe) =>
+  afterwards('error.elsewhere', 'should', 'Errors', 'requests that are not calls of the API were refused in the same form: application/json, with code and message', (probe) =>
     everyOne(probe, failuresElsewhere(probe), 'application/json with code and message', (reply) => isJson(reply) && isProxyError(reply)),
   ),
   afterwards('error.code', 'should', 'Errors', "the codes of the run are the names that Microsoft's troubleshooting page gives to the statuses", (probe) => {
@@ -71,6 +71,6 @@ export const afterwardsCases: readonly Case[] = [
   afterwards('throttle.retry-after', 'must', 'Errors, Throttled', 'every 429 of the run had a Retry-After', (probe) =>
     everyOne(probe, throttled(probe), 'a Retry-After', ({ headers }) => headers['retry-after'] !== undefined),
   ),
-] // prettier-ignore
+] /* prettier-ignore */ // one rule begins on one line
 
 const throttled = ({ seen }: Probe) => seen.filter(({ status }) => status === 429)

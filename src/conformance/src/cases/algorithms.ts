@@ -12,7 +12,7 @@ const mismatch = (key: 'aes' | 'rsa', algorithms: readonly string[]): Case => ({
     const name = key === 'aes' ? probe.aesKey : probe.rsaKey
     for (const alg of algorithms) {
       probe.refused(await probe.wrap(name, alg, probe.dataKey(32)), 400, 'BadRequest')
-      // As long as a wrapped value would be, under the key that there is and under the one that there is not.
+      // The lengths of wrapped values under keys of both types.
       for (const bytes of [40, 256, 384, 512]) {
         probe.refused(await probe.unwrap(name, alg, Buffer.alloc(bytes, 1)), 400, 'BadRequest')
       }

@@ -4,7 +4,7 @@ import { requestContext } from '../probe.ts'
 const clause = 'Bodies'
 const context = { correlation_id: 'c-1', pool_name: 'conformance' }
 
-/** A body that `info` refuses with 400. */
+/** A case with a body that `info` must refuse with 400. */
 const refusedBody = (id: string, title: string, severity: Severity, ...bodies: (string | Buffer)[]): Case => ({
   id,
   clause,
@@ -17,7 +17,7 @@ const refusedBody = (id: string, title: string, severity: Severity, ...bodies: (
 
 const withContext = (request_context: unknown) => JSON.stringify({ request_context })
 
-/** Members that wrapkey and unwrapkey refuse with 400. */
+/** A case with members that wrapkey and unwrapkey must refuse with 400. */
 const refusedMembers = (id: string, title: string, ...members: object[]): Case => ({
   id,
   clause,

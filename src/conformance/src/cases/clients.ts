@@ -7,10 +7,10 @@ import type { ClientIdentity } from '../target.ts'
 
 const clause = 'Errors, Unauthorized'
 const how = 'Who calls, how'
-/** How long a proxy is waited for that may itself be waiting for the body. */
+/** Milliseconds to wait for a proxy that may itself wait for the body. */
 const PATIENCE_MS = 2000
 
-/** A client that is to be turned away: by 401, or by an end of the connection that leaves nothing to read. */
+/** A client that must be refused: with 401, or by an end of the connection without a reply. */
 async function turnedAway(probe: Probe, what: string, identity: ClientIdentity | null): Promise<void> {
   for (const operation of ['info', 'no-such-key-8fe1/metadata']) {
     const request = probe.infoRequest().replace('/info?', `/${operation}?`)
@@ -24,7 +24,7 @@ async function turnedAway(probe: Probe, what: string, identity: ClientIdentity |
   }
 }
 
-/** That it is told so, by a ProxyError. */
+/** The refused client must get a ProxyError. */
 async function toldSo(probe: Probe, what: string, identity: ClientIdentity | null): Promise<void> {
   const sent = `info as ${what}`
   const reply = await probe.raw(probe.infoRequest(), sent, {}, identity)
@@ -38,14 +38,15 @@ export const clientCases: readonly Case[] = [
     id: 'client.none',
     clause,
     severity: 'must',
-    title: 'a client without a certificate is turned away',
+    title: 'a client without a certificate is refused',
     run: (probe) => turnedAway(probe, 'nobody', null),
   },
   {
     id: 'client.impostor',
     clause,
     severity: 'must',
-    title: "a certificate with the right name that an allowed root did not issue is turned away, also from a root of the right root's name",
+    title:
+      "a certificate with the right name that no allowed root issued is refused, even from a root with the right root's name",
     run: async (probe) => {
       for (const impostor of impostorsOf(probe.target.client)) await turnedAway(probe, impostor.what, impostor)
     },
@@ -54,7 +55,7 @@ export const clientCases: readonly Case[] = [
     id: 'client.refused',
     clause: how,
     severity: 'must',
-    title: 'each client given as --refused is turned away',
+    title: 'each client of --refused is refused',
     needs: ['refused'],
     run: async (probe) => {
       for (const [name, identity] of probe.target.refused) await turnedAway(probe, name, identity)
@@ -64,13 +65,17 @@ export const clientCases: readonly Case[] = [
     id: 'client.refused-on-resumption',
     clause: how,
     severity: 'must',
-    title: 'each client given as --refused is turned away on a resumed session too',
+    title: 'each client of --refused is refused on a resumed session, too',
     needs: ['refused'],
     run: async (probe) => {
       for (const [name, identity] of probe.target.refused) {
         const { reply } = await openSession(probe, identity).catch(() => ({ reply: undefined }))
         const came = reply ? probe.describeReply(reply) : 'the end of the connection'
-        const step = { sent: `info as ${name}, with the session of a connection before`, expected: '401, or the end of the connection', came }
+        const step = {
+          sent: `info as ${name}, with the session of a connection before`,
+          expected: '401, or the end of the connection',
+          came,
+        }
         probe.check(step, reply === undefined || reply.status === 401)
       }
     },
@@ -79,7 +84,7 @@ export const clientCases: readonly Case[] = [
     id: 'client.told-so',
     clause,
     severity: 'should',
-    title: 'who is turned away is told so: 401 Unauthorized, as a ProxyError',
+    title: 'a refused client is told so: 401 Unauthorized, as a ProxyError',
     run: async (probe) => {
       await toldSo(probe, 'nobody', null)
       for (const impostor of impostorsOf(probe.target.client)) await toldSo(probe, impostor.what, impostor)
@@ -90,16 +95,16 @@ export const clientCases: readonly Case[] = [
     id: 'client.before-the-body',
     clause,
     severity: 'should',
-    title: 'who is turned away is told so before the body was sent',
+    title: 'a refused client is told so before it has sent the body',
     run: async (probe) => {
       const [head = ''] = probe.infoRequest().split('\r\n\r\n')
       const sent = 'the head of an info call as nobody, and no body'
       const socket = await probe.connect({}, null).catch(() => undefined)
       const reply = socket && (await probe.rawOn(socket, `${head}\r\n\r\n`, sent, PATIENCE_MS))
-      // By the clock, a timer may fire a millisecond before its time.
+      // A timer may fire one millisecond before its time by the clock.
       const silent = socket?.errored instanceof Silence
       const came = reply ? probe.describeReply(reply) : silent ? 'nothing' : 'the end of the connection'
       probe.check({ sent, expected: '401, or the end of the connection', came }, reply ? reply.status === 401 : !silent)
     },
   },
-] // prettier-ignore
+]

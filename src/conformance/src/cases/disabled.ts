@@ -1,6 +1,6 @@
 import type { Case } from '../case.ts'
 
-/** Calls of which one fits, whatever the type of the key: how long a wrapped value of a data key of 32 bytes is. */
+/** Calls of which one fits any type of key, with the length of a wrapped data key of 32 bytes. */
 const attempts = [
   ['A256KW', 40],
   ['RSA-OAEP-256', 256],

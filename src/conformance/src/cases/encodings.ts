@@ -2,14 +2,17 @@ import type { Case, Severity } from '../case.ts'
 import { base64url, type Probe } from '../probe.ts'
 
 const clause = 'Bodies, values'
-/** Of a data key: it, and the 40 bytes that it is wrapped into, both leave bits over in the last character. */
+/** The bytes of a data key. Both it and its 40 wrapped bytes leave unused bits in the last character. */
 const UNEVEN_BYTES = 32
-/** The two have no bits left over: 24 bytes are 32 characters. */
+/** Lengths in bytes that leave no unused bits: 24 bytes are 32 characters. */
 const EVEN_BYTES = { wrapkey: 24, unwrapkey: 16 } as const
 
 type Misspelling = (right: string) => string
 
-/** A data key, or a wrapped one, whose spelling in base64url has at least one of the two letters that base64 has not. */
+/**
+ * A data key, or a wrapped one, whose base64url text contains at least one of the two characters that base64 does not
+ * have.
+ */
 async function valueFor(probe: Probe, operation: 'wrapkey' | 'unwrapkey', even: boolean): Promise<string> {
   for (;;) {
     const dataKey = probe.dataKey(even ? EVEN_BYTES[operation] : UNEVEN_BYTES)
@@ -38,7 +41,7 @@ const refusedValue = (id: string, title: string, ...spellings: Misspelling[]): C
   },
 })
 
-/** Sets the lowest bit of the last character, which no byte of the value takes. */
+/** Sets the lowest bit of the last character, which no byte of the value uses. */
 const leftoverBits = (text: string): string => {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   return text.slice(0, -1) + (alphabet[alphabet.indexOf(text.at(-1) ?? '') + 1] ?? '')
@@ -56,15 +59,20 @@ const good = (id: string, severity: Severity, title: string, run: Case['run']): 
 })
 
 export const encodingCases: readonly Case[] = [
-  good('base64url', 'must', 'every character of base64url is understood, whatever the length of the value', async (probe) => {
-    // 48 bytes whose spelling is the alphabet in its order.
-    const all = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', 'base64url')
-    for (const bytes of [all, all.subarray(0, 16), all.subarray(0, 32), all.subarray(8, 32)]) {
-      const wrapped = probe.value(await probe.wrap(probe.aesKey, 'A256KW', bytes))
-      const reply = await probe.unwrap(probe.aesKey, 'A256KW', wrapped)
-      probe.checkReply(reply, 'the bytes that were wrapped', probe.value(reply).equals(bytes))
-    }
-  }), // prettier-ignore
+  good(
+    'base64url',
+    'must',
+    'every character of base64url is understood, whatever the length of the value',
+    async (probe) => {
+      // 48 bytes whose base64url text is the alphabet in its order.
+      const all = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', 'base64url')
+      for (const bytes of [all, all.subarray(0, 16), all.subarray(0, 32), all.subarray(8, 32)]) {
+        const wrapped = probe.value(await probe.wrap(probe.aesKey, 'A256KW', bytes))
+        const reply = await probe.unwrap(probe.aesKey, 'A256KW', wrapped)
+        probe.checkReply(reply, 'the bytes that were wrapped', probe.value(reply).equals(bytes))
+      }
+    },
+  ),
   refusedValue('padding', 'a value with padding', padded),
   refusedValue('standard-alphabet', 'a value in standard base64, with + and /', (text) =>
     text.replaceAll('-', '+').replaceAll('_', '/'),

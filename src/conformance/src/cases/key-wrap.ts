@@ -4,7 +4,7 @@ import type { Probe } from '../probe.ts'
 interface Mode {
   readonly alg: 'A256KW' | 'A256KWP'
   readonly clause: string
-  /** Lengths of data keys, in bytes. */
+  /** Allowed lengths of data keys in bytes. */
   readonly legal: readonly number[]
   readonly illegal: readonly number[]
   readonly wrappedBytes: (dataKeyBytes: number) => number
@@ -29,7 +29,7 @@ const keyWrapWithPadding: Mode = {
   wrappedBytes: (bytes) => Math.ceil(bytes / 8) * 8 + 8,
 }
 
-/** Lengths of wrapped values that neither mode has: not a multiple of 8, or too short. */
+/** Lengths in bytes that a wrapped value cannot have in either mode: not a multiple of 8, or too short. */
 const unwrappable = { A256KW: [0, 1, 7, 8, 15, 16, 23, 25, 39, 41], A256KWP: [0, 1, 7, 8, 15, 17, 23, 25, 39, 41] }
 
 const roundTrip = (alg: string, lengths: readonly number[], wrappedBytes: Mode['wrappedBytes']) => (probe: Probe) =>
@@ -51,7 +51,7 @@ const casesOf = ({ alg, clause, legal, illegal, wrappedBytes }: Mode): readonly 
     id: `${alg.toLowerCase()}.round-trip`,
     clause,
     severity: 'must',
-    title: `a data key of ${legal[0]} to ${legal.at(-1)} bytes comes back as it was, and is wrapped in the right length`,
+    title: `a data key of ${legal[0]} to ${legal.at(-1)} bytes unwraps unchanged, and its wrapped value has the right length`,
     needs: ['aes'],
     run: roundTrip(alg, legal, wrappedBytes),
   },
@@ -87,7 +87,7 @@ const casesOf = ({ alg, clause, legal, illegal, wrappedBytes }: Mode): readonly 
     id: `${alg.toLowerCase()}.wrapped-lengths`,
     clause,
     severity: 'must',
-    title: 'a wrapped value of a length that cannot be is 400',
+    title: 'a wrapped value of an impossible length is 400',
     needs: ['aes'],
     run: async (probe) => {
       for (const bytes of unwrappable[alg]) {
@@ -128,7 +128,7 @@ export const keyWrapCases: readonly Case[] = [
     id: 'a256kwp.short',
     clause: keyWrapWithPadding.clause,
     severity: 'must',
-    title: 'a data key of 1 to 8 bytes is wrapped into 16 bytes and comes back as it was',
+    title: 'a data key of 1 to 8 bytes is wrapped into 16 bytes and unwraps unchanged',
     needs: ['aes'],
     run: roundTrip('A256KWP', range(1, 8), () => 16),
   },
@@ -167,7 +167,8 @@ export const keyWrapCases: readonly Case[] = [
     id: 'key-wrap.failures-alike',
     clause: 'Errors, BadRequest',
     severity: 'should',
-    title: 'why a value of a possible length cannot be unwrapped is not told: one status and body for every cause',
+    title:
+      'a reply does not tell why a value of a possible length cannot be unwrapped: one status and body for every cause',
     needs: ['aes'],
     run: async (probe) => {
       for (const alg of ['A256KW', 'A256KWP'] as const) {

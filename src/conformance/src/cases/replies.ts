@@ -48,7 +48,7 @@ export const replyCases: readonly Case[] = [
     id: 'metadata.oct-is-bare',
     clause: 'Bodies, metadata',
     severity: 'should',
-    title: 'metadata of an AES key tells no more: neither n and e, nor anything like key material',
+    title: 'metadata of an AES key contains nothing else: neither n and e, nor anything like key material',
     needs: ['aes'],
     run: async (probe) => {
       const reply = await probe.call(`${probe.aesKey}/metadata`)

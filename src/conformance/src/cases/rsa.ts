@@ -10,16 +10,19 @@ async function publicKeyOf(probe: Probe): Promise<KeyObject> {
   try {
     return publicKeyFrom(String(n), String(e))
   } catch {
-    return notApplicable('metadata has no usable n and e, which another case tells')
+    return notApplicable('metadata has no usable n and e; another case reports that')
   }
 }
 
-/** Values that are as long as a wrapped one and cannot be unwrapped, by what is wrong with them (RFC 8017 section 7.1.2, steps 2 and 3). */
+/**
+ * Values as long as a wrapped one that cannot be unwrapped, by what is wrong with them (RFC 8017 section 7.1.2, steps 2
+ * and 3).
+ */
 function undecodable(key: KeyObject, alg: RsaAlgorithm, dataKey: Buffer): Readonly<Record<string, Buffer>> {
   const hash = rsaAlgorithms[alg]
   const otherHash = hash === 'sha1' ? 'sha256' : 'sha1'
   const bytes = modulusBytes(key)
-  // A first byte of 1 or 0 would make a right message of one without a separator.
+  // With a first byte of 1 or 0, a message without a separator would be a valid message.
   dataKey[0] = 0x5a
   return {
     'another OAEP hash': encrypt(key, otherHash, dataKey),
@@ -44,7 +47,7 @@ function casesOf(alg: RsaAlgorithm): readonly Case[] {
     {
       ...common,
       id: `${group}.round-trip`,
-      title: 'a data key of 1 byte up to the most that fits comes back as it was; wrapped it is exactly as long as n',
+      title: 'a data key of 1 byte up to the maximum unwraps unchanged, and its wrapped value is exactly as long as n',
       run: async (probe) => {
         const key = await publicKeyOf(probe)
         for (const bytes of [1, 16, 32, capacity(key, hash)]) {
@@ -60,7 +63,7 @@ function casesOf(alg: RsaAlgorithm): readonly Case[] {
     {
       ...common,
       id: `${group}.wrapped-here`,
-      title: "what the suite itself wraps with the metadata's n and e comes back as it was",
+      title: "a data key that the suite itself wraps with the metadata's n and e unwraps unchanged",
       run: async (probe) => {
         const key = await publicKeyOf(probe)
         for (const bytes of [1, 32, capacity(key, hash)]) {
@@ -105,7 +108,7 @@ function casesOf(alg: RsaAlgorithm): readonly Case[] {
     {
       ...common,
       id: `${group}.wrapped-length`,
-      title: 'a wrapped value that is not exactly as long as n is 400, also if only zeros are too many',
+      title: 'a wrapped value that is not exactly as long as n is 400, even if it only has extra zeros',
       run: async (probe) => {
         const key = await publicKeyOf(probe)
         const wrapped = encrypt(key, hash, probe.dataKey(32))
@@ -131,7 +134,7 @@ function casesOf(alg: RsaAlgorithm): readonly Case[] {
       ...common,
       id: `${group}.failures-alike`,
       clause: 'RFC 8017 section 7.1.2, note',
-      title: 'why a value does not decode is not told: one status and body for every cause',
+      title: 'a reply does not tell why a value does not decode: one status and body for every cause',
       run: async (probe) => {
         const key = await publicKeyOf(probe)
         let first: string | undefined
@@ -150,7 +153,7 @@ function casesOf(alg: RsaAlgorithm): readonly Case[] {
       run: async (probe) => {
         const key = await publicKeyOf(probe)
         const wrapped = encrypt(key, hash, probe.dataKey(32))
-        // A step that shares no factor with 8 changes each of a byte's bits.
+        // The step shares no factor with 8, so it reaches each of a byte's bits.
         for (let bit = 0; bit < wrapped.length * 8; bit += 251) {
           const corrupt = Buffer.from(wrapped)
           corrupt[bit >> 3] = (corrupt[bit >> 3] ?? 0) ^ (1 << (bit & 7))

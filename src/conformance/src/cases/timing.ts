@@ -8,7 +8,7 @@ import { connectAgain, sessionOf } from '../sessions.ts'
 const clause = 'Who calls, how (250 ms)'
 const CONNECTIONS = 20
 const CALLS = 200
-/** Microsoft's suggested alerts: more than 1 % failures, p95 beyond 250 ms. */
+/** Microsoft's suggested alerts: more than 1 % failures, and a p95 above 250 ms. */
 const MOST_FAILURES = 0.01
 
 function judge(probe: Probe, sent: string, samples: readonly number[], percentile: 'p95' | 'max'): void {
@@ -20,7 +20,7 @@ function judge(probe: Probe, sent: string, samples: readonly number[], percentil
   probe.check({ sent: `${count} ${sent}`, expected, came }, statistics[percentile] <= BUDGET_MS)
 }
 
-/** One `info` call on a connection of its own, timed from before it is opened. */
+/** One `info` call on its own connection. The time includes opening the connection. */
 async function timedCall(probe: Probe, name: string, session?: Buffer): Promise<boolean> {
   const start = performance.now()
   const socket = await (session ? connectAgain(probe, session) : probe.connect())
@@ -32,7 +32,7 @@ async function timedCall(probe: Probe, name: string, session?: Buffer): Promise<
   return resumed
 }
 
-/** What Managed HSM calls: each operation, on every key that was given. */
+/** The calls of Managed HSM: each operation with every given key. */
 async function mixOf(probe: Probe): Promise<(() => Promise<number>)[]> {
   const timed = (operation: string, members: object = {}) => {
     return async () => {
@@ -106,7 +106,7 @@ export const timingCases: readonly Case[] = [
     needs: ['load'],
     phase: 'measurement',
     run: async (probe) => {
-      if (probe.load === undefined) return notApplicable('no load was asked for')
+      if (probe.load === undefined) return notApplicable('no load was requested')
       const result = await playManagedHsm(probe, probe.load)
       probe.measurements.load = result
       const failed = Object.values(result.failures).reduce((sum, count) => sum + count, 0)

@@ -5,7 +5,7 @@ import { notApplicable, reasonOf, type Probe } from '../probe.ts'
 
 const clause = 'Who calls, how'
 
-/** How a handshake with these options ends: what was agreed on, or why not. */
+/** The result of a handshake with these options: what was negotiated, or why it failed. */
 async function handshake(probe: Probe, options: ConnectionOptions): Promise<{ came: string; socket?: TLSSocket }> {
   try {
     const socket = await probe.connect(options)
@@ -92,7 +92,10 @@ export const tlsCases: readonly Case[] = [
       socket.destroy()
       const error = checkServerIdentity(probe.target.host, certificate)
       const came = certificate.subjectaltname ?? `no subject alternative name`
-      probe.check({ sent: `TLS 1.3 to ${probe.target.host}`, expected: 'a certificate for it', came }, error === undefined)
+      probe.check(
+        { sent: `TLS 1.3 to ${probe.target.host}`, expected: 'a certificate for it', came },
+        error === undefined,
+      )
     },
   },
   {
@@ -102,7 +105,14 @@ export const tlsCases: readonly Case[] = [
     title: 'a session is resumed on another connection',
     run: async (probe) => {
       const { resumed } = await openSession(probe)
-      probe.check({ sent: 'a second connection with the session of the first', expected: 'the session resumed', came: 'a full handshake' }, resumed)
+      probe.check(
+        {
+          sent: 'a second connection with the session of the first',
+          expected: 'the session resumed',
+          came: 'a full handshake',
+        },
+        resumed,
+      )
     },
   },
   {
@@ -113,8 +123,12 @@ export const tlsCases: readonly Case[] = [
     run: async (probe) => {
       const { resumed, reply } = await openSession(probe)
       if (!resumed) notApplicable('no session was resumed')
-      const step = { sent: 'info on a resumed session', expected: '200', came: reply ? probe.describeReply(reply) : 'no answer' }
+      const step = {
+        sent: 'info on a resumed session',
+        expected: '200',
+        came: reply ? probe.describeReply(reply) : 'no answer',
+      }
       probe.check(step, reply?.status === 200)
     },
   },
-] // prettier-ignore
+]

@@ -4,13 +4,13 @@ import { API_QUERY, API_VERSION, notApplicable, requestContext, type Probe } fro
 const clause = 'URL'
 const operations = ['metadata', 'wrapkey', 'unwrapkey'] as const
 const body = () => JSON.stringify(requestContext())
-/** What an operation takes beside request_context; 24 bytes are a legal data key and a legal length of a wrapped one. */
+/** The members of an operation besides request_context. 24 bytes are a legal data key and a legal wrapped value. */
 const membersOf = (operation: string) => (operation === 'metadata' ? {} : { alg: 'A256KW', value: 'A'.repeat(32) })
 
 const swapCase = (text: string) =>
   text.replace(/[a-z]/gi, (letter) => (letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase()))
 
-/** Every operation on a key of that name, with a body that would be good for a key that is there. */
+/** Calls every operation on a key of that name, with a body that would be correct if the key existed. */
 async function onEveryOperation(probe: Probe, name: string) {
   for (const operation of operations) {
     const reply = await probe.call(`${name}/${operation}`, membersOf(operation))
@@ -33,7 +33,7 @@ export const urlCases: readonly Case[] = [
     id: 'url.prefix-case',
     clause,
     severity: 'must',
-    title: 'the path prefix in other case leads nowhere',
+    title: 'the path prefix is case-sensitive',
     needs: ['prefix'],
     run: async (probe) => {
       const other = swapCase(probe.target.prefix)
@@ -45,7 +45,7 @@ export const urlCases: readonly Case[] = [
     id: 'url.prefix-needed',
     clause,
     severity: 'must',
-    title: 'without the path prefix, and under one that is longer, nothing is served',
+    title: 'nothing is served without the path prefix, or under a longer one',
     needs: ['prefix', 'aes'],
     run: async (probe) => {
       for (const prefix of ['', `/${probe.target.prefix}x`, `/${probe.target.prefix}/x`]) {
@@ -82,7 +82,7 @@ export const urlCases: readonly Case[] = [
     id: 'key-name.unknown',
     clause: 'Errors, KeyNotFound',
     severity: 'must',
-    title: 'a key that is not there is 404, for every operation',
+    title: 'a key that does not exist is 404, for every operation',
     run: async (probe) => {
       for (const operation of operations) {
         const members = membersOf(operation)
@@ -108,7 +108,7 @@ export const urlCases: readonly Case[] = [
     id: 'key-name.longest',
     clause,
     severity: 'must',
-    title: 'a key name of 64 characters is legal: 404 where there is no such key',
+    title: 'a key name of 64 characters is legal: 404 if the key does not exist',
     run: async (probe) => {
       probe.refused(await probe.call(`${'k'.repeat(64)}/metadata`), 404, 'KeyNotFound')
     },

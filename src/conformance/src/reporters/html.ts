@@ -5,7 +5,7 @@ import { latencyPicture } from './latency-picture.ts'
 import { escapeMarkup as h } from './markup.ts'
 import { countsOf, productOf, sectionsOf, urlOf, verdictOf, type ReportSection } from './summary.ts'
 
-/** One page that needs nothing else, to be filed: no script, no font, no link. */
+/** One page for filing: without scripts, fonts and links, so that it needs no other file. */
 export function htmlReport(report: Report): string {
   const { passed, failedMust, failedShould, notRun } = countsOf(report)
   const checks = report.results.reduce((sum, result) => sum + result.checks, 0)

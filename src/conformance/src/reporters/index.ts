@@ -6,7 +6,7 @@ import { junitReport } from './junit.ts'
 import { tapReport } from './tap.ts'
 import { terminalReport } from './terminal.ts'
 
-/** The report as text, by the name of `--format`. */
+/** The report as text, by the value of `--format`. */
 export const reporters = {
   text: terminalReport,
   tap: tapReport,

@@ -3,13 +3,13 @@ import { statisticsOf, bucketsOf, BUDGET_MS } from '../measurements.ts'
 import type { Report } from '../runner.ts'
 import { countsOf, urlOf, verdictOf } from './summary.ts'
 
-/** For programs. Members may be added, and none is taken away or changes its meaning within this format's version. */
+/** For programs. Members may be added. Within one version of the format no member is removed or changes its meaning. */
 export function jsonReport(report: Report): string {
   const { measurements, results, about, startedAt, seconds, conformant } = report
   const latency = measurements.all.map(([name, samples]) => ({
     name,
     ...statisticsOf(samples),
-    // The last bucket has no end, and JSON no Infinity.
+    // The last bucket has no upper end, and JSON has no Infinity.
     buckets: bucketsOf(samples).map(({ from, to, count }) => ({ from, to: to === Infinity ? null : to, count })),
   }))
   const all = {

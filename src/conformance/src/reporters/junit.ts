@@ -3,7 +3,7 @@ import type { Report } from '../runner.ts'
 import { escapeMarkup as x } from './markup.ts'
 import { countsOf, sectionsOf, urlOf, verdictOf } from './summary.ts'
 
-/** JUnit's XML. What only should be counts as skipped, so that a build that must be conformant is not failed by it. */
+/** JUnit's XML. A failed `should` counts as skipped, so that it does not fail a build. */
 export function junitReport(report: Report): string {
   const { failedMust, failedShould, notRun } = countsOf(report)
   const suites = sectionsOf(report).map(({ title, results }) => {

@@ -10,13 +10,15 @@ const BOTTOM = 44
 const COLOURS = ['#2563eb', '#d97706', '#059669', '#9333ea', '#dc2626', '#0891b2']
 const MOST_POINTS = 400
 
-/** Which share of the calls was answered within a time, one line for each series; time on a logarithmic axis. */
+/** The share of the calls that were answered within a time: one line for each series, with a logarithmic time axis. */
 export function latencyPicture(measurements: Measurements): string {
   const series = measurements.all.filter(([, samples]) => samples.length > 0)
   if (series.length === 0) return ''
   const values = series.flatMap(([, samples]) => [...samples])
-  const least = 10 ** Math.floor(Math.log10(Math.max(0.05, values.reduce((a, b) => Math.min(a, b)))))
-  const most = 10 ** Math.ceil(Math.log10(Math.max(BUDGET_MS + 1, values.reduce((a, b) => Math.max(a, b)))))
+  const shortest = values.reduce((a, b) => Math.min(a, b))
+  const longest = values.reduce((a, b) => Math.max(a, b))
+  const least = 10 ** Math.floor(Math.log10(Math.max(0.05, shortest)))
+  const most = 10 ** Math.ceil(Math.log10(Math.max(BUDGET_MS + 1, longest)))
   const x = (ms: number) => {
     const share = Math.log10(Math.max(ms, least) / least) / Math.log10(most / least)
     return LEFT + share * (WIDTH - LEFT - RIGHT)
@@ -34,8 +36,12 @@ export function latencyPicture(measurements: Measurements): string {
     parts.push(`<line class="grid" x1="${LEFT}" y1="${at(y(share))}" x2="${WIDTH - RIGHT}" y2="${at(y(share))}"/>`)
     parts.push(`<text x="${LEFT - 8}" y="${at(y(share) + 4)}" text-anchor="end">${share * 100} %</text>`)
   }
-  parts.push(`<line class="budget" x1="${at(x(BUDGET_MS))}" y1="${TOP}" x2="${at(x(BUDGET_MS))}" y2="${HEIGHT - BOTTOM}"/>`)
-  parts.push(`<text class="budget-label" x="${at(x(BUDGET_MS) - 6)}" y="${TOP + 12}" text-anchor="end">${BUDGET_MS} ms: Azure gives up</text>`)
+  parts.push(
+    `<line class="budget" x1="${at(x(BUDGET_MS))}" y1="${TOP}" x2="${at(x(BUDGET_MS))}" y2="${HEIGHT - BOTTOM}"/>`,
+  )
+  parts.push(
+    `<text class="budget-label" x="${at(x(BUDGET_MS) - 6)}" y="${TOP + 12}" text-anchor="end">${BUDGET_MS} ms: Azure gives up</text>`,
+  )
   for (const [index, [name, samples]] of series.entries()) {
     const colour = COLOURS[index % COLOURS.length] ?? ''
     parts.push(`<path d="${stairs(samples, x, y)}" fill="none" stroke="${colour}" stroke-width="2"/>`)
@@ -45,7 +51,7 @@ export function latencyPicture(measurements: Measurements): string {
   }
   parts.push(`<text x="${(WIDTH + LEFT) / 2}" y="${HEIGHT - 6}" text-anchor="middle">answered within</text>`)
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="Share of calls answered within a time">${parts.join('')}</svg>`
-} // prettier-ignore
+}
 
 function stairs(samples: readonly number[], x: (ms: number) => number, y: (share: number) => number): string {
   const sorted = [...samples].sort((a, b) => a - b)

@@ -6,6 +6,8 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-/** Text in XML or HTML, in an element or in a quoted attribute; without characters that XML 1.0 does not have. */
+/** Text for XML or HTML, in an element or a quoted attribute, without characters that XML 1.0 forbids. */
 export const escapeMarkup = (text: string): string =>
-  text.replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '�').replace(/[&<>"']/g, (character) => entities[character] ?? '') // prettier-ignore
+  text
+    .replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '�')
+    .replace(/[&<>"']/g, (character) => entities[character] ?? '')

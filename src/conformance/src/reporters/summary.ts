@@ -8,7 +8,7 @@ export interface ReportSection {
   readonly results: readonly CaseResult[]
 }
 
-/** The results, by sections of the catalogue; sections without results are left out. */
+/** The results by sections of the catalogue. A section without results is left out. */
 export function sectionsOf({ results }: Report): ReportSection[] {
   const byId = new Map(results.map((result) => [result.id, result]))
   return sections
@@ -29,7 +29,7 @@ export const countsOf = (report: Report) => ({
   notRun: withOutcome(report, 'not run').length,
 })
 
-/** One sentence. */
+/** The result in one sentence. */
 export function verdictOf(report: Report): string {
   const { passed, failedMust, failedShould, notRun } = countsOf(report)
   const judged = passed + failedMust + failedShould
@@ -43,11 +43,11 @@ export function verdictOf(report: Report): string {
 export const urlOf = ({ target: { host, port, prefix } }: Report): string =>
   `https://${host.includes(':') ? `[${host}]` : host}:${port}/${prefix}`
 
-/** What the proxy says of itself, in one line. */
+/** The product as the proxy names it, in one line. */
 export const productOf = ({ about }: Report): string =>
   ['proxy_vendor', 'proxy_name', 'ekm_vendor', 'ekm_product']
     .map((member) => about[member])
     .filter((text) => typeof text === 'string')
     .join(', ')
-    // It comes from the other side, and goes to a terminal.
+    // The proxy chose this text, and it goes to a terminal.
     .replace(/[\p{Cc}\p{Cf}]+/gu, ' ')

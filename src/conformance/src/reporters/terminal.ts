@@ -71,14 +71,16 @@ function latencyLines(measurements: Measurements, style: Style): string[] {
     const { p50, p95, p99, max, beyondBudget, count } = statisticsOf(samples)
     const share = `${(beyondBudget * 100).toFixed(2)} %`.padStart(16)
     const colour = beyondBudget > 0 ? style.warn : (text: string) => text
-    lines.push(`${`  ${name}`.padEnd(20)}${[p50, p95, p99, max].map(ms).join('')}${colour(share)}${String(count).padStart(8)}`)
+    lines.push(
+      `${`  ${name}`.padEnd(20)}${[p50, p95, p99, max].map(ms).join('')}${colour(share)}${String(count).padStart(8)}`,
+    )
   }
   const load = measurements.all.filter(([name]) => name.startsWith('load')).flatMap(([, samples]) => [...samples])
   const keptAlive = measurements.of('keep-alive')
   if (load.length > 0) lines.push('', ...distribution('Distribution under load', load, style))
   else if (keptAlive.length > 0) lines.push('', ...distribution('Distribution, keep-alive', keptAlive, style))
   return lines
-} // prettier-ignore
+}
 
 function distribution(title: string, samples: readonly number[], style: Style): string[] {
   const buckets = bucketsOf(samples)
@@ -94,7 +96,7 @@ function distribution(title: string, samples: readonly number[], style: Style): 
   ]
 }
 
-/** In eighths of a character. What there is at all is seen. */
+/** In eighths of a character. A share above 0 is always visible. */
 function bar(share: number): string {
   const eighths = share === 0 ? 0 : Math.max(1, Math.round(share * BAR * 8))
   return '█'.repeat(Math.floor(eighths / 8)) + ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8]

@@ -27,13 +27,13 @@ export class Refusal extends Error {
 
 export const badRequest = (message = 'refused') => new Refusal(400, 'BadRequest', message)
 
-/** Who may use the proxy: this name, from this root, though the other root is trusted too (by another pool). */
+/** The one allowed client: this name from this root. The proxy also trusts the other root, for another pool. */
 export interface Allowed {
   readonly commonName: string
   readonly root: X509Certificate
 }
 
-/** What comes to an operation when all the rest is in order. */
+/** The input of an operation after all other checks have passed. */
 export interface Work {
   readonly key: Key
   readonly alg: string
@@ -48,11 +48,11 @@ export interface Rendered {
 
 const PREFIX = '/azureekm/contoso'
 
-/** Every decision of an EKM proxy, each in a function of its own: a wrong proxy replaces one. */
+/** Every decision of an EKM proxy as a function of its own, so that a wrong proxy can replace one. */
 export interface Behaviour {
   readonly tls: ServerOptions
   readonly isAllowed: (socket: TLSSocket, allowed: Allowed) => boolean
-  /** Before the body was read, unless the proxy waits for it. */
+  /** Called before the body is read, unless the proxy waits for the body. */
   readonly turnAway: (incoming: IncomingMessage) => Refusal | 'hang up' | 'read the body first'
   readonly closeAlways: boolean
   /** The path below the prefix; `undefined` outside it. */
@@ -88,14 +88,14 @@ export interface Behaviour {
   readonly unwrapped: (bytes: Buffer, work: Work) => Buffer
   readonly info: () => Json
   readonly metadata: (reply: Json) => Json
-  /** Before anything is answered to an operation. */
+  /** Called before an operation is answered. */
   readonly before: (incoming: IncomingMessage) => Promise<Refusal | undefined>
   readonly renderSuccess: (body: Json) => Rendered
   readonly renderFailure: (refusal: Refusal) => Rendered
-  /** What goes out where there is no HTTP; nothing where it is empty. */
+  /** The bytes sent in reply to input that is not HTTP. An empty string sends nothing. */
   readonly malformed: (refusal: Rendered) => string
   readonly stopsAtMalformed: boolean
-  /** To `Expect: 100-continue`; `undefined` meets it. */
+  /** The answer to `Expect: 100-continue`; `undefined` sends 100. */
   readonly expectation: Refusal | undefined
 }
 

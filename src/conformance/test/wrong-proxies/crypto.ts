@@ -9,7 +9,9 @@ import {
   type KeyObject,
 } from 'node:crypto'
 
-/** AES key wrap and RSA-OAEP by OpenSSL, beside variations that OpenSSL would not do. None of it is the gateway's. */
+/**
+ * AES key wrap and RSA-OAEP by OpenSSL, and variations that OpenSSL does not offer. None of it comes from the gateway.
+ */
 
 const CIPHERS = { A256KW: 'id-aes256-wrap', A256KWP: 'id-aes256-wrap-pad' } as const
 export const ICV = { A256KW: Buffer.alloc(8, 0xa6), A256KWP: Buffer.from('a65959a6', 'hex') } as const
@@ -26,7 +28,7 @@ export function unwrapAes(kek: Buffer, mode: AesMode, wrapped: Buffer, icv: Buff
   return Buffer.concat([decipher.update(wrapped), decipher.final()])
 }
 
-/** RFC 3394 section 2.2.2, or RFC 5649 section 4.2 for two blocks, without a look at what should be the check value. */
+/** RFC 3394 section 2.2.2, or RFC 5649 section 4.2 for two blocks, without the integrity check. */
 export function unwrapUnchecked(kek: Buffer, wrapped: Buffer): { icv: Buffer; data: Buffer } {
   const decipher = createDecipheriv('aes-256-ecb', kek, null).setAutoPadding(false)
   const count = wrapped.length / 8 - 1
@@ -65,7 +67,7 @@ export interface OaepLeniency {
   readonly anySeparator?: true
 }
 
-/** RFC 8017 section 7.1.2, step 3, as leniently as asked. */
+/** RFC 8017 section 7.1.2, step 3. Each `any` member drops one check. */
 export function decodeOaep(key: KeyObject, wrapped: Buffer, { hash, mgfHash, ...any }: OaepLeniency): Buffer {
   const encoded = privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, wrapped)
   const labelHash = createHash(hash).digest()
@@ -81,7 +83,7 @@ export function decodeOaep(key: KeyObject, wrapped: Buffer, { hash, mgfHash, ...
   return rest.subarray(separator + 1)
 }
 
-/** RFC 8017 section 7.1.1, with the digest of MGF1 apart. */
+/** RFC 8017 section 7.1.1, with a separate digest for MGF1. */
 export function encryptOaep(key: KeyObject, dataKey: Buffer, hash: 'sha1' | 'sha256', mgfHash: 'sha1' | 'sha256') {
   const labelHash = createHash(hash).digest()
   const bytes = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8

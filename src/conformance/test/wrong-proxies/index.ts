@@ -3,7 +3,7 @@ import { bodyMutations, encodingMutations, replyMutations, urlMutations } from '
 import { clientMutations, httpMutations, tlsMutations } from './transport.ts'
 import { algorithmMutations, disabledMutations, keyWrapMutations, oaepMutations } from './wrapping.ts'
 
-/** Every wrong proxy, in two halves that take about as long, for two test files. */
+/** Every wrong proxy, in two halves of about equal duration, for two test files. */
 export const mutations: Readonly<Record<'protocol' | 'cryptography', readonly Mutation[]>> = {
   protocol: [...tlsMutations, ...clientMutations, ...httpMutations, ...urlMutations, ...bodyMutations],
   cryptography: [

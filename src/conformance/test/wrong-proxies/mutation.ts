@@ -2,16 +2,16 @@ import type { RunOptions } from '../../src/runner.ts'
 import type { Pki } from '../pki.ts'
 import type { Behaviour } from './behaviour.ts'
 
-/** What is made anew for each run, because it remembers, or needs the certificates of the run. */
+/** A factory, since some behaviours keep state or need the run's certificates. */
 type Making = (pki: Pki) => Partial<Behaviour>
 
-/** One thing that a proxy gets wrong. */
+/** One rule that a proxy breaks. */
 export interface Mutation {
   readonly name: string
   readonly change: Partial<Behaviour> | Making
-  /** Exactly the cases that fail for it. */
+  /** Exactly the cases that fail for this proxy. */
   readonly caughtBy: readonly string[]
-  /** What of the suite can be run against a proxy that is wrong in this way; all of it where it is absent. */
+  /** The cases that can run against this proxy; all if absent. */
   readonly options?: Pick<RunOptions, 'only'>
 }
 

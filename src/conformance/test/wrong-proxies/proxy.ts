@@ -10,13 +10,16 @@ const TLS_13_SUITES = 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256'
 
 export interface ProxyParts {
   readonly server: Identity
-  /** PEM, also of a root that is trusted for another pool. */
+  /** PEM of the trusted roots, including a root that is trusted for another pool only. */
   readonly trusted: readonly string[]
   readonly allowed: Allowed
   readonly keys: ReadonlyMap<string, Key>
 }
 
-/** A deliberately simple EKM proxy. It knows nothing of the gateway, and is as right, or as wrong, as its behaviour. */
+/**
+ * A deliberately simple EKM proxy. It shares no code with the gateway. Its behaviour decides what it does right or
+ * wrong.
+ */
 export class SimpleProxy {
   readonly #behaviour: Behaviour
   readonly #parts: ProxyParts
@@ -51,7 +54,7 @@ export class SimpleProxy {
     }
     this.#server.on('clientError', (error, socket) => {
       const code = 'code' in error ? String(error.code) : ''
-      // Or it is a client that went away.
+      // The client may also have gone away.
       if (!socket.writable || !code.startsWith('HPE_')) return void socket.destroy()
       if (behaviour.stopsAtMalformed) this.close()
       socket.end(behaviour.malformed(behaviour.renderFailure(badRequest())), () => socket.destroy())

@@ -28,7 +28,7 @@ export const urlMutations: readonly Mutation[] = [
   mutation('accepts the beginning of an api-version', { versionIsFine: (query) => '0.1-preview'.startsWith(versionsOf(query)[0] || '-') }, ['api-version.prefix-of-it']),
   mutation('looks at the api-version of info only', { versionIsFine: (query, operation) => operation !== 'info' || versionsOf(query)[0] === '0.1-preview' }, ['api-version.on-every-call']),
   mutation('accepts no other query parameters', { versionIsFine: (query) => query.toString() === 'api-version=0.1-preview' }, ['api-version.other-parameters']),
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
 const context = (change: (context: Json) => Json): Partial<Behaviour> => ({
   contextIsFine: (given, operation) =>
@@ -64,7 +64,7 @@ export const bodyMutations: readonly Mutation[] = [
   mutation('takes A256KW where there is no alg', { algOf: (body) => ('alg' in body ? body['alg'] : 'A256KW') }, ['body.no-alg']),
   mutation('takes zeros where there is no value', { valueOf: (body) => ('value' in body ? body['value'] : 'A'.repeat(32)) }, ['body.no-value']),
   mutation('makes a text of any value', { valueOf: (body) => ('value' in body ? String(body['value']) : undefined) }, ['body.wrong-types']),
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
 // Not formatted: one wrong proxy a line, to be read by columns.
 export const replyMutations: readonly Mutation[] = [
@@ -88,7 +88,7 @@ export const replyMutations: readonly Mutation[] = [
   mutation('has more in errors', { renderFailure: (refusal) => ({ ...renderFailure(refusal), body: JSON.stringify({ code: refusal.code, message: 'refused', status: refusal.status }) }) }, ['error.nothing-else']),
   mutation('echoes the value in errors', { badLength: (value) => badRequest(`a value of ${value.length} characters does not fit: ${value}`) }, ['error.no-echo']),
   mutation('echoes the value in errors, in hex', { badLength: (value) => badRequest(`bad: ${Buffer.from(value, 'base64url').toString('hex')}`) }, ['error.no-echo']),
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
 const accepts = (rule: string, repair: (text: string) => string) =>
   mutation(`accepts ${rule.replace('-', ' ')}`, { decode: (text) => decode(repair(text)) }, [`encoding.${rule}`])
@@ -103,4 +103,4 @@ export const encodingMutations: readonly Mutation[] = [
   accepts('other-characters', (text) => text.replace(/[^\w\-+/=\s]/g, '')),
   mutation('answers an empty value to an empty value', { takes: (work) => work.bytes.length === 0 || right.takes(work), takesWrapped: (work) => work.bytes.length === 0 || right.takesWrapped(work), wrap: (work, kek) => (work.bytes.length === 0 ? work.bytes : right.wrap(work, kek)), unwrap: (work, kek) => (work.bytes.length === 0 ? work.bytes : right.unwrap(work, kek)) },
     ['encoding.empty', 'a256kw.wrapped-lengths', 'a256kwp.data-key-lengths', 'a256kwp.wrapped-lengths', ...['rsa-oaep', 'rsa-oaep-256'].flatMap((group) => every(group, 'empty', 'wrapped-length'))]),
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line

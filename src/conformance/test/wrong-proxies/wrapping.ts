@@ -17,7 +17,7 @@ import { mutation, type Mutation } from './mutation.ts'
 const { algorithm, takes, takesWrapped, unwrap, wrap } = right
 const every = (group: string, ...rules: string[]) => rules.map((rule) => `${group}.${rule}`)
 const bug = () => new Refusal(500, 'InternalServerError')
-/** Something that a proxy does otherwise for one algorithm. */
+/** A deviation for one algorithm only. */
 const only = (alg: string, change: Partial<Behaviour>): Partial<Behaviour> => {
   const behaviourFor = (work: Work): Behaviour => (work.alg === alg ? { ...right, ...change } : right)
   return {
@@ -33,7 +33,7 @@ const only = (alg: string, change: Partial<Behaviour>): Partial<Behaviour> => {
 const upToEight = (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc((8 - (bytes.length % 8)) % 8)])
 const downToEight = (bytes: Buffer) => bytes.subarray(0, bytes.length - (bytes.length % 8))
 
-/** Each data key is wrapped under one check value and then under the other. */
+/** Wraps each data key under one check value first, and under the other next. */
 const undecided = (alg: AesMode): Partial<Behaviour> => {
   const wrapped = new Set<string>()
   const other = alg === 'A256KW' ? Buffer.alloc(8, 0xb6) : Buffer.from('b65959b6', 'hex')
@@ -63,7 +63,7 @@ export const algorithmMutations: readonly Mutation[] = [
   mutation('stumbles over an unknown algorithm', { unknownAlgorithm: bug }, ['alg.unknown', 'alg.case', 'alg.mismatch-aes', 'alg.mismatch-rsa', 'error.no-bug']),
   mutation('wraps by A256KW whatever RSA algorithm was asked for', { algorithm: (name, key) => (key.kty === 'oct' && ['RSA-OAEP', 'RSA-OAEP-256'].includes(name) ? 'A256KW' : name) }, ['alg.mismatch-aes']),
   mutation('wraps by RSA-OAEP whatever AES algorithm was asked for', { algorithm: (name, key) => (key.kty === 'RSA' && name.startsWith('A256KW') ? 'RSA-OAEP' : algorithm(name, key)) }, ['alg.mismatch-rsa']),
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
 // Not formatted: one wrong proxy a line, to be read by columns.
 export const keyWrapMutations: readonly Mutation[] = [
@@ -100,49 +100,97 @@ export const keyWrapMutations: readonly Mutation[] = [
     'a256kw.integrity', 'a256kwp.integrity', 'key-wrap.modes-differ', 'key-wrap.keys-differ',
     ...['rsa-oaep', 'rsa-oaep-256'].flatMap((group) => every(group, 'decoding', 'integrity')), 'error.no-bug',
   ]),
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
 // Not formatted: one wrong proxy a line, to be read by columns.
 const rsaMutations = (alg: RsaAlgorithm): readonly Mutation[] => {
   const group = alg.toLowerCase()
   const hash = rsaHashes[alg]
   const otherHash = hash === 'sha1' ? 'sha256' : 'sha1'
-  const lenient = (leniency: Partial<OaepLeniency>): Behaviour['unwrap'] => ({ key, bytes }) => {
-    if (key.kty !== 'RSA') throw new Error('not RSA')
-    return decodeOaep(key.privateKey, bytes, { hash, mgfHash: hash, ...leniency })
-  }
-  const wrapBy = (mgfHash: 'sha1' | 'sha256'): Behaviour['wrap'] => ({ key, bytes }) => {
-    if (key.kty !== 'RSA') throw new Error('not RSA')
-    return encryptOaep(key.publicKey, bytes, hash, mgfHash)
-  }
+  const lenient =
+    (leniency: Partial<OaepLeniency>): Behaviour['unwrap'] =>
+    ({ key, bytes }) => {
+      if (key.kty !== 'RSA') throw new Error('not RSA')
+      return decodeOaep(key.privateKey, bytes, { hash, mgfHash: hash, ...leniency })
+    }
+  const wrapBy =
+    (mgfHash: 'sha1' | 'sha256'): Behaviour['wrap'] =>
+    ({ key, bytes }) => {
+      if (key.kty !== 'RSA') throw new Error('not RSA')
+      return encryptOaep(key.publicKey, bytes, hash, mgfHash)
+    }
   const decoding = every(group, 'decoding', 'failures-alike')
   const sameEachTime = new Map<string, Buffer>()
   const mutate = (name: string, change: Partial<Behaviour>, caughtBy: readonly string[]) =>
     mutation(`${name}, ${alg}`, only(alg, change), caughtBy)
   return [
-    mutate('has the wrong MGF hash', { wrap: wrapBy(otherHash), unwrap: lenient({ mgfHash: otherHash }) }, [`${group}.wrapped-here`, ...decoding]),
+    mutate('has the wrong MGF hash', { wrap: wrapBy(otherHash), unwrap: lenient({ mgfHash: otherHash }) }, [
+      `${group}.wrapped-here`,
+      ...decoding,
+    ]),
     mutate('wraps with the wrong MGF hash', { wrap: wrapBy(otherHash) }, [`${group}.round-trip`]),
     mutate('ignores the first byte', { unwrap: lenient({ anyFirstByte: true }) }, decoding),
     mutate('ignores the label', { unwrap: lenient({ anyLabel: true }) }, decoding),
     mutate('takes any separator', { unwrap: lenient({ anySeparator: true }) }, decoding),
-    mutate('tells padding errors apart', { unwrap: lenient({}), cannotUnwrap: (error) => badRequest(error instanceof Error ? error.message : '') }, [`${group}.failures-alike`]),
-    mutate('answers noise instead of an error', {
-      unwrap: (work, kek) => { try { return unwrap(work, kek) } catch { return createHash('sha256').update(work.bytes).digest() } },
-    }, [`${group}.integrity`, ...decoding]),
-    mutate('puts a zero before the value', { wrap: (work, kek) => Buffer.concat([Buffer.of(0), wrap(work, kek)]), takesWrapped: (work) => takesWrapped(work) || work.bytes.length === 257, unwrap: (work, kek) => unwrap(asBytes(work, work.bytes.subarray(-256)), kek) }, every(group, 'round-trip', 'wrapped-length')),
-    mutate('adds the zeros that a value lacks', { takesWrapped: ({ bytes }) => bytes.length <= 257, unwrap: (work, kek) => unwrap(asBytes(work, Buffer.concat([Buffer.alloc(256), work.bytes]).subarray(-256)), kek) }, every(group, 'wrapped-length')),
-    mutate('wraps into the same value each time', {
-      wrap: (work, kek) => {
-        const id = work.bytes.toString('hex')
-        const value = sameEachTime.get(id) ?? wrap(work, kek)
-        sameEachTime.set(id, value)
-        return value
+    mutate(
+      'tells padding errors apart',
+      { unwrap: lenient({}), cannotUnwrap: (error) => badRequest(error instanceof Error ? error.message : '') },
+      [`${group}.failures-alike`],
+    ),
+    mutate(
+      'answers noise instead of an error',
+      {
+        unwrap: (work, kek) => {
+          try {
+            return unwrap(work, kek)
+          } catch {
+            return createHash('sha256').update(work.bytes).digest()
+          }
+        },
       },
-    }, [`${group}.random`]),
-    mutate('cuts a data key that is too long', { takes: ({ bytes }) => bytes.length > 0, wrap: (work, kek) => wrap(asBytes(work, work.bytes.subarray(0, hash === 'sha1' ? 214 : 190)), kek) }, [`${group}.data-key-length`]),
+      [`${group}.integrity`, ...decoding],
+    ),
+    mutate(
+      'puts a zero before the value',
+      {
+        wrap: (work, kek) => Buffer.concat([Buffer.of(0), wrap(work, kek)]),
+        takesWrapped: (work) => takesWrapped(work) || work.bytes.length === 257,
+        unwrap: (work, kek) => unwrap(asBytes(work, work.bytes.subarray(-256)), kek),
+      },
+      every(group, 'round-trip', 'wrapped-length'),
+    ),
+    mutate(
+      'adds the zeros that a value lacks',
+      {
+        takesWrapped: ({ bytes }) => bytes.length <= 257,
+        unwrap: (work, kek) =>
+          unwrap(asBytes(work, Buffer.concat([Buffer.alloc(256), work.bytes]).subarray(-256)), kek),
+      },
+      every(group, 'wrapped-length'),
+    ),
+    mutate(
+      'wraps into the same value each time',
+      {
+        wrap: (work, kek) => {
+          const id = work.bytes.toString('hex')
+          const value = sameEachTime.get(id) ?? wrap(work, kek)
+          sameEachTime.set(id, value)
+          return value
+        },
+      },
+      [`${group}.random`],
+    ),
+    mutate(
+      'cuts a data key that is too long',
+      {
+        takes: ({ bytes }) => bytes.length > 0,
+        wrap: (work, kek) => wrap(asBytes(work, work.bytes.subarray(0, hash === 'sha1' ? 214 : 190)), kek),
+      },
+      [`${group}.data-key-length`],
+    ),
     mutate('wraps nothing', { takes: (work) => work.bytes.length === 0 || takes(work) }, [`${group}.empty`]),
   ]
-} // prettier-ignore
+}
 
 export const oaepMutations: readonly Mutation[] = [...rsaMutations('RSA-OAEP'), ...rsaMutations('RSA-OAEP-256')]
 
@@ -153,4 +201,4 @@ export const disabledMutations: readonly Mutation[] = [
   mutation('has metadata of a disabled key', { disabledRefusal: (operation) => (operation === 'metadata' ? undefined : new Refusal(403, 'KeyDisabled')) }, ['disabled.metadata', 'disabled.code']),
   mutation('calls a disabled key forbidden', { disabledRefusal: () => new Refusal(403, 'Forbidden') }, ['disabled.code']),
   mutation('calls a disabled key unknown', { disabledRefusal: () => new Refusal(404, 'KeyNotFound') }, every('disabled', 'wrapkey', 'unwrapkey', 'metadata', 'code')),
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line

@@ -1,0 +1,33 @@
+import { setImmediate } from 'node:timers/promises'
+
+/** Milliseconds for which other work may have to wait. */
+const TURN_MS = 4
+
+/** Long work of one kind, which lets the event loop do other work every few milliseconds. */
+export class Turns {
+  #began = performance.now()
+
+  /** Whether it is others' turn: then await {@link next}. */
+  get isOver(): boolean {
+    return performance.now() - this.#began > TURN_MS
+  }
+
+  async next(): Promise<void> {
+    await setImmediate()
+    this.#began = performance.now()
+  }
+}
+
+/** Maps one value after the other, and lets the event loop do other work every few milliseconds. */
+export async function inTurns<Value, Result>(
+  values: readonly Value[],
+  map: (value: Value, index: number) => Result,
+): Promise<Awaited<Result>[]> {
+  const turns = new Turns()
+  const results: Awaited<Result>[] = []
+  for (const [index, value] of values.entries()) {
+    results.push(await map(value, index))
+    if (turns.isOver) await turns.next()
+  }
+  return results
+}

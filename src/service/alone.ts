@@ -1,0 +1,59 @@
+import type { Config } from '../config/schema.ts'
+import { tellDescriptors } from '../gateway/descriptors.ts'
+import { startGateway } from '../gateway/start.ts'
+import { whole } from '../gateway/share.ts'
+import { ServiceEvents } from '../telemetry/service-metrics.ts'
+import { ExpiryWatch } from '../tls/expiry.ts'
+import { Reloader } from './reload.ts'
+import type { Service, Start } from './service.ts'
+import { answers } from './workers/messages.ts'
+
+/** Milliseconds between attempts to open backends that could not be reached at start. */
+const OPEN_AGAIN_MS = 1000
+
+/** Serves in this process. */
+export async function startAlone({ file, variables, loaded }: Start): Promise<Service> {
+  const gateway = await startGateway(loaded.config)
+  const { log, port } = gateway
+  await tellDescriptors(log, loaded.config, whole)
+  const expiry = new ExpiryWatch(log, loaded.config)
+  const events = new ServiceEvents()
+  const apply = async (config: Config) => {
+    const prepared = await gateway.prepare(config)
+    if (gateway.status().draining) await prepared.abort()
+    else prepared.commit()
+    expiry.follow(config)
+    await tellDescriptors(log, config, whole)
+    return prepared.changed
+  }
+  const reloader = new Reloader({ file, variables, log, events, apply }, loaded)
+  const opening = setInterval(() => void gateway.openAway(), OPEN_AGAIN_MS).unref()
+  const retire = async () => {
+    clearInterval(opening)
+    expiry.close()
+    reloader.close()
+    gateway.retire()
+  }
+  return {
+    port,
+    log,
+    workers: 1,
+    retire,
+    get config() {
+      return gateway.config
+    },
+    get draining() {
+      return gateway.status().draining
+    },
+    collect: async (question) => [await answers[question](gateway)],
+    certificateDaysLeft: () => expiry.daysLeft(),
+    listDaysLeft: () => expiry.listDaysLeft(),
+    events,
+    logLinesLost: () => 0,
+    reload: (cause) => reloader.reload(cause),
+    drain: async () => {
+      await retire()
+      return gateway.drain()
+    },
+  }
+}
