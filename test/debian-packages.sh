@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the tests use and Debian has: SoftHSM, NSS, PyKMIP, HAProxy, faketime, openssl, and a compiler for pkcs11js where that
-# could not be built.
-# Does nothing where it is all there, and leaves it to the tests to say what is missing where it may not install.
+# Installs the Debian packages that the tests need: SoftHSM, NSS, PyKMIP, HAProxy, faketime, openssl, and a compiler if
+# pkcs11js was not built. Does nothing if they are installed. Without the rights to install, the tests say what is
+# missing.
 set -eu
 command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || exit 0
 

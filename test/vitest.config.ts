@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const all = ['test/**/*.test.ts', 'adapters/*/test/**/*.test.ts', 'src/conformance/test/**/*.test.ts']
-/** Their times need a machine that does little else. */
+/** These files measure times and need a machine with little other work. */
 const quiet = [
   'test/admin/doors.test.ts',
   'test/faults/flood.test.ts',
@@ -10,9 +10,14 @@ const quiet = [
   'test/tls/flood.test.ts',
   'test/kmip/gateway.test.ts',
   'test/kmip/overhead.test.ts',
+  'test/pkcs11/recovery-times.test.ts',
+  'src/conformance/test/right-proxy.test.ts',
 ]
 
-/** They take long, and are begun first, in this order: else the other cores wait for them at the end. */
+/** These have commands of their own, such as `npm run test:deploy`. */
+const apart = ['test/deploy/**', 'test/browser/**']
+
+/** Long files begin first, in this order. Otherwise the other cores would wait for them at the end. */
 const long = [
   'test/pkcs11/recovery.test.ts',
   'test/http/kmip.test.ts',
@@ -22,8 +27,9 @@ const long = [
   'test/tls/identities.test.ts',
   'test/workers/workers.test.ts',
   'test/pkcs11/differential.test.ts',
-  'test/pkcs11/host-starter.test.ts',
+  'test/pkcs11/starter.test.ts',
   'test/commands/serve.test.ts',
+  'test/commands/init/sessions.test.ts',
   'test/commands/quickstart.test.ts',
   'src/conformance/test/cryptography.test.ts',
   'test/kmip/pykmip.test.ts',
@@ -48,7 +54,7 @@ class LongFirst extends BaseSequencer {
   }
 }
 
-/** Files of which so many run at a time, one group after the other. */
+/** Groups of files that run in sequence, each with this many files at a time. */
 const group = (groupOrder: number, name: string, maxWorkers: number, include: string[], exclude: string[] = []) => ({
   extends: true as const,
   test: { name, include, exclude, maxWorkers, sequence: { groupOrder } },
@@ -57,16 +63,19 @@ const group = (groupOrder: number, name: string, maxWorkers: number, include: st
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
+    globalSetup: 'test/contract/shared-keys.ts',
     pool: 'forks',
     // A process for each file would spend a quarter of the time on loading the same modules.
     isolate: false,
     testTimeout: 20_000,
     hookTimeout: 30_000,
     expect: { poll: { interval: 10 } },
+    // Keeps a row's `$what` whole in the title of its test. Vitest cuts it after 40 characters by default.
+    chaiConfig: { truncateThreshold: 200 },
     sequence: { sequencer: LongFirst },
     projects: [
-      // One more than the cores that it has to fit: most files wait for half of their time. A fourth would save nothing.
-      group(0, 'busy', 3, all, quiet),
+      // One more file than cores: most files wait for half of their time. A fourth file would save nothing.
+      group(0, 'busy', 3, all, [...quiet, ...apart]),
       group(1, 'quiet', 1, quiet),
     ],
   },

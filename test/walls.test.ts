@@ -6,17 +6,17 @@ import { describe, expect, it } from 'vitest'
 const root = new URL('..', import.meta.url).pathname
 const eslint = new ESLint({
   overrideConfigFile: '.config/eslint.config.js',
-  // The walls need no types, which take most of the time.
+  // The walls need no types, which take most of the linter's time.
   overrideConfig: [{ languageOptions: { parserOptions: { projectService: false } } }],
   ruleFilter: ({ ruleId }) => ruleId === 'no-restricted-imports',
 })
 
-/** Which import specifiers the wall of `file` refuses. */
+/** The import specifiers that the wall of `file` refuses. */
 async function refused(file: string, specifiers: readonly string[]): Promise<string[]> {
   const text = specifiers.map((specifier, index) => `import * as m${index} from '${specifier}'`).join('\n')
   const [result] = await eslint.lintText(text, { filePath: file })
   const messages = result?.messages.filter(({ ruleId }) => ruleId === 'no-restricted-imports') ?? []
-  // Two walls may stand in the same place.
+  // One import may break two walls.
   return [...new Set(messages.map(({ line }) => specifiers[line - 1] ?? ''))]
 }
 
@@ -29,9 +29,9 @@ const specifier = (from: string, to: string) => {
 const fileIn = (room: string) => `src/${room}/some-file.ts`
 
 describe('the rooms of src', { timeout: 60_000 }, () => {
-  it('are all there is, beside the program', () => {
+  it('are the only folders and files of src besides cli.ts', () => {
     const folders = floors.map((room) => room.split('/')[0])
-    // Git leaves an empty folder where the last file has moved away.
+    // Git leaves an empty folder after its last file has moved away.
     const isEmpty = (path: string) => statSync(path).isDirectory() && readdirSync(path).length === 0
     const found = readdirSync(join(root, 'src')).filter((name) => !isEmpty(join(root, 'src', name)))
     expect(found.sort()).toEqual([...new Set([...folders, 'cli.ts', 'conformance', 'tsconfig.build.json'])].sort())
@@ -57,7 +57,7 @@ describe('the rooms of src', { timeout: 60_000 }, () => {
     expect(await refused(fileIn(room), suite)).toEqual(suite)
   })
 
-  it.each(floors)('%s sees no adapter but the contract, unless it is backends', async (room) => {
+  it.each(floors)('%s imports no adapter except the contract, unless it is backends', async (room) => {
     const [contract, software] = ['contract', 'software'].map((name) =>
       specifier(fileIn(room), `adapters/${name}/index.ts`),
     )
@@ -77,12 +77,12 @@ describe('the walls between the rooms', { timeout: 60_000 }, () => {
     ['src/conformance/src/cases/url.ts', ['../../../ekm/pool.ts', '../../../gateway/gateway.ts', '../../test/pki.ts', '../../../../adapters/contract/index.ts', 'valibot'], ['../probe.ts', './http.ts', 'node:tls']],
     ['src/conformance/test/laboratory.ts', ['../../gateway/gateway.ts', '../../../test/support/pki.ts'], ['../src/runner.ts', './pki.ts', 'vitest']],
     ['src/conformance/test/wrong-proxies/proxy.ts', ['../../../gateway/gateway.ts', '../../../../test/support/pki.ts'], ['../../src/certificates.ts', '../pki.ts', './behaviour.ts']],
-    ['src/ekm/backend/backend.ts', ['../pool.ts', '../../telemetry/log.ts'], ['../../base/line.ts', './call.ts', '../../../adapters/contract/index.ts']],
-    ['src/ekm/pool.ts', [], ['./backend/call.ts', '../base/line.ts', contract]],
+    ['src/ekm/backend/backend.ts', ['../pool.ts', '../../telemetry/log.ts'], ['../../base/queue.ts', './call.ts', '../../../adapters/contract/index.ts']],
+    ['src/ekm/pool.ts', [], ['./backend/call.ts', '../base/queue.ts', contract]],
     ['src/http/app.ts', ['../config/schema.ts', '../backends/index.ts'], ['../ekm/pool.ts', '../tls/client.ts', contract]],
     ['src/tls/client.ts', [], ['../ekm/allow-list.ts', '../x509/path.ts', '../settings/credentials.ts']],
-    ['src/x509/path.ts', ['../base/line.ts', 'valibot'], ['./names.ts', 'node:crypto']],
-    ['src/config/load.ts', ['../ekm/pool.ts'], ['../backends/kinds.ts', '../settings/files.ts', contract]],
+    ['src/x509/path.ts', ['../base/queue.ts', 'valibot'], ['./names.ts', 'node:crypto']],
+    ['src/config/load.ts', ['../ekm/pool.ts'], ['../backends/index.ts', '../settings/files.ts', contract]],
     ['src/telemetry/log.ts', ['../ekm/pool.ts'], [contract]],
     ['adapters/contract/adapter.ts', ['node:fs', 'valibot', '../software/index.ts', '../../src/gateway/gateway.ts'], ['./errors.ts']],
     ['adapters/software/adapter.ts', ['../../src/gateway/gateway.ts', '../pkcs11/index.ts', '../kmip/index.ts'], ['../contract/index.ts', '../key-wrap/index.ts', 'node:fs']],
@@ -92,14 +92,14 @@ describe('the walls between the rooms', { timeout: 60_000 }, () => {
     ['adapters/vault/keys/transit.ts', ['../../../src/gateway/gateway.ts', '../../pkcs11/index.ts'], ['../../contract/index.ts', '../client.ts']],
     ['adapters/vault/keys/ring/transit.ts', ['../../../../src/gateway/gateway.ts', '../../../pkcs11/index.ts'], ['../../../contract/index.ts', '../../client.ts']],
     ['adapters/ttlv-codec/src/decode.ts', ['node:buffer', 'valibot', '../../contract/index.ts', '../../kmip/index.ts'], ['./item.ts']],
-  ] // prettier-ignore
+  ] /* prettier-ignore */ // one case a line
 
-  it.each(rows)('%s', async (file, forbidden, allowed) => {
+  it.each(rows)('refuse what %s may not import, and nothing else', async (file, forbidden, allowed) => {
     expect(await refused(file, [...forbidden, ...allowed])).toEqual(forbidden)
   })
 })
 
-describe('imports', () => {
+describe('the imports of the source', () => {
   const files = ['src', 'adapters'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .map((path) => join(folder, path))
@@ -110,7 +110,7 @@ describe('imports', () => {
       ([, path = '']) => normalize(join(dirname(file), path)),
     )
 
-  it('run in no circle, of types neither', () => {
+  it('form no circle, not even of types', () => {
     const done = new Set<string>()
     const circles: string[] = []
     const visit = (file: string, path: readonly string[]) => {

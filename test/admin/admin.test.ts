@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openBackend } from '../../src/backends/index.ts'
 import { Variables } from '../../src/settings/variables.ts'
-import { startService } from '../../src/service/service.ts'
+import { startService } from '../../src/service/start.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { aesKey, startTestGateway, writeGatewayFiles, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, send } from '../support/https.ts'
@@ -33,17 +33,17 @@ const call = (operation: string, members: object = {}, key = 'aes-1') =>
 const sample = (series: string) => metric(fixture.adminPort ?? 0, series)
 
 describe('the admin port', () => {
-  it('says that the process lives', async () => {
+  it('answers /healthz while the process lives', async () => {
     const reply = await ask('/healthz')
     expect([reply.status, await reply.text()]).toEqual([200, 'alive\n'])
   })
 
-  it('says what there is, where there is nothing, and serves GET only', async () => {
-    expect((await ask('/')).status).toBe(404)
+  it('answers 404 to another path, and to another method than GET', async () => {
+    expect((await ask('/nothing')).status).toBe(404)
     expect((await fetch(`http://127.0.0.1:${fixture.adminPort ?? 0}/metrics`, { method: 'POST' })).status).toBe(404)
   })
 
-  it('counts requests by pool, operation, algorithm and status, and what the backend took', async () => {
+  it('counts requests by pool, operation, algorithm and status, and measures the backend’s time', async () => {
     const wrap = 'pool="contoso",operation="wrapkey",algorithm="A256KWP",status="200"'
     for (let i = 0; i < 3; i += 1) await call('wrapkey', { alg: 'A256KWP', value: VALUE })
     await call('metadata', {}, 'no-such-key')
@@ -58,7 +58,7 @@ describe('the admin port', () => {
     expect(await sample('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0)
   })
 
-  it('has no series for what a caller chooses freely', async () => {
+  it('has no series for values that a caller chooses', async () => {
     const series = async () =>
       (await (await ask('/metrics')).text()).split('\n').filter((line) => line.startsWith('ekm_')).length
     await call('metadata', {}, 'key-0')
@@ -87,13 +87,15 @@ describe('the admin port', () => {
     await vi.waitFor(async () => expect((await ask('/readyz')).status).toBe(200), 2000)
   })
 
-  it('is an error at the start where its port is taken, and nothing else is left open', async () => {
+  it('ends the start with an error where its port is taken, and leaves nothing open', async () => {
     const { workspace, file } = await writeGatewayFiles(pki, [], { admin: { port: fixture.adminPort } })
-    await expect(startService(file, new Variables({}))).rejects.toMatchObject({ code: 'LISTEN_FAILED' })
+    await expect(startService(file, new Variables({}), { exec: 'none' })).rejects.toMatchObject({
+      code: 'LISTEN_FAILED',
+    })
     await workspace.remove()
   })
 
-  it('says 503 while the gateway drains', async () => {
+  it('answers /readyz with 503 while the gateway drains', async () => {
     const own = await startTestGateway(pki, [aesKey('aes-1')], { admin: { port: 0 } }, async (...backend) => {
       adapter = new FaultyAdapter(await openBackend(...backend))
       return adapter

@@ -2,9 +2,10 @@ import { request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { lookOf } from './look.ts'
 import { serveAdmin, type AdminServer } from '../../src/service/admin/server.ts'
 
-const source = {
+const view = {
   status: async () => ({
     version: '0',
     ready: true,
@@ -15,15 +16,16 @@ const source = {
     backends: [],
   }),
   metrics: async () => '# nothing\n',
+  look: async () => lookOf(),
 }
 
 let server: AdminServer
 beforeAll(async () => {
-  server = await serveAdmin({ host: '127.0.0.1', port: 0, hosts: ['ekm-gateway.monitoring.svc'] }, source)
+  server = await serveAdmin({ host: '127.0.0.1', port: 0, hosts: ['ekm-gateway.monitoring.svc'] }, view)
 })
 afterAll(() => server.close())
 
-/** What comes back, up to the end of the connection. */
+/** Everything that the connection receives until it ends. */
 function exchange(bytes: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(server.port, '127.0.0.1', () => socket.write(bytes))
@@ -37,18 +39,36 @@ const statusOf = (text: string) => Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1])
 const get = async (host: string, path = '/status') =>
   exchange(`GET ${path} HTTP/1.1\r\n${host}Connection: close\r\n\r\n`)
 
-describe('who may ask the admin port', () => {
+describe('the admin port’s check of the Host header', () => {
   const good = [
-    '127.0.0.1', '10.1.2.3:9464', '[::1]', '[2001:db8::1]:9464', 'localhost', 'LocalHost:9464', 'localhost.', 'ekm-gateway.monitoring.svc:9464', 'EKM-Gateway.Monitoring.svc.',
-  ] // prettier-ignore
-  it.each(good)('%s: its own address or a name that it knows', async (host) => {
+    '127.0.0.1',
+    '10.1.2.3:9464',
+    '[::1]',
+    '[2001:db8::1]:9464',
+    'localhost',
+    'LocalHost:9464',
+    'localhost.',
+    'ekm-gateway.monitoring.svc:9464',
+    'EKM-Gateway.Monitoring.svc.',
+  ]
+  it.each(good)('accepts %s: its own address or a name that it knows', async (host) => {
     expect(statusOf(await get(`Host: ${host}\r\n`))).toBe(200)
   })
 
   const bad = [
-    'attacker.example', 'attacker.example:9464', '127.0.0.1.attacker.example', 'localhost.attacker.example', 'xlocalhost', 'svc', 'monitoring.svc', 'x.ekm-gateway.monitoring.svc', '127.0.0.1@attacker.example', '[::1].attacker.example', '',
-  ] // prettier-ignore
-  it.each(bad)('not %s, which a web page can have lead here', async (host) => {
+    'attacker.example',
+    'attacker.example:9464',
+    '127.0.0.1.attacker.example',
+    'localhost.attacker.example',
+    'xlocalhost',
+    'svc',
+    'monitoring.svc',
+    'x.ekm-gateway.monitoring.svc',
+    '127.0.0.1@attacker.example',
+    '[::1].attacker.example',
+    '',
+  ]
+  it.each(bad)('refuses %s, which a web page can point at the port', async (host) => {
     for (const path of ['/status', '/metrics', '/healthz', '/']) {
       const text = await get(`Host: ${host}\r\n`, path)
       expect(statusOf(text)).toBe(421)
@@ -57,29 +77,29 @@ describe('who may ask the admin port', () => {
     }
   })
 
-  it('not two at once, and HTTP/1.1 without any', async () => {
+  it('refuses two Host headers, and HTTP/1.1 without one', async () => {
     expect(statusOf(await get('Host: localhost\r\nHost: attacker.example\r\n'))).toBe(400)
     expect(statusOf(await get(''))).toBe(400)
   })
 
-  it.each(['/healthz', '/readyz'])('HAProxy, whose check of %s is HTTP/1.0 without a Host', async (path) => {
+  it.each(['/healthz', '/readyz'])('lets HAProxy check %s by HTTP/1.0 without a Host', async (path) => {
     expect(statusOf(await exchange(`GET ${path} HTTP/1.0\r\n\r\n`))).toBe(200)
     expect(statusOf(await exchange(`GET ${path} HTTP/1.0\r\nHost: attacker.example\r\n\r\n`))).toBe(421)
   })
 
-  it('tells no other web page: there is no header that lets one read', async () => {
+  it('sends no header that lets another origin’s page read an answer', async () => {
     const text = await get('Host: localhost\r\nOrigin: https://attacker.example\r\n')
     expect(text).not.toMatch(/access-control/i)
   })
 })
 
-/** Connections that are held, and made again when they are closed. */
+/** Holds connections open, and replaces those that the port closes. */
 class Siege {
   readonly #sockets = new Set<Socket>()
   readonly #timers: NodeJS.Timeout[] = []
   #made = 0
   #over = false
-  /** Resolves when so many connections have been made as are to be held. */
+  /** Resolves when `count` connections have been opened. */
   readonly laid: Promise<void>
 
   constructor(count: number, from: (index: number) => string, begin: (socket: Socket) => void) {
@@ -120,7 +140,7 @@ class Siege {
   }
 }
 
-describe('/healthz answers within a second', { timeout: 30_000 }, () => {
+describe('the admin port answers /healthz within a second', { timeout: 30_000 }, () => {
   let siege: Siege | undefined
   afterEach(() => siege?.end())
 
@@ -131,16 +151,25 @@ describe('/healthz answers within a second', { timeout: 30_000 }, () => {
     ['500 idle connections of one address', () => new Siege(500, same, nothing)],
     ['500 idle connections of 200 addresses', () => new Siege(500, several, nothing)],
     ['1000 idle connections of one address', () => new Siege(1000, same, nothing)],
-    ['500 connections of slow headers', () => new Siege(500, same, (s) => s.write('GET /healthz HTTP/1.1\r\nX: ')).trickle('x', 250)],
-    ['500 connections of slow headers of 200 addresses', () => new Siege(500, several, (s) => s.write('GET / HTTP/1.1\r\nX: ')).trickle('x', 250)],
-    ['500 connections that were answered once and stay', () => new Siege(500, several, (s) => s.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'))],
-  ] // prettier-ignore
+    [
+      '500 connections of slow headers',
+      () => new Siege(500, same, (s) => s.write('GET /healthz HTTP/1.1\r\nX: ')).trickle('x', 250),
+    ],
+    [
+      '500 connections of slow headers of 200 addresses',
+      () => new Siege(500, several, (s) => s.write('GET / HTTP/1.1\r\nX: ')).trickle('x', 250),
+    ],
+    [
+      '500 connections that were answered once and stay',
+      () => new Siege(500, several, (s) => s.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')),
+    ],
+  ]
 
   it.each(sieges)('with %s', async (_what, begin) => {
     siege = begin()
     await siege.laid
     const times: number[] = []
-    // Those that are closed come back after 200 ms.
+    // Closed connections are replaced after 200 ms.
     for (let probe = 0; probe < 6; probe += 1) {
       const start = performance.now()
       expect(await healthz()).toBe(200)
@@ -150,8 +179,8 @@ describe('/healthz answers within a second', { timeout: 30_000 }, () => {
     expect(Math.max(...times)).toBeLessThan(1000)
   })
 
-  it('once answers that do not end have had their time', async () => {
-    const stuck = await serveAdmin({ host: '127.0.0.1', port: 0 }, { ...source, metrics: () => sleep(20_000, '') })
+  it('after answers that nobody reads have had their time', async () => {
+    const stuck = await serveAdmin({ host: '127.0.0.1', port: 0 }, { ...view, metrics: () => sleep(20_000, '') })
     const sockets = Array.from({ length: 256 }, () =>
       connect(stuck.port, '127.0.0.1', function (this: Socket) {
         this.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
@@ -163,8 +192,8 @@ describe('/healthz answers within a second', { timeout: 30_000 }, () => {
     await stuck.close()
   })
 
-  it('and a connection that is being answered keeps its place', async () => {
-    const slow = await serveAdmin({ host: '127.0.0.1', port: 0 }, { ...source, metrics: () => sleep(1000, '# late\n') })
+  it('while a connection that is being answered keeps its place', async () => {
+    const slow = await serveAdmin({ host: '127.0.0.1', port: 0 }, { ...view, metrics: () => sleep(1000, '# late\n') })
     const reply = fetch(`http://127.0.0.1:${slow.port}/metrics`)
     await sleep(100)
     const sockets = Array.from({ length: 400 }, () => connect(slow.port, '127.0.0.1').on('error', nothing))

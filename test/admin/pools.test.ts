@@ -8,13 +8,13 @@ import { makePki } from '../support/pki.ts'
 import { makeWorkspace, type Workspace } from '../support/workspace.ts'
 import { startHaproxy } from '../tls/support/haproxy.ts'
 
-/** The backends `store` and `second`, which have the same keys. */
+/** The backends `store` and `second`, which hold the same keys. */
 const adapters: Record<string, FaultyAdapter> = {}
 let other: Workspace
 let fixture: TestGateway
 
 const software = { kind: 'software', passphrase: { file: 'passphrase' } }
-/** Takes backends away, and lets the gateway find out. */
+/** Takes backends away, and waits until the gateway has noticed. */
 async function down(...names: readonly string[]): Promise<void> {
   for (const [name, adapter] of Object.entries(adapters)) {
     adapter.fault = names.includes(name) ? { fail: 'BACKEND_UNAVAILABLE' } : {}
@@ -61,7 +61,7 @@ const ask = async (path: string) => {
   const reply = await fetch(`http://127.0.0.1:${fixture.adminPort ?? 0}${path}`)
   return { status: reply.status, text: await reply.text() }
 }
-/** The answer to `/readyz`, and of each pool: to `/readyz?pool=…`, and its metric. */
+/** The answers to `/readyz` and to `/readyz?pool=…` of each pool, and each pool's metric. */
 async function readiness() {
   const of = async (pool: string) => [
     (await ask(`/readyz?pool=${encodeURIComponent(pool)}`)).status,
@@ -80,27 +80,31 @@ const NO = [503, 0]
 const becomes = (wanted: object) =>
   vi.waitFor(async () => expect(await readiness()).toEqual(wanted), { timeout: 10_000, interval: 50 })
 
-it('readiness is told of each pool, and is lost as a whole only with the last', { timeout: 40_000 }, async () => {
-  await becomes({ any: 200, all: YES, some: YES, both: YES, second: YES })
-  await down('store')
-  await becomes({ any: 200, all: NO, some: NO, both: YES, second: YES })
-  expect(JSON.parse((await ask('/status')).text)).toMatchObject({
-    ready: true,
-    pools: [
-      { name: 'all', ready: false, reason: 'the backend store is not ready' },
-      { name: 'some', ready: false, reason: 'the backend store is not ready, and 1 of 2 keys have no other' },
-      { name: 'both', ready: true },
-      { name: 'of the second', ready: true },
-    ],
-  })
-  await down('store', 'second')
-  await becomes({ any: 503, all: NO, some: NO, both: NO, second: NO })
-  await down()
-  await becomes({ any: 200, all: YES, some: YES, both: YES, second: YES })
-})
+it(
+  '/readyz reports each pool’s readiness, and is 503 only when the last pool is lost',
+  { timeout: 40_000 },
+  async () => {
+    await becomes({ any: 200, all: YES, some: YES, both: YES, second: YES })
+    await down('store')
+    await becomes({ any: 200, all: NO, some: NO, both: YES, second: YES })
+    expect(JSON.parse((await ask('/status')).text)).toMatchObject({
+      ready: true,
+      pools: [
+        { name: 'all', ready: false, reason: 'the backend store is not ready' },
+        { name: 'some', ready: false, reason: 'the backend store is not ready, and 1 of 2 keys have no standby' },
+        { name: 'both', ready: true },
+        { name: 'of the second', ready: true },
+      ],
+    })
+    await down('store', 'second')
+    await becomes({ any: 503, all: NO, some: NO, both: NO, second: NO })
+    await down()
+    await becomes({ any: 200, all: YES, some: YES, both: YES, second: YES })
+  },
+)
 
-it('readiness of a pool that there is not is 404, which says what there is', async () => {
-  const text = 'there is no such pool; there is: all, some, both, of the second\n'
+it('/readyz of an unknown pool is 404, which lists the pools', async () => {
+  const text = 'no pool has this name; the pools are: all, some, both, of the second\n'
   expect(await ask('/readyz?pool=none')).toEqual({ status: 404, text })
 })
 

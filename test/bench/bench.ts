@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: how fast the gateway is, always against something that is measured beside it. See docs/performance.md.
+ * `npm run bench`: how fast the gateway is, compared with a reference that is measured in the same run. See
+ * docs/performance.md.
  */
 import { spawnSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
@@ -10,7 +11,7 @@ import { NotAvailable, passes, type Bench, type Figure, type Plan } from './figu
 import { figures } from './figures/index.ts'
 import { Laboratory } from './laboratory.ts'
 import { describeMachine, loadNow, takeCores } from './machine.ts'
-import { writeDocs } from './report/document.ts'
+import { renderDocs, writeDocs } from './report/document.ts'
 import type { FigureResult, Run } from './report/results.ts'
 import { tableOf } from './report/table.ts'
 
@@ -18,6 +19,7 @@ interface Options {
   readonly quick?: true
   readonly json?: string
   readonly writeDocs?: true
+  readonly renderDocs?: true
   readonly node: string
   readonly repetitions?: number
   readonly seconds?: number
@@ -44,7 +46,7 @@ const quick: Plan = {
   soakMinutes: 1,
 }
 
-/** Programs that explain a decision; each prints its own report. */
+/** Programs that explain a decision. Each prints its own report. */
 const studies = ['pkcs11-adapter', 'pkcs11-isolation']
 
 function positive(text: string): number {
@@ -54,9 +56,13 @@ function positive(text: string): number {
 }
 
 const list = [
-  ...figures.map(({ name, title, onlyByName }) => `  ${name.padEnd(18)} ${title}${onlyByName ? ' (only by name)' : ''}`),
-  ...studies.map((name) => `  ${name.padEnd(18)} the measurement behind docs/adr/0002-pkcs11-isolation.md (only by name)`),
-] // prettier-ignore
+  ...figures.map(
+    ({ name, title, onlyByName }) => `  ${name.padEnd(18)} ${title}${onlyByName ? ' (only by name)' : ''}`,
+  ),
+  ...studies.map(
+    (name) => `  ${name.padEnd(18)} the measurement behind docs/adr/0002-pkcs11-isolation.md (only by name)`,
+  ),
+]
 
 const command = new Command('npm run bench --')
   .description('Measures the gateway against what it must be compared with, side by side in one run.')
@@ -64,6 +70,7 @@ const command = new Command('npm run bench --')
   .option('--quick', 'few and short repetitions: to see that it runs, not for its numbers')
   .option('--json <file>', 'write all results there')
   .option('--write-docs', 'bring table and chart of docs/performance.md up to date')
+  .option('--render-docs', 'make them from docs/performance.json, and measure nothing')
   .option('--node <binary>', 'the Node.js that runs the servers', process.execPath)
   .option('--repetitions <number>', 'turns of each side', positive)
   .option('--seconds <number>', 'how long a turn of full speed lasts', positive)
@@ -77,6 +84,10 @@ await command.parseAsync()
 
 /** Resolves with the exit status: 0 if every target that could be measured is met. */
 async function bench(names: readonly string[], options: Options): Promise<number> {
+  if (options.renderDocs) {
+    await renderDocs()
+    return 0
+  }
   const known = [...figures.map(({ name }) => name), ...studies]
   const unknown = names.filter((name) => !known.includes(name))
   if (unknown.length > 0) command.error(`error: no figure ${unknown.join(', ')}; there are ${known.join(', ')}`)

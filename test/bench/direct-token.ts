@@ -1,11 +1,11 @@
 import { PKCS11, type Handle } from 'pkcs11js'
-import { CKA, CKF, CKM, CKU_USER } from '../../adapters/pkcs11/cryptoki.ts'
+import { CKA, CKF, CKM, CKU_USER } from '../../adapters/pkcs11/cryptoki/numbers.ts'
 import { withoutEncryption } from '../../adapters/pkcs11/host/data-keys.ts'
 import { MODULE, PIN } from '../pkcs11/support/softhsm.ts'
 
 const kw = { mechanism: CKM.AES_KEY_WRAP }
 
-/** A256KW by pkcs11js calls in this process: what the gateway's way to the same token is compared with. */
+/** A256KW by direct pkcs11js calls in this process: the reference for the gateway's way to the same token. */
 export class DirectToken {
   readonly #module = new PKCS11()
   readonly #session: Handle
@@ -41,7 +41,7 @@ export class DirectToken {
     const object = this.#module.C_UnwrapKey(this.#session, kw, this.#kek, wrapped, withoutEncryption)
     const [attribute] = this.#module.C_GetAttributeValue(this.#session, object, [{ type: CKA.VALUE }])
     this.#module.C_DestroyObject(this.#session, object)
-    if (!Buffer.isBuffer(attribute?.value)) throw new TypeError('the token gave no value of the unwrapped key')
+    if (!Buffer.isBuffer(attribute?.value)) throw new TypeError('the token did not show the value of the unwrapped key')
     return attribute.value
   }
 
@@ -51,7 +51,7 @@ export class DirectToken {
   }
 }
 
-/** What the token's key makes of `dataKey`; the module is let go of again. */
+/** Wraps `dataKey` with the token's key, then releases the module. */
 export function wrapOnToken(token: string, key: string, dataKey: Buffer): Buffer {
   const direct = new DirectToken(token, key)
   try {

@@ -1,14 +1,14 @@
 import type { Laboratory } from './laboratory.ts'
 import type { Spread } from './statistics.ts'
 
-/** How much of everything is measured. */
+/** How much each figure measures. */
 export interface Plan {
-  /** How often each side of a comparison has its turn. */
+  /** Turns of each side of a comparison. */
   readonly repetitions: number
-  /** Seconds of a turn in which as many requests are answered as can be. */
+  /** Seconds of a closed-loop turn, in which each connection sends its next request after the reply. */
   readonly seconds: number
   readonly warmUpSeconds: number
-  /** Requests of a turn in which one is answered after the other. */
+  /** Requests of a turn that sends one request at a time. */
   readonly serialRequests: number
   /** New connections of a turn. */
   readonly handshakes: number
@@ -17,19 +17,19 @@ export interface Plan {
   readonly soakMinutes: number
 }
 
-/** One claim of the form "at least" or "at most", and what was measured. */
+/** One claim of the form "at least" or "at most", and its measured value. */
 export interface Check {
   readonly what: string
   readonly relation: 'at least' | 'at most'
   readonly target: number
-  readonly unit: '×' | 'ms' | '%' | 'of'
+  readonly unit: '×' | 'ms' | '%' | 'of' | 'MiB'
   readonly measured: Spread
 }
 
 export const passes = ({ relation, target, measured }: Check): boolean =>
   relation === 'at least' ? measured.median >= target : measured.median <= target
 
-/** What the checks were made of, one value for each repetition. */
+/** The raw values behind the checks, one for each repetition. */
 export interface Series {
   readonly what: string
   readonly unit: string
@@ -39,30 +39,30 @@ export interface Series {
 export interface Outcome {
   readonly checks: readonly Check[]
   readonly series: readonly Series[]
-  /** What a reader must know to judge the numbers. */
+  /** Conditions that a reader must know to judge the numbers. */
   readonly notes: readonly string[]
 }
 
-/** What a figure was measured with. */
+/** The environment of a measurement. */
 export interface Bench {
   readonly laboratory: Laboratory
   readonly plan: Plan
-  /** The dist/src/cli.js of another build, for the figure that compares two. */
+  /** The dist/src/cli.js of another build, for the figure that compares two builds. */
   readonly otherCli?: string
-  /** Tells whoever waits what is being done. */
+  /** Reports progress to whoever waits. */
   readonly progress: (text: string) => void
 }
 
-/** One question to the benchmark, by the name that the command line gives it. */
+/** One question to the benchmark, by its name on the command line. */
 export interface Figure {
   readonly name: string
   readonly title: string
-  /** Too long, or too special, to be part of everything. */
+  /** The figure is too long, or too special, for a run of all figures. */
   readonly onlyByName?: true
   measure(bench: Bench): Promise<Outcome>
 }
 
-/** This gateway, or this machine, cannot be asked that: neither a pass nor a failure. */
+/** This gateway, or this machine, cannot measure the figure: neither a pass nor a failure. */
 export class NotAvailable extends Error {
   override readonly name = 'NotAvailable'
 }

@@ -2,9 +2,13 @@ import { connect, createSecureContext, type SecureContext, type TLSSocket } from
 
 const READ_BYTES = 16 * 1024
 
-/** Where requests go, and as whom. */
+/** The address and the identity for requests. */
 export interface Target {
   readonly port: number
+  /** This machine by default. */
+  readonly host?: string
+  /** The client's local address. */
+  readonly localAddress?: string
   readonly secureContext: SecureContext
 }
 
@@ -15,6 +19,8 @@ export const makeTarget = (port: number, tls: { ca: string; cert: string; key: s
 
 export interface Reply {
   readonly status: number
+  /** The status line and the header. */
+  readonly head: string
   readonly body: string
 }
 
@@ -31,13 +37,13 @@ export async function askOnce(target: Target, request: Buffer): Promise<Reply> {
 }
 
 export interface ConnectOptions {
-  /** What {@link HttpConnection.session} of an earlier connection was. */
+  /** {@link HttpConnection.session} of an earlier connection. */
   readonly session?: Buffer | undefined
 }
 
 /**
- * A client's side of HTTP/1.1 with as little work as can be, so that one core of it keeps one core of a server busy: the
- * bytes of a request are made beforehand, and of a reply only status, Content-Length and body are looked at.
+ * The client side of HTTP/1.1 with as little work as possible, so that one core of load keeps one core of server busy.
+ * Request bytes are made beforehand. Of a reply only status, Content-Length and body are read.
  */
 export class HttpConnection {
   /** Whether the handshake resumed a session. */
@@ -56,7 +62,7 @@ export class HttpConnection {
     socket.on('close', () => lost())
   }
 
-  static open({ port, secureContext }: Target, { session }: ConnectOptions = {}): Promise<HttpConnection> {
+  static open({ secureContext, ...where }: Target, { session }: ConnectOptions = {}): Promise<HttpConnection> {
     return new Promise((resolve, reject) => {
       let connection: HttpConnection | undefined
       const buffer = Buffer.allocUnsafeSlow(READ_BYTES)
@@ -64,13 +70,13 @@ export class HttpConnection {
         if (connection !== undefined) connection.#take(buffer.toString('latin1', 0, length))
         return true
       }
-      // Without a stream's way for each chunk. The types of tls.connect do not know it.
+      // Skips the stream's path for each chunk. The types of tls.connect do not know this option.
       const reading = { onread: { buffer, callback } }
       const socket = connect({
         ...reading,
         host: '127.0.0.1',
+        ...where,
         servername: 'localhost',
-        port,
         secureContext,
         ...(session && { session }),
       })
@@ -90,12 +96,12 @@ export class HttpConnection {
     })
   }
 
-  /** The latest that the server gave for resuming; it comes with the first reply at the latest. */
+  /** The latest session for resumption. The server sends it no later than the first reply. */
   get session(): Buffer | undefined {
     return this.#session
   }
 
-  /** Sends one request; the reply before must have come. */
+  /** Sends one request. The previous reply must have arrived. */
   send(request: Buffer, onReply: OnReply): void {
     this.#onReply = onReply
     this.#socket.write(request)
@@ -113,7 +119,7 @@ export class HttpConnection {
     this.#onLost = handler
   }
 
-  /** Says that there is no more to come, and waits until the server has closed the connection. */
+  /** Half-closes the connection, and waits until the server has closed it. */
   end(): Promise<void> {
     this.#onLost = undefined
     return new Promise((resolve) => this.#socket.once('close', () => resolve()).end())
@@ -131,11 +137,12 @@ export class HttpConnection {
     const [, length] = /\r\ncontent-length: (\d+)\r\n/i.exec(this.#received) ?? []
     const end = headEnd + 4 + Number(length ?? 0)
     if (this.#received.length < end) return
-    const reply = { status: Number(this.#received.slice(9, 12)), body: this.#received.slice(headEnd + 4, end) }
+    const head = this.#received.slice(0, headEnd)
+    const reply = { status: Number(head.slice(9, 12)), head, body: this.#received.slice(headEnd + 4, end) }
     this.#received = this.#received.slice(end)
     const onReply = this.#onReply
     this.#onReply = undefined
-    if (onReply === undefined) this.#onLost?.(new Error(`a reply that nobody asked for: ${reply.body}`))
+    if (onReply === undefined) this.#onLost?.(new Error(`a reply without a request: ${reply.body}`))
     else onReply(reply)
   }
 }

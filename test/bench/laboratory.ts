@@ -26,7 +26,7 @@ const TOKEN = 'bench'
 const READY_MS = 20_000
 const HOSTS_MS = 50
 
-/** Where each backend's pool is served, and the names of the keys in every backend that has them; `slow` is on KMIP only. */
+/** The path prefix of each backend's pool, and the key names in every backend that has them. Only KMIP has `slow`. */
 export const prefixes = { software: 'azureekm/contoso', hsm: 'azureekm/hsm', kmip: 'azureekm/kmip' } as const
 export const keyNames = { aes: 'aes', rsa: 'rsa', slow: 'slow' } as const
 
@@ -36,15 +36,22 @@ export interface Server extends AsyncDisposable {
   readonly target: Target
 }
 
+export interface RunningGateway extends Server {
+  /** Milliseconds from the start of its first process until it listened. */
+  readonly startMs: number
+}
+
 export interface GatewayParts {
   readonly hsm?: SoftHsm
-  /** The HSM's hosts, which stand in for a device of its own, leave the gateway's core to the gateway. */
+  /** Moves the HSM hosts off the gateway's core, since they stand in for a device of its own. */
   readonly hostsAway?: true
   readonly kmip?: KmipServer
   /** The setting `listen.proxyProtocol`. */
   readonly proxyProtocol?: readonly string[]
-  /** The setting of that name, and with it the freedom to use all cores. */
+  /** The setting `workers`. The gateway may then use all cores. */
   readonly workers?: number
+  /** The number of further keys in the software store. */
+  readonly moreKeys?: number
   /** The dist/src/cli.js of another build. */
   readonly cli?: string
 }
@@ -57,12 +64,12 @@ export interface KmipServer extends AsyncDisposable {
   readonly client: Identity
 }
 
-/** Makes everything that is measured: certificates, keys, and servers in processes of their own. */
+/** Makes everything for the measurements: certificates, keys, and servers in processes of their own. */
 export class Laboratory {
   readonly dataKey = randomBytes(32)
   readonly #kek = randomBytes(32)
   readonly #pki: Pki
-  /** The binary that runs the servers. */
+  /** The Node.js binary that runs the servers. */
   readonly #node: string
   readonly cores: Cores
 
@@ -76,7 +83,7 @@ export class Laboratory {
     return new Laboratory(await makePki(), node, cores)
   }
 
-  /** The data key wrapped under the AES key of the software store and of the KMIP server. */
+  /** The data key wrapped under the AES key of the software store and the KMIP server. */
   wrapped(algorithm: 'A256KW' | 'A256KWP'): Buffer {
     return (algorithm === 'A256KW' ? kw : kwp)(aes256(this.#kek), this.dataKey)
   }
@@ -85,13 +92,14 @@ export class Laboratory {
     return rsaKey(4096)
   }
 
-  /** `ekm-gateway serve` as an operator runs it, with the software store and whatever else `parts` name. */
-  async gateway(parts: GatewayParts = {}): Promise<Server> {
-    const { workers, cli = CLI, proxyProtocol } = parts
+  /** Starts `ekm-gateway serve` as an operator does, with the software store and the backends that `parts` names. */
+  async gateway(parts: GatewayParts = {}): Promise<RunningGateway> {
+    const { workers, moreKeys = 0, cli = CLI, proxyProtocol } = parts
     if (workers !== undefined && !this.#knowsWorkers()) throw new NotAvailable('this gateway has no setting workers')
-    const keys = [aesKey(keyNames.aes, this.#kek), { name: keyNames.rsa, jwk: await this.rsa() }]
+    const more = furtherNames(moreKeys).map((name) => aesKey(name))
+    const keys = [aesKey(keyNames.aes, this.#kek), { name: keyNames.rsa, jwk: await this.rsa() }, ...more]
     const { workspace, file } = await writeGatewayFiles(this.#pki, keys, {
-      // Settings that other versions know too.
+      // Only settings that other versions know too.
       limits: { deadlineMs: 200, drainDelayMs: undefined },
       log: { level: 'info' },
       ...(workers !== undefined && { top: { workers } }),
@@ -100,6 +108,7 @@ export class Laboratory {
       pools: poolsOf(parts),
       files: filesOf(parts),
     })
+    const begin = Date.now()
     const process = new ServerProcess({
       prefix: workers === undefined ? this.cores.server : this.cores.anywhere,
       command: [this.#node, cli, 'serve', '--config', file],
@@ -112,9 +121,9 @@ export class Laboratory {
       await workspace.remove()
     }
     try {
-      const port = await Promise.race([listeningPort(workspace.path('gateway.log')), process.failure()])
+      const { port, at } = await Promise.race([listening(workspace.path('gateway.log')), process.failure()])
       const target = this.target(port)
-      return { pid: process.pid, target, [Symbol.asyncDispose]: stop }
+      return { pid: process.pid, target, startMs: at - begin, [Symbol.asyncDispose]: stop }
     } catch (error) {
       await stop()
       throw error
@@ -139,10 +148,10 @@ export class Laboratory {
     return { pid: process.pid, target, [Symbol.asyncDispose]: () => process.stop() }
   }
 
-  /** A SoftHSM token with an AES key and an RSA-4096 key, as `keys create` makes them. */
+  /** A SoftHSM token with an AES key and an RSA-4096 key, made as `keys create` makes them. */
   async softHsm(): Promise<SoftHsm & { readonly token: string }> {
     const hsm = softHsm()
-    // The hosts run compiled code, as an operator's do.
+    // The hosts run compiled code, as in an installation.
     delete process.env['NODE_OPTIONS']
     hsm.initToken(TOKEN)
     const options: Pkcs11Options = hsm.options(TOKEN)
@@ -152,7 +161,7 @@ export class Laboratory {
     return { ...hsm, token: TOKEN }
   }
 
-  /** Beside the load generator: to the gateway it is another machine. */
+  /** Runs on the load generator's core: to the gateway it is another machine. */
   async kmipServer(): Promise<KmipServer> {
     const client = await issue({ commonName: 'ekm-gateway', usage: 'client' }, this.#pki.clientCa)
     const input: KmipServerInput = {
@@ -171,7 +180,7 @@ export class Laboratory {
     return { ...output, serverCa: input.serverCa, client, [Symbol.asyncDispose]: () => server.stop() }
   }
 
-  /** Also those that replace others. Ends with what is returned. */
+  /** Moves the hosts, and those that replace them later, until the returned function is called. */
   #keepHostsAway(pid: number): NodeJS.Timeout {
     const moved = new Set<number>()
     return setInterval(() => {
@@ -181,7 +190,7 @@ export class Laboratory {
     }, HOSTS_MS)
   }
 
-  /** A relay before the KMIP server, in this process, to a gateway that is given it in the server's place. */
+  /** A relay in this process between the KMIP server and a gateway, which gets the relay's address instead. */
   async kmipRelay(kmip: KmipServer): Promise<KmipServer & { readonly relay: KmipRelay }> {
     const relay = await KmipRelay.start(kmipOptionsOf(kmip), this.#pki.server)
     const port = relay.options.servers[0]?.port ?? kmip.port
@@ -193,7 +202,7 @@ export class Laboratory {
     return issue({ commonName: 'another tenant', usage: 'client' }, this.#pki.clientCa)
   }
 
-  /** Where a client of the gateways here connects to a port. */
+  /** Where and as whom a client connects to a gateway on `port`. */
   target(port: number): Target {
     const { serverCa, client } = this.#pki
     return makeTarget(port, { ca: serverCa.certificate, cert: client.certificate, key: client.key })
@@ -235,7 +244,9 @@ const filesOf = ({ hsm, kmip }: GatewayParts): Record<string, string> => ({
   }),
 })
 
-function poolsOf({ hsm, kmip }: GatewayParts): object[] {
+const furtherNames = (count: number) => Array.from({ length: count }, (_, index) => `more-${index}`)
+
+function poolsOf({ hsm, kmip, moreKeys = 0 }: GatewayParts): object[] {
   const clients = [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }]
   const pool = (name: keyof typeof prefixes, backend: string, keys: readonly string[]) => ({
     name,
@@ -246,23 +257,27 @@ function poolsOf({ hsm, kmip }: GatewayParts): object[] {
   })
   const both = [keyNames.aes, keyNames.rsa]
   return [
-    pool('software', 'store', both),
+    pool('software', 'store', [...both, ...furtherNames(moreKeys)]),
     ...(hsm ? [pool('hsm', 'hsm', both)] : []),
     ...(kmip ? [pool('kmip', 'kmip', [keyNames.aes, keyNames.slow])] : []),
   ]
 }
 
-async function listeningPort(log: string): Promise<number> {
+/** @returns the port, and when the gateway began to listen, in milliseconds since the epoch */
+async function listening(log: string): Promise<{ readonly port: number; readonly at: number }> {
   for (const deadline = performance.now() + READY_MS; performance.now() < deadline;) {
-    const text = await readFile(log, 'utf8').catch(() => '')
-    const port = /"event":"listening".*"port":(\d+)/.exec(text)?.[1]
-    if (port !== undefined) return Number(port)
+    const lines = (await readFile(log, 'utf8').catch(() => '')).split('\n').slice(0, -1)
+    const line = lines.find((one) => one.includes('"event":"listening"'))
+    if (line !== undefined) {
+      const { port, time } = JSON.parse(line) as { readonly port: number; readonly time: string }
+      return { port, at: Date.parse(time) }
+    }
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   throw new Error('the gateway does not listen')
 }
 
-/** Waits until a server answers `call` rightly: a backend first looks at its keys. */
+/** Waits until a server answers `call` rightly. A backend first qualifies its keys. */
 export async function untilRight({ target }: Pick<Server, 'target'>, call: Call): Promise<void> {
   let last = 'nothing'
   for (const deadline = performance.now() + READY_MS; performance.now() < deadline;) {

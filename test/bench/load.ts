@@ -9,18 +9,18 @@ export const openConnections = (target: Target, count: number): Promise<HttpConn
 
 export interface Throughput {
   readonly perSecond: number
-  /** Requests for each second of a core that the server used. */
+  /** Requests for each second of CPU time of the server. */
   readonly perCpuSecond: number
-  /** Shares from 0 to 1 of a core: of the server with its children, and of this process. */
+  /** Shares of a core, from 0 to 1: of the server with its children, and of this process. */
   readonly serverBusy: number
   readonly generatorBusy: number
 }
 
 /**
- * Each connection sends its next request when the reply has come: as many as the server can answer. Every reply is
- * checked; rejects at the first that is wrong.
+ * Closed loop: each connection sends its next request after the reply, so that the server is saturated. Every reply is
+ * checked. Rejects at the first wrong one.
  *
- * @param pid the server's
+ * @param pid the server's process id
  */
 export async function closedLoop(
   connections: readonly HttpConnection[],
@@ -60,7 +60,7 @@ export async function closedLoop(
   }
 }
 
-/** One request after the other on one connection; gives what each took, in milliseconds. */
+/** Sends one request at a time on one connection. Resolves with each duration in milliseconds. */
 export async function serial(connection: HttpConnection, calls: readonly Call[], count: number): Promise<number[]> {
   const times: number[] = []
   for (let sent = 0; sent < count; sent += 1) {
@@ -74,7 +74,7 @@ export async function serial(connection: HttpConnection, calls: readonly Call[],
   return times
 }
 
-/** A call a second or several, on connections of their own. */
+/** One call, or several in turn, at a fixed rate on connections of their own. */
 export interface Stream {
   readonly connections: readonly HttpConnection[]
   readonly calls: readonly Call[]
@@ -83,19 +83,19 @@ export interface Stream {
 }
 
 export interface OpenLoopResult {
-  /** Milliseconds from the moment a request was due to its reply. */
+  /** Milliseconds from each request's due time to its reply. */
   readonly times: readonly number[]
-  /** How many had which failure: a status, a wrong body, a lost connection. */
+  /** Failed requests by cause: a status, a wrong body, a lost connection. */
   readonly failures: Readonly<Record<string, number>>
 }
 
 const TICK_MS = 1
-/** So long after the last request was due, one that has no reply counts as failed. */
+/** A request without a reply counts as failed this long after the last one was due. */
 const PATIENCE_MS = 5000
 
 /**
- * Each request is due at its time, whether or not those before it are answered. One that finds all connections busy waits
- * for one, and its time counts from when it was due.
+ * Open loop: each request is due at its time, whether or not earlier ones are answered. A request waits if all
+ * connections are busy, and its duration counts from its due time.
  */
 export async function openLoop({ connections, calls, rate }: Stream, seconds: number): Promise<OpenLoopResult> {
   const times: number[] = []
@@ -113,7 +113,7 @@ export async function openLoop({ connections, calls, rate }: Stream, seconds: nu
   const sendDue = () => {
     const now = performance.now()
     while (sent < total && dueAt(sent) <= now) {
-      // In turn: one that rests for minutes is closed by the gateway.
+      // Connections take turns, since the gateway closes one that is idle for minutes.
       const connection = free.shift()
       if (connection === undefined) return
       const call = calls[sent % calls.length]

@@ -2,7 +2,7 @@ import { execFile, execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 
-/** Where something was measured. */
+/** The machine and software of a measurement. */
 export interface Machine {
   readonly cpu: string
   readonly cores: number
@@ -10,7 +10,7 @@ export interface Machine {
   readonly memoryGiB: number
   readonly kernel: string
   readonly system: string
-  /** Of the gateway and the bare servers. */
+  /** The versions of the gateway and the bare servers. */
   readonly serverNode: string
   readonly serverOpenssl: string
   readonly generatorNode: string
@@ -19,7 +19,7 @@ export interface Machine {
 
 const output = (file: string, ...args: string[]) => execFileSync(file, args, { encoding: 'utf8' }).trim()
 
-/** @param node the binary that runs the servers */
+/** @param node the Node.js binary that runs the servers */
 export function describeMachine(node: string, placement: string): Machine {
   const [serverNode = '', serverOpenssl = ''] = output(
     node,
@@ -40,17 +40,17 @@ export function describeMachine(node: string, placement: string): Machine {
   }
 }
 
-/** The load average of the last minute: what else the machine was busy with. */
+/** The load average of the last minute, which shows other work of the machine. */
 export const loadNow = (): number => Math.round((loadavg()[0] ?? 0) * 100) / 100
 
-/** Which core serves and which makes the load; each empty where processes cannot be held to a core. */
+/** The cores for the servers and for the load. Both are empty where processes cannot be held to a core. */
 export interface Cores {
   readonly server: readonly string[]
   readonly anywhere: readonly string[]
   readonly placement: string
 }
 
-/** Holds this process, which makes the load, to the second core, and says how to hold a server to the first. */
+/** Holds this process, which makes the load, to the second core. Returns how to hold a server to the first. */
 export function takeCores(): Cores {
   const shared = (why: string): Cores => ({ server: [], anywhere: [], placement: `no cores assigned: ${why}` })
   if (cpus().length < 2) return shared('there is only one, which servers and load generator share')
@@ -66,7 +66,7 @@ export function takeCores(): Cores {
   }
 }
 
-/** Moves processes that run to the load generator's core, without waiting for it; one that has ended is no matter. */
+/** Moves running processes to the load generator's core without waiting. Ignores processes that have ended. */
 export function moveBesideGenerator(pids: readonly number[], cores: Cores): void {
   if (cores.server.length === 0) return
   for (const pid of pids) {

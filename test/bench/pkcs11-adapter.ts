@@ -1,5 +1,5 @@
 /**
- * What the whole PKCS#11 adapter does on SoftHSM, without HTTP: wrap + unwrap of a 32-byte data key.
+ * The throughput of the whole PKCS#11 adapter on SoftHSM, without HTTP: wrap and unwrap of a 32-byte data key.
  *
  *   npx tsc && node dist/test/bench/pkcs11-adapter.js [sessions, default 2] [seconds per figure, default 2]
  */

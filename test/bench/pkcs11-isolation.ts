@@ -24,11 +24,11 @@ const FRAME_HEADER_BYTES = 8
 
 type Wrap = (plaintext: Buffer) => Buffer
 
-/** Logs in and returns the round trip under test. */
+/** Logs in. Returns the round trip to measure. */
 function openToken(): Wrap {
   const module = new PKCS11()
   module.load(MODULE)
-  tolerate(0x191, () => module.C_Initialize({ flags: 2 })) // CRYPTOKI_ALREADY_INITIALIZED: another thread was first
+  tolerate(0x191, () => module.C_Initialize({ flags: 2 })) // CRYPTOKI_ALREADY_INITIALIZED: another thread was first.
   let slot: Handle | undefined
   // SoftHSM 2.6.1 shows no token to a process that starts while another logs in.
   for (let attempt = 0; slot === undefined && attempt < 50; attempt++) {
@@ -78,7 +78,7 @@ interface Message {
   readonly value: Uint8Array
 }
 
-/** A call that never returns: a blocking read of a pipe nobody writes to, as a vendor's library would block in a socket. */
+/** A call that never returns: it reads a pipe without a writer, as a vendor's library would block in a socket. */
 const hang = () => readSync(hangFd(), Buffer.alloc(1))
 const hangFd = () => Number(process.env['BENCH_HANG_FD'] ?? 0)
 
@@ -92,7 +92,7 @@ function messageHost(receive: (handler: (m: Message) => void) => void, send: (m:
   send({ id: 0, value: new Uint8Array() })
 }
 
-/** Frames are a length and an id, both 32 bits, then the value; the loop never returns to the event loop. */
+/** A frame is a length and an id of 32 bits each, then the value. The loop never returns to the event loop. */
 function pipeHost(fd: number): void {
   const wrap = openToken()
   const input = Buffer.alloc(65536)
@@ -163,7 +163,7 @@ const pipeHostProcess: Launch = (onReply) => {
   return pipeChannel(child, CHANNEL_FD, onReply)
 }
 
-/** `count` threads of one child, each with its own socket pair and session. */
+/** `count` threads of one child. Each has its own socket pair and session. */
 function launchThreadsInOneChild(count: number, onReply: OnReply): Host[] {
   const stdio: ('ignore' | 'inherit' | 'pipe')[] = ['ignore', 'inherit', 'inherit']
   for (let i = 0; i < count; i++) stdio.push('pipe')
@@ -200,8 +200,8 @@ function pipeChannel(child: ChildProcess, fd: number, onReply: OnReply): Host {
 const kill = (child: ChildProcess) => void child.kill('SIGKILL')
 const once = (start: (resolve: () => void) => void) => new Promise<void>(start)
 
-/** Hosts behind one `wrap`, at most `depth` calls in a host at a time, the rest queued here. */
-class Pool {
+/** Distributes `wrap` calls over hosts, with at most `depth` calls in each host. Excess calls queue here. */
+class Dispatcher {
   readonly hosts: Host[]
   readonly #depth: number
   readonly #waiting = new Map<number, (value: Uint8Array) => void>()
@@ -331,17 +331,17 @@ async function figures(): Promise<void> {
     for (const [name, launchMany, depth] of variants) {
       for (const count of [1, 2, 4]) {
         const started = performance.now()
-        const pool = new Pool(launchMany(count), depth)
-        await Promise.all(pool.hosts.map((host) => host.ready))
+        const dispatcher = new Dispatcher(launchMany(count), depth)
+        await Promise.all(dispatcher.hosts.map((host) => host.ready))
         const startMs = performance.now() - started
-        const alone = count === 1 ? `serial: ${await serial((value) => pool.wrap(value), ms)}; ` : ''
-        await throughput((value) => pool.wrap(value), 32, 500)
-        const rate = await throughput((value) => pool.wrap(value), 32, ms)
-        const rss = pool.hosts[0]?.pid ?? 0
+        const alone = count === 1 ? `serial: ${await serial((value) => dispatcher.wrap(value), ms)}; ` : ''
+        await throughput((value) => dispatcher.wrap(value), 32, 500)
+        const rate = await throughput((value) => dispatcher.wrap(value), 32, ms)
+        const rss = dispatcher.hosts[0]?.pid ?? 0
         say(
           `${name.padEnd(34)} hosts ${count}: ${alone}32 at once: ${rate}; start ${startMs.toFixed(0)} ms, RSS ${rssMiB(rss).toFixed(0)} MiB`,
         )
-        for (const host of pool.hosts) host.stop()
+        for (const host of dispatcher.hosts) host.stop()
         await new Promise((resolve) => setTimeout(resolve, 100))
       }
     }
@@ -351,7 +351,7 @@ async function figures(): Promise<void> {
   }
 }
 
-/** What a call that never returns, and a crash, do to the process that serves. */
+/** The effect of a crash, and of a call that never returns, on the process that serves. */
 async function faults(): Promise<void> {
   const run = (mode: string) =>
     new Promise<string>((resolve) => {
@@ -388,7 +388,7 @@ async function threadCrash(): Promise<void> {
 }
 
 async function pipeFault(kind: 'hang' | 'crash'): Promise<void> {
-  const start = () => new Pool((onReply) => [pipeHostProcess(onReply)], 1)
+  const start = () => new Dispatcher((onReply) => [pipeHostProcess(onReply)], 1)
   const first = start()
   await first.hosts[0]?.ready
   await first.wrap(dek)

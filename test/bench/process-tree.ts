@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
 /*
- * What Linux says of a process and of those that it started. Everything but Linux has no /proc and cannot run this.
+ * Linux's view of a process and of its children. Other systems have no /proc and cannot run this.
  */
 
 const NS_PER_SECOND = 1e9
 
-/** What has ended meanwhile has nothing to say. */
+/** A process may have ended meanwhile; it is left out. */
 function read<T>(get: () => T, otherwise: T): T {
   try {
     return get()
@@ -17,12 +17,12 @@ function read<T>(get: () => T, otherwise: T): T {
 
 const threadsOf = (pid: number) => read(() => readdirSync(`/proc/${pid}/task`), [])
 
-/** Of every process there is, its children. Nothing of a thread's own is read: docs/adr/0006 says what that can do. */
+/** The children of every process. Files of single threads are not read: docs/adr/0006 says what reading them can do. */
 function families(): ReadonlyMap<number, readonly number[]> {
   const children = new Map<number, number[]>()
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
-    // The command's name, in brackets, can hold anything; state and parent come after it.
+    // The command's name is in brackets and can hold any character. State and parent follow it.
     const parent = /^.*\) \S (\d+)/s.exec(read(() => readFileSync(`/proc/${name}/stat`, 'latin1'), ''))?.[1]
     if (parent !== undefined) children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(name)])
   }
@@ -31,22 +31,22 @@ function families(): ReadonlyMap<number, readonly number[]> {
 
 export const childrenOf = (pid: number): number[] => [...(families().get(pid) ?? [])]
 
-/** Its children, theirs, and so on. */
+/** The descendants of a process. */
 export function descendantsOf(pid: number, children = families()): number[] {
   return (children.get(pid) ?? []).flatMap((child) => [child, ...descendantsOf(child, children)])
 }
 
 export const treeOf = (pid: number): number[] => [pid, ...descendantsOf(pid)]
 
-/** The HSM hosts of a gateway, which are not its own children. */
+/** The HSM hosts of a gateway, which are not its direct children. */
 export const hostsOf = (gateway: number): number[] =>
   treeOf(gateway).filter((pid) => read(() => readFileSync(`/proc/${pid}/cmdline`, 'latin1'), '').includes('host/main'))
 
-/** A process that has ended and that nobody has waited for yet, a zombie, runs no more. */
+/** Whether the process runs. A zombie, which nobody has waited for, does not. */
 export const isRunning = (pid: number): boolean =>
   read(() => !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')), false)
 
-/** Seconds that the threads of `pids` have spent on a core so far. */
+/** CPU seconds that the threads of `pids` have used so far. */
 export function cpuSeconds(pids: readonly number[]): number {
   let nanoseconds = 0
   for (const pid of pids) {

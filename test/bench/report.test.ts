@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { passes, type Check } from './figure.ts'
 import { chartOf } from './report/chart.ts'
+import { pageOf } from './report/document.ts'
 import { formatMeasured, formatTarget, mergeRuns, type FigureResult, type Run } from './report/results.ts'
 import { tableOf } from './report/table.ts'
 import { median, paired, quantile, ratio, spreadOf } from './statistics.ts'
@@ -37,7 +38,7 @@ const withChecks = (...checks: Check[]): Run => {
   return { ...base, figures: base.figures.map((figure) => ({ ...figure, outcome: { checks, series: [], notes: [] } })) }
 }
 
-describe('statistics of the benchmark', () => {
+describe('the benchmark’s statistics', () => {
   it('take the nearest rank, whatever the order', () => {
     const values = [5, 1, 4, 2, 3]
     expect(median(values)).toBe(3)
@@ -51,7 +52,7 @@ describe('statistics of the benchmark', () => {
   })
 })
 
-describe('a check', () => {
+describe('a check of the benchmark', () => {
   it.each([
     [{}, true, '≥ 0.8 ×', '0.90 × (0.85 to 0.95)'],
     [{ relation: 'at most' }, false, '≤ 0.8 ×', '0.90 × (0.85 to 0.95)'],
@@ -65,11 +66,11 @@ describe('a check', () => {
   })
 })
 
-describe('earlier results', () => {
+describe('a report’s earlier results', () => {
   const names = (runs: readonly Run[]) => runs.map(({ figures }) => figures.map(({ name }) => name).join())
   const order = ['wrap', 'rate', 'soak']
 
-  it('stay where they were not measured again', () => {
+  it('stay in the report where they were not measured again', () => {
     const merged = mergeRuns([run('20.1.0', ['wrap', 'soak'])], run('20.1.0', ['rate']), order)
     expect(names(merged)).toEqual(['wrap,rate,soak'])
   })
@@ -77,26 +78,52 @@ describe('earlier results', () => {
   it.each([
     ['another machine', run('20.2.0', ['rate'])],
     ['another plan', run('20.1.0', ['rate'], 9)],
-  ])('of %s go', (_, latest) => {
+  ])('of %s are dropped', (_, latest) => {
     expect(names(mergeRuns([run('20.1.0', ['wrap', 'soak'])], latest, order))).toEqual(['rate'])
   })
 
-  it('of another major version of Node.js stand beside', () => {
+  it('of another major version of Node.js stand in a column beside', () => {
     expect(names(mergeRuns([run('24.0.0', ['wrap'])], run('20.1.0', ['rate']), order))).toEqual(['rate', 'wrap'])
   })
 })
 
-describe('a report', () => {
-  it('tells kept from missed, not available and failed', () => {
+describe('the page of a report', () => {
+  const page = '# Title\n<!-- npm run bench -- --write-docs: begin --><!-- npm run bench -- --write-docs: end -->\n'
+  const withNotes = (serverNode: string, values: readonly number[], ...notes: string[]): Run => {
+    const base = run(serverNode, ['wrap'])
+    const series = [{ what: 'gateway', unit: 'requests/s', values }]
+    return { ...base, figures: base.figures.map((figure) => ({ ...figure, outcome: { checks: [], series, notes } })) }
+  }
+  const text = pageOf(page, [
+    withNotes('20.1.0', [10, 30, 20], 'It holds for all.', '6 turns.'),
+    withNotes('24.1.0', [1234.5], 'It holds for all.', '3 turns.'),
+    withNotes('26.1.0', [], 'It holds for all.', '3 turns.'),
+  ])
+
+  it('has the median of each measured series in a table, with its unit', () => {
+    expect(text).toContain('| measured | Node.js 20.1.0 | Node.js 24.1.0 | Node.js 26.1.0 |')
+    expect(text).toContain('| gateway (requests/s) | 20 | 1230 |  |')
+  })
+
+  it('has each note once, with the versions of Node.js if it does not hold for all', () => {
+    expect(text).toContain('\n- It holds for all.\n- Node.js 20.1.0: 6 turns.\n- Node.js 24.1.0, 26.1.0: 3 turns.\n')
+  })
+})
+
+describe('a report of the benchmark', () => {
+  it('distinguishes met checks from missed, unavailable and failed ones', () => {
     const base = withChecks(check({}), check({ what: 'latency', target: 0.99 }))
-    const text = tableOf({
-      ...base,
-      figures: [
-        ...base.figures,
-        { name: 'workers', title: '', measuredAt: '', loadBefore: 0, notAvailable: 'no such setting' },
-        { name: 'rsa', title: '', measuredAt: '', loadBefore: 0, failed: 'it broke' },
-      ],
-    }, style) // prettier-ignore
+    const text = tableOf(
+      {
+        ...base,
+        figures: [
+          ...base.figures,
+          { name: 'workers', title: '', measuredAt: '', loadBefore: 0, notAvailable: 'no such setting' },
+          { name: 'rsa', title: '', measuredAt: '', loadBefore: 0, failed: 'it broke' },
+        ],
+      },
+      style,
+    )
     expect(text).toMatch(/✓ throughput .*0\.90 ×.*≥ 0\.8 ×/)
     expect(text).toMatch(/✗ latency .*≥ 0\.99 ×/)
     expect(text).toContain('- not available: no such setting')

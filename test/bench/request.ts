@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Reply } from './http-connection.ts'
 
-/** A request's bytes, and the one reply that is right. */
+/** A request's bytes, and its one right reply. */
 export interface Call {
   readonly request: Buffer
   readonly body: string
@@ -10,13 +10,13 @@ export interface Call {
 export const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url')
 
 export interface CallOptions {
-  /** Without slashes around it. */
+  /** The prefix without slashes around it. */
   readonly pathPrefix: string
   readonly key: string
   readonly operation: 'wrapkey' | 'unwrapkey'
   readonly alg: string
   readonly value: Uint8Array
-  /** What must come back. */
+  /** The expected value of the reply. */
   readonly result: Uint8Array
 }
 

@@ -2,11 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
 export interface Launch {
-  /** How to hold it to a core: words that come before the command. */
+  /** How to hold the process to a core: words in front of the command. */
   readonly prefix: readonly string[]
   readonly command: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
-  /** Written to its standard input, which is then closed. */
+  /** Written to the process's standard input, which is then closed. */
   readonly input?: string
 }
 
@@ -16,7 +16,7 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** A server in a process of its own, which does not outlive this one. */
+/** A server in a process of its own, which ends no later than this one. */
 export class ServerProcess {
   readonly #child: ChildProcess
   readonly #ended: Promise<void>
@@ -47,7 +47,7 @@ export class ServerProcess {
     return this.#child.pid ?? 0
   }
 
-  /** The first line of its standard output. */
+  /** The first line of the process's standard output. */
   async firstLine(): Promise<string> {
     const { stdout } = this.#child
     if (stdout === null) throw new Error('no standard output')
@@ -55,7 +55,7 @@ export class ServerProcess {
     return Promise.race([line, this.failure()])
   }
 
-  /** Rejects when it ends. */
+  /** Rejects when the process ends. */
   async failure(): Promise<never> {
     await this.#ended
     throw new Error(`a server ended by itself: ${this.#errors}`)

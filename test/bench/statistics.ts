@@ -1,17 +1,19 @@
-/** What several repetitions say together. */
+/** Summaries of several repetitions. */
 export interface Spread {
   readonly median: number
   readonly low: number
   readonly high: number
 }
 
-/** By the nearest rank: a value that was really measured. `share` is from 0 to 1. */
+/** The nearest-rank quantile, which is always a measured value. `share` is from 0 to 1. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = Float64Array.from(values).sort()
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN
 }
 
-export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+export const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0)
+
+export const mean = (values: readonly number[]): number => sum(values) / values.length
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5)
 
@@ -22,12 +24,14 @@ export const spreadOf = (values: readonly number[]): Spread => ({
   high: Math.max(...values),
 })
 
-/** What belongs together was measured right after one another: the i-th of `a` with the i-th of `b`. */
+/** Pairs the i-th value of `a` with the i-th of `b`, which was measured right after it. */
 export const paired = (
   a: readonly number[],
   b: readonly number[],
   compare: (a: number, b: number) => number,
 ): number[] => a.map((value, index) => compare(value, b[index] ?? NaN))
+
+export const percents = (shares: readonly number[]): number[] => shares.map((share) => 100 * share)
 
 export const ratio = (a: number, b: number): number => a / b
 export const difference = (a: number, b: number): number => a - b

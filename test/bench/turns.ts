@@ -5,7 +5,7 @@ import { closedLoop, openConnections, type Throughput } from './load.ts'
 import type { Call } from './request.ts'
 import { mean, median } from './statistics.ts'
 
-/** As many keep-alive connections as the published figures of peers were measured with. */
+/** The number of keep-alive connections in the published figures of peers. */
 export const CONNECTIONS = 32
 
 export interface Contestant {
@@ -15,8 +15,8 @@ export interface Contestant {
 }
 
 /**
- * Lets each have its turn, again and again, so that whatever else the machine does meets all of them alike. Another begins
- * each time: what one leaves behind, garbage for instance, does not always meet the same one.
+ * Runs the contestants in turns, so that other work of the machine affects all of them alike. Each round begins with
+ * another contestant, so that garbage of one does not always burden the same next one.
  */
 export async function inTurns<T>(
   { plan, progress }: Bench,
@@ -33,7 +33,9 @@ export async function inTurns<T>(
   return results
 }
 
-/** A turn is cut into so many slices, which alternate: a shared machine changes its pace from one second to the next. */
+/**
+ * Slices of a turn, which alternate between contestants: a shared machine changes its pace from one second to the next.
+ */
 export const SLICES = 6
 
 /** As {@link inTurns}, with the slices of each turn put together by `join`. */
@@ -55,7 +57,7 @@ export async function inSlices<T, R>(
   return new Map([...sliced].map(([name, slices]) => [name, joined(slices)]))
 }
 
-/** Throughput of each on {@link CONNECTIONS} connections, after a warm-up. */
+/** Throughput of each contestant on {@link CONNECTIONS} connections, after a warm-up. */
 export async function throughputs(
   bench: Bench,
   contestants: readonly Contestant[],
@@ -80,8 +82,8 @@ export async function throughputs(
 }
 
 /**
- * Puts together what each repetition measured with servers of its own. What V8 makes of the same code differs from one
- * start of a process to the next, by several hundredths: more than one turn differs from another.
+ * Joins the repetitions, each of which had servers of its own. V8 compiles the same code differently from one process
+ * to the next. That changes a figure by several hundredths, which is more than turns of one process differ.
  */
 export async function withNewServers<T>(
   { plan, progress, ...bench }: Bench,
@@ -105,10 +107,12 @@ function oneThroughput(slices: readonly Throughput[]): Throughput {
   return { perSecond, serverBusy, perCpuSecond: perSecond / serverBusy, generatorBusy: of('generatorBusy') }
 }
 
-/** One request at a time wakes V8's compiler late: so many turns' requests come before the first that counts. */
+/** Turns of requests before the first measured one: at one request at a time, V8's compiler starts late. */
 const WARM_UP_TURNS = 6
 
-/** The median of what a request took, one at a time, in milliseconds: of each turn. `take` gives the time of each. */
+/**
+ * The median duration of each turn in milliseconds, one request at a time. `take` gives the duration of each request.
+ */
 export async function latencies(
   bench: Bench,
   contestants: readonly { readonly name: string; readonly take: (count: number) => Promise<readonly number[]> }[],
@@ -123,7 +127,7 @@ export async function latencies(
   return inSlices(bench, slices, (times) => median(times.flat()))
 }
 
-/** What was measured of `name`, one member of each repetition. */
+/** One member of each repetition's results for `name`. */
 export function column<T>(results: ReadonlyMap<string, readonly T[]>, name: string, member: keyof T): number[] {
   return (results.get(name) ?? []).map((row) => Number(row[member]))
 }

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 
@@ -8,15 +8,17 @@ if (!existsSync(CLI)) throw new Error(`${CLI} is missing: run npm run build firs
 
 export interface StartOptions {
   readonly cwd?: string
-  /** Beside PATH, which every program has. */
+  /** Variables beside PATH, which every program gets. */
   readonly environment?: Readonly<Record<string, string>>
   readonly stdio?: StdioOptions
   readonly input?: string | Uint8Array
-  /** Leaves what it writes to standard output where it is. */
+  /** Leaves standard output unread. */
   readonly unread?: boolean
-  /** A program in place of the command line's own. */
+  /** A program other than the command line's own. */
   readonly program?: string
-  /** Whether it leads a process group of its own. */
+  /** A command line that replaces Node.js and the program; the arguments follow it. */
+  readonly command?: readonly [string, ...string[]]
+  /** Whether the process leads a process group of its own. */
   readonly detached?: boolean
 }
 
@@ -44,11 +46,12 @@ export class Cli {
       input,
       unread = false,
       program = CLI,
+      command: [first, ...others] = [process.execPath, program],
       detached = false,
     }: StartOptions = {},
   ) {
     const env = { PATH: process.env['PATH'] ?? '', ...environment }
-    this.process = spawn(process.execPath, [program, ...args], { cwd, env, stdio, detached })
+    this.process = spawn(first, [...others, ...args], { cwd, env, stdio, detached })
     if (!unread) this.process.stdout?.on('data', (chunk: Buffer) => (this.#stdout += chunk.toString()))
     this.process.stderr?.on('data', (chunk: Buffer) => (this.#stderr += chunk.toString()))
     this.process.stdin?.on('error', () => undefined)
@@ -72,12 +75,14 @@ export class Cli {
     return this.process.exitCode === null && this.process.signalCode === null
   }
 
-  /** Milliseconds since it was started. */
+  /** Milliseconds since the process started. */
   get age(): number {
     return performance.now() - this.#started
   }
 
-  /** What the first group of `pattern` matches, once it is on standard output; rejects if the process ends without it. */
+  /**
+   * Resolves with the first group of `pattern` once it appears on standard output. Rejects if the process ends before.
+   */
   async says(pattern: RegExp, patienceMs?: number): Promise<string> {
     const ask = () => {
       const [all, group = all] = pattern.exec(this.#stdout) ?? []
@@ -94,7 +99,7 @@ export class Cli {
 
 export const run = (args: readonly string[], options?: StartOptions): Promise<Ended> => new Cli(args, options).ended
 
-/** Asks again and again, until there is something other than `undefined` or `false`. */
+/** Polls until the result is neither `undefined` nor `false`. */
 export async function until<T>(
   what: string,
   ask: () => T | undefined | Promise<T | undefined>,
@@ -109,14 +114,27 @@ export async function until<T>(
   }
 }
 
-/** A refusal as an operator wants to see it: one line that says it, no stack trace, a status other than 0. */
+const errorsPage = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8')
+
+/** The last line of an error's message, which names the code's heading in docs/errors.md. */
+export const POINTER = /\nsee docs\/errors\.md#([a-z0-9_]+)$/
+
+/**
+ * Asserts a refusal as an operator wants it: one line with the fault, one line with the documentation's address, no
+ * stack trace, and a status other than 0.
+ */
 export function expectRefusal(ended: Ended, says: RegExp, code = 1): void {
-  expect({ ...ended, stderr: ended.stderr.trim() }).toEqual({
+  const stderr = ended.stderr.trim()
+  const [pointer = '', anchor = ''] = POINTER.exec(stderr) ?? []
+  const message = stderr.slice(0, stderr.length - pointer.length)
+  expect({ ...ended, stderr: message }).toEqual({
     code,
     signal: null,
     stdout: '',
     stderr: expect.stringMatching(says) as string,
   })
-  expect(ended.stderr.trim().split('\n')).toHaveLength(1)
+  // Errors of commander and of check have no code.
+  if (message.startsWith('ekm-gateway: ')) expect(errorsPage).toContain(`\n#### \`${anchor.toUpperCase()}\`\n`)
+  expect(message.split('\n')).toHaveLength(1)
   expect(ended.stderr).not.toMatch(/^\s+at |\.js:\d+|node:/m)
 }

@@ -6,7 +6,8 @@ import { parse } from 'yaml'
 import { prepareWorkspace } from '../../src/commands/quickstart/workspace.ts'
 import { makeWorkspace, type Workspace } from '../support/workspace.ts'
 import { Cli, expectRefusal, run } from './cli.ts'
-import { validate, type JsonSchema } from './json-schema.ts'
+import type { JsonSchema } from '../../src/commands/explain/json-schema.ts'
+import { validate } from './json-schema.ts'
 
 let workspace: Workspace
 let directory: string
@@ -28,27 +29,30 @@ describe('config validate', () => {
     })
   })
 
-  it('tells everything that is wrong, and quotes none of it', async () => {
+  it('reports every fault, and quotes no value', async () => {
     const yaml = await readFile(join(directory, 'gateway.yaml'), 'utf8')
     const passphrase = (await readFile(join(directory, 'passphrase'), 'utf8')).trim()
-    const broken = yaml.replace('passphrase: { file: passphrase }', `passphrase: ${passphrase}`).replace('port:', 'prot:')
+    const broken = yaml
+      .replace('passphrase: { file: passphrase }', `passphrase: ${passphrase}`)
+      .replace('port:', 'prot:')
     const file = await workspace.write('quickstart/broken.yaml', broken)
     const lineOf = (text: string) => broken.split('\n').findIndex((line) => line.includes(text)) + 1
     const { code, stdout, stderr } = await run(['config', 'validate', '--config', file])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr.trim().split('\n')).toEqual([
-      `ekm-gateway: ${file}:${lineOf('prot:')}: listen.prot is not a known setting; allowed here: host, port, tls, clientAuth, proxyProtocol, ticketKeys`,
-      `${file}:${lineOf('passphrase:')}: backends.store.passphrase must be either { env: NAME } or { file: PATH }; a secret never stands in this file itself`,
+      `ekm-gateway: ${file}:${lineOf('prot:')}: listen.prot is not a known setting; allowed here: host, port, tls, clientAuth, proxyProtocol, ticketKeys; did you mean port?`,
+      `${file}:${lineOf('passphrase:')}: backends.store.passphrase must be either { env: NAME } or { file: PATH }; do not write a secret into this file`,
+      'see docs/errors.md#config_invalid',
     ])
     expect(stderr).not.toContain(passphrase)
-  }) // prettier-ignore
+  })
 
-  it('heeds the environment as serve does', async () => {
+  it('reads the environment as serve does', async () => {
     const args = ['config', 'validate', '--config', join(directory, 'gateway.yaml')]
     const { code, stderr } = await run(args, { environment: { EKM_GATEWAY__POOLS__0__BACKEND: 'hsm' } })
     expect([code, stderr]).toEqual([
       1,
-      'ekm-gateway: EKM_GATEWAY__POOLS__0__BACKEND: pools[0].backend names no backend; there is: store\n',
+      'ekm-gateway: EKM_GATEWAY__POOLS__0__BACKEND: pools[0].backend names no backend; there is: store\nsee docs/errors.md#config_invalid\n',
     ])
   })
 })
@@ -61,20 +65,20 @@ describe('config schema', () => {
     schema = JSON.parse(stdout) as JsonSchema
   })
 
-  it('bears a reader that has seen enough', async () => {
+  it('ends quietly when its reader closes the pipe', async () => {
     const cli = new Cli(['config', 'schema'], { unread: true })
     cli.process.stdout?.destroy()
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('says that a full device does not take it', async () => {
+  it('reports a full device', async () => {
     const full = openSync('/dev/full', 'w')
     const ended = await run(['config', 'schema'], { stdio: ['ignore', full, 'pipe'] })
     closeSync(full)
     expectRefusal(ended, /^ekm-gateway: standard output cannot be written to \(ENOSPC\)$/)
   })
 
-  it('is a JSON Schema of the year 2020', () => {
+  it('prints a JSON Schema of draft 2020-12 that allows no unknown setting', () => {
     expect(schema).toMatchObject({
       $schema: 'https://json-schema.org/draft/2020-12/schema',
       type: 'object',
@@ -90,13 +94,19 @@ describe('config schema', () => {
         ...undescribed(setting, `${path}.${name}`),
       ])
     const everywhere = (at: JsonSchema): JsonSchema[] => {
-      const below = [at.items, at.additionalProperties, ...(at.anyOf ?? []), ...(at.oneOf ?? []), ...Object.values(at.properties ?? {})]
+      const below = [
+        at.items,
+        at.additionalProperties,
+        ...(at.anyOf ?? []),
+        ...(at.oneOf ?? []),
+        ...Object.values(at.properties ?? {}),
+      ]
       return [at, ...below.filter((part) => typeof part === 'object').flatMap(everywhere)]
     }
     expect(everywhere(schema).flatMap((part) => undescribed(part, ''))).toEqual([])
-  }) // prettier-ignore
+  })
 
-  it('tells units, bounds and defaults', () => {
+  it('states units, bounds and defaults', () => {
     expect(schema.properties?.['limits']?.properties?.['deadlineMs']).toEqual({
       type: 'integer',
       minimum: 1,
@@ -111,19 +121,19 @@ describe('config schema', () => {
     ['a wrong type', (yaml) => yaml.replace('port: 8443', 'port: "8443"'), 'listen.port'],
     ['a number out of range', (yaml) => yaml.replace('port: 8443', 'port: 70000'), 'listen.port'],
     ['a missing setting', (yaml) => yaml.replace('    backend: store\n', ''), 'pools.0.backend'],
-    ['none of a choice', (yaml) => yaml.replace('level: info', 'level: loud'), 'log.level'],
+    ['a word that is no choice', (yaml) => yaml.replace('level: info', 'level: loud'), 'log.level'],
     ['a bad prefix', (yaml) => yaml.replace('azureekm/quickstart', 'azureekm//quickstart'), 'pools.0.pathPrefix'],
     ['a literal secret', (yaml) => yaml.replace('{ file: passphrase }', 'x'), 'backends.store'],
     ['an unknown kind', (yaml) => yaml.replace('kind: software', 'kind: floppy'), 'backends.store'],
     ['a key that is text', (yaml) => yaml.replace('aes-1: {}', 'aes-1: x'), 'pools.0.keys'],
   ]
 
-  it('takes what the quickstart writes', async () => {
+  it('accepts the quickstart’s configuration', async () => {
     const yaml: unknown = parse(await readFile(join(directory, 'gateway.yaml'), 'utf8'))
     expect(validate(schema, yaml)).toEqual([])
   })
 
-  it.each(changes)('refuses %s', async (_what, change, path) => {
+  it.each(changes)('rejects %s', async (_what, change, path) => {
     const yaml = await readFile(join(directory, 'gateway.yaml'), 'utf8')
     expect(change(yaml)).not.toBe(yaml)
     expect(validate(schema, parse(change(yaml)))).toContain(path)

@@ -1,25 +1,4 @@
-/** The part of JSON Schema that the configuration's needs. */
-export interface JsonSchema {
-  readonly $schema?: string
-  readonly description?: string
-  readonly default?: unknown
-  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'null'
-  readonly properties?: Readonly<Record<string, JsonSchema>>
-  readonly required?: readonly string[]
-  readonly additionalProperties?: boolean | JsonSchema
-  readonly propertyNames?: JsonSchema
-  readonly items?: JsonSchema
-  readonly minItems?: number
-  readonly anyOf?: readonly JsonSchema[]
-  readonly oneOf?: readonly JsonSchema[]
-  readonly const?: unknown
-  readonly enum?: readonly unknown[]
-  readonly minimum?: number
-  readonly maximum?: number
-  readonly minLength?: number
-  readonly maxLength?: number
-  readonly pattern?: string
-}
+import type { JsonSchema } from '../../src/commands/explain/json-schema.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -30,20 +9,20 @@ const typeOf = (value: unknown): string => {
 }
 
 const known: readonly (keyof JsonSchema)[] = [
-  ...(['$schema', 'description', 'default', 'type', 'const', 'enum', 'anyOf', 'oneOf'] as const),
+  ...(['$schema', 'title', 'description', 'default', 'examples', 'type', 'const', 'enum', 'anyOf', 'oneOf'] as const),
   ...(['properties', 'required', 'additionalProperties', 'propertyNames', 'items', 'minItems'] as const),
   ...(['minimum', 'maximum', 'minLength', 'maxLength', 'pattern'] as const),
 ]
 const keywords = new Set<string>(known)
 
-/** The paths at which `value` breaks the schema. Throws at a keyword that it does not know, lest it passes it over. */
+/** The paths at which `value` violates the schema. Throws at an unknown keyword, so that none is ignored. */
 export function validate(schema: JsonSchema, value: unknown, path: readonly string[] = []): string[] {
   const unknown = Object.keys(schema).find((keyword) => !keywords.has(keyword))
   if (unknown !== undefined) throw new Error(`${unknown} is no part of this validator`)
   const wrong = [path.join('.')]
   if (schema.type !== undefined && typeOf(value) !== schema.type) return wrong
   if ('const' in schema && value !== schema.const) return wrong
-  if (schema.enum !== undefined && !schema.enum.includes(value)) return wrong
+  if (schema.enum?.every((choice) => choice !== value) === true) return wrong
   const fits = (alternative: JsonSchema) => validate(alternative, value, path).length === 0
   if (schema.anyOf !== undefined && !schema.anyOf.some(fits)) return wrong
   if (schema.oneOf !== undefined && schema.oneOf.filter(fits).length !== 1) return wrong

@@ -14,7 +14,7 @@ const encrypted = rsa.export({ format: 'pem', type: 'pkcs8', cipher: 'aes-256-cb
 const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey
 const octJwk = (bytes: Uint8Array) => JSON.stringify(createSecretKey(bytes).export({ format: 'jwk' }))
 
-/** What no output may contain. */
+/** Bytes that no output may contain. */
 const secrets = [
   PASSPHRASE,
   raw.toString('hex'),
@@ -62,9 +62,9 @@ async function keys(command: string, config = 'gateway.yaml', input?: string | U
 
 const done = (stdout: string): Ended => ({ code: 0, signal: null, stdout: stdout + '\n', stderr: '' })
 
-// They mostly wait for their processes.
-describe.concurrent('keys', { timeout: 60_000 }, () => {
-  it('a life, in a store that the first key makes', async ({ expect }) => {
+// These tests run side by side because they mostly wait for processes.
+describe.concurrent('ekm-gateway keys', { timeout: 60_000 }, () => {
+  it('creates, lists, disables and enables a key, in a store that the first key makes', async ({ expect }) => {
     const on = (command: string, input?: string) => keys(command, 'fresh.yaml', input)
     expectRefusal(await on('list'), /^ekm-gateway: there is no key store at .*fresh: .*keys create NAME --type oct$/)
     expect(await on('create aes-1 --type oct')).toEqual(done('created aes-1  oct 256  enabled'))
@@ -104,42 +104,91 @@ describe.concurrent('keys', { timeout: 60_000 }, () => {
     ['PKCS#8 PEM', 'rsa-pem', pkcs8, 'RSA 2048'],
   ])('imports %s', async (_what, name, input, kind) => {
     expect(await keys(`import ${name}`, 'gateway.yaml', input)).toEqual(done(`imported ${name}  ${kind}  enabled`))
-  }) // prettier-ignore
+  })
 
   it.each([
-    ['nothing', '', /the input is none of: a private JWK, a PKCS#8 PEM, 32 bytes in hexadecimal, 32 bytes in base64url$/],
+    ['nothing', '', /the input must be a private JWK, a PKCS#8 PEM, or 32 bytes in hexadecimal or base64url$/],
     ['a damaged JWK', octJwk(raw).slice(0, -4), /the JWK is not a private key/],
     ['a JWK of two keys', JSON.stringify({ ...rsaJwk, d: otherJwk.d }), /do not belong together|not a private key/],
     ['an encrypted PEM', encrypted, /only an unencrypted PKCS#8 key can be imported: convert it with openssl pkcs8/],
     ['an RSA key that is too small', small.export({ format: 'pem', type: 'pkcs8' }), /size is not allowed/],
   ])('does not import %s', async (_what, input, says) => {
     expectRefusal(await keys('import never', 'gateway.yaml', input), says)
-  }) // prettier-ignore
+  })
 
   it.each([
-    ['a name that is taken', 'create there --type oct', 'gateway.yaml', /^ekm-gateway: the key there exists already; a key is never replaced$/],
-    ['a bad name', 'create no_good --type oct', 'gateway.yaml', /key name "no_good" is not allowed: use 1 to 64 characters/],
-    ['an oct key of 128 bits', 'create x --type oct --size 128', 'gateway.yaml', /an oct key of 128 bits is not allowed: oct keys have 256 bits, RSA keys 2048, 3072, 4096/],
-    ['an RSA key of 1024 bits', 'create x --type RSA --size 1024', 'gateway.yaml', /an RSA key of 1024 bits is not allowed/],
-    ['dates the wrong way round', 'create x --type oct --not-before 2028-01-01 --expires 2027-01-01', 'gateway.yaml', /would expire before it becomes active/],
+    [
+      'a name that is taken',
+      'create there --type oct',
+      'gateway.yaml',
+      /^ekm-gateway: the key there already exists; a key is never replaced$/,
+    ],
+    [
+      'a bad name',
+      'create no_good --type oct',
+      'gateway.yaml',
+      /key name "no_good" is not allowed: use 1 to 64 characters/,
+    ],
+    [
+      'an oct key of 128 bits',
+      'create x --type oct --size 128',
+      'gateway.yaml',
+      /an oct key of 128 bits is not allowed: oct keys have 256 bits, RSA keys 2048, 3072, 4096/,
+    ],
+    [
+      'an RSA key of 1024 bits',
+      'create x --type RSA --size 1024',
+      'gateway.yaml',
+      /an RSA key of 1024 bits is not allowed/,
+    ],
+    [
+      'dates the wrong way round',
+      'create x --type oct --not-before 2028-01-01 --expires 2027-01-01',
+      'gateway.yaml',
+      /would expire before it becomes active/,
+    ],
     ['a key that is not there', 'disable nobody', 'gateway.yaml', /the store .*keys has no key nobody$/],
-    ['a wrong passphrase', 'list', 'wrong.yaml', /^ekm-gateway: the passphrase does not open .*store\.json$/],
+    ['a wrong passphrase', 'list', 'wrong.yaml', /^ekm-gateway: the passphrase does not decrypt .*store\.json$/],
     ['a store that is not there', 'enable x', 'nowhere.yaml', /there is no key store at .*nowhere/],
-    ['a backend that is not there', 'list --backend hsm', 'two.yaml', /say which backend with --backend; two\.yaml has: store, other$/],
-    ['a property of every object', 'list --backend toString', 'gateway.yaml', /say which backend with --backend; gateway\.yaml has: store$/],
-    ['one of two backends', 'list', 'two.yaml', /say which backend with --backend; two\.yaml has: store, other$/],
+    [
+      'a backend that is not there',
+      'list --backend hsm',
+      'two.yaml',
+      /name a backend with --backend; two\.yaml has: store, other$/,
+    ],
+    [
+      'a property of every object',
+      'list --backend toString',
+      'gateway.yaml',
+      /name a backend with --backend; gateway\.yaml has: store$/,
+    ],
+    ['one of two backends', 'list', 'two.yaml', /name a backend with --backend; two\.yaml has: store, other$/],
+    ['a mistyped backend', 'list --backend othre', 'two.yaml', /two\.yaml has: store, other; did you mean other\?$/],
     ['no backend at all', 'list', 'none.yaml', /none\.yaml has no backends$/],
     ['no configuration', 'list', 'gone.yaml', /^ekm-gateway: gone\.yaml: cannot be read \(ENOENT\)$/],
-    ['a literal passphrase', 'list', 'broken.yaml', /^ekm-gateway: broken\.yaml:2: backends\.store\.passphrase must be either/],
+    [
+      'a literal passphrase',
+      'list',
+      'broken.yaml',
+      /^ekm-gateway: broken\.yaml:2: backends\.store\.passphrase must be either/,
+    ],
   ])('refuses %s', async (_what, command, config, says) => {
     expectRefusal(await keys(command, config), says)
-  }) // prettier-ignore
+  })
 
   it.each([
     ['an unknown type', 'create x --type EC', /'--type <type>' argument 'EC' is invalid. Allowed choices are oct, RSA/],
     ['no type', 'create x', /required option '--type <type>' not specified/],
-    ['a size that is no number', 'create x --type oct --size big', /'--size <bits>' argument 'big' is invalid. It must be a number/],
-    ['a date that is none', 'create x --type oct --expires tomorrow', /argument 'tomorrow' is invalid. It must be a UTC date such as/],
+    [
+      'a size that is no number',
+      'create x --type oct --size big',
+      /'--size <bits>' argument 'big' is invalid. It must be a number/,
+    ],
+    [
+      'a date that is none',
+      'create x --type oct --expires tomorrow',
+      /argument 'tomorrow' is invalid. It must be a UTC date such as/,
+    ],
     ['the 30th of February', 'create x --type oct --expires 2027-02-30', /argument '2027-02-30' is invalid/],
     ['a date with an offset', 'create x --type oct --not-before 2027-01-01T00:00:00+01:00', /It must be a UTC date/],
     ['an unknown command', 'export there', /unknown command 'export'/],
@@ -150,7 +199,7 @@ describe.concurrent('keys', { timeout: 60_000 }, () => {
     expect(stderr).toMatch(says)
     expect(stderr.trim().split('\n').length).toBeLessThanOrEqual(3)
     expect(stderr).not.toMatch(/^\s+at /m)
-  }) // prettier-ignore
+  })
 
   it('refuses to be run without a configuration', async () => {
     const { code, stderr } = await run(['keys', 'list'], { cwd: workspace.directory })
@@ -158,11 +207,11 @@ describe.concurrent('keys', { timeout: 60_000 }, () => {
     expect(stderr).toContain("required option '--config <file>' not specified")
   })
 
-  it('takes one of several backends by its name', async () => {
+  it('uses the named one of several backends', async () => {
     expect((await keys('list --backend store', 'two.yaml')).stdout).toMatch(/^there {2}oct 256 {2}enabled$/m)
   })
 
-  it('keeps one of two keys of a name that are made at once', async () => {
+  it('keeps one of two keys that are made at once under one name', async () => {
     const both = await Promise.all([keys('create race --type oct'), keys('create race --type oct')])
     expect(both.map(({ code }) => code).sort()).toEqual([0, 1])
   })

@@ -1,11 +1,14 @@
 import { once } from 'node:events'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { beforeAll, expect, it } from 'vitest'
+import { makeRequest } from '../bench/request.ts'
 import { startHaproxy } from '../tls/support/haproxy.ts'
 import { aesKey, startTestGateway, writeGatewayFiles } from '../support/gateway.ts'
-import { API, CONTEXT, makeAgent, openSocket, send } from '../support/https.ts'
+import { makeAgent, openSocket, send, tlsOptions } from '../support/https.ts'
 import { makePki, type Pki } from '../support/pki.ts'
+import { leftovers } from '../support/leftovers.ts'
 import { Cli, until } from './cli.ts'
-import { BASE, listeningPort, startServing, takePort } from './serving.ts'
+import { BASE, infoRequest, listeningPort, startServing, takePort, wrapRequest } from './serving.ts'
 
 const PER_SECOND = 1000
 const TICK_MS = 5
@@ -14,19 +17,11 @@ let pki: Pki
 beforeAll(async () => {
   pki = await makePki()
 })
-const left: { remove(): Promise<void> }[] = []
-afterAll(async () => {
-  for (const resource of left) await resource.remove()
-})
+const removeLater = leftovers()
 
-const info = { path: `${BASE}/info?${API}`, body: { request_context: CONTEXT } }
-const wrap = {
-  path: `${BASE}/aes-1/wrapkey?${API}`,
-  body: { request_context: CONTEXT, alg: 'A256KW', value: 'A'.repeat(43) },
-}
 const statusOf = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status
 
-/** Requests that are due one after the other, whether or not those before them are answered. */
+/** Requests at a fixed rate, whether or not earlier ones are answered. */
 class Load {
   readonly failures: string[] = []
   right = 0
@@ -56,7 +51,7 @@ class Load {
 
   async #exchange(): Promise<void> {
     try {
-      const { status } = await send(this.#port, pki, { ...wrap, agent: this.#agent })
+      const { status } = await send(this.#port, pki, { ...wrapRequest, agent: this.#agent })
       if (status === 200) this.right += 1
       else this.failures.push(String(status))
     } catch (error) {
@@ -65,7 +60,7 @@ class Load {
   }
 }
 
-/** A gateway that always has the same ports. */
+/** A gateway whose ports stay the same over restarts. */
 class Replica {
   readonly port: number
   readonly adminPort: number
@@ -77,7 +72,7 @@ class Replica {
     this.adminPort = adminPort
     this.#file = file
     this.#cli = this.#serve()
-    left.push({ remove: async () => this.#cli.kill() })
+    removeLater({ remove: async () => this.#cli.kill() })
   }
 
   static async start(workers: number): Promise<Replica> {
@@ -86,10 +81,10 @@ class Replica {
       workers,
       listen: { port: main.port },
       admin: { port: admin.port },
-      limits: { deadlineMs: 30_000, drainDelayMs: 800 },
+      limits: { deadlineMs: 30_000, drainDelayMs: 2000 },
       log: { destination: 'stdout', level: 'info' },
     })
-    left.push(workspace)
+    removeLater(workspace)
     for (const { release } of [main, admin]) await release()
     const replica = new Replica(main.port, admin.port, file)
     await listeningPort(replica.#cli)
@@ -130,25 +125,26 @@ it(
 )
 
 it.each([1, 2])(
-  'from SIGTERM on it is not ready, and serves on until the delay is over: %i workers',
+  'a gateway is not ready from SIGTERM on, and serves on until the delay is over: %i workers',
   async (workers) => {
     const serving = await startServing(pki, [aesKey('aes-1')], {
       workers,
       admin: { port: 0 },
       limits: { deadlineMs: 30_000, drainDelayMs: 60_000 },
     })
-    left.push(serving)
+    removeLater(serving)
     const { cli, port, logs, logged } = serving
     const admin = Number((await logs('admin_listening'))['port'])
     const agents = Array.from({ length: 4 }, () => makeAgent(pki))
-    for (const agent of agents) expect((await send(port, pki, { ...info, agent })).headers.connection).not.toBe('close')
+    for (const agent of agents)
+      expect((await send(port, pki, { ...infoRequest, agent })).headers.connection).not.toBe('close')
     cli.kill('SIGTERM')
     await logs('draining')
     expect(await statusOf(admin, '/readyz')).toBe(503)
     expect(await statusOf(admin, '/readyz?pool=contoso')).toBe(503)
-    // On connections of before, and on new ones.
+    // Requests come on earlier connections and on new ones.
     for (const agent of [...agents, ...agents]) {
-      const reply = await send(port, pki, { ...info, agent })
+      const reply = await send(port, pki, { ...infoRequest, agent })
       expect([reply.status, reply.headers.connection]).toEqual([200, 'close'])
       expect(Object.values(agent.freeSockets).flat()).toEqual([])
     }
@@ -159,20 +155,20 @@ it.each([1, 2])(
   },
 )
 
-it('SIGINT, which comes from a person, waits for no balancer', async () => {
+it('a gateway that is interrupted by SIGINT waits for no balancer', async () => {
   const serving = await startServing(pki, [aesKey('aes-1')], { limits: { drainDelayMs: 60_000 } })
-  left.push(serving)
+  removeLater(serving)
   serving.cli.kill('SIGINT')
   expect(await serving.cli.ended).toMatchObject({ code: 0, stderr: '' })
 })
 
-it('a request that is on its way when the gateway ends is answered, and so are those behind it', async () => {
+it('a gateway that ends answers a request on its way, and those behind it', async () => {
   const fixture = await startTestGateway(pki, [aesKey('aes-1')])
   const socket = await openSocket(fixture.port, pki)
   let text = ''
   socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))
-  const payload = JSON.stringify(info.body)
-  const head = `POST ${info.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${payload.length}\r\n\r\n`
+  const payload = JSON.stringify(infoRequest.body)
+  const head = `POST ${infoRequest.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${payload.length}\r\n\r\n`
   const stopped = fixture.stop()
   socket.write((head + payload).repeat(3))
   await Promise.all([once(socket, 'close'), stopped])
@@ -180,7 +176,22 @@ it('a request that is on its way when the gateway ends is answered, and so are t
   expect(text.match(/^connection: close/gim)).toHaveLength(1)
 })
 
-it('a connection on which nothing is asked is told that it ends', async () => {
+it('a gateway that ends answers a client whose connection it has not taken yet', async () => {
+  const fixture = await startTestGateway(pki, [aesKey('aes-1')])
+  const isConnected = new Int32Array(new SharedArrayBuffer(4))
+  const request = makeRequest(`${BASE.slice(1)}/info`).toString()
+  const client = new Worker(new URL('late-client.mjs', import.meta.url), {
+    workerData: { port: fixture.port, tls: tlsOptions(pki), request, isConnected },
+  })
+  const answered = once(client, 'message')
+  // The gateway shares this thread and accepts no connection meanwhile. The kernel does.
+  expect(Atomics.wait(isConnected, 0, 0, 15_000)).not.toBe('timed-out')
+  const stopped = fixture.stop()
+  expect(await answered).toEqual(['HTTP/1.1 200 OK'])
+  await Promise.all([stopped, client.terminate()])
+})
+
+it('a gateway that ends tells an idle connection so', async () => {
   const fixture = await startTestGateway(pki, [aesKey('aes-1')])
   const socket = await openSocket(fixture.port, pki)
   const ended = once(socket.resume(), 'end')

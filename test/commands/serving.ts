@@ -8,7 +8,13 @@ import { Cli, until, type StartOptions } from './cli.ts'
 
 export const BASE = '/azureekm/contoso'
 
-/** A `serve` that listens, and logs to its standard output. */
+export const infoRequest = { path: `${BASE}/info?${API}`, body: { request_context: CONTEXT } }
+export const wrapRequest = {
+  path: `${BASE}/aes-1/wrapkey?${API}`,
+  body: { request_context: CONTEXT, alg: 'A256KW', value: 'A'.repeat(43) },
+}
+
+/** A `serve` process that listens, and logs to its standard output. */
 export interface Serving {
   readonly cli: Cli
   readonly port: number
@@ -17,7 +23,7 @@ export interface Serving {
   readonly logged: (event: string) => Readonly<Record<string, unknown>>[]
   /** Resolves with the first record of `event`. */
   readonly logs: (event: string) => Promise<Readonly<Record<string, unknown>>>
-  /** Resolves with the records of `event`, as soon as there are `count`. */
+  /** Resolves with the records of `event` as soon as there are `count`. */
   readonly logsTimes: (event: string, count: number) => Promise<Readonly<Record<string, unknown>>[]>
   readonly remove: () => Promise<void>
 }
@@ -65,7 +71,7 @@ export type Sections = Record<string, Record<string, unknown>>
 export const changeConfig = ({ workspace }: Serving, edit: (yaml: Sections) => void): Promise<string> =>
   editConfig(workspace, edit)
 
-/** A request whose head has been read, and whose body has not been sent. */
+/** A request whose head the gateway has read, and whose body is not yet sent. */
 export async function openRequest(port: number, pki: Pki) {
   const body = JSON.stringify({ request_context: CONTEXT })
   const socket = await openSocket(port, pki)
@@ -98,7 +104,7 @@ function collect(socket: TLSSocket) {
         })
         socket.once('close', () => reject(new Error(`closed without ${wanted}: ${text}`)))
       }),
-    /** Everything that came, once the connection is closed. */
+    /** Everything received, once the connection is closed. */
     closed: new Promise<string>((resolve) => socket.once('close', () => resolve(text))),
   }
 }

@@ -18,7 +18,7 @@ import { startServing, type Serving } from './serving.ts'
 
 const EX_CONFIG = 78
 const LABEL = 'ekm'
-/** Longer than a busy machine takes for anything here. */
+/** Longer than any step here takes on a busy machine. */
 const DEADLINE_MS = 10_000
 
 const kek = randomBytes(32)
@@ -44,7 +44,7 @@ const callOf = (pathPrefix: string): Call => {
   return call
 }
 
-/** A pool of the store and a pool of the HSM, whose key is the same. */
+/** A pool of the store and a pool of the HSM. Both have the same key. */
 const settings = (workers: number, pkcs11: object = {}): Settings => ({
   workers,
   admin: { port: 0 },
@@ -71,8 +71,9 @@ const answers = async ({ port }: Serving, prefix: string) => {
   return isRight(call, reply) ? 'right' : reply.status
 }
 
-describe('an HSM that is away at the start', () => {
-  it('costs no other pool anything, and is served when it is there', async () => {
+// A busy machine takes many seconds to start three processes and the hosts of each.
+describe('a gateway whose HSM is away at the start', { timeout: 60_000 }, () => {
+  it('serves its other pools at once, and the HSM’s pool when the HSM is there', async () => {
     hsm.hideTokens(true)
     const serving = await start(1)
     const admin = Number((await serving.logs('admin_listening'))['port'])
@@ -81,7 +82,7 @@ describe('an HSM that is away at the start', () => {
     expect(await answers(serving, 'hsm')).toBe(502)
     expect([await readiness(''), await readiness('?pool=of+the+HSM')]).toEqual([200, 503])
     expect(await metric(admin, 'ekm_pool_ready{pool="of the HSM"}')).toBe(0)
-    const message = expect.stringMatching(/no initialised token .*tried again.*names it wrongly/) as string
+    const message = expect.stringMatching(/no initialised token .*tries again.*names the wrong one/) as string
     expect(serving.logged('backend_away')).toMatchObject([
       { level: 'error', backend: 'hsm', reason: 'TOKEN_NOT_FOUND', message },
     ])
@@ -89,20 +90,20 @@ describe('an HSM that is away at the start', () => {
     expect(await serving.logs('backend_open')).toMatchObject({ level: 'info', backend: 'hsm' })
     expect(await answers(serving, 'hsm')).toBe('right')
     expect(await readiness('?pool=of+the+HSM')).toBe(200)
-    // It was one thing that was wrong.
+    // Exactly one setting was wrong.
     expect(['key_unusable', 'backend_down'].flatMap(serving.logged)).toEqual([])
     serving.cli.kill('SIGTERM')
     expect(await serving.cli.ended).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('and then refuses the PIN is asked once, whoever serves; a reload with the right one mends it', async () => {
+  it('tries a refused PIN once for all processes, and uses the right one after a reload', async () => {
     hsm.hideTokens(true)
     const serving = await start(2, '000000')
     module.logins()
     hsm.hideTokens(false)
     const told = { level: 'error', backend: 'hsm', reason: 'LOGIN_REFUSED' }
     expect(await serving.logs('backend_given_up')).toMatchObject(told)
-    // The other worker would have been asked within two seconds.
+    // The other worker would have asked within two seconds.
     await sleep(2500)
     expect(module.logins()).toBe(1)
     expect([await answers(serving, 'store'), await answers(serving, 'hsm')]).toEqual(['right', 502])
@@ -113,7 +114,7 @@ describe('an HSM that is away at the start', () => {
   })
 })
 
-describe('what another start would not mend ends it with EX_CONFIG', () => {
+describe('the gateway ends with EX_CONFIG where another start would not mend its fault:', () => {
   const wrong: readonly (readonly [what: string, pkcs11: object, pin: string, says: RegExp])[] = [
     ['a module that is not there', { module: '/nowhere/lib.so' }, PIN, /there is no readable PKCS#11 module/],
     ['a PIN that is refused', {}, '000000', /refuses the login with CKR_PIN_INCORRECT/],
@@ -129,12 +130,13 @@ describe('what another start would not mend ends it with EX_CONFIG', () => {
   })
 })
 
-describe.concurrent('before a gateway listens, the listed keys were looked at', () => {
-  const started = async (fault: Fault, { onTestFinished: atEnd }: TestContext) => {
+describe.concurrent('a gateway looks at its listed keys before it listens,', () => {
+  const started = async (fault: Fault, others: readonly string[], { onTestFinished: atEnd }: TestContext) => {
     const begun = performance.now()
     let adapter: FaultyAdapter | undefined
-    const pools = [contosoPool('contoso', { aes: {}, other: {} })]
-    const fixture = await startTestGateway(pki, [...keys, aesKey('other')], { pools }, async (...backend) => {
+    const all = [...keys, ...others.map((name) => aesKey(name))]
+    const pools = [contosoPool('contoso', Object.fromEntries(all.map(({ name }) => [name, {}])))]
+    const fixture = await startTestGateway(pki, all, { pools }, async (...backend) => {
       adapter = new FaultyAdapter(await openBackend(...backend))
       adapter.fault = fault
       return adapter
@@ -144,14 +146,15 @@ describe.concurrent('before a gateway listens, the listed keys were looked at', 
   }
 
   it('however slow that is', async (context) => {
-    const { adapter, tookMs } = await started({ delayMs: 600 }, context)
+    const { adapter, tookMs } = await started({ delayMs: 600 }, ['other'], context)
     expect(adapter?.calls).toEqual(['describe', 'describe'])
     expect(tookMs).toBeGreaterThan(1200)
   })
 
-  it('but for one that takes longer than five seconds', async (context) => {
-    const { tookMs } = await started({ delayMs: 12_000 }, context)
+  it('but does not wait longer than five seconds for all of them', async (context) => {
+    // A start that waits for one key after the other would exceed the test's time.
+    const { adapter, tookMs } = await started({ delayMs: 60_000 }, ['a', 'b', 'c', 'd'], context)
+    expect(adapter?.calls).toContain('describe')
     expect(tookMs).toBeGreaterThan(5000)
-    expect(tookMs).toBeLessThan(10_000)
   })
 })

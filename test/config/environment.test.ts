@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { FileRecorder } from '../../src/settings/files.ts'
-import { loadBackends, loadConfig, loadConfigFrom } from '../../src/config/load.ts'
+import { loadBackends, loadConfig } from '../../src/config/load.ts'
+import { makeConfigFrom } from '../../src/config/make.ts'
+import { readConfig } from '../../src/service/reload.ts'
 import { Variables } from '../../src/settings/variables.ts'
 import { CANARY, GOOD, makeSite, PASSPHRASE, problemsOf, softwareBackend, type Site } from './site.ts'
 
@@ -15,7 +16,7 @@ afterAll(() => site.workspace.remove())
 
 const PREFIX = 'EKM_GATEWAY__'
 
-describe('a variable sets', () => {
+describe('an environment variable sets', () => {
   const rows: readonly (readonly [what: string, variables: Readonly<Record<string, string>>, expected: object])[] = [
     ['a number', { LISTEN__PORT: '9443' }, { listen: { port: 9443 } }],
     ['a number with white space', { LISTEN__PORT: ' 9443 ' }, { listen: { port: 9443 } }],
@@ -25,13 +26,21 @@ describe('a variable sets', () => {
     ['what is empty', { POOLS__0__PATHPREFIX: '' }, { pools: [{ pathPrefix: '' }] }],
     ['something in a list', { POOLS__0__PATHPREFIX: '/a/b/' }, { pools: [{ pathPrefix: 'a/b' }] }],
     ['a name with -', { POOLS__0__KEYS__AES_1__REF: 'slot' }, { pools: [{ keys: { 'aes-1': { ref: 'slot' } } }] }],
-    ['something in a key that stands alone', { POOLS__0__KEYS__RSA_1__REF: 'slot' }, { pools: [{ keys: { 'rsa-1': { ref: 'slot' } } }] }],
+    [
+      'something in a key that stands alone',
+      { POOLS__0__KEYS__RSA_1__REF: 'slot' },
+      { pools: [{ keys: { 'rsa-1': { ref: 'slot' } } }] },
+    ],
     ['one of several forms', { POOLS__0__KEYS: 'all' }, { pools: [{ keys: 'all' }] }],
-    ['a section that the file does not have', { LOG__LEVEL: 'debug', INFO__EKMVENDOR: 'v' }, { log: { level: 'debug' }, info: { ekmVendor: 'v' } }],
+    [
+      'a section that the file does not have',
+      { LOG__LEVEL: 'debug', INFO__EKMVENDOR: 'v' },
+      { log: { level: 'debug' }, info: { ekmVendor: 'v' } },
+    ],
     ['a section inside a list', { POOLS__0__INFO__PROXYNAME: 'p' }, { pools: [{ info: { proxyName: 'p' } }] }],
     ['in lower case', { listen__port: '9443' }, { listen: { port: 9443 } }],
-    ['as it is spelled in the file', { 'LIMITS__keyCacheMs': '7' }, { limits: { keyCacheMs: 7, deadlineMs: 200 } }],
-  ] // prettier-ignore
+    ['as it is spelled in the file', { LIMITS__keyCacheMs: '7' }, { limits: { keyCacheMs: 7, deadlineMs: 200 } }],
+  ]
 
   it.each(rows)('%s', (_what, variables, expected) => {
     const environment = Object.fromEntries(Object.entries(variables).map(([name, value]) => [PREFIX + name, value]))
@@ -54,26 +63,32 @@ describe('a variable sets', () => {
     expect(softwareBackend(backends, 'my-store').directory).toBe(site.workspace.path('elsewhere'))
   })
 
-  it('nothing, without its prefix', () => {
+  it('nothing if its name lacks the prefix', () => {
     expect(loadConfig(file, { LISTEN__PORT: '9443', EKM_GATEWAY_LISTEN__PORT: '9443' }).listen.port).toBe(0)
   })
 })
 
-describe('what is wrong is told with the name of the variable', () => {
+describe('the configuration’s reader tells a fault of the environment by the variable’s name:', () => {
   const rows: readonly (readonly [what: string, name: string, value: string, path: string, says: RegExp])[] = [
     ['text for a number', 'LISTEN__PORT', `${CANARY}`, 'listen.port', /whole number from 0 to 65535/],
     ['nothing for a number', 'LISTEN__PORT', '', 'listen.port', /whole number from 0 to 65535/],
     ['a number out of range', 'LIMITS__DEADLINEMS', '0', 'limits.deadlineMs', /whole number from 1 to 60000/],
-    ['none of a choice', 'LOG__LEVEL', CANARY, 'log.level', /one of: error, warn, info, debug/],
+    ['a word that is no choice', 'LOG__LEVEL', CANARY, 'log.level', /one of: error, warn, info, debug/],
     ['a file that is not there', 'LISTEN__TLS__KEY', 'gone.key', 'listen.tls.key', /cannot be read \(ENOENT\)/],
-    ['a backend that is not there', 'POOLS__0__BACKEND', 'hsm', 'pools[0].backend', /names no backend; there is: my-store/],
+    [
+      'a backend that is not there',
+      'POOLS__0__BACKEND',
+      'hsm',
+      'pools[0].backend',
+      /names no backend; there is: my-store/,
+    ],
     ['a bad prefix', 'POOLS__0__PATHPREFIX', 'a_b', 'pools[0].pathPrefix', /at most 64 characters/],
-  ] // prettier-ignore
+  ]
 
   it.each(rows)('%s', (_what, name, value, path, says) => {
-    const source = PREFIX + name
-    expect(problemsOf(file, { [source]: value })).toEqual([
-      { source, path, message: expect.stringMatching(says) as string },
+    const where = PREFIX + name
+    expect(problemsOf(file, { [where]: value })).toEqual([
+      { where, path, message: expect.stringMatching(says) as string },
     ])
   })
 
@@ -91,34 +106,45 @@ describe('what is wrong is told with the name of the variable', () => {
     ['a property of every object', 'LISTEN__CONSTRUCTOR'],
     ['nothing', ''],
   ])('%s is not a setting', (_what, name) => {
-    const source = PREFIX + name
-    expect(problemsOf(file, { [source]: CANARY })).toEqual([
-      { source, path: '', message: expect.stringMatching(/^names no setting that has a single value/) as string },
+    const where = PREFIX + name
+    expect(problemsOf(file, { [where]: CANARY })).toEqual([
+      { where, path: '', message: expect.stringMatching(/^names no setting with a single value/) as string },
     ])
+  })
+
+  it.each([
+    ['LISTEN__PROT', 'LISTEN__PORT'],
+    ['LIMITS__DEADLINE', 'LIMITS__DEADLINEMS'],
+    ['POOL__0__NAME', 'POOLS__0__NAME'],
+    ['POOLS__0__KEYS__AES_11__REF', 'POOLS__0__KEYS__AES_1__REF'],
+    ['BACKENDS__MY_STORES__PASSPHRASE__FILE', 'BACKENDS__MY_STORE__PASSPHRASE__FILE'],
+  ])('%s with the name that is meant', (name, meant) => {
+    const [problem] = problemsOf(file, { [PREFIX + name]: CANARY })
+    expect(problem?.message).toMatch(new RegExp(`; did you mean ${PREFIX}${meant}\\?$`))
   })
 
   it('together with what is wrong in the file', async () => {
     const broken = await site.workspace.write('broken.yaml', GOOD.replace('deadlineMs: 200', 'deadlineMs: 0'))
     const environment = { [`${PREFIX}LISTEN__PORT`]: 'x', [`${PREFIX}NOTHING`]: 'x' }
-    expect(problemsOf(broken, environment).map(({ source, path }) => [source, path])).toEqual([
+    expect(problemsOf(broken, environment).map(({ where, path }) => [where, path])).toEqual([
       [`${PREFIX}NOTHING`, ''],
       [`${PREFIX}LISTEN__PORT`, 'listen.port'],
       [broken, 'limits.deadlineMs'],
     ])
   })
 
-  it('a bad value in the file does not matter once it is replaced', async () => {
+  it('but none of a bad value in the file that a variable replaces', async () => {
     const broken = await site.workspace.write('broken.yaml', GOOD.replace('deadlineMs: 200', 'deadlineMs: 0'))
     expect(problemsOf(broken, { [`${PREFIX}LIMITS__DEADLINEMS`]: '100' })).toEqual([])
   })
 
-  it('a section that is there, but empty, is filled', async () => {
+  it('but none of a section of the file that a variable fills', async () => {
     const hollow = await site.workspace.write('hollow.yaml', GOOD.replace('limits:\n  deadlineMs: 200', 'limits:'))
     expect(loadConfig(hollow, { [`${PREFIX}LIMITS__DEADLINEMS`]: '100' }).limits.deadlineMs).toBe(100)
   })
 })
 
-describe('what a configuration reads of the environment is taken out of it', () => {
+describe('the configuration’s reader takes out of the environment', () => {
   const SECRETS = { STORE: PASSPHRASE, SERVER: `${CANARY}-server`, LATER: `${CANARY}-later` }
   const naming = (variable: string) =>
     GOOD.replace('{ file: passphrase }', `{ env: ${variable} }`).replace(
@@ -139,14 +165,14 @@ describe('what a configuration reads of the environment is taken out of it', () 
     ['of the part that is not looked at', (yaml: string) => yaml],
     ['of what is wrong in itself', (yaml: string) => yaml.replace('{ env: SERVER }', '{ env: SERVER, file: x }')],
     ['where something else is wrong', (yaml: string) => yaml.replace('deadlineMs: 200', 'deadlineMs: 0')],
-  ])('also %s', async (_what, change) => {
+  ])('%s, too', async (_what, change) => {
     const named = await site.workspace.write('named.yaml', change(naming('STORE')))
     const own = { ...SECRETS }
     expect(Object.keys(loadBackends(named, new Variables(own)))).toEqual(['store'])
     expect(own).toEqual({ LATER: SECRETS.LATER })
   })
 
-  it('also those that an override names', async () => {
+  it('the secrets that an override names', async () => {
     const named = await site.workspace.write('named.yaml', naming('STORE'))
     const own = { [`${PREFIX}BACKENDS__STORE__PASSPHRASE__ENV`]: 'LATER', ...SECRETS }
     const { passphrase } = softwareBackend(loadConfig(named, new Variables(own)).backends, 'store')
@@ -154,7 +180,7 @@ describe('what a configuration reads of the environment is taken out of it', () 
     expect(own).toEqual({ STORE: SECRETS.STORE })
   })
 
-  it('and there for every later reading, here and in another process', async () => {
+  it('what every later reading finds again, here and in another process', async () => {
     const named = await site.workspace.write('named.yaml', naming('STORE'))
     const own = { [`${PREFIX}LISTEN__PORT`]: '9443', ...SECRETS }
     const variables = new Variables(own)
@@ -162,11 +188,10 @@ describe('what a configuration reads of the environment is taken out of it', () 
       Buffer.from(softwareBackend(config.backends, 'store').passphrase.reveal()).toString()
     for (const variable of ['STORE', 'LATER', 'STORE'] as const) {
       await site.workspace.write('named.yaml', naming(variable))
-      const recorder = new FileRecorder()
-      expect(passphraseOf(loadConfig(named, variables, recorder.read))).toBe(SECRETS[variable])
-      const contents = { files: recorder.contents, variables: variables.contents }
+      const { config: here, contents } = readConfig(named, variables)
+      expect(passphraseOf(here)).toBe(SECRETS[variable])
       const other = { PATH: '/bin', ...SECRETS }
-      const config = loadConfigFrom(named, structuredClone(contents), other)
+      const config = makeConfigFrom(named, structuredClone(contents), other)
       expect(passphraseOf(config)).toBe(SECRETS[variable])
       expect(config.listen.port).toBe(9443)
       expect(Object.keys(other)).toEqual('LATER' in own ? ['PATH', 'LATER'] : ['PATH'])

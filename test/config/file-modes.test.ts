@@ -10,13 +10,16 @@ let site: Site
 let file: string
 let root: Buffer
 
-/** Names a file of every kind. */
+/** A configuration that names a file of every kind. */
 const YAML = GOOD.replace(
   'key: server.key }',
   'key: encrypted.key, passphrase: { file: passphrase } }\n  ticketKeys: { file: ticket.key }',
 )
   .replace('{ file: passphrase }\npools', '{ file: store-passphrase }\npools')
-  .replace('- azureCertificate: azure.json', '- azureCertificate: azure.json\n      - { subjectCommonNames: [x], caCertificates: [root.pem] }') // prettier-ignore
+  .replace(
+    '- azureCertificate: azure.json',
+    '- azureCertificate: azure.json\n      - { subjectCommonNames: [x], caCertificates: [root.pem] }',
+  )
 
 beforeAll(async () => {
   site = await makeSite()
@@ -49,7 +52,7 @@ const FILES = [
   ['root.pem', 'pools[0].clients[1].caCertificates[0]', false],
 ] as const
 
-describe('a file that every user can change', () => {
+describe('a configured file that every user can change', () => {
   it.each(FILES)('is refused: %s', async (name, path) => {
     expect(problemsOf(file)).toEqual([])
     await chmod(at(name), 0o602)
@@ -63,10 +66,10 @@ describe('a file that every user can change', () => {
   it('is refused: the configuration itself', async () => {
     await chmod(file, 0o666)
     const message = `is a file that every user can change (mode 0666): run chmod o-w ${file}`
-    expect(problemsOf(file)).toEqual([{ source: file, path: '', message }])
+    expect(problemsOf(file)).toEqual([{ where: file, path: '', message }])
   })
 
-  it('is the one that a link leads to', async () => {
+  it('is the target of a link', async () => {
     await rename(at('root.pem'), at('elsewhere.pem'))
     await symlink('elsewhere.pem', at('root.pem'))
     expect(problemsOf(file)).toEqual([])
@@ -80,7 +83,7 @@ describe('a file that every user can change', () => {
   })
 })
 
-describe('a directory in which every user can replace the file', () => {
+describe('a directory in which every user can replace a configured file', () => {
   const refusal = (directory: string) =>
     `names a file that every user can replace, because of the directory ${directory} (mode 0777): run chmod o-w ${directory}`
 
@@ -139,8 +142,8 @@ describe('a directory in which every user can replace the file', () => {
   })
 })
 
-describe('what others can get at is told', () => {
-  it('nothing, where files are as they should be', () => {
+describe('the check of file modes', () => {
+  it('finds nothing if all files are right', () => {
     expect(exposed()).toEqual([])
   })
 
@@ -154,7 +157,7 @@ describe('what others can get at is told', () => {
   })
 })
 
-it('commands refuse what serving refuses', async () => {
+it('commands refuse the file modes that serving refuses', async () => {
   await chmod(at('root.pem'), 0o666)
   const { code, stderr } = await run(['config', 'validate', '--config', file])
   expect([code, stderr]).toEqual([1, expect.stringMatching(/gateway\.yaml:\d+: pools\[0\].*run chmod o-w /) as string])

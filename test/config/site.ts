@@ -4,15 +4,15 @@ import { mkdir } from 'node:fs/promises'
 import { expect } from 'vitest'
 import { ConfigInvalid, loadConfig, type Environment } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
-import type { Problem } from '../../src/config/source.ts'
+import type { Problem } from '../../src/config/problem.ts'
 import { issue, makeClient, makePki, CLIENT_CN } from '../support/pki.ts'
 import { makeWorkspace, type Workspace } from '../support/workspace.ts'
 
-/** Secrets that a configuration of these tests leads to, or that stand in it by mistake: no message may repeat one. */
+/** Secrets that these configurations name, or hold by mistake. No message may repeat one. */
 export const CANARY = 'canary-0f5e1d'
 export const PASSPHRASE = `${CANARY}-passphrase`
 
-/** A complete configuration. The tests change parts of it, and mark with `#!` the line that a complaint must name. */
+/** A complete configuration. Tests change parts of it, and mark with `#!` the line that a message must name. */
 export const GOOD = `\
 listen:
   host: 127.0.0.1
@@ -42,7 +42,7 @@ export interface Site {
 const der = (pem: string) => new X509Certificate(pem).raw.toString('base64')
 const azureOutput = (...caCertificates: string[]) => JSON.stringify({ caCertificates, subjectCommonName: CLIENT_CN })
 
-/** A directory with every file that the configurations name, good ones and bad ones. */
+/** A directory with every file that the configurations name, valid and invalid ones. */
 export async function makeSite(): Promise<Site> {
   const pki = await makePki()
   const workspace = await makeWorkspace()
@@ -81,7 +81,9 @@ export async function makeSite(): Promise<Site> {
   openssl('pkcs12', '-export', ...pair, '-out', 'server.p12', '-passout', 'file:passphrase')
   openssl('pkcs12', '-export', ...pair, '-out', 'open.p12', '-passout', 'pass:')
   openssl('pkcs12', '-export', '-nokeys', '-in', 'server.pem', '-out', 'keyless.p12', '-passout', 'pass:')
-  openssl('x509', '-in', 'server.pem', '-outform', 'der', '-out', 'server.der')
+  for (const name of ['server', 'root']) {
+    openssl('x509', '-in', `${name}.pem`, '-outform', 'der', '-out', `${name}.der`)
+  }
   openssl(
     'req',
     '-x509',
@@ -99,14 +101,14 @@ export async function makeSite(): Promise<Site> {
   return { workspace, write: (yaml) => workspace.write('gateway.yaml', yaml) }
 }
 
-/** The software backend of that name. */
+/** The software backend with this name. */
 export function softwareBackend(backends: Config['backends'], name: string) {
   const backend = backends[name]
   if (backend?.kind !== 'software') throw new Error(`no software backend ${name}`)
   return backend
 }
 
-/** Everything that is wrong; each message is looked through for secrets. */
+/** All problems of a configuration. Each message is searched for secrets. */
 export function problemsOf(file: string, environment: Environment = {}): readonly Problem[] {
   try {
     loadConfig(file, environment)

@@ -15,22 +15,22 @@ import {
   type OaepParts,
 } from './reference.ts'
 
-/** A value that must not unwrap, and why not. */
+/** A value that must not unwrap, and the reason. */
 export interface BadCiphertext {
   readonly cause: string
   readonly value: Uint8Array
 }
 
 export interface BadCiphertextKeys {
-  /** The key that will be asked to unwrap. */
+  /** The key that is asked to unwrap. */
   readonly kek: Uint8Array
   readonly jwk: RsaPrivateJwk
-  /** Keys of the same kind that the values of "another key" are made with. */
+  /** Keys of the same kind, for the values of "another key". */
   readonly otherKek: Uint8Array
   readonly otherJwk: RsaPrivateJwk
 }
 
-/** Every way in which a value can be wrong for `algorithm`. */
+/** Every way in which a value can be invalid for `algorithm`. */
 export function badCiphertexts(algorithm: WrapAlgorithm, keys: BadCiphertextKeys): BadCiphertext[] {
   switch (algorithm) {
     case 'A256KW':
@@ -163,7 +163,7 @@ function badForOaep(hash: OaepHash, otherHash: OaepHash, { jwk, otherJwk }: BadC
   ]
 }
 
-/** Wraps until the value starts with a zero byte: without it, it is the same integer in one byte too few. */
+/** Wraps until the value starts with a zero byte. Without that byte it is the same integer, one byte too short. */
 function withLeadingZero(jwk: RsaPrivateJwk, hash: OaepHash, dek: Uint8Array): Buffer {
   for (;;) {
     const wrapped = oaepWrap(jwk, hash, dek)
@@ -171,7 +171,7 @@ function withLeadingZero(jwk: RsaPrivateJwk, hash: OaepHash, dek: Uint8Array): B
   }
 }
 
-/** The same residue as a right value in as many bytes, but out of range (RFC 8017 §5.1.2). */
+/** An integer with the same residue as a valid value and the same length, but out of range (RFC 8017 §5.1.2). */
 function plusModulus(modulus: Buffer, wrap: () => Uint8Array): Buffer {
   for (;;) {
     const sum = BigInt(`0x${modulus.toString('hex')}`) + BigInt(`0x${Buffer.from(wrap()).toString('hex')}`)

@@ -12,7 +12,7 @@ import {
   wrapAlgorithms,
 } from '../../adapters/contract/index.ts'
 
-describe('the algorithms', () => {
+describe('the contract’s algorithms', () => {
   it('are these four, in this order', () => {
     expect(wrapAlgorithms).toEqual(['A256KW', 'A256KWP', 'RSA-OAEP', 'RSA-OAEP-256'])
     for (const algorithm of wrapAlgorithms) expect(isWrapAlgorithm(algorithm)).toBe(true)
@@ -34,7 +34,7 @@ describe('the algorithms', () => {
     { algorithm: 'RSA-OAEP-256', bits: 2048, fits: [1, 190], not: [0, 191] },
     { algorithm: 'RSA-OAEP-256', bits: 3072, fits: [1, 318], not: [0, 319] },
     { algorithm: 'RSA-OAEP-256', bits: 4096, fits: [1, 446], not: [0, 447] },
-  ] as const)('$algorithm under $bits bits takes the lengths of its standard', ({ algorithm, bits, fits, not }) => {
+  ] as const)('accept the lengths of their standard: $algorithm under $bits bits', ({ algorithm, bits, fits, not }) => {
     const rule = algorithmRow(algorithm).plaintext(bits)
     for (const bytes of fits) expect(lengthFits(rule, bytes), `${bytes}`).toBe(true)
     for (const bytes of not) expect(lengthFits(rule, bytes), `${bytes}`).toBe(false)
@@ -49,7 +49,7 @@ describe('the algorithms', () => {
     { algorithm: 'RSA-OAEP', bits: 2048, plaintext: 32, wrapped: 256 },
     { algorithm: 'RSA-OAEP-256', bits: 3072, plaintext: 32, wrapped: 384 },
     { algorithm: 'RSA-OAEP-256', bits: 4096, plaintext: 32, wrapped: 512 },
-  ] as const)('$algorithm makes $wrapped bytes of $plaintext, and those can be $plaintext again', (row) => {
+  ] as const)('wrap $plaintext bytes into $wrapped, and unwrap them to $plaintext again: $algorithm', (row) => {
     expect(algorithmRow(row.algorithm).wrappedBytes(row.plaintext, row.bits)).toBe(row.wrapped)
     expect(lengthFits(algorithmRow(row.algorithm).unwrapped(row.wrapped, row.bits), row.plaintext)).toBe(true)
   })
@@ -88,8 +88,8 @@ describe('a secret', () => {
   })
 })
 
-describe('errors', () => {
-  it('an AdapterError has its code, and details only when given', () => {
+describe('the contract’s errors', () => {
+  it('are AdapterErrors with a code, and with details only when given', () => {
     const plain = new AdapterError('CLOSED', 'closed')
     expect(plain).toMatchObject({ name: 'AdapterError', code: 'CLOSED', message: 'closed' })
     expect([plain.detail, plain.retryAfterSeconds]).toEqual([undefined, undefined])
@@ -97,7 +97,7 @@ describe('errors', () => {
     expect([busy.detail, busy.retryAfterSeconds]).toEqual([0x31, 2])
   })
 
-  it('an OperatorError has its code', () => {
+  it('are OperatorErrors with a code', () => {
     expect(new OperatorError('KEY_EXISTS', 'there')).toMatchObject({ name: 'OperatorError', code: 'KEY_EXISTS' })
   })
 
@@ -106,7 +106,7 @@ describe('errors', () => {
     { error: new Error('x'), code: 'unknown error' },
     { error: Object.assign(new Error('x'), { code: 5 }), code: 'unknown error' },
     { error: 'ENOENT', code: 'unknown error' },
-  ])('the system code $code is told from what has none', ({ error, code }) => {
+  ])('are told apart by their system code: $code', ({ error, code }) => {
     expect(systemCode(error)).toBe(code)
   })
 })

@@ -17,7 +17,7 @@ export type TestKeyMaterial =
   | { readonly kty: 'oct'; readonly k: Uint8Array }
   | { readonly kty: 'RSA'; readonly bits: RsaBits; readonly jwk: RsaPrivateJwk }
 
-/** A key that the backend is to hold before its adapter is opened. */
+/** A key that the backend must hold before its adapter is opened. */
 export interface TestKey {
   /** A legal external key id. */
   readonly name: string
@@ -29,24 +29,26 @@ export interface TestKey {
 
 export interface StartedAdapter {
   readonly adapter: KeyAdapter
-  /** How this backend's configuration would name the key `name`, which need not exist. */
+  /** The reference of the key `name` in this backend's configuration. The key need not exist. */
   ref(name: string): KeyRef
-  /** Closes the adapter if it is open and removes what `start` made. */
+  /** Closes the adapter if it is open, and removes what `start` made. */
   stop(): Promise<void>
 }
 
-/** A backend as the contract's suite sees it. What a backend does not have is said here and is never a skipped test. */
+/** A backend as the contract's suite sees it. Missing abilities are stated here and are never skipped tests. */
 export interface AdapterHarness {
   readonly name: string
-  /** What the adapter does right on this backend; it must refuse every other with `ALGORITHM_UNSUPPORTED`. */
+  /** The algorithms that the adapter supports here. It must refuse all others with `ALGORITHM_UNSUPPORTED`. */
   readonly algorithms: readonly WrapAlgorithm[]
-  /** The sizes of RSA key that it can hold, 2048 among them; all if absent. */
+  /** The RSA key sizes that the backend supports, including 2048; all if absent. */
   readonly rsaSizes?: readonly RsaBits[]
-  /** The longest data key that the backend takes a tolerable time for, in bytes; 4096 if absent. */
+  /** The longest data key in bytes that the backend handles in tolerable time; 4096 if absent. */
   readonly longestDataKey?: number
+  /** The distance between single flipped bits in a wrapped data key; 1 if absent. */
+  readonly bitsBetweenFlips?: number
   /** Whether a key can be disabled without removing it. */
   readonly canDisable: boolean
-  /** Which of a key's dates the backend keeps. */
+  /** The key dates that the backend keeps. */
   readonly dates: readonly ('notBefore' | 'expires')[]
   start(keys: readonly TestKey[]): Promise<StartedAdapter>
 }

@@ -19,7 +19,7 @@ interface Variant {
 
 const PASSWORD = 'correct horse battery staple'
 
-/** One server of each kind that there is, or that is thought to be. */
+/** One server of each known or plausible kind. */
 const variants: readonly Variant[] = [
   { name: 'native modes, KMIP 2.1' },
   {
@@ -57,7 +57,7 @@ for (const { name, behaviour, options = {}, algorithms = wrapAlgorithms } of var
     name: `a KMIP server with ${name}`,
     algorithms,
     canDisable: true,
-    // A key past its Deactivation Date may still unwrap: that is not what the suite calls expired.
+    // A key past its Deactivation Date may still unwrap, so that the suite does not count it as expired.
     dates: ['notBefore'],
     start: async (keys) => {
       const prefix = `${(starts += 1)}-`

@@ -13,20 +13,20 @@ import {
 import type { RsaPrivateJwk } from './harness.ts'
 
 /*
- * The algorithms computed a second time, from nothing but single AES blocks, a hash and the raw RSA operation, so that
- * an adapter is compared with the documents and not with another user of the same library function.
+ * A second implementation of the algorithms from single AES blocks, a hash and the raw RSA operation. An adapter is
+ * thereby compared with the standards, and not with another user of the same library function.
  */
 
 /** One AES block in, one AES block out. */
 export type BlockFunction = (block: Uint8Array) => Buffer
 
-/** AES-256's forward cipher, which is the one that KW and KWP wrap with. */
+/** AES-256's forward cipher, which KW and KWP use to wrap. */
 export function aes256(key: Uint8Array): BlockFunction {
   const cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false)
   return (block) => cipher.update(block)
 }
 
-/** AES-256's inverse cipher. SP 800-38F §5.1 allows wrapping with it; the result must mean nothing to KW and KWP. */
+/** AES-256's inverse cipher. SP 800-38F §5.1 allows it for wrapping, but KW and KWP must not open the result. */
 export function aes256Inverse(key: Uint8Array): BlockFunction {
   const decipher = createDecipheriv('aes-256-ecb', key, null).setAutoPadding(false)
   return (block) => decipher.update(block)
@@ -34,7 +34,7 @@ export function aes256Inverse(key: Uint8Array): BlockFunction {
 
 const SEMIBLOCK = 8
 
-/** RFC 3394 §2.2.1: `iv` and whole semiblocks, of which the RFC wants two and RFC 5649 §4.1 allows one. */
+/** RFC 3394 §2.2.1: `iv` and whole semiblocks. The RFC requires two; RFC 5649 §4.1 allows one. */
 export function wrapSemiblocks(encrypt: BlockFunction, iv: Uint8Array, data: Uint8Array): Buffer {
   if (data.length === SEMIBLOCK) return encrypt(Buffer.concat([iv, data]))
   const registers: Buffer[] = []
@@ -86,14 +86,14 @@ function mgf1(hash: OaepHash, seed: Uint8Array, bytes: number): Buffer {
 
 const xor = (a: Uint8Array, b: Uint8Array) => Buffer.from(a.map((byte, index) => byte ^ (b[index] ?? 0)))
 
-/** What an OAEP encoding is made of; each part can be made wrong on its own. */
+/** The parts of an OAEP encoding. Each can be made wrong by itself. */
 export interface OaepParts {
   readonly hash: OaepHash
   readonly message: Uint8Array
-  /** The MGF1 hash; the same as `hash` unless a test wants it wrong. */
+  /** The MGF1 hash; the same as `hash` unless a test makes it wrong. */
   readonly mgfHash?: OaepHash
   readonly label?: Uint8Array
-  /** RFC 8017's Y, the encoded message's first byte. */
+  /** RFC 8017's Y: the first byte of the encoded message. */
   readonly firstByte?: number
   /** The byte between the zero padding and the message. */
   readonly separator?: number
@@ -115,7 +115,7 @@ export function oaepWrapByHand(jwk: RsaPrivateJwk, parts: OaepParts): Buffer {
   return rsaRaw(jwk, Buffer.concat([Buffer.of(firstByte), maskedSeed, maskedBlock]))
 }
 
-/** To read a key takes longer than to use it. */
+/** Reading a key takes longer than using it. */
 const remembered = (read: (jwk: RsaPrivateJwk) => KeyObject) => {
   const known = new WeakMap<RsaPrivateJwk, KeyObject>()
   return (jwk: RsaPrivateJwk): KeyObject => {

@@ -21,7 +21,7 @@ import { rsaKey } from './rsa-keys.ts'
 export const callContext = (signal: AbortSignal = new AbortController().signal): CallContext =>
   contextOf(signal, performance.now() + 60_000, 'contract-suite')
 
-/** The `AdapterError` that `call` rejects with; fails the test if it resolves or rejects with anything else. */
+/** The `AdapterError` with which `call` rejects. Any other result fails the test. */
 export async function rejection(call: Promise<unknown>, about = 'the call'): Promise<AdapterError> {
   const outcome = await call.then(
     () => 'a result',
@@ -31,11 +31,11 @@ export async function rejection(call: Promise<unknown>, about = 'the call'): Pro
   throw new Error(`${about} settled with ${String(outcome)} and not with an AdapterError`)
 }
 
-/** The same for calls that run side by side. */
+/** The errors of calls that run side by side. */
 const rejections = (calls: readonly Promise<unknown>[]): Promise<AdapterError[]> =>
   Promise.all(calls.map((call) => rejection(call)))
 
-// Bytes are compared without vitest's diff: what differs may be key material, and a diff would print it.
+// Vitest's diff is not used, because it would print bytes that may be key material.
 function expectSameBytes(actual: Uint8Array, expected: Uint8Array, about: string): void {
   expect(Buffer.compare(actual, expected), about).toBe(0)
 }
@@ -52,7 +52,7 @@ const aesReference = { A256KW: kw, A256KWP: kwp }
 const lengths = (first: number, last: number, step = 1): number[] =>
   Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, index) => first + index * step)
 
-/** Side by side: a backend may take a round trip for every step of RFC 3394, but it has several callers. */
+/** Runs side by side: RFC 3394 may need a round trip for each step, but the backend serves several callers. */
 const allAtOnce = async <T>(cases: readonly T[], check: (value: T) => Promise<void>): Promise<void> => {
   await Promise.all(cases.map(check))
 }
@@ -66,7 +66,7 @@ const inAnHour = new Date(Date.now() + HOUR_MS)
  * passes this one suite.
  */
 export function describeAdapter(harness: AdapterHarness): void {
-  const { longestDataKey = 4096, rsaSizes = allRsaSizes } = harness
+  const { longestDataKey = 4096, bitsBetweenFlips = 1, rsaSizes = allRsaSizes } = harness
   const upToLongest = (...all: number[]) => all.filter((length) => length <= longestDataKey)
   const legalOctLengths = {
     A256KW: upToLongest(...lengths(16, 72, 8), 512, longestDataKey),
@@ -98,7 +98,7 @@ export function describeAdapter(harness: AdapterHarness): void {
     afterAll(() => started.stop())
 
     const supported = (algorithm: WrapAlgorithm) => harness.algorithms.includes(algorithm)
-    /** A key that can do `algorithm`. */
+    /** A key that supports `algorithm`. */
     const keyFor = (algorithm: WrapAlgorithm) => (algorithmRow(algorithm).kty === 'oct' ? 'aes' : 'rsa-2048')
     const rsaCases = rsaAlgorithms
       .filter(supported)
@@ -109,13 +109,13 @@ export function describeAdapter(harness: AdapterHarness): void {
       expect(adapter.product.name).not.toBe('')
     })
 
-    describe('inspection', () => {
+    describe('inspection of the backend', () => {
       const inspection = () => {
         if (adapter.inspection === undefined) throw new Error('this backend tells an operator nothing')
         return adapter.inspection
       }
 
-      it('tells facts as scalars', async () => {
+      it('reports facts as scalars', async () => {
         const { fields, servers = [] } = await inspection().facts(callContext())
         const values = [fields, ...servers.map((server) => server.fields)].flatMap((facts) => Object.values(facts))
         expect(values.map((value) => typeof value).filter((type) => !/string|number|boolean/.test(type))).toEqual([])
@@ -123,7 +123,7 @@ export function describeAdapter(harness: AdapterHarness): void {
         expect(servers.filter(({ unusable }) => unusable !== undefined)).toEqual([])
       })
 
-      it.each(['aes', 'rsa-2048'])('tells for each algorithm of the key %s how it is done', async (name) => {
+      it.each(['aes', 'rsa-2048'])('reports for each algorithm of the key %s how it is done', async (name) => {
         const { kty } = await adapter.describe(ref(name), callContext())
         const ways = await inspection().ways(ref(name), callContext())
         const algorithms = wrapAlgorithms.filter((algorithm) => algorithmRow(algorithm).kty === kty)
@@ -136,17 +136,17 @@ export function describeAdapter(harness: AdapterHarness): void {
         }
       })
 
-      it('knows nothing of a key that is not there', async () => {
+      it('reports nothing for a missing key', async () => {
         expect((await rejection(inspection().ways(ref('nobody'), callContext()))).code).toBe('KEY_NOT_FOUND')
       })
     })
 
     describe('describe', () => {
-      it('says oct and 256 of an AES key, and nothing else', async () => {
+      it('returns oct and 256 for an AES key, and nothing else', async () => {
         expect(await adapter.describe(ref('aes'), callContext())).toStrictEqual({ kty: 'oct', bits: 256 })
       })
 
-      it.each(rsaSizes)('says type, size, n and e of an RSA key of %i bits, and nothing else', async (bits) => {
+      it.each(rsaSizes)('returns type, size, n and e of an RSA key of %i bits, and nothing else', async (bits) => {
         const description = await adapter.describe(ref(`rsa-${bits}`), callContext())
         expect(Object.keys(description).sort()).toEqual(['bits', 'e', 'kty', 'n'])
         if (description.kty !== 'RSA') throw new Error('not described as an RSA key')
@@ -193,9 +193,9 @@ export function describeAdapter(harness: AdapterHarness): void {
         expectSameBytes(wrapped, aesReference[algorithm](aes256(otherKek), plaintext), 'wrapped under the other key')
       })
 
-      it('refuses a wrapped 32-byte data key with any one bit flipped', async () => {
+      it('refuses a wrapped 32-byte data key with one bit flipped', async () => {
         const wrapped = await wrap('aes', algorithm, randomBytes(32))
-        await allAtOnce(lengths(0, wrapped.length * 8 - 1), async (bit) => {
+        await allAtOnce(lengths(0, wrapped.length * 8 - 1, bitsBetweenFlips), async (bit) => {
           const error = await rejection(unwrap('aes', algorithm, withBitFlipped(wrapped, bit)), `bit ${bit}`)
           expect(error.code, `bit ${bit}`).toBe('CIPHERTEXT_INVALID')
         })
@@ -230,7 +230,7 @@ export function describeAdapter(harness: AdapterHarness): void {
         }
       })
 
-      it('gives another value each time', async () => {
+      it('returns another value each time', async () => {
         const plaintext = randomBytes(32)
         const first = await wrap(name, algorithm, plaintext)
         expect(Buffer.compare(first, await wrap(name, algorithm, plaintext))).not.toBe(0)
@@ -251,7 +251,7 @@ export function describeAdapter(harness: AdapterHarness): void {
         { algorithm: 'A256KW', length: 31 },
         { algorithm: 'A256KW', length: 33 },
         { algorithm: 'A256KWP', length: 0 },
-      ] as const)('$algorithm does not wrap $length bytes', async ({ algorithm, length }) => {
+      ] as const)('meet $algorithm for $length bytes', async ({ algorithm, length }) => {
         const expected = supported(algorithm) ? 'INPUT_INVALID' : 'ALGORITHM_UNSUPPORTED'
         expect((await rejection(wrap('aes', algorithm, randomBytes(length)))).code).toBe(expected)
       })
@@ -260,24 +260,27 @@ export function describeAdapter(harness: AdapterHarness): void {
         ...octAlgorithms.map((algorithm) => ({ algorithm, key: 'rsa-2048' })),
         ...rsaAlgorithms.map((algorithm) => ({ algorithm, key: 'aes' })),
         ...wrapAlgorithms.filter((name) => !supported(name)).map((name) => ({ algorithm: name, key: keyFor(name) })),
-      ])('$algorithm is not for the key $key', async ({ algorithm, key }) => {
+      ])('meet $algorithm with the key $key', async ({ algorithm, key }) => {
         expect((await rejection(wrap(key, algorithm, randomBytes(32)))).code).toBe('ALGORITHM_UNSUPPORTED')
         expect((await rejection(unwrap(key, algorithm, randomBytes(256)))).code).toBe('ALGORITHM_UNSUPPORTED')
       })
 
-      // Names are case-sensitive, and a name that JavaScript objects have by themselves is no key either.
-      it.each(['absent', 'AES', 'aes-', 'constructor', 'toString'])('there is no key %s', async (name) => {
-        for (const { code } of await rejections(everyKeyCall(adapter, ref(name), callContext()))) {
-          expect(code).toBe('KEY_NOT_FOUND')
-        }
-      })
+      // Names are case-sensitive, and the names of JavaScript's object members are no keys.
+      it.each(['absent', 'AES', 'aes-', 'constructor', 'toString'])(
+        'meet the name %s, which no key has',
+        async (name) => {
+          for (const { code } of await rejections(everyKeyCall(adapter, ref(name), callContext()))) {
+            expect(code).toBe('KEY_NOT_FOUND')
+          }
+        },
+      )
 
-      it.each(unusableKeys(harness))('the key $name cannot be used, whatever is asked of it', async ({ name }) => {
+      it.each(unusableKeys(harness))('meet every operation with the key $name', async ({ name }) => {
         const calls = everyKeyCall(adapter, ref(name), callContext(), keyAlgorithm(name, harness))
         for (const { code } of await rejections(calls)) expect(code).toBe('KEY_DISABLED')
       })
 
-      it('a key within its dates works', async () => {
+      it('do not meet a key within its dates', async () => {
         for (const algorithm of octAlgorithms.filter(supported)) {
           const plaintext = randomBytes(32)
           const wrapped = await wrap('aes-in-date', algorithm, plaintext)
@@ -289,7 +292,7 @@ export function describeAdapter(harness: AdapterHarness): void {
     describe('unwrap has one opaque failure', () => {
       const messages = new Set<string>()
 
-      it.each(harness.algorithms)('%s: the same code and message, whatever the cause', async (algorithm) => {
+      it.each(harness.algorithms)('with %s: the same code and message, whatever the cause', async (algorithm) => {
         const values = badCiphertexts(algorithm, {
           kek,
           otherKek,
@@ -305,7 +308,7 @@ export function describeAdapter(harness: AdapterHarness): void {
         expect([...messages]).toHaveLength(1)
       })
 
-      it.each(rsaAlgorithms.filter(supported))('%s: flipped bits all over the value', async (algorithm) => {
+      it.each(rsaAlgorithms.filter(supported))('with %s: flipped bits all over the value', async (algorithm) => {
         const wrapped = oaepWrap(jwkOf(2048), oaepHash[algorithm], randomBytes(32))
         const bits = lengths(0, wrapped.length * 8 - 1, 37)
         const codes = await Promise.all(
@@ -315,10 +318,10 @@ export function describeAdapter(harness: AdapterHarness): void {
       })
     })
 
-    describe.each(harness.algorithms)('%s and its buffers', (algorithm) => {
+    describe.each(harness.algorithms)('%s, as to its buffers,', (algorithm) => {
       const name = keyFor(algorithm)
 
-      it('leaves its arguments as they were, and keeps none of them', async () => {
+      it('does not change its arguments, and keeps none of them', async () => {
         const plaintext = randomBytes(32)
         const before = Buffer.from(plaintext)
         const wrapped = await wrap(name, algorithm, plaintext)
@@ -332,7 +335,7 @@ export function describeAdapter(harness: AdapterHarness): void {
         expectSameBytes(unwrapped, before, 'the result after the wrapped value was overwritten')
       })
 
-      it('gives a result that can be zeroed without an effect on any other', async () => {
+      it('returns a result that can be zeroed without an effect on others', async () => {
         const plaintext = randomBytes(32)
         const wrapped = await wrap(name, algorithm, plaintext)
         const [first, second] = await Promise.all([unwrap(name, algorithm, wrapped), unwrap(name, algorithm, wrapped)])
@@ -341,14 +344,14 @@ export function describeAdapter(harness: AdapterHarness): void {
         expectSameBytes(await unwrap(name, algorithm, wrapped), plaintext, 'a later result')
       })
 
-      it('takes a view into a larger buffer, and reads nothing around it', async () => {
+      it('accepts a view into a larger buffer, and reads nothing around it', async () => {
         const plaintext = randomBytes(32)
         const wrapped = await wrap(name, algorithm, viewInNoise(plaintext))
         expectSameBytes(await unwrap(name, algorithm, viewInNoise(wrapped)), plaintext, 'through views')
       })
     })
 
-    describe('concurrency', () => {
+    describe('the adapter, called concurrently,', () => {
       it('answers 64 mixed calls at once, each rightly', async () => {
         const calls = Array.from({ length: 64 }, async (_, index) => {
           const algorithm = harness.algorithms[index % harness.algorithms.length] ?? 'A256KW'
@@ -368,12 +371,12 @@ export function describeAdapter(harness: AdapterHarness): void {
         await Promise.all(calls)
       })
 
-      it.each(rsaAlgorithms.filter(supported))('%s does not block the event loop', async (algorithm) => {
+      it.each(rsaAlgorithms.filter(supported))('does not block the event loop by %s', async (algorithm) => {
         const bits = Math.max(...rsaSizes) as RsaBits
         const plaintext = randomBytes(32)
         const wrapped = oaepWrap(jwkOf(bits), oaepHash[algorithm], plaintext)
-        // A blocked loop stands still for all of the work, an open one for a small part of it. A machine that is busy
-        // with something else can spoil one round, but a blocking call spoils every round.
+        // A blocked loop stands still during all of the work; an open loop only during a small part. A busy machine can
+        // spoil one round, but a blocking call spoils every round.
         const shares: number[] = []
         for (let round = 0; round < 3; round += 1) {
           const { longestGap, elapsed, results } = await whileTicking(() =>
@@ -386,7 +389,7 @@ export function describeAdapter(harness: AdapterHarness): void {
       })
     })
 
-    describe('signal', () => {
+    describe('a call’s signal', () => {
       it('that has fired already: every call rejects with its reason', async () => {
         const reason = new AdapterError('CANCELLED', 'the caller went away')
         const context = callContext(AbortSignal.abort(reason))
@@ -409,12 +412,12 @@ export function describeAdapter(harness: AdapterHarness): void {
       })
     })
 
-    it('probe resolves while the backend can serve', async () => {
+    it('the adapter’s probe resolves while the backend can serve', async () => {
       await expect(adapter.probe(callContext())).resolves.toBeUndefined()
     })
 
-    describe('close', () => {
-      it('lets calls under way settle, can be called again, and turns every later call into CLOSED', async () => {
+    describe('the adapter’s close', () => {
+      it('lets running calls settle, can be called again, and makes later calls fail with CLOSED', async () => {
         const own = await harness.start([{ name: 'aes', material: { kty: 'oct', k: kek } }])
         try {
           const underWay = everyKeyCall(own.adapter, own.ref('aes'), callContext(), harness.algorithms[0])
@@ -474,7 +477,7 @@ function unusableKeys(harness: AdapterHarness) {
   )
 }
 
-/** An algorithm that the key `name` could do if it were usable. */
+/** An algorithm that the key `name` would support if it were usable. */
 const keyAlgorithm = (name: string, harness: AdapterHarness): WrapAlgorithm | undefined =>
   harness.algorithms.find((algorithm) => algorithmRow(algorithm).kty === (name.startsWith('aes') ? 'oct' : 'RSA'))
 
@@ -504,7 +507,7 @@ function viewInNoise(bytes: Uint8Array): Uint8Array {
   return larger.subarray(7, 7 + bytes.length)
 }
 
-/** Runs `work` beside a timer that wants to fire each millisecond, and measures for how long it could not. */
+/** Runs `work` beside a timer of 1 ms. Returns the longest time for which the timer could not fire. */
 async function whileTicking<T>(work: () => Promise<T>) {
   const start = performance.now()
   let last = start

@@ -9,18 +9,18 @@ import {
 import { Backend } from '../../src/ekm/backend/backend.ts'
 import { Call } from '../../src/ekm/backend/call.ts'
 import { Deadlines } from '../../src/base/deadlines.ts'
-import { Lane } from '../../src/ekm/backend/flow.ts'
-import { KeyPlace } from '../../src/ekm/pooled-key.ts'
+import { PoolFlows } from '../../src/ekm/backend/flow.ts'
+import { BackendKey } from '../../src/ekm/pooled-key.ts'
 
 interface Job {
   readonly done: () => void
   readonly signal: CallContext['signal']
 }
 
-/** So many servers and one queue for each key, in the test's own time. */
+/** An adapter with this many servers and one queue for each key, in the test's own time. */
 class Servers implements KeyAdapter {
   readonly product = { vendor: 'a test', name: 'servers' }
-  /** How long a call with a key takes, or a probe. */
+  /** Milliseconds of a call with a key, or of a probe. */
   readonly serviceMs = new Map<string, number>()
   readonly #free = new Map<string, number>()
   readonly #queues = new Map<string, Job[]>()
@@ -111,13 +111,13 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-const key = (lane: Lane, ref: string, serviceMs: number): KeyPlace => {
+const key = (pool: PoolFlows, ref: string, serviceMs: number): BackendKey => {
   adapter.serviceMs.set(ref, serviceMs)
-  return new KeyPlace(backend, ref as KeyRef, lane)
+  return new BackendKey(backend, ref as KeyRef, pool)
 }
 
-/** Callers that ask again at once, or 20 ms after a refusal, for `ms`. */
-function ask(place: KeyPlace, callers: number, ms: number, pauseMs = 0) {
+/** Callers that ask again at once, or 20 ms after a refusal, for `ms` milliseconds. */
+function ask(asked: BackendKey, callers: number, ms: number, pauseMs = 0) {
   const tally: Record<string, number> = {}
   let slowestMs = 0
   const end = performance.now() + ms
@@ -127,7 +127,7 @@ function ask(place: KeyPlace, callers: number, ms: number, pauseMs = 0) {
       const call = new Call(deadlines)
       let code = 'OK'
       try {
-        await place.unwrap('A256KWP', new Uint8Array(40), call)
+        await asked.unwrap('A256KWP', new Uint8Array(40), call)
       } catch (error) {
         code = error instanceof AdapterError ? error.code : String(error)
       }
@@ -143,8 +143,8 @@ function ask(place: KeyPlace, callers: number, ms: number, pauseMs = 0) {
 
 const SECOND = 1000
 
-describe('a key that is asked more than the backend can do with it', () => {
-  // Servers, and milliseconds for each call.
+describe('a key with more calls than the backend can serve', () => {
+  // The number of servers, and the milliseconds of each call.
   const rows = [
     [2, 10],
     [2, 85],
@@ -152,26 +152,29 @@ describe('a key that is asked more than the backend can do with it', () => {
     [8, 140],
   ] as const
 
-  it.each(rows)('gets what %i servers can do in %i ms each, and for the rest 429 at once', async (servers, ms) => {
-    start(servers)
-    const place = key(new Lane(), 'rsa', ms)
-    const first = ask(place, 64, SECOND)
-    await vi.advanceTimersByTimeAsync(SECOND)
-    expect(first.tally['OK']).toBeGreaterThan(0)
-    const settled = ask(place, 64, 4 * SECOND)
-    await vi.advanceTimersByTimeAsync(5 * SECOND)
-    const { OK = 0, DEADLINE_EXCEEDED: late = 0, ...others } = settled.tally
-    expect(OK).toBeGreaterThan((0.8 * (4 * SECOND * servers)) / ms)
-    expect(late).toBeLessThan(0.05 * OK)
-    expect(Object.keys(others)).toEqual(['BACKEND_BUSY'])
-    expect([changes, silent]).toEqual([[], []])
-  })
+  it.each(rows)(
+    'gets the throughput of %i servers of %i ms a call, and 429 at once for the rest',
+    async (servers, ms) => {
+      start(servers)
+      const asked = key(new PoolFlows(), 'rsa', ms)
+      const first = ask(asked, 64, SECOND)
+      await vi.advanceTimersByTimeAsync(SECOND)
+      expect(first.tally['OK']).toBeGreaterThan(0)
+      const settled = ask(asked, 64, 4 * SECOND)
+      await vi.advanceTimersByTimeAsync(5 * SECOND)
+      const { OK = 0, DEADLINE_EXCEEDED: late = 0, ...others } = settled.tally
+      expect(OK).toBeGreaterThan((0.8 * (4 * SECOND * servers)) / ms)
+      expect(late).toBeLessThan(0.05 * OK)
+      expect(Object.keys(others)).toEqual(['BACKEND_BUSY'])
+      expect([changes, silent]).toEqual([[], []])
+    },
+  )
 
   it.each([64, 8])('delays no other key and no other pool, with %i places', async (concurrency) => {
     start(2, concurrency)
-    const lane = new Lane()
-    const floods = ['rsa-1', 'rsa-2'].map((ref) => ask(key(lane, ref, 85), 64, SECOND))
-    const others = [ask(key(lane, 'aes', 1), 4, SECOND, 5), ask(key(new Lane(), 'aes', 1), 4, SECOND, 5)]
+    const pool = new PoolFlows()
+    const floods = ['rsa-1', 'rsa-2'].map((ref) => ask(key(pool, ref, 85), 64, SECOND))
+    const others = [ask(key(pool, 'aes', 1), 4, SECOND, 5), ask(key(new PoolFlows(), 'aes', 1), 4, SECOND, 5)]
     await vi.advanceTimersByTimeAsync(2 * SECOND)
     for (const flood of floods) expect(flood.tally['BACKEND_BUSY']).toBeGreaterThan(0)
     for (const other of others) {
@@ -181,26 +184,26 @@ describe('a key that is asked more than the backend can do with it', () => {
   })
 })
 
-describe('a key that is answered no more', () => {
-  it('is 502 at once but for one call at a time, until it is answered again, and costs no other anything', async () => {
+describe('a key whose calls are no longer answered', () => {
+  it('gets 502 at once except for one call at a time, until that is answered, and costs no other key anything', async () => {
     start(2)
-    const lane = new Lane()
-    const place = key(lane, 'sick', 1)
-    const other = ask(key(lane, 'well', 1), 4, 4 * SECOND, 5)
+    const pool = new PoolFlows()
+    const asked = key(pool, 'sick', 1)
+    const other = ask(key(pool, 'well', 1), 4, 4 * SECOND, 5)
     adapter.serviceMs.set('sick', Infinity)
-    ask(place, 16, 2 * SECOND)
+    ask(asked, 16, 2 * SECOND)
     await vi.advanceTimersByTimeAsync(2 * SECOND)
     expect(silent).toEqual(['unwrap sick false'])
-    const stuck = ask(place, 16, SECOND)
+    const stuck = ask(asked, 16, SECOND)
     await vi.advanceTimersByTimeAsync(SECOND)
     expect(stuck.tally['DEADLINE_EXCEEDED']).toBeLessThanOrEqual(5)
     expect(Object.keys(stuck.tally).sort()).toEqual(['BACKEND_UNAVAILABLE', 'DEADLINE_EXCEEDED'])
     adapter.serviceMs.set('sick', 1)
-    // The last that hangs, and the first that does not.
+    // The last call that hangs, and the first one that does not.
     await vi.advanceTimersByTimeAsync(DEADLINE_MS)
-    ask(place, 1, 1)
+    ask(asked, 1, 1)
     await vi.advanceTimersByTimeAsync(10)
-    const again = ask(place, 4, SECOND, 5)
+    const again = ask(asked, 4, SECOND, 5)
     await vi.advanceTimersByTimeAsync(SECOND)
     expect(Object.keys(again.tally)).toEqual(['OK'])
     expect(silent).toEqual(['unwrap sick false', 'unwrap sick true'])
@@ -210,17 +213,17 @@ describe('a key that is answered no more', () => {
 })
 
 describe('a backend that hangs', () => {
-  it('is down within 2 s, for what its probe said, and up again with the next', async () => {
+  it('is down within 2 s with its probe’s reason, and up again with the next probe', async () => {
     start(2)
-    const place = key(new Lane(), 'aes', Infinity)
+    const asked = key(new PoolFlows(), 'aes', Infinity)
     adapter.serviceMs.set('probe', Infinity)
-    ask(place, 4, 10 * SECOND)
+    ask(asked, 4, 10 * SECOND)
     await vi.advanceTimersByTimeAsync(2 * SECOND)
     expect(changes).toEqual(['DEADLINE_EXCEEDED'])
     adapter.serviceMs.set('probe', 1).set('aes', 1)
     await vi.advanceTimersByTimeAsync(1.5 * SECOND)
     expect(changes).toEqual(['DEADLINE_EXCEEDED', undefined])
-    const well = ask(place, 4, SECOND, 5)
+    const well = ask(asked, 4, SECOND, 5)
     await vi.advanceTimersByTimeAsync(SECOND)
     expect(Object.keys(well.tally)).toEqual(['OK'])
   })
@@ -228,8 +231,8 @@ describe('a backend that hangs', () => {
   it('is not down for a late probe while it answers calls', async () => {
     start(2)
     adapter.serviceMs.set('probe', Infinity)
-    const sick = ask(key(new Lane(), 'sick', Infinity), 4, 5 * SECOND)
-    const well = ask(key(new Lane(), 'well', 1), 4, 5 * SECOND, 20)
+    const sick = ask(key(new PoolFlows(), 'sick', Infinity), 4, 5 * SECOND)
+    const well = ask(key(new PoolFlows(), 'well', 1), 4, 5 * SECOND, 20)
     await vi.advanceTimersByTimeAsync(6 * SECOND)
     expect(sick.tally['OK']).toBeUndefined()
     expect([Object.keys(well.tally), changes]).toEqual([['OK'], []])

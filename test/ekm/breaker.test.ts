@@ -33,7 +33,7 @@ afterEach(() => {
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
 
 describe('a breaker', () => {
-  it('never opens for calls alone: they have the backend probed at once, and four times a second while they fail', async () => {
+  it('never opens for calls alone: failed calls cause a probe at once, and four probes a second while they continue', async () => {
     for (let ms = 0; ms < 2000; ms += 10) {
       for (let calls = 0; calls < 5; calls += 1) breaker.doubt()
       await pass(10)
@@ -43,7 +43,7 @@ describe('a breaker', () => {
     expect([breaker.isOpen, breaker.isReady, changes]).toEqual([false, true, []])
   })
 
-  it('opens with the first probe that says what failed calls said', async () => {
+  it('opens with the first probe that fails with the error of the calls', async () => {
     probe = away
     breaker.doubt()
     await pass(1)
@@ -62,7 +62,7 @@ describe('a breaker', () => {
     expect([probes, changes]).toEqual([2, ['DEADLINE_EXCEEDED']])
   })
 
-  it('takes a probe that hangs for nothing where the backend answered meanwhile, but not one that is refused', async () => {
+  it('ignores a probe that hangs where the backend answered meanwhile, but not one that is refused', async () => {
     probe = hangs
     for (let ms = 0; ms < 3000; ms += 100) {
       breaker.doubt()
@@ -82,7 +82,7 @@ describe('a breaker', () => {
     expect(changes[0]).toBe('BACKEND_UNAVAILABLE')
   })
 
-  it('takes what is the adapter’s own affair for nothing', async () => {
+  it('ignores errors that are the adapter’s own', async () => {
     for (const code of ['BACKEND_BUSY', 'CANCELLED', 'CLOSED'] as const) {
       probe = fails(code)
       for (let times = 0; times < 3; times += 1) {
@@ -108,7 +108,7 @@ describe('a breaker', () => {
     expect(breaker.isOpen).toBe(false)
   })
 
-  it('gives a probe that hangs up after a second while it is open', async () => {
+  it('gives up a hanging probe after a second while it is open', async () => {
     probe = away
     breaker.doubt()
     await pass(1)
@@ -121,7 +121,7 @@ describe('a breaker', () => {
     expect(breaker.isOpen).toBe(false)
   })
 
-  it('probes a backend that nobody hears of, is not ready after one failure, and open after two', async () => {
+  it('probes a backend without calls, is not ready after one failure, and open after two', async () => {
     await pass(4000)
     breaker.answered(performance.now())
     await pass(4000)

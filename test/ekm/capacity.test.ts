@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { AdapterError, type KeyRef } from '../../adapters/contract/index.ts'
 import { Call } from '../../src/ekm/backend/call.ts'
 import { Capacity, type Rejection } from '../../src/ekm/backend/capacity.ts'
-import { Flow, Lane } from '../../src/ekm/backend/flow.ts'
+import { Flow, PoolFlows } from '../../src/ekm/backend/flow.ts'
 
 const calls: Call[] = []
 const newCall = (budgetMs = 60_000): Call => {
@@ -14,9 +14,9 @@ afterEach(() => {
   for (const call of calls.splice(0)) call.end()
 })
 
-const newFlow = (lane = new Lane()) => new Flow(lane, 'wrap', 'a key' as KeyRef)
+const newFlow = (pool = new PoolFlows()) => new Flow(pool, 'wrap', 'a key' as KeyRef)
 
-/** The end of a call that took `elapsedMs`. */
+/** Ends a call of `flow` that took `elapsedMs`. */
 function leave(capacity: Capacity, flow: Flow, elapsedMs: number, call = newCall()): void {
   const now = performance.now()
   flow.ended()
@@ -26,7 +26,7 @@ function leave(capacity: Capacity, flow: Flow, elapsedMs: number, call = newCall
 
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
-/** Enters for `flow`, and writes `name` down when it is its turn. */
+/** Enters for `flow`, and adds `name` to `turns` when it is its turn. */
 function enter(capacity: Capacity, flow: Flow, name: string, turns: string[], call = newCall()): Promise<void> {
   const turn = capacity.enter(flow, call)
   if (turn === undefined) {
@@ -45,8 +45,8 @@ const refusal = (attempt: () => unknown): AdapterError => {
   throw new Error('was not refused')
 }
 
-describe('capacity', () => {
-  it('lets in as many as it may, and the others in their order', async () => {
+describe('a backend’s capacity', () => {
+  it('lets in as many calls as its limit, and the others in their order', async () => {
     const capacity = new Capacity({ concurrency: 2, queue: 10 })
     const flow = newFlow()
     const turns: string[] = []
@@ -65,7 +65,7 @@ describe('capacity', () => {
     expect([capacity.running, capacity.waiting]).toEqual([0, 0])
   })
 
-  it('takes turns between pools, so that a flood of one is not the delay of another', async () => {
+  it('serves pools round-robin, so that a flood of one does not delay another', async () => {
     const capacity = new Capacity({ concurrency: 1, queue: 100 })
     const [flood, quiet] = [newFlow(), newFlow()]
     const turns: string[] = []
@@ -78,9 +78,9 @@ describe('capacity', () => {
     expect(turns).toEqual(['flood', 'flood', 'quiet'])
   })
 
-  it('lets a pool have no more than its own share, and goes on with the next', async () => {
+  it('gives a pool no more than its own share, and continues with the next pool', async () => {
     const capacity = new Capacity({ concurrency: 3, queue: 10 })
-    const [narrow, wide] = [newFlow(new Lane(1)), newFlow()]
+    const [narrow, wide] = [newFlow(new PoolFlows(1)), newFlow()]
     const turns: string[] = []
     for (const name of ['n1', 'n2']) void enter(capacity, narrow, name, turns)
     for (const name of ['w1', 'w2', 'w3']) void enter(capacity, wide, name, turns)
@@ -94,7 +94,7 @@ describe('capacity', () => {
     expect(turns.at(-1)).toBe('n2')
   })
 
-  it('refuses at once what finds its queue full, and says when to come back', () => {
+  it('refuses a call at once if its queue is full, and states when to retry', () => {
     const rejections: Rejection[] = []
     const capacity = new Capacity({ concurrency: 1, queue: 1 }, (rejection) => rejections.push(rejection))
     const [flow, other] = [newFlow(), newFlow()]
@@ -105,7 +105,7 @@ describe('capacity', () => {
     expect(capacity.enter(other, newCall())).toBeInstanceOf(Promise)
   })
 
-  it('counts the seconds until those who wait have been served', () => {
+  it('counts the seconds until the calls in its queue have been served', () => {
     const capacity = new Capacity({ concurrency: 1, queue: 29 })
     const flow = newFlow()
     for (let i = 0; i < 100; i += 1) {
@@ -116,7 +116,7 @@ describe('capacity', () => {
     expect(refusal(() => capacity.enter(flow, newCall())).retryAfterSeconds).toBe(4)
   })
 
-  it('refuses what could not be answered in time, when it comes and when it is its turn', async () => {
+  it('refuses a call that could not be answered in time, when it comes and when it is its turn', async () => {
     const rejections: Rejection[] = []
     const capacity = new Capacity({ concurrency: 1, queue: 10 }, (rejection) => rejections.push(rejection))
     const flow = newFlow()
@@ -136,7 +136,7 @@ describe('capacity', () => {
     expect([capacity.running, capacity.waiting]).toEqual([1, 0])
   })
 
-  it('does not begin what came too late, but does where the backend needs longer than any call has', () => {
+  it('does not begin a late call, unless the backend needs longer than any call has', () => {
     const rejections: Rejection[] = []
     const capacity = new Capacity({ concurrency: 2, queue: 10 }, (rejection) => rejections.push(rejection))
     const flow = newFlow()
@@ -156,7 +156,7 @@ describe('capacity', () => {
     expect(after(710)).toBeUndefined()
   })
 
-  it('knows how long the calls of each key take, so that a slow one makes no other late', async () => {
+  it('learns the duration of each key’s calls, so that a slow key makes no other late', async () => {
     const capacity = new Capacity({ concurrency: 1, queue: 10 })
     const [slow, quick] = [newFlow(), newFlow()]
     for (let i = 0; i < 100; i += 1) {
@@ -171,22 +171,22 @@ describe('capacity', () => {
     expect([quick.running, slow.running]).toEqual([1, 0])
   })
 
-  it('leaves places and room in the line to other keys, and other pools', () => {
+  it('leaves places and queue room to other keys, and to other pools', () => {
     const capacity = new Capacity({ concurrency: 8, queue: 9 })
-    const lane = new Lane()
-    const many = (count: number, of = () => newFlow(lane)) => {
+    const pool = new PoolFlows()
+    const many = (count: number, of = () => newFlow(pool)) => {
       const flow = of()
       return Array.from({ length: count }, () => capacity.enter(flow, newCall())).filter((turn) => turn === undefined)
     }
     expect(many(11)).toHaveLength(5)
-    expect(refusal(() => many(2, () => lane.flows[0] ?? newFlow(lane))).code).toBe('BACKEND_BUSY')
+    expect(refusal(() => many(2, () => pool.flows[0] ?? newFlow(pool))).code).toBe('BACKEND_BUSY')
     expect(many(3)).toHaveLength(1)
     expect(many(1)).toHaveLength(1)
     expect(many(1, newFlow)).toHaveLength(1)
-    expect([capacity.running, lane.waiting]).toEqual([8, 9])
+    expect([capacity.running, pool.waiting]).toEqual([8, 9])
   })
 
-  it('refuses with 429 what waited in vain, and was never sent', async () => {
+  it('refuses with 429 a call that waited in vain, and was never sent', async () => {
     const rejections: Rejection[] = []
     const capacity = new Capacity({ concurrency: 1, queue: 10 }, (rejection) => rejections.push(rejection))
     void capacity.enter(newFlow(), newCall())
@@ -209,7 +209,7 @@ describe('capacity', () => {
     expect([capacity.running, capacity.waiting]).toEqual([1, 0])
   })
 
-  it('gives a place back that came in the same moment as the end of its call', async () => {
+  it('returns a place that arrives in the same moment as the end of its call', async () => {
     const capacity = new Capacity({ concurrency: 1, queue: 1 })
     const flow = newFlow()
     void capacity.enter(flow, newCall())

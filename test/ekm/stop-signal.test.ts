@@ -21,14 +21,14 @@ const platform = (): Source => {
 describe.each([
   ['of a call', own],
   ['of the platform', platform],
-])('a signal %s', (_what, make) => {
+])('a stop signal %s', (_what, make) => {
   it('has not fired at first', () => {
     const { signal } = make()
     expect([signal.aborted, signal.reason]).toEqual([false, undefined])
     expect(() => signal.throwIfAborted()).not.toThrow()
   })
 
-  it('tells everybody who listens, once, and keeps its first reason', () => {
+  it('notifies each listener once, and keeps its first reason', () => {
     const { signal, fire } = make()
     const [one, other] = [vi.fn(), vi.fn()]
     signal.addEventListener('abort', one, { once: true })
@@ -40,7 +40,7 @@ describe.each([
     expect(() => signal.throwIfAborted()).toThrow(reason)
   })
 
-  it('tells nothing to who does not listen any more, or listens too late', () => {
+  it('does not notify a listener that was removed, or added too late', () => {
     const { signal, fire } = make()
     const [gone, late] = [vi.fn(), vi.fn()]
     signal.addEventListener('abort', gone)

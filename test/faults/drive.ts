@@ -4,10 +4,10 @@ import { recordsIn, type LogLine } from '../support/gateway.ts'
 import type { GatewayStatus } from '../../src/gateway/status.ts'
 import { BACKEND, type pools, streams, type Site, type Stream } from './site.ts'
 
-/** As many as one machine bears that has all this in one process, three gateways side by side. */
+/** The rate that one machine bears with everything in one process and three gateways side by side. */
 const PER_SECOND = 15
 const BEFORE_MS = 250
-/** How long nothing may be lost until a fault counts as over. */
+/** A fault counts as over after this long without a lost request. */
 const CALM_MS = 500
 const PATIENCE_MS = 15_000
 const LOOK_EACH_MS = 150
@@ -18,15 +18,15 @@ export interface Fault<S extends Site> {
   readonly calls?: 'aes' | 'rsa' | 'damaged'
   readonly perSecond?: number
   readonly begin: (site: S) => void | Promise<void>
-  /** Absent where it passes by itself. */
+  /** Absent for a fault that passes by itself. */
   readonly end?: (site: S) => void | Promise<void>
-  /** At least; what takes the backend away lasts until it is known to be down. */
+  /** The minimum. A fault that takes the backend away lasts until the backend is known to be down. */
   readonly lastsMs?: number
-  /** Whether the backend can be used meanwhile; absent where it depends on moments. */
+  /** Whether the backend is ready meanwhile; absent where that depends on timing. */
   readonly ready?: boolean
 }
 
-/** What one stream got from the fault's begin on. */
+/** The results of one stream from the beginning of the fault on. */
 export interface Seen {
   readonly exchanges: readonly Exchange[]
   readonly failures: readonly Failure[]
@@ -34,13 +34,13 @@ export interface Seen {
 
 type Pool = (typeof pools)[number]
 
-/** What `/readyz` said at one time. */
+/** The answer of `/readyz` at one time. */
 interface Look {
   readonly ready: boolean
   readonly pools: Readonly<Record<Pool, boolean>>
 }
 
-/** What the metrics say. */
+/** The gauges of the metrics. */
 interface Gauges {
   readonly up: boolean
   readonly ready: Readonly<Record<Pool, boolean>>
@@ -50,17 +50,17 @@ export interface Outcome {
   readonly streams: Readonly<Record<Stream, Seen>>
   readonly looks: { readonly during: readonly Look[]; readonly after: Look }
   readonly gauges: { readonly during: Gauges; readonly after: Gauges }
-  /** Without those that tell of single requests. */
+  /** Events without those of single requests. */
   readonly events: readonly LogLine[]
-  /** By pool and status, as clients saw them and as the metrics have them. */
+  /** Requests by pool and status, as clients saw them and as the metrics count them. */
   readonly counts: { readonly seen: Counts; readonly told: Counts }
-  /** From the end of the fault, or from its begin where it has none, until the last request was sent that was lost. */
+  /** From the end of the fault, or from its beginning if it has no end, until the last lost request was sent. */
   readonly backMs: number
 }
 
 type Counts = Readonly<Record<string, number>>
 
-/** Has one fault happen under steady traffic, and everything said about it written down. */
+/** Drives one fault under steady traffic, and records everything that is observed. */
 export async function drive<S extends Site>(site: S, fault: Fault<S>): Promise<Outcome> {
   const { calls } = site
   const touched = calls[fault.calls ?? 'aes']
@@ -85,7 +85,7 @@ export async function drive<S extends Site>(site: S, fault: Fault<S>): Promise<O
   during.push(await look(site))
   const ended = fault.end === undefined ? began : performance.now()
   await fault.end?.(site)
-  // To damaged values 400 is right for ever.
+  // A damaged value is always right to get 400.
   const valid = streams.filter((stream) => stream !== 'touched' || fault.calls !== 'damaged')
   const lastLost = await untilCalm(
     valid.map((stream) => running[stream]),
@@ -111,7 +111,7 @@ const since = ({ exchanges, failures }: SteadyStream, time: number): Seen => ({
   failures: failures.filter(({ ended }) => ended >= time),
 })
 
-/** Everything that is going to be asked is answered right, and the gateway says so. */
+/** Resolves when all later calls are answered rightly, and the gateway reports that it is well. */
 async function untilServed(site: Site): Promise<void> {
   const { aes, rsa, others } = site.calls
   const [connection] = site.connections.touched
@@ -128,7 +128,7 @@ async function untilServed(site: Site): Promise<void> {
   while (!(await look(site)).pools.here) await sleep(20)
 }
 
-/** When the last request was sent that was lost. */
+/** The time at which the last lost request was sent. */
 async function untilCalm(running: readonly SteadyStream[], ended: number): Promise<number> {
   const last = () => Math.max(ended, ...running.map(({ failures }) => failures.at(-1)?.sent ?? 0))
   while (performance.now() < Math.min(last() + CALM_MS, ended + PATIENCE_MS)) await sleep(LOOK_EACH_MS)
@@ -161,7 +161,7 @@ async function gauges(site: Site): Promise<Gauges> {
   }
 }
 
-/** A busy machine takes its time to find out. */
+/** A busy machine notices late. */
 async function gaugesOnceTold(site: Site, up: boolean | undefined): Promise<Gauges> {
   const end = performance.now() + PATIENCE_MS
   for (;;) {
@@ -184,7 +184,7 @@ const eventsIn = (text: string): LogLine[] =>
     .flat()
     .filter(({ event }) => event !== 'request')
 
-/** Requests by pool and status, as the metrics have them. */
+/** Requests by pool and status, from the metrics. */
 async function counted(site: Site): Promise<Counts> {
   const text = await (await ask(site, '/metrics')).text()
   const counts: Record<string, number> = {}

@@ -11,11 +11,11 @@ import { API, CONTEXT, send, tlsOptions, type Reply } from '../support/https.ts'
 import { CLIENT_CN, makePki, type Pki } from '../support/pki.ts'
 
 const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url')
-/** Azure's 200 ms would measure how busy the machine is with other tests. */
+/** With Azure's 200 ms the test would measure how busy the machine is with other tests. */
 const DEADLINE_MS = 400
 const CALLERS = 64
 const FLOOD_MS = 1000
-/** After an answer that is not 200, so that the callers leave the machine to the gateway. */
+/** A pause after an answer other than 200, so that the callers leave the machine to the gateway. */
 const PAUSE_MS = 100
 
 interface Provided {
@@ -59,7 +59,7 @@ const pool = (name: string) => ({
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** The statuses that callers got who asked again and again, as many as `callers`, until `isOver`. */
+/** The statuses that `callers` concurrent callers get, which ask again and again until `isOver`. */
 async function ask(callers: number, isOver: () => boolean, request: () => Promise<{ status: number }>, pauseMs = 0) {
   const statuses = new Map<number, number>()
   const one = async () => {
@@ -75,18 +75,18 @@ async function ask(callers: number, isOver: () => boolean, request: () => Promis
 
 const readiness = (adminPort: unknown) => fetch(`http://127.0.0.1:${String(adminPort)}/readyz?pool=quiet`)
 
-/** Pool and status of the requests that the metrics have counted. */
+/** Pool and status of the requests in the metrics. */
 async function counted(adminPort: unknown): Promise<Set<string>> {
   const text = await (await fetch(`http://127.0.0.1:${String(adminPort)}/metrics`)).text()
-  const series = text.matchAll(/^ekm_request_duration_seconds_count\{pool="(\w+)",.*status="(\d+)"\}/gm)
+  const series = text.matchAll(/^ekm_request_duration_seconds_count\{pool="(\w+)",.*status="(\d+)"\} [1-9]/gm)
   return new Set([...series].map(([, pool, status]) => `${pool} ${status}`))
 }
 
-// A row of the matrix by itself: it wants a gateway in a process of its own, on a machine that does nothing else.
+// A row of the matrix in a file of its own: it needs a gateway in a process of its own, on an idle machine.
 describe.each([
   ['the software store', store],
   ['a token', token],
-])('RSA-4096 unwraps of one pool without end, on %s', (_name, provide) => {
+])('endless RSA-4096 unwraps of one pool, on %s', (_name, provide) => {
   let provided: Provided
   let serving: Serving
   let flooding: Agent
@@ -125,7 +125,7 @@ describe.each([
     ]
     await untilServed(unwrap)
     for (const name of ['flood', 'quiet']) await untilServed(() => wrap(name))
-    // Handshakes would take the machine from the calls.
+    // Handshakes would compete with the calls.
     const connect = (one: Agent, count: number) => Array.from({ length: count }, () => call(one, 'quiet/info'))
     await Promise.all([...connect(flooding, CALLERS), ...connect(quiet, 4)])
   })
@@ -135,9 +135,9 @@ describe.each([
     provided.remove()
   })
 
-  it('cost no other pool and no other key an answer, and are nobody else’s business', async () => {
+  it('cost no other pool and no other key an answer, and add no new status to another pool’s metrics', async () => {
     const adminPort = (await serving.logs('admin_listening'))['port']
-    // The first requests found out what the keys are, with a time that they had.
+    // The first requests qualified the keys, with a deadline of their own.
     const before = await counted(adminPort)
     const end = performance.now() + FLOOD_MS
     const isOver = () => performance.now() > end

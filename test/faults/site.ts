@@ -9,15 +9,15 @@ import { startTestGateway, type Settings, type TestGateway, type TestKey } from 
 import { CLIENT_CN, makePki } from '../support/pki.ts'
 import { targetOf } from '../support/steady-stream.ts'
 
-/** What is asked while something goes wrong, each of its own stream of requests. */
+/** The streams of requests during a fault. */
 export const streams = ['touched', 'other key', 'other pool', 'other backend'] as const
 export type Stream = (typeof streams)[number]
 
-/** A gateway with a backend that is going to fail, and what is asked of it. */
+/** A gateway with a backend that will fail, and the calls for it. */
 export interface Site extends AsyncDisposable {
   readonly gateway: TestGateway
   readonly adminPort: number
-  /** For each stream, kept open from fault to fault. */
+  /** Connections of each stream, which stay open from fault to fault. */
   readonly connections: Readonly<Record<Stream, readonly HttpConnection[]>>
   readonly keys: SiteKeys
   readonly calls: SiteCalls
@@ -26,16 +26,16 @@ export interface Site extends AsyncDisposable {
 export interface SiteCalls {
   readonly aes: readonly Call[]
   readonly rsa: readonly Call[]
-  /** AES values that were damaged, each with its one right answer. */
+  /** Damaged AES values. Each call has its one right answer. */
   readonly damaged: readonly Call[]
   readonly others: Readonly<Record<Exclude<Stream, 'touched'>, readonly Call[]>>
 }
 
 export const BACKEND = 'sick'
-/** The pools: of the backend that fails, with all keys and with one; and of another backend. */
+/** The pools: the failing backend with all keys, the same backend with one key, and another backend. */
 export const pools = ['here', 'beside', 'elsewhere'] as const
 
-/** The keys of the backend that fails. */
+/** The keys of the failing backend. */
 export interface SiteKeys {
   readonly touched: Uint8Array
   readonly other: Uint8Array
@@ -48,13 +48,13 @@ export const makeKeys = async (): Promise<SiteKeys> => ({
   rsa: await rsaKey(2048),
 })
 
-/** Azure's 200 ms would measure how busy the machine is with other tests. */
+/** With Azure's 200 ms the test would measure how busy the machine is with other tests. */
 const DEADLINE_MS = 500
 const CONNECTIONS = 16
 
 interface SiteOptions {
   readonly keys: SiteKeys
-  /** The section of the backend that fails, which has `touched`, `other` and `rsa`. */
+  /** The section of the failing backend, which has `touched`, `other` and `rsa`. */
   readonly backend: object
   readonly files?: Settings['files']
   readonly deadlineMs?: number
@@ -106,7 +106,7 @@ export async function startSite({ keys, backend, files, deadlineMs = DEADLINE_MS
   }
 }
 
-/** What the API says of an AES key. */
+/** The metadata of an AES key by the API. */
 const AES_METADATA = JSON.stringify({ key_type: 'oct', key_size: 256, key_ops: ['wrapKey', 'unwrapKey'] })
 
 function callsOf({ touched, other, rsa }: SiteKeys, stored: Uint8Array): SiteCalls {

@@ -3,6 +3,7 @@ import type { Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
 import { openBackend } from '../../src/backends/index.ts'
 import { registerAes, registerRsa, activateIfNeeded } from '../kmip/register.ts'
 import type { KmipTestServer } from '../kmip/server/kmip-server.ts'
+import { kmipSection } from '../kmip/support/backend-section.ts'
 import { KmipRelay } from '../kmip/support/relay.ts'
 import { startTestServer } from '../kmip/test-server.ts'
 import { faultModule, type FaultModule } from '../pkcs11/support/fault-module.ts'
@@ -22,11 +23,11 @@ export interface TokenSite extends Site {
 interface TokenOptions {
   readonly deadlineMs?: number
   readonly sessions?: number
-  /** The fault module's, from the gateway's start on. */
+  /** Lines of the fault module's script from the gateway's start on. */
   readonly script?: readonly string[]
 }
 
-/** SoftHSM behind the module that fails on command. */
+/** SoftHSM behind a module that fails on command. */
 export async function tokenSite({ deadlineMs, sessions = 3, script = [] }: TokenOptions = {}): Promise<TokenSite> {
   const keys = await makeKeys()
   const hsm = softHsm()
@@ -82,20 +83,9 @@ export async function keyManagerSite(): Promise<KeyManagerSite> {
   for (const id of [touchedId, otherId, privateKeyId, publicKeyId]) await activateIfNeeded(administrator, id)
   administrator.close()
   const relay = await KmipRelay.start(options, pki.server)
-  const { ca, certificate, key } = options.tls
   const site = await startSite({
     keys,
-    backend: {
-      kind: 'kmip',
-      servers: relay.options.servers.map(({ host, port }) => `${host}:${port}`),
-      tls: { ca: 'kmip-ca.pem', certificate: 'kmip-client.pem', key: 'kmip-client.key' },
-      connections: 4,
-    },
-    files: {
-      'kmip-ca.pem': Buffer.from(ca).toString(),
-      'kmip-client.pem': Buffer.from(certificate).toString(),
-      'kmip-client.key': Buffer.from(key.reveal()).toString(),
-    },
+    ...kmipSection(relay.options, 4),
   })
   return {
     ...site,

@@ -6,11 +6,11 @@ import { aes256, kw, kwp, oaepWrap } from '../contract/reference.ts'
 import { targetOf } from '../support/steady-stream.ts'
 import { tokenSite, type TokenSite } from './sites.ts'
 
-/** What Azure gives a proxy. */
+/** The time that Azure gives a proxy. */
 const DEADLINE_MS = 200
 const ROUNDS = 3
 
-/** Wraps and unwraps of all four algorithms. RSA is wrapped without the token. */
+/** Wraps and unwraps of all four algorithms. RSA wraps do not use the token. */
 function callsOf({ keys: { touched, rsa } }: TokenSite): readonly Call[] {
   const [dek, half] = [randomBytes(32), randomBytes(16)]
   const where = { pathPrefix: 'here', key: 'touched' }
@@ -25,7 +25,8 @@ function callsOf({ keys: { touched, rsa } }: TokenSite): readonly Call[] {
     })
   return [
     ...makePair({ ...where, alg: 'A256KW' }, dek, kw(aes256(touched), dek)),
-    // SoftHSM does not do it by itself: a call of the token for each step, 24 for 32 bytes, which leaves a busy machine 50 ms.
+    // SoftHSM lacks RFC 5649, so that each step is a call of the token. The 24 steps for 32 bytes would leave a busy
+    // machine only 50 ms.
     ...makePair({ ...where, alg: 'A256KWP' }, half, kwp(aes256(touched), half)),
     rsaUnwrap('RSA-OAEP', 'sha1'),
     rsaUnwrap('RSA-OAEP-256', 'sha256'),
@@ -33,7 +34,7 @@ function callsOf({ keys: { touched, rsa } }: TokenSite): readonly Call[] {
 }
 
 it(
-  'a token of 5 ms a call serves all algorithms, and goes on being qualified without a lost call',
+  'a token of 5 ms a call serves all algorithms, and its qualification continues without a lost call',
   {
     timeout: 60_000,
   },
@@ -42,7 +43,7 @@ it(
     const { gateway } = site
     const connection = await HttpConnection.open(targetOf(gateway.port, gateway.pki))
     const calls = callsOf(site)
-    // Mostly the first request is answered: the start waits for what short values need, but for no more than 5 s.
+    // The first request is usually answered: the start waits for the qualification of short values, but at most 5 s.
     for (const call of calls) {
       for (let reply: Reply | undefined; reply?.status !== 200;) {
         reply = await connection.exchange(call.request)

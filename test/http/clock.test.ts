@@ -21,7 +21,7 @@ afterAll(async () => {
   await fixture.stop()
 })
 
-/** The wall clock alone: a monotonic one and timers go on as they were. */
+/** Moves the wall clock only. The monotonic clock and timers are unaffected. */
 const setClock = (by: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + by })
 
 const wrap = () =>
@@ -35,7 +35,7 @@ describe('a clock that jumps', () => {
   it.each([
     ['forward', HOUR_MS],
     ['back', -HOUR_MS],
-  ])('%s costs no request, and no time is measured by it', async (_where, by) => {
+  ])('costs no request, and affects no measured time: %s', async (_where, by) => {
     expect((await wrap()).status).toBe(200)
     setClock(by)
     for (let i = 0; i < 3; i += 1) expect((await wrap()).status).toBe(200)
@@ -44,7 +44,7 @@ describe('a clock that jumps', () => {
     expect(record?.['total_ms']).toBeLessThan(500)
   })
 
-  it('beyond the end of the client’s certificate refuses it on an open connection, and takes it again when it is back', async () => {
+  it('beyond the end of the client’s certificate has it refused on an open connection, until the clock is back', async () => {
     expect((await wrap()).status).toBe(200)
     setClock(100 * 365 * 24 * HOUR_MS)
     expect((await wrap()).status).toBe(401)

@@ -11,9 +11,9 @@ import type { BackendHarness } from './harness.ts'
 const NOT_RUN = ['throttle.code', 'throttle.retry-after']
 const sizes = [2048, 3072, 4096] as const
 
-/** The whole catalogue of `ekm-gateway conformance`, with everything that it can be given, on a gateway with any backend. */
+/** The whole catalogue of `ekm-gateway conformance`, with every optional client, on a gateway with any backend. */
 export function describeConformance(harness: BackendHarness): void {
-  describe('conformance', () => {
+  describe('the gateway keeps the conformance case', () => {
     const results = new Map<string, CaseResult>()
 
     beforeAll(async () => {
@@ -35,7 +35,7 @@ export function describeConformance(harness: BackendHarness): void {
             pathPrefix: 'azureekm/contoso',
             clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }],
           },
-          // Trusts another root, so that the pair of name and root is what is tested.
+          // This pool trusts another root, so that the pair of name and root is tested.
           {
             ...pool,
             name: 'fabrikam',
@@ -81,7 +81,7 @@ export function describeConformance(harness: BackendHarness): void {
   })
 }
 
-/** Clients that differ from the right one in one thing each. */
+/** Each client differs from the right one in one respect. */
 async function refusedClients({ clientCa }: Pki, otherRoot: Authority): Promise<ReadonlyMap<string, ClientIdentity>> {
   return new Map([
     ['another name', await makeClient(clientCa, { commonName: 'fabrikam.managedhsmclient.azure.net' })],

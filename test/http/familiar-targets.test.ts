@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { FamiliarTargets, type Destination } from '../../src/http/route-table.ts'
 
-it('keeps the targets of late, and not as many as a caller can think of', () => {
+it('the cache of request targets keeps the latest, and is bounded', () => {
   const familiar = new FamiliarTargets()
   const destinations = Array.from({ length: 2500 }, (_, at) => ({ keyName: `key-${at}` }) as Destination)
   const target = ({ keyName }: Destination) => `/azureekm/${keyName}/wrapkey`

@@ -36,7 +36,7 @@ const call = (operation: string, members: object = {}) =>
   })
 const wrap = () => call('wrapkey', { alg: 'A256KWP', value: VALUE })
 
-describe('a failing backend', () => {
+describe('a backend that fails', () => {
   const rows: readonly (readonly [AdapterErrorCode, number, string])[] = [
     ['KEY_NOT_FOUND', 404, 'KeyNotFound'],
     ['KEY_DISABLED', 403, 'KeyDisabled'],
@@ -52,7 +52,7 @@ describe('a failing backend', () => {
     ['CLOSED', 503, 'ServiceUnavailable'],
   ]
 
-  it.each(rows)('%s is %i %s, and its own words stay inside', async (fail, status, code) => {
+  it.each(rows)('with %s is answered with %i %s, and its own message stays inside', async (fail, status, code) => {
     adapter.fault = { fail, ofKeys: true }
     for (const reply of [await wrap(), await call('metadata')]) {
       expect([reply.status, reply.json['code']]).toEqual([status, code])
@@ -61,7 +61,7 @@ describe('a failing backend', () => {
     expect((await fixture.logged('request')).at(-1)).toMatchObject({ status, code, reason: fail })
   })
 
-  it('that is busy says when to come back', async () => {
+  it('because it is busy states when to retry', async () => {
     adapter.fault = { fail: 'BACKEND_BUSY', retryAfterSeconds: 7, ofKeys: true }
     expect((await wrap()).headers['retry-after']).toBe('7')
     adapter.fault = { fail: 'BACKEND_BUSY', ofKeys: true }
@@ -73,7 +73,7 @@ describe('a failing backend', () => {
     ['text', `unexpected ${VALUE}`],
     ['nothing', null],
     ['an object with a response', { getResponse: () => new Response('leak') }],
-  ])('with a bug that throws %s is 500, and is told in the log without its message', async (_what, bug) => {
+  ])('by a bug that throws %s is 500, and is logged without its message', async (_what, bug) => {
     adapter.fault = { bug, ofKeys: true }
     const reply = await wrap()
     expect([reply.status, reply.json]).toEqual([
@@ -85,8 +85,8 @@ describe('a failing backend', () => {
   })
 })
 
-describe('the deadline', () => {
-  it('answers 408 when it passes, whatever the backend does, and zeroes what comes late', async () => {
+describe('a request’s deadline', () => {
+  it('causes 408 when it passes, whatever the backend does, and late results are zeroed', async () => {
     await wrap()
     adapter.buffers.length = 0
     adapter.fault = { delayMs: 400, ofKeys: true }
@@ -99,7 +99,7 @@ describe('the deadline', () => {
     await vi.waitFor(() => expect(adapter.buffers.every((bytes) => bytes.every((byte) => byte === 0))).toBe(true))
   })
 
-  it('counts the body: one that does not come is 408, and the connection is closed', async () => {
+  it('includes the body: a missing body is 408, and the connection is closed', async () => {
     const socket = await openSocket(fixture.port, fixture.pki)
     socket.write(
       `POST /azureekm/contoso/info?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{`,
@@ -112,7 +112,7 @@ describe('the deadline', () => {
   })
 })
 
-describe('buffers', () => {
+describe('the buffers', () => {
   it('that held a data key are zeroed when the reply is made', async () => {
     const wrapped = (await wrap()).json['value']
     expect((await call('unwrapkey', { alg: 'A256KWP', value: wrapped })).json['value']).toBe(VALUE)
@@ -123,7 +123,7 @@ describe('buffers', () => {
 })
 
 describe('a client that goes away', () => {
-  it('stops its call, and is told apart in the log', async () => {
+  it('stops its call, and has a status of its own in the log', async () => {
     adapter.fault = { delayMs: 100 }
     const socket = await openSocket(fixture.port, fixture.pki)
     const body = JSON.stringify({ request_context: CONTEXT, alg: 'A256KWP', value: VALUE })
@@ -140,13 +140,13 @@ describe('a client that goes away', () => {
   })
 })
 
-describe('requests one behind the other on a connection', () => {
+describe('pipelined requests', () => {
   const request = (body: string) =>
     `POST /azureekm/contoso/aes-1/wrapkey?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
     `Content-Length: ${body.length}\r\n\r\n${body}`
   const body = JSON.stringify({ request_context: CONTEXT, alg: 'A256KWP', value: VALUE })
 
-  it('are answered in order, and what is not HTTP behind them spoils no answer', async () => {
+  it('are answered in order, and bytes behind them that are not HTTP spoil no answer', async () => {
     const socket = await openSocket(fixture.port, fixture.pki)
     let text = ''
     socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
@@ -159,7 +159,7 @@ describe('requests one behind the other on a connection', () => {
     expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200'])
   })
 
-  it('leave nothing under way when their connection dies', async () => {
+  it('leave no running call when their connection dies', async () => {
     adapter.fault = { delayMs: 50 }
     const socket = await openSocket(fixture.port, fixture.pki)
     socket.write(`${request(body)}${request(body)}`)
@@ -169,8 +169,8 @@ describe('requests one behind the other on a connection', () => {
   })
 })
 
-describe('key descriptions', () => {
-  it('are remembered for wrap and unwrap, and asked anew by metadata', async () => {
+describe('remembered key descriptions', () => {
+  it('serve wrap and unwrap, while metadata asks again', async () => {
     await call('metadata')
     adapter.calls = []
     await wrap()
@@ -201,7 +201,7 @@ describe('key descriptions', () => {
     expect(adapter.calls).toEqual([])
   })
 
-  it('that are old delay no request: the backend itself sees whether the key may be used', async () => {
+  it('that are old delay no request: the backend itself decides whether the key may be used', async () => {
     let backend: FaultyAdapter | undefined
     const limits = { deadlineMs: DEADLINE_MS, keyCacheMs: 0 }
     const own = await startTestGateway(fixture.pki, [aesKey('aes-1')], { limits }, async (...opening) => {
@@ -217,13 +217,13 @@ describe('key descriptions', () => {
     const before = backend?.calls.length
     expect((await post('wrapkey', { alg: 'A256KWP', value: VALUE })).status).toBe(200)
     expect(backend?.calls.slice(before)).toEqual(['wrap'])
-    // Before a request is refused for it, the backend is asked again.
+    // The gateway asks the backend again before it refuses a request for an old description.
     expect((await post('unwrapkey', { alg: 'RSA-OAEP', value: VALUE })).status).toBe(400)
     expect(backend?.calls.slice(before)).toEqual(['wrap', 'describe'])
     await own.stop()
   })
 
-  it('are not asked for by info', async () => {
+  it('are not used by info', async () => {
     adapter.calls = []
     const reply = await send(fixture.port, fixture.pki, {
       path: `/azureekm/contoso/info?${API}`,

@@ -4,7 +4,7 @@ import { aesKey, startTestGateway, type TestGateway } from '../support/gateway.t
 import { API, CONTEXT, exchangeRaw, makeAgent, send, type Wanted } from '../support/https.ts'
 import { makePki } from '../support/pki.ts'
 
-/** `npm run fuzz` sets it higher. */
+/** `npm run fuzz` sets a higher number. */
 const RUNS = Number(process.env['EKM_FUZZ_RUNS'] ?? 600)
 
 let fixture: TestGateway
@@ -27,7 +27,7 @@ const oddText = fc.oneof(
   fc.constantFrom('', '__proto__', 'constructor', 'null', '\0', '../..', '%2e%2e', 'é', '\ud800', 'A'.repeat(5000)),
 )
 const base64url = fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes).toString('base64url'))
-/** Any JSON, but mostly near what the API asks for. */
+/** Any JSON, mostly close to what the API expects. */
 const body = fc.oneof(
   {
     weight: 4,
@@ -89,16 +89,19 @@ const header = fc.oneof(
   fc.string({ unit: fc.constantFrom(...'abc/;=, \t"'), maxLength: 30 }),
 )
 const wanted: fc.Arbitrary<Wanted> = fc.record({
-  method: fc.oneof({ weight: 6, arbitrary: fc.constant('POST') }, fc.constantFrom('GET', 'HEAD', 'PUT', 'TRACE', 'QUERY', 'PROPFIND')),
+  method: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('POST') },
+    fc.constantFrom('GET', 'HEAD', 'PUT', 'TRACE', 'QUERY', 'PROPFIND'),
+  ),
   path: fc.tuple(path, query).map((parts) => parts.join('').replaceAll('#', '%23')),
   headers: fc.oneof(
     { weight: 3, arbitrary: fc.constant({}) },
     { weight: 1, arbitrary: fc.record({ 'content-type': header, 'x-odd': header }, { requiredKeys: [] }) },
   ),
   body,
-}) // prettier-ignore
+})
 
-describe('whatever comes in', () => {
+describe('a request of any shape', () => {
   it('is answered with 200 or a ProxyError, never with a 5xx', { timeout: 600_000 }, async () => {
     const before = (await fixture.logged('request')).length
     const statuses = new Map<number, number>()
@@ -117,12 +120,12 @@ describe('whatever comes in', () => {
       }),
       { numRuns: RUNS },
     )
-    // The generator reaches behind the first check, and each request left one record.
+    // The generator gets past the first check, and each request left one record.
     expect([...statuses.keys()].sort()).toEqual(expect.arrayContaining([200, 400, 404, 405, 415]))
     await vi.waitFor(async () => expect(await fixture.logged('request')).toHaveLength(before + sent))
   })
 
-  it('also when it is not HTTP at all', { timeout: 600_000 }, async () => {
+  it('does no harm even if it is not HTTP at all', { timeout: 600_000 }, async () => {
     const line = fc.constantFrom(
       'POST /azureekm/contoso/info?api-version=0.1-preview HTTP/1.1\r\n',
       'POST / HTTP/1.0\r\n',
@@ -143,7 +146,7 @@ describe('whatever comes in', () => {
     const noise = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes).toString('latin1'))
     await fc.assert(
       fc.asyncProperty(fc.array(fc.oneof({ weight: 5, arbitrary: line }, noise), { maxLength: 12 }), async (pieces) => {
-        // An end that the server must see through, so that it closes the connection.
+        // An end that lets the server see that the request is over, and close the connection.
         const text = await exchangeRaw(
           fixture.port,
           fixture.pki,
@@ -157,7 +160,7 @@ describe('whatever comes in', () => {
     )
   })
 
-  it('leaves nothing open', async () => {
+  it('leaves no connection open', async () => {
     agent.destroy()
     await vi.waitFor(() => expect(activeSockets()).toBeLessThanOrEqual(socketsBefore))
     const reply = await send(fixture.port, fixture.pki, {

@@ -3,23 +3,23 @@ import type { TestKey } from '../contract/harness.ts'
 export interface ProvidedBackend {
   /** The backend's section of a gateway's configuration. */
   readonly settings: object
-  /** The passphrase or PIN, to see that it is never emitted. */
+  /** The passphrase or PIN, which no output may contain. */
   readonly secrets: Readonly<Record<string, Uint8Array>>
   remove(): Promise<void>
 }
 
-/** A backend as the black-box suite sees it. What a backend does not have is said here and is never a skipped test. */
+/** A backend as the black-box suite sees it. Missing abilities are stated here and are never skipped tests. */
 export interface BackendHarness {
-  /** What it says of itself in `/info`. */
+  /** The backend's description in `/info`. */
   readonly product: { readonly vendor: string; readonly name: string }
-  /** Whether it can use RSA keys. */
+  /** Whether the backend supports RSA keys. */
   readonly rsa: boolean
-  /** The longest wrapped value that it takes a tolerable time for, in bytes; 4096 if absent. */
+  /** The longest wrapped value in bytes that the backend handles in tolerable time; 4096 if absent. */
   readonly longestValue?: number
   readonly canDisable: boolean
-  /** Which dates of a key keep it from being used at all. */
+  /** The dates that keep a key from all use. */
   readonly dates: readonly ('notBefore' | 'expires')[]
-  /** What makes a key one that is refused with `KeyDisabled`. */
+  /** The key states that are refused with `KeyDisabled`. */
   unusable(): Partial<TestKey>
   provide(keys: readonly TestKey[]): Promise<ProvidedBackend>
 }

@@ -11,7 +11,7 @@ import type { BackendHarness, ProvidedBackend } from './harness.ts'
 import { describeSecrecy } from './secrecy.ts'
 import { describeApi } from './suite.ts'
 
-/** Puts `keys` on the server that `options` lead to, and writes what a gateway's configuration needs. */
+/** Registers `keys` on the server of `options`, and writes the backend's part of a gateway's configuration. */
 async function provide(
   keys: readonly TestKey[],
   options: KmipOptions,
@@ -44,7 +44,7 @@ async function provide(
 
 const common = { canDisable: true, unusable: () => ({ disabled: true as const }) }
 
-describe('PyKMIP', { timeout: 120_000 }, () => {
+describe('the gateway on PyKMIP', { timeout: 120_000 }, () => {
   const pykmip: BackendHarness = {
     ...common,
     product: { vendor: 'PyKMIP 0.10.0 Software Server', name: 'KMIP key manager' },
@@ -60,7 +60,7 @@ describe('PyKMIP', { timeout: 120_000 }, () => {
   describeSecrecy(pykmip)
 })
 
-describe('a KMIP server with native key wrap', () => {
+describe('the gateway on a KMIP server with native key wrap', () => {
   const native: BackendHarness = {
     ...common,
     product: { vendor: 'ekm-gateway test server', name: 'KMIP key manager' },

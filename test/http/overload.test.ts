@@ -6,7 +6,7 @@ import { API, CONTEXT, makeAgent, send, type Reply, type Wanted } from '../suppo
 import { CLIENT_CN, makePki, type Pki } from '../support/pki.ts'
 
 const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url')
-/** What a reply takes that needs no backend, on a machine that is busy. */
+/** The time of a reply that needs no backend, on a busy machine. */
 const AT_ONCE_MS = 350
 
 let pki: Pki
@@ -38,7 +38,7 @@ const pool = (name: string, backend: string, more: object = {}) => ({
   ...more,
 })
 
-/** Every backend is a FaultyAdapter, known by its `concurrency`, which no two of a test share. */
+/** Each backend is a FaultyAdapter. A test finds it by its `concurrency`, which is unique within the test. */
 async function start(settings: Settings): Promise<void> {
   fixture = await startTestGateway(pki, [aesKey('aes-1')], settings, async (backend, report) => {
     const adapter = new FaultyAdapter(await openBackend(backend, report))
@@ -73,8 +73,8 @@ async function wrap(poolName: string, operation = 'wrapkey', more: Partial<Wante
 const statuses = (replies: readonly Timed[]) => replies.map(({ status }) => status).sort()
 const many = (count: number, poolName: string) => Promise.all(Array.from({ length: count }, () => wrap(poolName)))
 
-describe('a backend that is asked more than it can do', () => {
-  it('answers what it has room for, and the rest at once with 429 and when to come back', async () => {
+describe('a backend with more calls than it can serve', () => {
+  it('answers the calls for which it has room, and refuses the rest at once with 429 and Retry-After', async () => {
     await start({ backend: software({ concurrency: 2, queue: 3 }), pools: [pool('a', 'store')] })
     await many(20, 'a')
     const adapter = faultOf(2, { delayMs: 500 })
@@ -90,19 +90,19 @@ describe('a backend that is asked more than it can do', () => {
     expect((await fixture.logged('request')).at(-1)).toMatchObject({ pool: 'a', backend: 'store' })
   })
 
-  it('is not sent what could not be answered in time', async () => {
+  it('is sent no call that could not be answered in time', async () => {
     const limits = { deadlineMs: 300 }
     await start({ limits, backend: software({ concurrency: 1, queue: 100 }), pools: [pool('a', 'store')] })
     const adapter = faultOf(1, { delayMs: 100 })
     for (let i = 0; i < 20; i += 1) await wrap('a')
     adapter.calls = []
     const replies = await many(30, 'a')
-    // Three fit into the deadline; more where a busy machine brings the requests one after the other.
+    // Three calls fit into the deadline. On a busy machine more fit, because the requests arrive one after the other.
     expect(adapter.calls.length).toBeLessThanOrEqual(8)
     expect(statuses(replies).filter((status) => status === 429).length).toBeGreaterThanOrEqual(22)
   })
 
-  it('serves one pool in the flood of another', async () => {
+  it('serves one pool during the flood of another', async () => {
     const pools = [pool('a', 'store'), pool('b', 'store')]
     await start({ limits: { deadlineMs: 5000 }, backend: software({ concurrency: 1, queue: 100 }), pools })
     await Promise.all([wrap('a'), wrap('b')])
@@ -111,7 +111,7 @@ describe('a backend that is asked more than it can do', () => {
     await wrap('a', 'info')
     const reply = await wrap('b')
     expect([reply.status, statuses(await flood)]).toEqual([200, Array<number>(25).fill(200)])
-    // Alone behind the 25 of the flood it would be 2 seconds.
+    // Behind the 25 calls of the flood, the call would take 2 seconds.
     expect(reply.ms).toBeLessThan(1000)
   })
 })
@@ -126,7 +126,7 @@ describe('a client that sends its bodies slowly', () => {
   const sendSlowly = (count: number) =>
     Promise.all(Array.from({ length: count }, () => wrap('slow', 'wrapkey', { bodyAfterMs: DEADLINE_MS - 100 })))
 
-  it('does not make a backend look down, which got too little time', async () => {
+  it('does not make a backend look down that had too little time', async () => {
     await start(settings)
     await Promise.all([wrap('slow'), wrap('well')])
     const adapter = faultOf(16, { delayMs: 300 })
@@ -137,7 +137,7 @@ describe('a client that sends its bodies slowly', () => {
     expect(await fixture.logged('backend_down')).toEqual([])
   })
 
-  it('asks nothing of a backend that could not answer in time', async () => {
+  it('sends no call to a backend that could not answer in time', async () => {
     await start(settings)
     const adapter = faultOf(16, { delayMs: 200 })
     for (let round = 0; round < 3; round += 1) await many(16, 'slow')
@@ -147,7 +147,7 @@ describe('a client that sends its bodies slowly', () => {
   })
 })
 
-describe('a pool', () => {
+describe('a pool with limits', () => {
   it('has no more calls under way than its limit', async () => {
     const pools = [pool('a', 'store', { limits: { concurrency: 1 } })]
     await start({ backend: software({ concurrency: 8, queue: 2 }), pools })
@@ -157,7 +157,7 @@ describe('a pool', () => {
     expect(statuses(replies)).toEqual([200, 200, 200, ...Array<number>(7).fill(429)])
   })
 
-  it('is answered as often as its limit allows, with 429 beyond, and info always', async () => {
+  it('gets as many answers as its limit allows, then 429, and info always', async () => {
     const pools = [pool('a', 'store', { limits: { requestsPerSecond: 10 } })]
     await start({ backend: software(), pools })
     const replies = await many(30, 'a')
@@ -179,7 +179,7 @@ describe('a backend that is down', () => {
     pools: [pool('sick', 'store'), pool('well', 'other')],
   }
 
-  it('that hangs is 408 until its probe says so and then 502 at once, costs no other its latency, and is back within 2 s', async () => {
+  it('and hangs is 408 until its probe says so and then 502 at once, costs no other its latency, and is back within 2 s', async () => {
     await start(twoBackends)
     await Promise.all([wrap('sick'), wrap('well')])
     const adapter = faultOf(11, { delayMs: 60_000 })
@@ -197,7 +197,7 @@ describe('a backend that is down', () => {
     adapter.fault = {}
     const back = performance.now()
     while ((await wrap('sick')).status !== 200) await new Promise((resolve) => setTimeout(resolve, 20))
-    // A probe that was sent to the sick backend is given up after 1 s.
+    // The probe that is with the sick backend is given up after 1 s.
     expect(performance.now() - back).toBeLessThan(2500)
     expect(await fixture.logged('backend_up')).toMatchObject([{ level: 'info', backend: 'store' }])
   })

@@ -38,7 +38,7 @@ beforeAll(async () => {
 })
 afterAll(() => fixture.stop())
 
-/** How long the backend takes from here on. */
+/** Sets the time of the backend's calls from here on. */
 function takeTime(delayMs: number): void {
   adapter.fault = { delayMs }
   adapter.calls = []
@@ -52,12 +52,12 @@ const post = (path: string, members: object = {}, headers = '') => {
   )
 }
 
-/** Requests by what becomes of them, each whole. The slow one is slow in the backend. */
+/** Complete requests by their outcome. The slow one is slow in the backend. */
 const pieces = {
   slow: post('contoso/aes-1/wrapkey', { alg: 'A256KWP', value: VALUE }),
   info: post('contoso/info'),
   unknown: post('contoso/aes-1/sign'),
-  /** Its answer closes the connection. */
+  /** The answer to this request closes the connection. */
   unauthorized: post('other/info'),
   connect: 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n',
   websocket: post('contoso/info', {}, 'Connection: Upgrade\r\nUpgrade: websocket\r\n'),
@@ -70,7 +70,7 @@ const pieces = {
 type Piece = keyof typeof pieces
 const names = Object.keys(pieces) as Piece[]
 
-/** By itself, what each is answered with; 0 for none where it comes behind another. */
+/** The status of each request by itself. */
 const alone: Readonly<Record<Piece, number>> = {
   slow: 200,
   info: 200,
@@ -84,7 +84,7 @@ const alone: Readonly<Record<Piece, number>> = {
   garbage: 400,
   badLength: 400,
 }
-/** After these nothing is answered any more. */
+/** No request after one of these is answered. */
 const closing: ReadonlySet<Piece> = new Set<Piece>(
   names.filter((name) => !['slow', 'info', 'continued'].includes(name)),
 )
@@ -92,7 +92,7 @@ const closing: ReadonlySet<Piece> = new Set<Piece>(
 const statusesIn = (text: string) =>
   [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status)).filter((status) => status !== 100)
 
-/** Sends pieces in one write from an address, and reads until the connection ends or nothing is owed. */
+/** Sends the pieces in one write from an address. Reads until the connection ends or every answer has come. */
 async function converse(sent: readonly Piece[], localAddress: string): Promise<number[]> {
   const socket = await openSocketFrom(localAddress, fixture.port, fixture.pki)
   const last = sent.findIndex((name) => closing.has(name))
@@ -110,13 +110,13 @@ async function converse(sent: readonly Piece[], localAddress: string): Promise<n
   return statusesIn(text)
 }
 
-describe('requests one behind the other on a connection, in every order', () => {
+describe('pipelined requests, in every order,', () => {
   const orders = [
     ...names.flatMap((first) => names.map((second) => [first, second])),
     ...names.map((name): Piece[] => ['slow', 'slow', name, 'connect']),
     ...names.map((name): Piece[] => ['slow', 'info', 'continued', name, 'info']),
   ]
-  /** What was answered, by the address that asked. */
+  /** The statuses of each conversation, by the client's address. */
   const conversations = new Map<string, { readonly title: string; readonly answered: readonly number[] }>()
   beforeAll(() => takeTime(40))
 
@@ -128,19 +128,19 @@ describe('requests one behind the other on a connection, in every order', () => 
       conversations.set(address, { title, answered })
       const last = order.findIndex((name) => closing.has(name))
       const expected = order.slice(0, last === -1 ? undefined : last + 1).map((name) => alone[name])
-      // What is no HTTP, behind a request that is being answered, only ends the connection.
+      // Bytes that are not HTTP only end the connection if they follow a request that is being answered.
       if (last > 0 && (order[last] === 'garbage' || order[last] === 'badLength')) expected.pop()
       expect(answered).toEqual(expected)
     },
   )
 
-  it('whatever the log says was answered, was', async () => {
+  it('are answered as the log says', async () => {
     await vi.waitFor(() => expect(fixture.gateway.requestsUnderWay).toBe(0))
     const records = await fixture.logged('request')
     expect(conversations.size).toBe(orders.length)
     for (const [address, { title, answered }] of conversations) {
       const statuses = records.filter((record) => record['remote_address'] === address).map(({ status }) => status)
-      // 499 is for what nobody got.
+      // 499 is only for requests whose answer nobody received.
       expect([title, statuses.filter((status) => status !== 499).sort()]).toEqual([title, [...answered].sort()])
     }
   })
@@ -183,7 +183,7 @@ describe('the record of a request whose answer nobody got', () => {
     expect((await recordsAfter(marker)).map(({ status }) => status).sort()).toEqual([401, 499, 499])
   })
 
-  it('is 499 for a CONNECT that was waiting, and its connection’s end is no trouble', async () => {
+  it('is 499 for a waiting CONNECT, and its connection’s end does no harm', async () => {
     const marker = (await fixture.logText()).length
     takeTime(300)
     const socket = await openSocket(fixture.port, fixture.pki)
@@ -199,8 +199,8 @@ describe('the record of a request whose answer nobody got', () => {
   })
 })
 
-describe('an answer', () => {
-  it('reaches a client that goes on sending after a CONNECT', async () => {
+describe('the answer', () => {
+  it('reaches a client that continues to send after a CONNECT', async () => {
     takeTime(50)
     for (let round = 0; round < 5; round += 1) {
       const socket = await openSocket(fixture.port, fixture.pki)

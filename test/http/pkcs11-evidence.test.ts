@@ -29,7 +29,7 @@ beforeAll(async () => {
   })
   const pki = await makePki()
   fixture = await startTestGateway(pki, [], {
-    // Attributes are asked for each time, so that metadata meets the faults too.
+    // Attributes are read for each request, so that metadata meets the faults too.
     limits: { deadlineMs: 1000, keyCacheMs: 0 },
     files: { pin: PIN },
     admin: { host: '127.0.0.1', port: 0 },
@@ -66,8 +66,8 @@ const askAll = () => Promise.all(calls.map(async ({ path, members }) => (await a
 const ready = async () => (await fetch(`http://127.0.0.1:${fixture.adminPort ?? 0}/readyz`)).status
 const counted = async (event: string) => (await fixture.logged(event)).length
 
-describe('what is the request’s own', () => {
-  it('a bad value is 400, and costs no session, where the token calls it a device error', async () => {
+describe('a gateway on a token that misleads', () => {
+  it('answers 400 to a bad value that the token calls a device error, and loses no session', async () => {
     const lost = await counted('hsm_host_lost')
     faults.script('C_UnwrapKey instead 0x30', 'C_Decrypt instead 0x30')
     const bad = [
@@ -85,7 +85,7 @@ describe('what is the request’s own', () => {
     faults.script()
   })
 
-  it('one key that is gone is 404, and the others are served', async () => {
+  it('answers 404 for a key that is gone, and serves the others', async () => {
     const down = await counted('backend_down')
     onToken('ekm', (objects) => objects.destroy('passing'))
     await vi.waitFor(async () => expect((await ask('passing/metadata')).status).toBe(404), 3000)

@@ -11,8 +11,7 @@ import { CLIENT_CN, makePki } from '../support/pki.ts'
 
 const DEADLINE_MS = 200
 const SESSIONS = 2
-const RECOVERY_MS = 2000
-/** What a busy machine may add to a time; the times themselves are tens of milliseconds. */
+/** What a busy machine may add to a time. The times themselves are tens of milliseconds. */
 const SLACK_MS = 250
 
 let hsm: SoftHsm
@@ -33,17 +32,24 @@ beforeAll(async () => {
   const pki = await makePki()
   const clients = [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'] }]
   const settings = {
-    // Attributes are asked for each time, so that metadata meets the faults too.
+    // Attributes are read for each request, so that metadata meets the faults too.
     limits: { deadlineMs: DEADLINE_MS, keyCacheMs: 0 },
     files: { pin: PIN },
     backends: {
-      hsm: { kind: 'pkcs11', module: faults.path, token: { label: 'ekm' }, pin: { file: 'pin' }, sessions: SESSIONS, callTimeoutMs: 500 },
+      hsm: {
+        kind: 'pkcs11',
+        module: faults.path,
+        token: { label: 'ekm' },
+        pin: { file: 'pin' },
+        sessions: SESSIONS,
+        callTimeoutMs: 500,
+      },
     },
     pools: [
       { name: 'hsm', pathPrefix: 'hsm', clients, backend: 'hsm', keys: { kek: {}, rsa: {} } },
       { name: 'software', pathPrefix: 'software', clients, backend: 'store', keys: 'all' },
     ],
-  } // prettier-ignore
+  }
   fixture = await startTestGateway(pki, [aesKey('kek')], settings, async (backend, report) => {
     const adapter = await openBackend(backend, report)
     if (backend.kind === 'pkcs11') hosts = () => (adapter as Pkcs11Adapter).hosts
@@ -51,7 +57,7 @@ beforeAll(async () => {
   })
   agent = makeAgent(pki)
   await vi.waitFor(async () => expect(await fixture.logged('hsm_algorithm_qualified')).toHaveLength(4), 20_000)
-  // What the first requests of a process pay for is not what the table is about.
+  // The table does not count what the first requests of a process cost.
   await Promise.all(Array.from({ length: 8 }, () => ask('software/kek/wrapkey', { alg: 'A256KW', value: VALUE })))
   wrapped = String((await ask('hsm/kek/wrapkey', { alg: 'A256KW', value: VALUE })).json['value'])
 }, 60_000)
@@ -63,7 +69,7 @@ afterAll(async () => {
   hsm.remove()
 })
 
-// A fault that takes a host away finds the other there to take over.
+// The second host takes over when a fault costs the first.
 beforeEach(async () => {
   await until200()
   await vi.waitFor(() => expect(hosts()).toHaveLength(SESSIONS), { timeout: 5000 })
@@ -87,19 +93,17 @@ async function timed(work: () => Promise<Reply>): Promise<{ reply: Reply; ms: nu
   return { reply, ms: performance.now() - start }
 }
 
-/** Clears the faults and waits until every operation is answered; gives the milliseconds that it took. */
-async function until200(): Promise<number> {
+/** Clears the faults and waits until every operation is answered. */
+async function until200(): Promise<void> {
   faults.script()
-  const start = performance.now()
   for (const operation of Object.values(operations)) {
     await vi.waitFor(async () => expect((await operation()).status).toBe(200), { timeout: 10_000, interval: 20 })
   }
-  return performance.now() - start
 }
 
 interface Fault {
   readonly what: string
-  /** Lines of the fault module's script, for the function that `operation` calls. */
+  /** Lines of the fault module's script for the function that `operation` calls. */
   readonly script: (calls: string) => string[]
   /** The call never returns. */
   readonly hangs?: true
@@ -133,9 +137,9 @@ const table: readonly Fault[] = [
   { what: 'a call hangs', script: (calls) => [`${calls} hang 0`], hangs: true, expected: all(408, 'RequestTimeout') },
   { what: 'the library crashes, once', script: (calls) => [`${calls} crash 0 once`], expected: all(200) },
   { what: 'the library crashes each time', script: (calls) => [`${calls} crash 0`], expected: gateway },
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
-describe.each(table)('while $what', ({ script, expected, hangs }) => {
+describe.each(table)('the gateway, while $what, answers', ({ script, expected, hangs }) => {
   it.each(Object.keys(operations) as Operation[])('%s', async (operation) => {
     const before = hosts()
     faults.script(...script(firstCall[operation]))
@@ -150,11 +154,12 @@ describe.each(table)('while $what', ({ script, expected, hangs }) => {
     const [status, code] = expected[operation]
     expect([reply.status, reply.json['code']]).toEqual([status, code])
     expect(ms).toBeLessThan(DEADLINE_MS + SLACK_MS)
-    // Another backend is not kept waiting until the deadline; a busy machine may hold one answer up, but not all.
+    // A pool of another backend does not wait for the deadline. A busy machine may delay one answer, but not all.
     expect(softwareAnswers.map(({ reply: { status } }) => status)).toEqual([200, 200, 200])
     expect(Math.min(...softwareAnswers.map((answer) => answer.ms))).toBeLessThan(DEADLINE_MS)
-    expect(await until200()).toBeLessThan(RECOVERY_MS)
-    // The process that hangs is found out later, and is not to go missing in the middle of the next test.
+    // test/pkcs11/recovery-times.test.ts holds the time that this takes.
+    await until200()
+    // A hanging process is noticed later. It must not be lost in the middle of the next test.
     if (hangs) await vi.waitFor(() => expect(hosts()).not.toEqual(before), { timeout: 3000 })
   })
 })

@@ -16,7 +16,10 @@ beforeAll(async () => {
 })
 afterAll(() => fixture.stop())
 
-/** Sends one request with its target and its Host lines as they are, and gives the answer's status and audit record. */
+/**
+ * Sends one request with this target and these Host lines unchanged. Resolves with the answer's status and audit
+ * record.
+ */
 async function ask(target: string, hosts: readonly string[] = ['localhost'], version = '1.1', more = '') {
   asked += 1
   const localAddress = newAddress()
@@ -41,8 +44,8 @@ async function ask(target: string, hosts: readonly string[] = ['localhost'], ver
   return { status, record, message: String(record?.['message']) }
 }
 
-describe('a path has one spelling', () => {
-  // What URL parsers rewrite to the path of info.
+describe('the gateway takes a path in one spelling only:', () => {
+  // Targets that URL parsers rewrite to the path of info.
   const others = [
     '/x/../azureekm/contoso/info',
     '/azureekm/contoso/x/../info',
@@ -72,7 +75,7 @@ describe('a path has one spelling', () => {
     'https://localhost/x/../azureekm/contoso/info',
     'https://localhost//azureekm/contoso/info',
   ]
-  it.concurrent.each(others)('%s is not it, and is in the log as it was sent', async (target) => {
+  it.concurrent.each(others)('it refuses %s, and logs it unchanged', async (target) => {
     const { status, record } = await ask(`${target}?${API}`)
     expect([status, record]).toMatchObject([404, { path: target, reason: 'ROUTE_UNKNOWN' }])
   })
@@ -81,7 +84,7 @@ describe('a path has one spelling', () => {
     '/azureekm/contoso/x/../aes-1/metadata',
     '/azureekm/contoso/aes-1/./metadata',
     '/azureekm/contoso/%2e/aes-1/metadata',
-  ])('%s leads to no key', async (target) => {
+  ])('it finds no key by %s', async (target) => {
     expect((await ask(`${target}?${API}`)).status).toBe(404)
   })
 
@@ -92,11 +95,11 @@ describe('a path has one spelling', () => {
     ['a NUL', '/azureekm/contoso/info\0'],
     ['DEL', '/azureekm/contoso/info\u007f'],
     ['a soft hyphen', '/azureekm/contoso/in\u00adfo'],
-  ])('%s in it is not skipped', async (_what, target) => {
+  ])('it does not skip %s in a path', async (_what, target) => {
     expect([400, 404]).toContain((await ask(`${target}?${API}`)).status)
   })
 
-  it('a query has one spelling too', async () => {
+  it('it takes a query in one spelling only', async () => {
     const versions: readonly (readonly [string, string])[] = [
       [`${INFO}?api-version=0%2E1-preview`, 'is not supported'],
       [`${INFO}?api-version=0.1-preview#x`, 'is not supported'],
@@ -137,7 +140,7 @@ describe('a target in absolute form', () => {
     expect((await ask(`${target}?${API}`)).status).toBe(400)
   })
 
-  it.concurrent.each(['https://localhost', 'https://localhost/'])('%s alone leads nowhere', async (target) => {
+  it.concurrent.each(['https://localhost', 'https://localhost/'])('%s alone finds no route', async (target) => {
     expect(await ask(`${target}?${API}`)).toMatchObject({ status: 404, record: { path: target } })
   })
 
@@ -149,8 +152,18 @@ describe('a target in absolute form', () => {
 
 describe('the Host header', () => {
   const target = `${INFO}?${API}`
-  const good = ['localhost', 'LOCALHOST:8443', 'ekm.example.com', 'ekm.example.com.', '192.0.2.1:443', '[2001:db8::1]', '[::1]:8443', 'a_b', 'localhost:'] // prettier-ignore
-  it.concurrent.each(good)('%s is taken', async (host) => {
+  const good = [
+    'localhost',
+    'LOCALHOST:8443',
+    'ekm.example.com',
+    'ekm.example.com.',
+    '192.0.2.1:443',
+    '[2001:db8::1]',
+    '[::1]:8443',
+    'a_b',
+    'localhost:',
+  ]
+  it.concurrent.each(good)('is accepted as %s', async (host) => {
     expect((await ask(target, [host])).status).toBe(200)
   })
 
@@ -173,7 +186,7 @@ describe('the Host header', () => {
     ['with a bracket that is not closed', ['[::1']],
     ['with brackets around no address', ['[localhost]']],
   ]
-  it.concurrent.each(bad)('%s is 400', async (_what, hosts) => {
+  it.concurrent.each(bad)('is refused with 400 as %s', async (_what, hosts) => {
     const { status, record } = await ask(target, hosts)
     expect([status, record]).toMatchObject([400, { reason: 'MALFORMED', code: 'BadRequest' }])
     expect(record?.['pool']).toBeUndefined()
@@ -194,14 +207,14 @@ describe('the Host header', () => {
   })
 })
 
-it('two content types are one too many, whichever comes first', async () => {
+it('the gateway refuses two content types, whichever comes first', async () => {
   for (const type of ['text/plain', 'application/json']) {
     const { status } = await ask(`${INFO}?${API}`, ['localhost'], '1.1', `Content-Type: ${type}\r\n`)
     expect(status).toBe(400)
   }
 })
 
-it('each request left one record', async () => {
+it('each request leaves one record in the log', async () => {
   const direct = 2
   expect(await fixture.logged('request')).toHaveLength(asked + direct)
 })

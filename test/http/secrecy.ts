@@ -19,7 +19,7 @@ const RSA = ['rsa-1', ['RSA-OAEP', 'RSA-OAEP-256']] as const
 
 const fromJwk = (text: string) => Buffer.from(text, 'base64url')
 
-/** A run at the most talkative level, with every secret known; none of them is in anything that it emits. */
+/** Runs at the most verbose level with every secret known, and searches all output for each of them. */
 export function describeSecrecy(harness: BackendHarness): void {
   it('emits no data key, key-encryption key, passphrase, PIN or private key', { timeout: 60_000 }, async () => {
     expect(existsSync(CLI), 'build first: npm run build').toBe(true)
@@ -79,7 +79,7 @@ export function describeSecrecy(harness: BackendHarness): void {
         if (unwrapped.json['value'] === value) due += 1
         else note(unwrapped.text)
 
-        // Data keys and wrapped ones where they do not belong, and everything that can be wrong around them.
+        // Data keys and wrapped values in wrong places, with every other mistake around them.
         note((await post(`${key}/unwrapkey`, { alg, value })).text)
         note((await post(`${key}/wrapkey`, { alg: value, value })).text)
         note((await post(`${key}/wrapkey`, { alg, value: `${value}=` })).text)

@@ -19,21 +19,21 @@ import { MAX_GROWTH_MIB, soakSeconds } from '../support/soak.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
 const SECONDS = soakSeconds(4)
-/** Of each of the two backends. */
+/** The workload of each of the two backends. */
 const RATE = 75
 const CONNECTIONS = 4
 const SESSIONS = 2
-/** Longer than any of this takes on a busy machine: a 408 would be a call that was lost. */
+/** Longer than any call takes on a busy machine, so that a 408 is a lost call. */
 const DEADLINE_MS = 10_000
 const PATIENCE = { timeout: 20_000, interval: 50 }
-/** What a backend without any session may answer. */
+/** The statuses of a backend without any session. */
 const allowedWhileDown = /^(502 .*"BadGateway"|408 .*"RequestTimeout"|429 .*"Throttled")/
 
 let pki: Pki
 let hsm: SoftHsm
 let served: Serving
 let target: Target
-/** One of each kind of call to each of the backends. */
+/** One call of each kind to each backend. */
 let calls: { readonly software: readonly Call[]; readonly hsm: readonly Call[] }
 
 beforeAll(async () => {
@@ -92,7 +92,7 @@ function callsOf(pathPrefix: string, kek: Uint8Array, rsa: Awaited<ReturnType<ty
   ]
 }
 
-/** How many requests each pool got from {@link ask}. */
+/** The number of requests that {@link ask} sent to each pool. */
 const asked = { software: 0, hsm: 0, changing: 0 }
 
 /** One request on a connection of its own. */
@@ -101,14 +101,14 @@ async function ask(pool: keyof typeof asked, call: Call) {
   return askOnce(target, call.request)
 }
 
-/** A call of which only the status matters: keys that the gateway made are nobody else's to know. */
+/** A call whose status alone matters, since nobody knows the values of keys that the gateway made. */
 const wrapUnder = (key: string): Call => {
   const value = randomBytes(32)
   return makeCall({ pathPrefix: 'changing', key, operation: 'wrapkey', alg: 'A256KW', value, result: value })
 }
 const statusUnder = async (key: string) => (await ask('changing', wrapUnder(key))).status
 
-/** What the gateway logs beside the requests' records, and how many of those there are of each pool. */
+/** The gateway's log without the requests' records, and the number of these records for each pool. */
 function follow({ cli }: Serving) {
   const events: Readonly<Record<string, unknown>>[] = []
   const records = new Map<string, number>()
@@ -128,7 +128,7 @@ function follow({ cli }: Serving) {
 }
 
 it(
-  'every answer is right while the gateway is reloaded, its hosts die and its keys change; nothing is left of it',
+  'the gateway answers every request rightly while it is reloaded, its hosts die and its keys change, and leaks nothing',
   { timeout: 2 * SECONDS * 1000 + 120_000 },
   async () => {
     const { cli, workspace, file } = served
@@ -142,14 +142,14 @@ it(
       const [command = '', ...others] = args
       expect(await run(['keys', command, '--config', file, '--backend', 'store', ...others])).toMatchObject({ code: 0 })
     }
-    /** The certificate that a new connection is shown. */
+    /** The certificate that a new connection receives. */
     const shown = async () => {
       const socket = await openSocket(served.port, pki)
       const { fingerprint256 } = socket.getPeerCertificate()
       socket.destroy()
       return fingerprint256
     }
-    /** While no session was open. */
+    /** The time without an open session. */
     const outages: { readonly from: number; readonly to: number }[] = []
     let added = 0
     const happenings = [
@@ -217,7 +217,7 @@ it(
     await Promise.all([software.stop(), withHsm.stop()])
 
     expect(software.failures).toEqual([])
-    // A call that a dying host had begun is done by another, and waits for one where there is none: that may fail.
+    // Another host repeats a call of a dying host. The call may fail if there is no other host for a while.
     const unexplained = withHsm.failures.filter(
       ({ sent, ended, what }) =>
         !allowedWhileDown.test(what) || !outages.some(({ from, to }) => from <= ended && sent <= to),
@@ -228,7 +228,7 @@ it(
       expect(right).toBeGreaterThan(RATE)
     }
 
-    // The connections of the beginning serve, and with the sessions and backends of the beginning.
+    // The first connections still serve, with the sessions and backends of the beginning.
     for (const [backend, own] of [
       ['software', connections.software],
       ['hsm', connections.hsm],
@@ -241,12 +241,12 @@ it(
       for (const backend of ['store', 'hsm']) expect(await gauge(name, `backend="${backend}"`)).toBe(0)
     }
     await expect.poll(() => gauge('ekm_connections', 'client="allowed"'), PATIENCE).toBe(2 * CONNECTIONS)
-    // What is open for a moment only, such as a key file that is being read, is closed when it is asked again.
+    // A handle that is open for a moment, such as a key file being read, is closed at the next look.
     await expect.poll(() => handlesOf(treeOf(pid)), PATIENCE).toBeLessThanOrEqual(before.handles)
     const grownMiB = residentMiB(treeOf(pid)) - before.residentMiB
     expect(grownMiB).toBeLessThan(MAX_GROWTH_MIB)
 
-    // No request without its record, and nothing in the log that an operator would have to look at.
+    // Every request has its record, and the log has nothing that an operator must act on.
     const again = CONNECTIONS * calls.software.length
     await expect.poll(() => log.records.get('software'), PATIENCE).toBe(asked.software + software.sent + again)
     await expect.poll(() => log.records.get('hsm'), PATIENCE).toBe(asked.hsm + withHsm.sent + again)

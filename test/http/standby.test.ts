@@ -36,7 +36,7 @@ afterEach(async () => {
   await other.remove()
 })
 
-/** A gateway with a second store, which holds `standbyKeys`. */
+/** A gateway with a second store that holds `standbyKeys`. */
 async function start(standbyKeys: readonly TestKey[], atStart: Fault = {}): Promise<void> {
   other = await makeWorkspace()
   await makeStore(other.path('keys'), standbyKeys)
@@ -77,7 +77,7 @@ async function reload(change: (config: Written) => void): Promise<void> {
   prepared.commit()
 }
 
-/** Both keys of both backends have been looked at. */
+/** Resolves when both keys of both backends have been examined. */
 const proven = () =>
   vi.waitFor(() => {
     expect(second.calls.filter((name) => name === 'describe')).toHaveLength(2)
@@ -113,7 +113,7 @@ describe('a standby that holds the same keys', () => {
     expect((await call('metadata', {}, 'rsa-1')).status).toBe(200)
   })
 
-  it('is not asked because of a refusal', async () => {
+  it('is not used because of a refusal', async () => {
     await start(keys)
     await proven()
     second.calls = []
@@ -124,7 +124,7 @@ describe('a standby that holds the same keys', () => {
     expect(second.calls).toEqual([])
   })
 
-  it('is known to do so after a reload, where its key is still the same', async () => {
+  it('stays proven after a reload if its key is the same', async () => {
     await start(keys)
     await proven()
     first.fault = DOWN
@@ -134,7 +134,7 @@ describe('a standby that holds the same keys', () => {
     expect((await wrap()).status).toBe(502)
   })
 
-  it('that fails as well is 502', async () => {
+  it('leads to 502 if it fails as well', async () => {
     await start(keys)
     await proven()
     first.fault = DOWN
@@ -142,7 +142,7 @@ describe('a standby that holds the same keys', () => {
     expect((await wrap()).status).toBe(502)
   })
 
-  it('that could not be proven yet unwraps, and wraps nothing', async () => {
+  it('unwraps but does not wrap before it is proven', async () => {
     await start(keys, DOWN)
     await vi.waitFor(async () => expect(await fixture.logged('standby_unproven')).toHaveLength(2))
     second.calls = []

@@ -9,7 +9,7 @@ import { KmipCluster } from '../../adapters/kmip/transport/cluster.ts'
 import { describeAdapter } from '../contract/suite.ts'
 import { registerKey, revoke } from '../kmip/register.ts'
 
-/** A variable of the environment, or an error that says what it is for. */
+/** A variable of the environment. Throws an error that explains the variable if it is not set. */
 function wanted(name: string, what: string): string {
   const value = process.env[name]
   if (value === undefined || value === '') throw new Error(`set ${name} to ${what}`)
@@ -48,7 +48,7 @@ describeAdapter({
   name: `the key manager at ${address}`,
   algorithms,
   canDisable: true,
-  // A key past its Deactivation Date may still unwrap: that is not what the suite calls expired.
+  // A key past its Deactivation Date may still unwrap, so that the suite does not count it as expired.
   dates: ['notBefore'],
   start: async (keys) => {
     const prefix = `ekm-test-${randomBytes(4).toString('hex')}-`

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** `npm run test:key-manager`. Apart from `npm test`, for it wants a key manager of the operator's own. */
+/** `npm run test:key-manager`. It is apart from `npm test` because it needs a key manager of the operator's own. */
 export default defineConfig({
   test: {
     root: new URL('../..', import.meta.url).pathname,

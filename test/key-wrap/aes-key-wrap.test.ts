@@ -8,7 +8,7 @@ const modes = { wrap: 'KW', 'wrap-pad': 'KWP' } as const
 const reference = { KW: kw, KWP: kwp }
 const hex = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('hex')
 
-/** Single AES blocks of a key in this process, and how often they were asked for. */
+/** Single AES blocks of a key in this process, with a count of the calls. */
 function blocksOf(key: Uint8Array) {
   const name = `aes-${key.length * 8}-ecb`
   const calls: number[] = []
@@ -58,14 +58,14 @@ describe.each(['KW', 'KWP'] as const)('%s of several values at once', (mode) => 
   const lengths = mode === 'KW' ? [16, 24, 4096, 16, 32, 512] : [1, 8, 9, 20, 4096, 7, 33, 512]
   const values = lengths.map((length) => randomBytes(length))
 
-  it('gives each as on its own', async () => {
+  it('gives each the same result as alone', async () => {
     const wrapped = await wrapAll(mode, values, blocksOf(key).encrypt)
     expect(wrapped.map(hex)).toEqual(values.map((value) => hex(reference[mode](aes256(key), value))))
     const back = await unwrapAll(mode, wrapped, blocksOf(key).decrypt)
     expect(back.map(hex)).toEqual(values.map(hex))
   })
 
-  it('asks for blocks no more often than the longest needs', async () => {
+  it('needs no more block calls than the longest value', async () => {
     const blocks = blocksOf(key)
     const wrapped = await wrapAll(mode, values, blocks.encrypt)
     expect(blocks.calls).toHaveLength(blockCalls(4096 + 8))
@@ -75,7 +75,7 @@ describe.each(['KW', 'KWP'] as const)('%s of several values at once', (mode) => 
     expect(decrypting.calls).toHaveLength(blockCalls(4096 + 8))
   })
 
-  it('tells the bad from the good, each in its place', async () => {
+  it('distinguishes bad and good values, each in its place', async () => {
     const wrapped = await wrapAll(mode, values, blocksOf(key).encrypt)
     wrapped[1] = (wrapped[1] ?? Buffer.alloc(0)).map((byte, at) => (at === 9 ? byte ^ 0x80 : byte))
     wrapped.push(Buffer.alloc(0), randomBytes(8), randomBytes(17), randomBytes(mode === 'KW' ? 16 : 24))
@@ -86,7 +86,7 @@ describe.each(['KW', 'KWP'] as const)('%s of several values at once', (mode) => 
     ])
   })
 
-  it('leaves its arguments alone, and of none makes none', async () => {
+  it('does not change its arguments, and returns no values for none', async () => {
     const copy = values.map((value) => Buffer.from(value))
     const wrapped = await wrapAll(mode, values, blocksOf(key).encrypt)
     const wrappedCopy = wrapped.map((value) => Buffer.from(value))
@@ -98,7 +98,7 @@ describe.each(['KW', 'KWP'] as const)('%s of several values at once', (mode) => 
   })
 })
 
-describe('what only looks wrapped', () => {
+describe('unwrapping what only looks wrapped', () => {
   const encrypt = aes256(key)
   const padded = (bytes: number, padding: number) => Buffer.concat([Buffer.alloc(bytes, 7), Buffer.alloc(padding)])
 

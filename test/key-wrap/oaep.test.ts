@@ -11,7 +11,7 @@ const privateKey = createPrivateKey({ key: { ...jwk }, format: 'jwk' })
 const bytes = (text: string) => Buffer.from(text, 'base64url')
 const publicKey = rsaPublicKey(bytes(jwk.n), bytes(jwk.e))
 
-/** What an HSM gives for CKM_RSA_X_509, or nothing where it would refuse the number. */
+/** The result of CKM_RSA_X_509 on an HSM; `undefined` if the HSM would refuse the number. */
 function raw(value: Uint8Array): Uint8Array | undefined {
   try {
     return privateDecrypt({ key: privateKey, padding: constants.RSA_NO_PADDING }, value)
@@ -31,7 +31,7 @@ const cases = [
 ] as const
 
 describe.each(cases)('OAEP with $hash', ({ hash, nodeHash, algorithm, max }) => {
-  it('every legal length comes back, wrapped here and by hand', () => {
+  it('gives back every legal length, wrapped here and by hand', () => {
     for (let length = 1; length <= max; length++) {
       const message = randomBytes(length)
       const mine = oaepWrap(publicKey, hash, message)
@@ -41,17 +41,17 @@ describe.each(cases)('OAEP with $hash', ({ hash, nodeHash, algorithm, max }) => 
     }
   })
 
-  it('a message of zeros and ones is not taken for padding', () => {
+  it('does not read a message of zeros and ones as padding', () => {
     for (const message of [Buffer.alloc(8), Buffer.alloc(8, 1), Buffer.from('0001000101', 'hex')]) {
       expect(Buffer.from(unwrap(oaepWrap(publicKey, hash, message), hash) ?? []).equals(message)).toBe(true)
     }
   })
 
-  it('an empty message is refused', () => {
+  it('refuses an empty message', () => {
     expect(unwrap(oaepWrap(publicKey, hash, Buffer.alloc(0)), hash)).toBeUndefined()
   })
 
-  it('every bad ciphertext of the contract suite is refused', () => {
+  it('refuses every bad ciphertext of the contract suite', () => {
     const kek = randomBytes(32)
     const values = badCiphertexts(algorithm, { kek, otherKek: kek, jwk, otherJwk })
     expect(values.length).toBeGreaterThan(5)
@@ -60,14 +60,14 @@ describe.each(cases)('OAEP with $hash', ({ hash, nodeHash, algorithm, max }) => 
     }
   })
 
-  it('the encoded message is zeroed, opened or not', () => {
+  it('zeroes the encoded message, whether decoding succeeds or not', () => {
     for (const encoded of [raw(oaepWrap(publicKey, hash, randomBytes(32))), randomBytes(256)]) {
       oaepDecode(encoded ?? Buffer.alloc(256, 1), hash)
       expect(encoded?.every((byte) => byte === 0)).toBe(true)
     }
   })
 
-  it('what is too short to be an encoding is refused', () => {
+  it('refuses a value too short for an encoding', () => {
     expect(oaepDecode(Buffer.alloc(20), hash)).toBeUndefined()
   })
 })

@@ -26,7 +26,7 @@ const servers: readonly { name: string; dates: boolean; rsaUnwrap: boolean; star
   })),
 ]
 
-describe.each(servers)('keys create and list on $name', { timeout: 60_000 }, ({ dates, rsaUnwrap, start }) => {
+describe.each(servers)('keys create and keys list on $name', { timeout: 60_000 }, ({ dates, rsaUnwrap, start }) => {
   let started: Started
   let keys: KeyAdministration
 
@@ -37,11 +37,11 @@ describe.each(servers)('keys create and list on $name', { timeout: 60_000 }, ({ 
 
   afterAll(() => started.stop())
 
-  it('there is nothing at first', async () => {
+  it('find no key at first', async () => {
     expect(await keys.list()).toEqual([])
   })
 
-  it('what was created is listed, and serves', async () => {
+  it('list a key that was created, which serves', async () => {
     const aes = await keys.create('new-aes', { kty: 'oct', bits: 256 }, {})
     const rsa = await keys.create('new-rsa', { kty: 'RSA', bits: 2048 }, {})
     expect(aes).toMatchObject({ name: 'new-aes', kty: 'oct', bits: 256, enabled: true })
@@ -61,7 +61,7 @@ describe.each(servers)('keys create and list on $name', { timeout: 60_000 }, ({ 
     await adapter.close()
   })
 
-  it('a name is given once', async () => {
+  it('use a name only once', async () => {
     await keys.create('once', { kty: 'oct', bits: 256 }, {})
     expect((await operatorError(keys.create('once', { kty: 'RSA', bits: 2048 }, {}))).code).toBe('KEY_EXISTS')
   })
@@ -70,18 +70,18 @@ describe.each(servers)('keys create and list on $name', { timeout: 60_000 }, ({ 
     { name: 'a b', spec: { kty: 'oct', bits: 256 }, code: 'KEY_NAME_INVALID' },
     { name: 'small', spec: { kty: 'oct', bits: 128 }, code: 'KEY_SPEC_INVALID' },
     { name: 'small', spec: { kty: 'RSA', bits: 1024 }, code: 'KEY_SPEC_INVALID' },
-  ] as const)('$spec named $name is refused', async ({ name, spec, code }) => {
+  ] as const)('refuse $spec named $name', async ({ name, spec, code }) => {
     expect((await operatorError(keys.create(name, spec, {}))).code).toBe(code)
   })
 
-  it('dates in the wrong order are refused', async () => {
+  it('refuse dates in the wrong order', async () => {
     const validity = { notBefore: new Date(2000), expires: new Date(1000) }
     expect((await operatorError(keys.create('dated', { kty: 'oct', bits: 256 }, validity))).code).toBe(
       'KEY_DATES_INVALID',
     )
   })
 
-  it('dates are kept, and a key that is not yet active waits; or the key is not made at all', async () => {
+  it('keep dates, so that a key is not active yet; or make no key at all', async () => {
     const before = await keys.list()
     const notBefore = new Date(Math.floor(Date.now() / 1000) * 1000 + 3_600_000)
     const expires = new Date(notBefore.getTime() + 3_600_000)
@@ -94,7 +94,7 @@ describe.each(servers)('keys create and list on $name', { timeout: 60_000 }, ({ 
   })
 })
 
-it('says what is wrong when the key manager is away', async () => {
+it('keys list explains that the key manager is away', async () => {
   const { options, server } = await startTestServer()
   await server.stop()
   expect((await operatorError((await administer(options)).list())).code).toBe('KMIP_UNAVAILABLE')

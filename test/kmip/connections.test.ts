@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { AdapterError, Secret } from '../../adapters/contract/index.ts'
 import { open } from '../../adapters/kmip/index.ts'
-import { operation } from '../../adapters/kmip/protocol/numbers.ts'
+import { operation, resultReason } from '../../adapters/kmip/protocol/numbers.ts'
 import { callContext, rejection } from '../contract/suite.ts'
-import { secret } from '../software/fixtures.ts'
+import { Reports, secret } from '../software/fixtures.ts'
 import { issue, makePki, type Pki } from '../support/pki.ts'
 import { kmipFixture, ref, within } from './kmip-fixture.ts'
 import { freePort } from './pykmip.ts'
@@ -16,7 +17,7 @@ import { startTestServer } from './test-server.ts'
 const dek = randomBytes(32)
 const silent = () => undefined
 
-describe('connections', () => {
+describe('connections to a KMIP server', () => {
   it('are at most as many as configured, and are used again', async () => {
     await using fixture = await kmipFixture({}, { connections: 3 })
     const { adapter, server } = fixture
@@ -29,18 +30,18 @@ describe('connections', () => {
     expect(server.accepted - before).toBeLessThanOrEqual(3)
   })
 
-  it('that the server drops while they are idle are no caller’s business', async () => {
+  it('that the server drops while they are idle cost no call', async () => {
     await using fixture = await kmipFixture({}, { connections: 4 })
     const { adapter, server } = fixture
     for (let round = 0; round < 20; round++) {
       await Promise.all(Array.from({ length: 8 }, () => adapter.wrap(ref('aes'), 'A256KW', dek, within(2000))))
       server.dropConnections()
-      // Also when the news has not come yet.
+      // A call must not fail if the news of the closed connection has not arrived yet.
       if (round % 2 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
     }
   })
 
-  it('that the server closes after a while of silence are made anew', async () => {
+  it('that the server closes after a while of silence are replaced', async () => {
     await using fixture = await kmipFixture()
     const { adapter, server } = fixture
     server.idleMs = 50
@@ -51,7 +52,7 @@ describe('connections', () => {
     }
   })
 
-  it('a request that was written and then cancelled costs its connection and is not sent again', async () => {
+  it('are closed after a request that was written and then cancelled, which is not sent again', async () => {
     await using fixture = await kmipFixture({}, { connections: 1 })
     const { adapter, server } = fixture
     await adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
@@ -64,7 +65,7 @@ describe('connections', () => {
     controller.abort(reason)
     expect(await rejection(call)).toBe(reason)
     server.fault = undefined
-    // The late reply must not be taken for this one's.
+    // The late reply must not be taken for the reply to this call.
     const other = randomBytes(32)
     const wrapped = await adapter.wrap(ref('aes'), 'A256KW', other, callContext())
     expect(Buffer.compare(await adapter.unwrap(ref('aes'), 'A256KW', wrapped, callContext()), other)).toBe(0)
@@ -72,7 +73,7 @@ describe('connections', () => {
     expect(server.accepted).toBe(accepted + 1)
   })
 
-  it('a call that is cancelled while it waits for a connection sends nothing', async () => {
+  it('send no part of a call that is cancelled while it waits for one', async () => {
     await using fixture = await kmipFixture({}, { connections: 1 })
     const { adapter, server } = fixture
     await adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
@@ -85,13 +86,13 @@ describe('connections', () => {
     expect(server.received.length - received).toBe(1)
   })
 
-  it('come back by themselves after the server was away', async () => {
+  it('recover by themselves after the server was away', async () => {
     await using fixture = await kmipFixture()
     const { adapter, server, reports } = fixture
     await adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
     await server.stop()
     expect((await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(2000)))).code).toBe('BACKEND_UNAVAILABLE')
-    // Nobody waits for a server that is known to be away.
+    // Calls do not wait for a server that is known to be away.
     const start = performance.now()
     for (let call = 0; call < 50; call++) {
       expect((await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(2000)))).code).toBe('BACKEND_UNAVAILABLE')
@@ -124,8 +125,8 @@ describe('connections', () => {
   })
 })
 
-describe('several servers', () => {
-  it('the next one serves while the first is away, and the first again when it is back', async () => {
+describe('an adapter with several KMIP servers', () => {
+  it('is served by the next while the first is away, and by the first again when it is back', async () => {
     await using first = await kmipFixture()
     const port = await freePort()
     const adapter = await open(
@@ -152,7 +153,7 @@ describe('several servers', () => {
     await replica.stop()
   })
 
-  it('one that hangs is passed over as soon as a call was silent', async () => {
+  it('skips a hanging server as soon as one call gets no answer', async () => {
     await using first = await kmipFixture()
     const port = await freePort()
     const replica = await startReplica(first, port)
@@ -164,7 +165,8 @@ describe('several servers', () => {
     expect((await describe('absent', 1000)).code).toBe('KEY_NOT_FOUND')
     first.server.fault = { kind: 'hang' }
     expect((await describe('late', 200)).code).toBe('DEADLINE_EXCEEDED')
-    expect((await describe('other', 1000)).code).toBe('KEY_NOT_FOUND')
+    // The replica does not have it, and the first server may have it.
+    expect((await describe('other', 1000)).code).toBe('BACKEND_UNAVAILABLE')
     expect(replica.received).toContain(operation.Locate)
     await adapter.close()
     await replica.stop()
@@ -178,7 +180,7 @@ async function startReplica({ pki }: { readonly pki: Pki }, port: number): Promi
   return server
 }
 
-describe('opening', () => {
+describe('opening the KMIP adapter', () => {
   it('stops at a server certificate of another CA', async () => {
     const { server, options } = await startTestServer()
     const { certificate } = await issue({ commonName: 'another CA', usage: 'authority' })
@@ -196,7 +198,7 @@ describe('opening', () => {
       certificate: Buffer.from(certificate),
       key: new Secret(Buffer.from(key)),
     }
-    // The alert and the end of the connection come at nearly the same time.
+    // The alert and the end of the connection arrive at nearly the same time.
     for (let attempt = 0; attempt < 20; attempt++) {
       const opened = open({ servers: [{ host: '127.0.0.1', port: server.port }], tls }, silent)
       const error: unknown = await opened.catch((reason: unknown) => reason)
@@ -235,7 +237,7 @@ describe('opening', () => {
     },
   )
 
-  it('goes on where no server can be reached, and serves when one can', async () => {
+  it('opens even if no server can be reached, and serves when one can', async () => {
     const { server, options } = await startTestServer()
     await server.stop()
     const adapter = await open(options, silent)
@@ -246,7 +248,71 @@ describe('opening', () => {
     await server.stop()
   })
 
-  it('says user name and password in every request, and nowhere else', async () => {
+  it('goes on where the server gives the reason of a refused login for one key alone', async () => {
+    const reasons = { ...cosmianLike.reasons, notDescribed: resultReason.AuthenticationNotSuccessful }
+    await using fixture = await kmipFixture({ reasons })
+    const { adapter, reports } = fixture
+    const refused = await rejection(adapter.describe(ref('kmip:id=absent'), within(2000)))
+    expect(refused.code).toBe('BACKEND_UNAVAILABLE')
+    expect((await adapter.describe(ref('aes'), within(2000))).kty).toBe('oct')
+    expect(reports.all.map(({ event }) => event)).not.toContain('kmip_server_unreachable')
+  })
+
+  describe('whose password is changed on the server', () => {
+    const ours = 'correct horse battery staple'
+    const login = (password: string) => ({ credentials: { username: 'ekm', password } })
+
+    async function start() {
+      const { server, options } = await startTestServer(login(ours))
+      const reports = new Reports()
+      const credentials = { username: 'ekm', password: secret(ours) }
+      const adapter = await open({ ...options, credentials }, reports.report)
+      const changePassword = () => {
+        const { operations } = server
+        operations.behaviour = { ...operations.behaviour, ...login('another') }
+      }
+      const ask = () => Promise.allSettled([adapter.describe(ref('absent'), within(500)), adapter.probe(within(500))])
+      const codes = () => reports.all.flatMap(({ fields: { code } }) => code ?? [])
+      /** How often it logs in while everybody asks for it. */
+      const loginsWhileAsked = async () => {
+        const before = server.received.length
+        for (let round = 0; round < 100; round += 1) {
+          await Promise.all([ask(), ask(), ask()])
+          await sleep(20)
+        }
+        return server.received.length - before
+      }
+      const stop = async () => {
+        await adapter.close()
+        await server.stop()
+      }
+      return { server, changePassword, ask, codes, loginsWhileAsked, stop }
+    }
+
+    it('makes no login for those who ask, also if the server was away before', async () => {
+      const { server, changePassword, ask, codes, loginsWhileAsked, stop } = await start()
+      await server.stop()
+      await ask()
+      changePassword()
+      await server.start()
+      const told = () => ask().then(codes)
+      await expect.poll(told, { timeout: 10_000 }).toEqual(['ECONNREFUSED', 'AUTHENTICATION_NOT_SUCCESSFUL'])
+      expect(await loginsWhileAsked()).toBe(0)
+      await stop()
+    })
+
+    it('makes no login for those who ask, once a request was refused', async () => {
+      const { changePassword, ask, codes, loginsWhileAsked, stop } = await start()
+      await ask()
+      changePassword()
+      await ask()
+      expect(codes()).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
+      expect(await loginsWhileAsked()).toBe(0)
+      await stop()
+    })
+  })
+
+  it('sends user name and password in every request, and shows them nowhere else', async () => {
     const password = 'correct horse battery staple'
     const fixture = await startTestServer({ credentials: { username: 'ekm', password } })
     const lines: string[] = []

@@ -14,17 +14,17 @@ import { activateIfNeeded, registerAes, revoke } from './register.ts'
 import type { Behaviour } from './server/behaviour.ts'
 
 const dek = randomBytes(32)
-/** One round trip is in time, and two are not, with a good deal of time for a busy machine. */
+/** The deadline allows one round trip but not two, with room for a busy machine. */
 const ROUND_TRIP_MS = 250
 const DEADLINE_MS = 450
-/** A minute of the gateway's in less than a second. */
+/** Shortened times: a minute of the gateway takes less than a second. */
 const times: KeyTimes = { refreshMs: 150, freshMs: 300, nameMs: 700 }
 
 interface Far extends KmipFixture {
   readonly distance: Distance
 }
 
-/** The adapter's server is at a distance; the test's own connections are not. */
+/** The adapter's server is far away. The test's own connections are not. */
 async function farFixture(behaviour: Partial<Behaviour>, roundTripMs = 0): Promise<Far> {
   const fixture = await kmipFixture(behaviour)
   await fixture.adapter.close()
@@ -50,15 +50,16 @@ const algorithms: readonly (readonly [key: string, algorithm: WrapAlgorithm])[] 
   ['rsa', 'RSA-OAEP-256'],
 ]
 
-describe.concurrent('a server that is far away', () => {
+describe.concurrent('a KMIP server that is far away', () => {
   it('serves native keys with no call lost, busy or idle', { timeout: 20_000 }, async () => {
-    // The public half is found by its name, which is harder; to check keys without single blocks takes few trips.
+    // The public half has to be found by its name, which is harder. Keys without single blocks need few round trips to
+    // check.
     await using far = await farFixture({ links: false, ecb: 'none' }, ROUND_TRIP_MS)
     const { adapter } = far
     const wrapped = await Promise.all(
       algorithms.map(([key, algorithm]) => adapter.wrap(ref(key), algorithm, dek, callContext())),
     )
-    // In a row, then after everything but the Name is old, then after that is old too.
+    // Rounds without a pause, then after all but the Name is out of date, then after the Name is out of date too.
     for (const idleMs of [0, 0, 350, 350, 750]) {
       await pause(idleMs)
       const all = algorithms.map(async ([key, algorithm], index) => {
@@ -69,7 +70,7 @@ describe.concurrent('a server that is far away', () => {
     }
   })
 
-  it('is told from one that is silent, also where it was near before', { timeout: 20_000 }, async () => {
+  it('is distinguished from a silent server, even if it was near before', { timeout: 20_000 }, async () => {
     await using far = await farFixture({})
     const { adapter, distance } = far
     const one = () =>
@@ -80,16 +81,16 @@ describe.concurrent('a server that is far away', () => {
     const three = () => Promise.all([one(), one(), one()])
     await adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
     distance.roundTripMs = ROUND_TRIP_MS
-    // What the way takes now has to be learned.
+    // The adapter has to learn the new round trip time.
     for (let turn = 0; turn < 4; turn++) await three()
     const { received } = far.server
     const before = received.length
     for (let turn = 0; turn < 4; turn++) expect(await three()).toEqual(['in time', 'in time', 'in time'])
-    // Nothing was asked only to see whether it is still there.
+    // No request only asked whether the server is still there.
     expect(received.slice(before)).not.toContain(operation.DiscoverVersions)
   })
 
-  it('is taken the time that it needs to have its keys checked', { timeout: 30_000 }, async () => {
+  it('gets the time that its keys need for qualification', { timeout: 30_000 }, async () => {
     await using far = await farFixture({}, 100)
     const { adapter } = far
     await adapter.describe(ref('aes'), callContext())
@@ -98,10 +99,10 @@ describe.concurrent('a server that is far away', () => {
   })
 })
 
-describe('while a key is used that was not heard of lately', () => {
+describe('using a key whose state was not asked for lately', () => {
   const wrap = ({ adapter }: Far) => adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
 
-  it('nothing is released that the server forbids meanwhile, though it goes on decrypting', async () => {
+  it('releases nothing that the server forbids meanwhile, even if the server still decrypts', async () => {
     await using far = await farFixture({})
     const { adapter, aesId } = far
     const wrapped = await wrap(far)
@@ -113,7 +114,7 @@ describe('while a key is used that was not heard of lately', () => {
     expect((await rejection(call)).code).toBe('KEY_DISABLED')
   })
 
-  it('another key that has its Name by now is used, and the old one is not', async () => {
+  it('uses another key that now has its Name, and not the old one', async () => {
     await using far = await farFixture({})
     await wrap(far)
     const old = far.server.operations.store.find(far.aesId)
@@ -127,7 +128,7 @@ describe('while a key is used that was not heard of lately', () => {
     expect(Buffer.compare(await wrap(far), kw(aes256(kek), dek))).toBe(0)
   })
 
-  it('a server that is away does not have it forgotten', async () => {
+  it('does not forget it while the server is away', async () => {
     await using far = await farFixture({})
     await wrap(far)
     await far.server.stop()
@@ -135,8 +136,15 @@ describe('while a key is used that was not heard of lately', () => {
     expect((await rejection(wrap(far))).code).toBe('BACKEND_UNAVAILABLE')
     await far.server.start()
     const before = far.server.received.length
-    await expect.poll(() => wrap(far).then(() => true, () => false)).toBe(true) // prettier-ignore
-    // Forgotten, it would have been located first and described then.
+    await expect
+      .poll(() =>
+        wrap(far).then(
+          () => true,
+          () => false,
+        ),
+      )
+      .toBe(true)
+    // A forgotten key would have been located and described first.
     const asked: readonly number[] = [operation.Locate, operation.GetAttributes]
     expect(far.server.received.slice(before).filter((code) => asked.includes(code))).toHaveLength(1)
   })

@@ -6,7 +6,7 @@ import { KmipRefusal } from '../../adapters/kmip/protocol/operation.ts'
 const uses: readonly Use[] = ['describe', 'wrap', 'unwrap']
 const meanings = (reason: number) => uses.map((use) => meaningOf(new KmipRefusal(operation.Encrypt, reason), use))
 
-describe('a result reason means the same wherever it is met', () => {
+describe('a KMIP result reason', () => {
   it.each<[keyof typeof resultReason, string, string, string]>([
     ['ItemNotFound', 'KEY_NOT_FOUND', 'KEY_NOT_FOUND', 'KEY_NOT_FOUND'],
     ['ObjectNotFound', 'KEY_NOT_FOUND', 'KEY_NOT_FOUND', 'KEY_NOT_FOUND'],
@@ -24,15 +24,15 @@ describe('a result reason means the same wherever it is met', () => {
     ['InvalidObjectType', 'KEY_UNSUPPORTED', 'KEY_UNSUPPORTED', 'KEY_UNSUPPORTED'],
     ['ServerLimitExceeded', 'BACKEND_BUSY', 'BACKEND_BUSY', 'BACKEND_BUSY'],
     ['AuthenticationNotSuccessful', 'BACKEND_UNAVAILABLE', 'BACKEND_UNAVAILABLE', 'BACKEND_UNAVAILABLE'],
-  ])('%s', (reason, ...expected) => {
+  ])('%s is %s for describe, %s for wrap, %s for unwrap', (reason, ...expected) => {
     expect(meanings(resultReason[reason])).toEqual(expected)
   })
 
-  it('and one that nobody has heard of is the server’s failure', () => {
+  it('that is unknown counts as the server’s failure', () => {
     expect(meanings(0x80000001)).toEqual(uses.map(() => 'BACKEND_UNAVAILABLE'))
   })
 
-  it('every reason that has a name has a row', () => {
+  it('that has a name has a meaning of its own, except reasons of a failing server', () => {
     const other: readonly string[] = ['ObjectAlreadyExists']
     const silent: number[] = [
       resultReason.ResponseTooLarge,
@@ -47,7 +47,7 @@ describe('a result reason means the same wherever it is met', () => {
     }
   })
 
-  it('the error carries the number for the log, and a time only for being busy', () => {
+  it('puts its number into the error for the log, and a retry time only if the server is busy', () => {
     const refusal = new KmipRefusal(operation.Decrypt, resultReason.ServerLimitExceeded)
     expect(refusalError(refusal, 'BACKEND_BUSY')).toMatchObject({
       code: 'BACKEND_BUSY',

@@ -1,14 +1,14 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
-/** A way to a server on this machine that takes as long as the way to one that is far away. */
+/** A path to a local server that takes as long as the path to a distant one. */
 export interface Distance {
   readonly port: number
-  /** Milliseconds from a request to its answer, beside the time that the server takes. */
+  /** Milliseconds of a round trip, without the server's own time. */
   roundTripMs: number
   close(): void
 }
 
-/** Listens on loopback and passes bytes on, both ways, each half a round trip later. */
+/** Listens on loopback and forwards bytes in both directions, half a round trip later. */
 export async function farFrom(serverPort: number): Promise<Distance> {
   const sockets = new Set<Socket>()
   const server = createServer((near) => {

@@ -12,7 +12,7 @@ import { faultKinds, SLOW_MS, type FaultKind } from './server/faults.ts'
 const dek = randomBytes(32)
 const DEADLINE_MS = 250
 
-/** What each fault is to a caller, and whether the connection is worth keeping after it. */
+/** The caller's error for each fault, and whether the connection stays usable. */
 const expected: Readonly<Record<FaultKind, { readonly code: AdapterErrorCode | 'none'; readonly keeps: boolean }>> = {
   slow: { code: 'none', keeps: true },
   hang: { code: 'DEADLINE_EXCEEDED', keeps: false },
@@ -30,7 +30,7 @@ const expected: Readonly<Record<FaultKind, { readonly code: AdapterErrorCode | '
   'wrong batch count': { code: 'BACKEND_UNAVAILABLE', keeps: false },
   // A message of one item has no order.
   'replies reordered': { code: 'none', keeps: true },
-  // The first of the two is right, and the second shows that the connection is not.
+  // The first of the two replies is right. The second shows that the connection is not.
   'two replies': { code: 'none', keeps: false },
   pending: { code: 'BACKEND_UNAVAILABLE', keeps: false },
   'failure without reason': { code: 'BACKEND_UNAVAILABLE', keeps: false },
@@ -42,9 +42,9 @@ interface Use {
   readonly name: string
   readonly operation: number
   readonly run: (fixture: KmipFixture, context: CallContext) => Promise<unknown>
-  /** What differs from the table. */
+  /** Deviations from the table. */
   readonly differs?: Partial<typeof expected>
-  /** It asks on a fresh connection too, where one that is open does not answer as it should. */
+  /** Sends its request on a fresh connection too, if an open one does not answer properly. */
   readonly opensFresh?: true
 }
 
@@ -79,61 +79,65 @@ const uses: readonly Use[] = [
   },
 ]
 
-describe.each(uses)('faults during $name', ({ operation: code, run, differs, opensFresh = false }) => {
-  let fixture: KmipFixture
+describe.each(uses)(
+  'the KMIP adapter survives a fault during $name',
+  ({ operation: code, run, differs, opensFresh = false }) => {
+    let fixture: KmipFixture
 
-  beforeAll(async () => {
-    rsaWrapped = oaepWrap(await rsaKey(2048), 'sha256', dek)
-    fixture = await kmipFixture({}, { connections: 1 })
-    // Everything is found out beforehand, so that the fault hits this one operation.
-    for (const algorithm of ['A256KW', 'A256KWP'] as const)
-      await fixture.adapter.wrap(ref('aes'), algorithm, dek, within(5000))
-    await fixture.adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', rsaWrapped, within(5000))
-  })
+    beforeAll(async () => {
+      rsaWrapped = oaepWrap(await rsaKey(2048), 'sha256', dek)
+      fixture = await kmipFixture({}, { connections: 1 })
+      // The key is qualified beforehand, so that the fault affects this operation only.
+      for (const algorithm of ['A256KW', 'A256KWP'] as const)
+        await fixture.adapter.wrap(ref('aes'), algorithm, dek, within(5000))
+      await fixture.adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', rsaWrapped, within(5000))
+    })
 
-  afterAll(() => fixture[Symbol.asyncDispose]())
+    afterAll(() => fixture[Symbol.asyncDispose]())
 
-  beforeEach(async () => {
-    fixture.server.fault = undefined
-    // Also after three failures in a row, when the server was left alone for a moment.
-    await expect.poll(() => run(fixture, within(1000)).then(() => 'well', String), { timeout: 10_000 }).toBe('well')
-  })
+    beforeEach(async () => {
+      fixture.server.fault = undefined
+      // After three failures in a row, the adapter first leaves the server alone for a moment.
+      await expect.poll(() => run(fixture, within(1000)).then(() => 'well', String), { timeout: 10_000 }).toBe('well')
+    })
 
-  it.each(faultKinds)('%s', async (kind) => {
-    const { code: wanted, keeps } = differs?.[kind] ?? expected[kind]
-    const accepted = fixture.server.accepted
-    const asked = () => fixture.server.received.filter((received) => received === code).length
-    const before = asked()
-    fixture.server.fault = { kind, operation: code }
-    const start = performance.now()
-    const outcome = run(fixture, within(DEADLINE_MS))
-    if (wanted === 'none') await outcome
-    else expect((await rejection(outcome)).code).toBe(wanted)
-    expect(performance.now() - start).toBeLessThan(DEADLINE_MS + 150)
+    it.each(faultKinds)('%s', async (kind) => {
+      const { code: wanted, keeps } = differs?.[kind] ?? expected[kind]
+      const accepted = fixture.server.accepted
+      const asked = () => fixture.server.received.filter((received) => received === code).length
+      const before = asked()
+      fixture.server.fault = { kind, operation: code }
+      const start = performance.now()
+      const outcome = run(fixture, within(DEADLINE_MS))
+      if (wanted === 'none') await outcome
+      else expect((await rejection(outcome)).code).toBe(wanted)
+      expect(performance.now() - start).toBeLessThan(DEADLINE_MS + 150)
 
-    // It stops as soon as the fault does, on the same connection or on another.
-    const sent = asked() - before
-    fixture.server.fault = undefined
-    if (!keeps) await sleep(5)
-    await run(fixture, within(2000))
-    if (opensFresh) {
-      // What goes on behind it must not be answered in the next case.
-      for (let seen = -1; seen !== fixture.server.received.length; await sleep(kind === 'slow' ? 2 * SLOW_MS : 20)) {
-        seen = fixture.server.received.length
+      // The operation works as soon as the fault ends, on the same connection or on another.
+      const sent = asked() - before
+      fixture.server.fault = undefined
+      if (!keeps) await sleep(5)
+      await run(fixture, within(2000))
+      if (opensFresh) {
+        // Requests in the background must not be answered in the next case.
+        for (let seen = -1; seen !== fixture.server.received.length; await sleep(kind === 'slow' ? 2 * SLOW_MS : 20)) {
+          seen = fixture.server.received.length
+        }
+        return
       }
-      return
-    }
-    const opened = fixture.server.accepted - accepted
-    if (keeps) expect(opened).toBe(0)
-    // Beside the one that takes its place, or one for each attempt, another shows that the server is well.
-    else expect(opened).toBeLessThanOrEqual(1 + (kind === 'close' || kind === 'reset' ? sent : 1))
-  })
-})
+      const opened = fixture.server.accepted - accepted
+      if (keeps) expect(opened).toBe(0)
+      // Each lost connection has a successor, or each attempt has one. A further connection shows that the server is
+      // well.
+      else expect(opened).toBeLessThanOrEqual(1 + (kind === 'close' || kind === 'reset' ? sent : 1))
+    })
+  },
+)
 
-describe('a fault', () => {
-  it('in one item of a batch concerns the whole message: replies reordered', async () => {
+describe('a fault of the KMIP server', () => {
+  it('in one item of a batch, such as reordered replies, fails the whole message', async () => {
     await using fixture = await kmipFixture()
-    // Now it is known that this server takes batches.
+    // The adapter now knows that this server takes batches.
     await fixture.adapter.describe(ref('rsa'), within(1000))
     fixture.server.fault = { kind: 'replies reordered', operation: operation.Locate }
     expect((await rejection(fixture.adapter.describe(ref('aes'), within(1000)))).code).toBe('BACKEND_UNAVAILABLE')
@@ -141,7 +145,7 @@ describe('a fault', () => {
     expect(await fixture.adapter.describe(ref('aes'), within(1000))).toEqual({ kty: 'oct', bits: 256 })
   })
 
-  it('of each kind while a key is described leaves nothing behind', { timeout: 60_000 }, async () => {
+  it('of each kind during a description has no effect afterwards', { timeout: 60_000 }, async () => {
     await using fixture = await kmipFixture()
     for (const kind of faultKinds) {
       for (const asked of [operation.Locate, operation.GetAttributes]) {

@@ -8,6 +8,7 @@ import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
 import { exchangeBlocks } from './bare-exchanges.ts'
 import { startPyKmip, type PyKmip } from './pykmip.ts'
 import { activateIfNeeded, registerAes, registerRsa } from './register.ts'
+import { kmipSection } from './support/backend-section.ts'
 
 const BASE = '/azureekm/contoso'
 const kek = randomBytes(32)
@@ -29,21 +30,10 @@ describe('a gateway on a real PyKMIP server, over HTTPS', { timeout: 60_000 }, (
     await activateIfNeeded(cluster, privateKeyId)
     const blocksMs = await exchangeBlocks(cluster, aesId)
     cluster.close()
-    const { ca, certificate, key } = kmip.options.tls
     fixture = await startTestGateway(kmip.pki, [], {
-      // As Azure has it, unless the machine is so busy that the bare exchanges of a wrap take more than a quarter of that.
+      // Azure's deadline, unless the bare exchanges of a wrap take more than a quarter of it on this busy machine.
       limits: { deadlineMs: Math.max(200, Math.ceil(4 * blocksMs)) },
-      backend: {
-        kind: 'kmip',
-        servers: [`127.0.0.1:${kmip.port}`],
-        tls: { ca: 'kmip-ca.pem', certificate: 'kmip-client.pem', key: 'kmip-client.key' },
-        connections: 4,
-      },
-      files: {
-        'kmip-ca.pem': Buffer.from(ca).toString(),
-        'kmip-client.pem': Buffer.from(certificate).toString(),
-        'kmip-client.key': Buffer.from(key.reveal()).toString(),
-      },
+      ...kmipSection(kmip.options, 4),
     })
     agent = makeAgent(kmip.pki)
   }, 120_000)
@@ -81,14 +71,14 @@ describe('a gateway on a real PyKMIP server, over HTTPS', { timeout: 60_000 }, (
     expect(rsa.json).toMatchObject({ key_type: 'RSA', key_size: 2048, n: (await rsaKey(2048)).n })
   })
 
-  it('wraps and unwraps in Azure’s time, once the key has been looked at', async () => {
+  it('wraps and unwraps in Azure’s time, once the key has been qualified', async () => {
     for (const [alg, reference] of [
       ['A256KW', kw],
       ['A256KWP', kwp],
     ] as const) {
-      // The first call has the key checked, which may take longer than Azure waits; Azure calls again.
+      // The first call qualifies the key, which may take longer than Azure waits. Azure then calls again.
       await expect.poll(async () => (await crypt('wrapkey', alg, dek)).status, { timeout: 20_000 }).toBe(200)
-      // 24 round trips one after another, on a machine that may be busy: not each call is in time.
+      // A wrap takes 24 round trips in sequence. On a busy machine not each call is in time.
       const wrapped = reference(aes256(kek), dek)
       const value = async (operation: string, bytes: Uint8Array) => (await crypt(operation, alg, bytes)).json['value']
       await expect.poll(() => value('wrapkey', dek), { timeout: 20_000 }).toBe(b64(wrapped))
@@ -116,11 +106,11 @@ describe('a gateway on a real PyKMIP server, over HTTPS', { timeout: 60_000 }, (
       code: 'KeyNotFound',
     },
   ])('answers $status for $what', async ({ call, status, code }) => {
-    // A machine that is busy enough has no answer in time.
+    // A machine that is busy enough answers nothing in time.
     await expect.poll(call, { timeout: 20_000 }).toMatchObject({ status, json: { code } })
   })
 
-  it('says nothing secret in its log', async () => {
+  it('logs no secret', async () => {
     const log = await fixture.logText()
     for (const secret of [kek, dek]) {
       for (const encoding of ['hex', 'base64', 'base64url', 'latin1'] as const) {

@@ -52,8 +52,9 @@ async function uses(name: string) {
 }
 
 interface StateCase {
-  readonly name: string
-  readonly make: () => Promise<unknown>
+  readonly what: string
+  /** Registers a key with this name. */
+  readonly make: (name: string) => Promise<unknown>
   readonly describe: string
   readonly wrap: string
   readonly unwrap: string
@@ -74,57 +75,58 @@ const revoked = async (name: string, reason: 1 | 2) =>
 const all = (code: string) => ({ describe: code, wrap: code, unwrap: code })
 const unwrapOnly = { describe: 'done', wrap: 'KEY_DISABLED', unwrap: 'done' }
 
-describe('a key', () => {
+describe('a KMIP key', () => {
   it.each<StateCase>([
-    { name: 'active', make: () => active('active'), ...all('done') },
-    { name: 'pre-active', make: () => register('pre-active'), ...all('KEY_DISABLED') },
-    { name: 'compromised', make: () => revoked('compromised', 2), ...all('KEY_DISABLED') },
-    { name: 'deactivated', make: () => revoked('deactivated', 1), ...unwrapOnly },
+    { what: 'active', make: (name) => active(name), ...all('done') },
+    { what: 'pre-active', make: (name) => register(name), ...all('KEY_DISABLED') },
+    { what: 'compromised', make: (name) => revoked(name, 2), ...all('KEY_DISABLED') },
+    { what: 'deactivated', make: (name) => revoked(name, 1), ...unwrapOnly },
     {
-      name: 'before-activation',
-      make: () => register('before-activation', [attribute.activationDate(inAnHour)]),
+      what: 'before its activation date',
+      make: (name) => register(name, [attribute.activationDate(inAnHour)]),
       ...all('KEY_DISABLED'),
     },
     {
-      name: 'after-deactivation',
-      make: () => active('after-deactivation', [attribute.deactivationDate(anHourAgo)]),
+      what: 'after its deactivation date',
+      make: (name) => active(name, [attribute.deactivationDate(anHourAgo)]),
       ...unwrapOnly,
     },
     {
-      name: 'after-protect-stop',
-      make: () => active('after-protect-stop', [date(tag.ProtectStopDate, anHourAgo)]),
+      what: 'after its protect stop date',
+      make: (name) => active(name, [date(tag.ProtectStopDate, anHourAgo)]),
       ...unwrapOnly,
     },
     {
-      name: 'before-process-start',
-      make: () => active('before-process-start', [date(tag.ProcessStartDate, inAnHour)]),
+      what: 'before its process start date',
+      make: (name) => active(name, [date(tag.ProcessStartDate, inAnHour)]),
       describe: 'done',
       wrap: 'done',
       unwrap: 'KEY_DISABLED',
     },
     {
-      name: 'may-not-encrypt',
-      make: () => active('may-not-encrypt', [], 0x08),
+      what: 'allowed to decrypt alone',
+      make: (name) => active(name, [], 0x08),
       describe: 'done',
       wrap: 'OPERATION_FORBIDDEN',
       unwrap: 'done',
     },
     {
-      name: 'may-not-decrypt',
-      make: () => active('may-not-decrypt', [], 0x04),
+      what: 'allowed to encrypt alone',
+      make: (name) => active(name, [], 0x04),
       describe: 'done',
       wrap: 'OPERATION_FORBIDDEN',
       unwrap: 'OPERATION_FORBIDDEN',
     },
     {
-      name: 'may-wrap-only-in-name',
-      make: () => active('may-wrap-only-in-name', [], 0x30),
+      what: 'allowed to wrap and unwrap keys alone',
+      make: (name) => active(name, [], 0x30),
       describe: 'done',
       wrap: 'OPERATION_FORBIDDEN',
       unwrap: 'OPERATION_FORBIDDEN',
     },
-  ])('that is $name', async ({ name, make, ...expected }) => {
-    await make()
+  ])('that is $what: describe $describe, wrap $wrap, unwrap $unwrap', async ({ what, make, ...expected }) => {
+    const name = what.replaceAll(' ', '-')
+    await make(name)
     expect(await uses(name)).toEqual(expected)
   })
 
@@ -134,7 +136,7 @@ describe('a key', () => {
     expect(await codeOf(fixture.adapter.describe(ref('aes-128'), callContext()))).toBe('KEY_UNSUPPORTED')
   })
 
-  it('that is disabled on the server stops at once, whatever was believed of it', async () => {
+  it('that is disabled on the server stops at once, whatever was known of it', async () => {
     const id = await active('to-be-revoked')
     expect((await uses('to-be-revoked')).wrap).toBe('done')
     await cluster.call(revoke(id, 2), AbortSignal.timeout(5000))
@@ -142,7 +144,7 @@ describe('a key', () => {
     expect(await codeOf(adapter.wrap(ref('to-be-revoked'), 'A256KW', dek, callContext()))).toBe('KEY_DISABLED')
   })
 
-  it('that is compromised unwraps no more after two seconds, on a server that goes on decrypting with it', async () => {
+  it('that is compromised no longer unwraps after two seconds, even on a server that still decrypts with it', async () => {
     const id = await active('to-be-compromised')
     expect((await uses('to-be-compromised')).unwrap).toBe('done')
     await cluster.call(revoke(id, 2), AbortSignal.timeout(5000))
@@ -152,7 +154,7 @@ describe('a key', () => {
 
   describe('that is destroyed', () => {
     const wrap = (name: string) => fixture.adapter.wrap(ref(name), 'A256KW', dek, callContext())
-    /** As a server that keeps nothing does it, and as one does that keeps the attributes. */
+    /** A destroyed object disappears from some servers. On others its attributes stay. */
     const destructions = [
       { what: 'without a trace', destroy: (id: string) => fixture.server.operations.store.remove(id) },
       {
@@ -164,7 +166,7 @@ describe('a key', () => {
       },
     ]
 
-    it.each(destructions)('$what and made anew under its name is found at once', async ({ what, destroy }) => {
+    it.each(destructions)('$what and replaced under its name is found at once', async ({ what, destroy }) => {
       const name = `reborn ${what}`
       const id = await active(name)
       await wrap(name)
@@ -189,8 +191,8 @@ describe('a key', () => {
   })
 })
 
-describe('a reference', () => {
-  it('can be an identifier, and is one only where it says so', async () => {
+describe('a reference to a KMIP key', () => {
+  it('is an identifier only if it says so', async () => {
     const id = await active('by-id')
     const { adapter } = fixture
     expect(await adapter.describe(ref(`kmip:id=${id}`), callContext())).toEqual({ kty: 'oct', bits: 256 })
@@ -221,7 +223,7 @@ describe('a reference', () => {
     expect(await codeOf(fixture.adapter.describe(ref(text), callContext()))).toBe('KEY_UNSUPPORTED')
   })
 
-  it('decodes what was encoded', async () => {
+  it('is decoded if it was percent-encoded', async () => {
     await active('a;b=c d')
     expect(await fixture.adapter.describe(ref('kmip:name=a%3Bb%3Dc%20d'), callContext())).toEqual({
       kty: 'oct',
@@ -230,7 +232,7 @@ describe('a reference', () => {
   })
 })
 
-describe('the public half of an RSA key', () => {
+describe('the public half of a KMIP RSA key', () => {
   it('is found as configured, by identifier or name', async () => {
     const jwk = await rsaKey(2048)
     const { privateKeyId } = await registerRsa(cluster, jwk, { name: 'pair-1' })
@@ -247,7 +249,7 @@ describe('the public half of an RSA key', () => {
     }
   })
 
-  it('that is missing, or another key, is said to be', async () => {
+  it('is reported if it is missing, or belongs to another key', async () => {
     const { privateKeyId, publicKeyId } = await registerRsa(cluster, await rsaKey(2048), { name: 'lone' })
     await activateIfNeeded(cluster, privateKeyId)
     fixture.server.operations.store.remove(publicKeyId)
@@ -257,7 +259,7 @@ describe('the public half of an RSA key', () => {
     expect(await codeOf(fixture.adapter.describe(ref(text), callContext()))).toBe('KEY_UNSUPPORTED')
   })
 
-  it('is never fetched before it is known to be public: a wrong identifier brings no secret here', async () => {
+  it('is never fetched before it is known to be public: a wrong identifier fetches no secret', async () => {
     const secretId = await active('secret')
     const { privateKeyId } = await registerRsa(cluster, await rsaKey(2048), { name: 'misconfigured' })
     await activateIfNeeded(cluster, privateKeyId)
@@ -271,11 +273,11 @@ describe('the public half of an RSA key', () => {
   })
 })
 
-it('a description of an AES key asks for attributes only', async () => {
+it('describing an AES key asks the KMIP server for attributes only', async () => {
   await active('described')
   const before = fixture.server.received.length
   await fixture.adapter.describe(ref('described'), callContext())
-  // What is still under way for the keys of other tests only encrypts and decrypts.
+  // Background requests for keys of other tests only encrypt and decrypt.
   const others: readonly number[] = [operation.Encrypt, operation.Decrypt]
   const received = fixture.server.received.slice(before).filter((code) => !others.includes(code))
   expect(received).toEqual([operation.Locate, operation.GetAttributes])

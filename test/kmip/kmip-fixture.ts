@@ -17,7 +17,7 @@ export interface KmipFixture extends StartedTestServer, AsyncDisposable {
 
 export const ref = (text: string): KeyRef => text as KeyRef
 
-/** A context whose signal fires after `ms`, as the gateway's does at its deadline. */
+/** A context whose signal fires after `ms`, as the gateway's does at a deadline. */
 export function within(ms: number): CallContext {
   const controller = new AbortController()
   setTimeout(() => controller.abort(new AdapterError('DEADLINE_EXCEEDED', 'the deadline passed')), ms).unref()

@@ -29,7 +29,7 @@ it('a wrap by the server’s own mode adds little to the bare exchange of its by
   const never = new AbortController().signal
   const bare: number[] = []
   const whole: number[] = []
-  // In turns, so that a machine that is busy is busy for both.
+  // The two take turns, so that a busy machine slows down both.
   for (let round = 0; round < 2 * ROUNDS; round++) {
     const exchange = await timed(() => connection.exchange(Uint8Array.from(request), never))
     const wrap = await timed(() => adapter.wrap(ref('aes'), 'A256KW', dek, callContext(never)))

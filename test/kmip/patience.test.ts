@@ -4,7 +4,7 @@ import { Patience } from '../../adapters/kmip/keys/patience.ts'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** One round trip of work that listens while it waits. */
+/** One round trip of work that obeys its signal. */
 async function trip(patience: Patience, ms: number): Promise<void> {
   patience.throwIfAborted()
   const listener = vi.fn()
@@ -14,7 +14,7 @@ async function trip(patience: Patience, ms: number): Promise<void> {
   expect(listener).toHaveBeenCalledTimes(patience.aborted ? 1 : 0)
 }
 
-it('has patience with many trips, and not with one that takes too long', async () => {
+it('the adapter’s patience allows many round trips, but not a single slow one', async () => {
   const patience = new Patience(100, 1000)
   for (let trips = 0; trips < 9; trips++) await trip(patience, 90)
   expect(patience.aborted).toBe(false)
@@ -23,7 +23,7 @@ it('has patience with many trips, and not with one that takes too long', async (
   expect(() => patience.throwIfAborted()).toThrow()
 })
 
-it('ends with the time of the whole, and never once the work is done', async () => {
+it('the adapter’s patience ends with the total time, and never after the work is done', async () => {
   const [patience, done] = [new Patience(100, 250), new Patience(100, 250)]
   for (let trips = 0; trips < 2; trips++) await trip(patience, 90)
   done.end()

@@ -34,11 +34,11 @@ describe('a real PyKMIP server', { timeout: 180_000 }, () => {
     await server.stop()
   })
 
-  it('names itself', () => {
+  it('reports its name', () => {
     expect(adapter.product.vendor).toBe('PyKMIP 0.10.0 Software Server')
   })
 
-  it('gives what the documents give: RFC 3394 with keys of 256 bits', async () => {
+  it('reproduces the vectors of RFC 3394 with 256-bit keys', async () => {
     for (const { mode, cases } of rfcVectors) {
       for (const { section, key, plaintext, wrapped } of cases.filter((each) => each.key.length === 32)) {
         const algorithm = mode === 'wrap' ? 'A256KW' : 'A256KWP'
@@ -53,7 +53,7 @@ describe('a real PyKMIP server', { timeout: 180_000 }, () => {
   })
 
   it.each(nistVectors.filter(({ cipher }) => cipher === 'aes-256'))(
-    'gives what $files give',
+    'reproduces the vectors of $files',
     async ({ mode, wrap, unwrap }) => {
       const algorithm = mode === 'wrap' ? 'A256KW' : 'A256KWP'
       const lengths = [...new Set(wrap.map(({ bits }) => bits))].filter((bits) => bits <= 512)
@@ -80,7 +80,7 @@ describe('a real PyKMIP server', { timeout: 180_000 }, () => {
     await adapter.wrap(ref('blocks'), 'A256KW', randomBytes(32), callContext())
     const wraps: number[] = []
     const blocks: number[] = []
-    // What else the machine does only adds to either: on a busy one it takes more rounds to see them undisturbed.
+    // Other work of the machine only adds to both times. A busy machine needs more rounds for an undisturbed one.
     const slower = () => Math.min(...wraps) / Math.min(...blocks)
     for (let round = 0; round < 7 || (round < 50 && slower() >= 1.5); round++) {
       const dek = randomBytes(32)
@@ -93,7 +93,7 @@ describe('a real PyKMIP server', { timeout: 180_000 }, () => {
     expect(slower()).toBeLessThan(1.5)
   })
 
-  it('is found again after it was killed and started anew', async () => {
+  it('is found again after it was killed and restarted', async () => {
     const kek = randomBytes(32)
     await register('restart', kek)
     const dek = randomBytes(32)

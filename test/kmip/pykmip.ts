@@ -14,9 +14,9 @@ const START_TIMEOUT_MS = 60_000
 export interface PyKmip {
   readonly pki: Pki
   readonly port: number
-  /** Options of a client whose certificate it takes. */
+  /** Options of a client whose certificate PyKMIP accepts. */
   readonly options: KmipOptions
-  /** Ends the server; {@link PyKmip.restart} starts it again with the same database. */
+  /** Ends the server. {@link PyKmip.restart} starts it again with the same database. */
   kill(): Promise<void>
   restart(): Promise<void>
   stop(): Promise<void>
@@ -28,7 +28,7 @@ export async function startPyKmip(): Promise<PyKmip> {
     throw new Error(`PyKMIP is missing: apt-get update && apt-get install -y python3-pykmip (${PROGRAM})`)
   }
   const pki = await makePki()
-  // PyKMIP takes the client's common name as its identity.
+  // PyKMIP uses the client's common name as its identity.
   const client = await issue({ commonName: 'ekm-gateway', usage: 'client' }, pki.clientCa)
   const workspace = await makeWorkspace()
   const port = await freePort()
@@ -52,7 +52,7 @@ export async function startPyKmip(): Promise<PyKmip> {
   let child: ChildProcess | undefined
 
   const start = async () => {
-    // In a group of its own: PyKMIP forks, and its processes do not end each other.
+    // PyKMIP gets a process group of its own: it forks, and its processes do not end each other.
     child = spawn(PROGRAM, ['-f', configuration, '-l', log], { stdio: 'ignore', detached: true })
     process.once('exit', killGroup)
     const began = performance.now()

@@ -39,7 +39,7 @@ export interface Registered {
   readonly attributes?: readonly Item[]
 }
 
-/** Puts a key of the test's own on a server. The adapter itself never does that. */
+/** Registers a key of the test's own on a server. The adapter never does that. */
 const register = (material: Material, { name, usageMask = ENCRYPT_DECRYPT, attributes = [] }: Registered) =>
   ({
     code: REGISTER,
@@ -82,7 +82,7 @@ const symmetric = (k: Uint8Array): Material => ({
 export const registerAes = (cluster: KmipCluster, k: Uint8Array, options: Registered): Promise<string> =>
   cluster.call(register(symmetric(k), options), anySignal())
 
-/** Both halves under one name, as `keys create` makes them. */
+/** Makes both halves of a key pair under one name, as `keys create` does. */
 export async function registerRsa(
   cluster: KmipCluster,
   jwk: RsaPrivateJwk,
@@ -134,7 +134,7 @@ export const revoke = (id: string, reason: 1 | 2): KmipOperation<void> => ({
   payload: () => [
     textString(tag.UniqueIdentifier, id),
     structure(REVOCATION_REASON, [enumeration(REVOCATION_REASON_CODE, reason)]),
-    // PyKMIP wants the date for a compromise.
+    // PyKMIP requires the date of a compromise.
     ...(reason === 2
       ? [{ tag: 0x420021, type: 'DateTime', value: BigInt(Math.floor(Date.now() / 1000)) } as const]
       : []),
@@ -143,8 +143,8 @@ export const revoke = (id: string, reason: 1 | 2): KmipOperation<void> => ({
 })
 
 /**
- * Puts a key of the common suites on a server. A disabled one is revoked, or, on PyKMIP, which lets no key be used but an
- * active one, was never activated. Gives the identifiers of what it made.
+ * Registers a key of the common suites on a server. A disabled key is revoked. On PyKMIP it was never activated, since
+ * PyKMIP lets only active keys be used. Returns the identifiers of the new objects.
  */
 export async function registerKey(
   cluster: KmipCluster,

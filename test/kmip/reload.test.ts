@@ -10,10 +10,11 @@ import { issue } from '../support/pki.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 import { freePort } from './pykmip.ts'
 import { activateIfNeeded, registerAes } from './register.ts'
+import { kmipSection } from './support/backend-section.ts'
 import { startTestServer } from './test-server.ts'
 
 const PATIENCE = { timeout: 30_000, interval: 50 }
-/** Longer than a busy machine takes for anything here: a 408 would be a call that was lost. */
+/** Longer than any call takes on a busy machine, so that a 408 is a lost call. */
 const DEADLINE_MS = 10_000
 const CONNECTIONS = 4
 const FEWER_CONNECTIONS = 2
@@ -34,23 +35,13 @@ it.each([1, 2])(
     }
     administrator.close()
     const callsOf = (key: string) => makePair({ pathPrefix: 'contoso', key, alg: 'A256KW' }, dek, kw(aes256(kek), dek))
-    const { ca, certificate, key } = options.tls
+    const { certificate } = options.tls
     const served = await startServing(pki, [], {
       workers,
       limits: { deadlineMs: DEADLINE_MS },
-      // What is read when is for the test to say.
+      // The test decides when files are read.
       top: { reload: { watch: false } },
-      backend: {
-        kind: 'kmip',
-        servers: [`127.0.0.1:${server.port}`],
-        tls: { ca: 'kmip-ca.pem', certificate: 'kmip.pem', key: 'kmip.key' },
-        connections: CONNECTIONS,
-      },
-      files: {
-        'kmip-ca.pem': Buffer.from(ca).toString(),
-        'kmip.pem': Buffer.from(certificate).toString(),
-        'kmip.key': Buffer.from(key.reveal()).toString(),
-      },
+      ...kmipSection(options, CONNECTIONS),
       pools: [contosoPool('contoso', { aes: {} })],
     })
     try {
@@ -69,13 +60,13 @@ it.each([1, 2])(
           .toEqual(new Set([fingerprintOf(identity)]))
 
       const calls = callsOf('aes')
-      // Both workers have to look at the key first.
+      // Both workers have to examine the key first.
       for (const call of [...calls, ...calls]) await expect.poll(() => right(call), PATIENCE).toBe(true)
       const connections = await openConnections(target, 4)
       const stream = new SteadyStream(connections, calls, 60)
       await onlyFrom(certificate)
 
-      // What does not concern the backend leaves its connections alone.
+      // A reload that does not concern the backend keeps its connections.
       const [added] = callsOf('later')
       expect(await right(added)).toBe(false)
       await changeConfig(served, ({ limits, pools }) => {
@@ -96,7 +87,7 @@ it.each([1, 2])(
       await onlyFrom(renewed.certificate)
       expect(server.connections).toBeLessThanOrEqual(CONNECTIONS)
 
-      // What works is not given up for a client that the server does not let in, or for a server that is not there.
+      // A working backend stays if the new server refuses the client, or does not exist.
       const stranger = await issue({ commonName: 'ekm-gateway', usage: 'client' }, pki.serverCa)
       await workspace.write('kmip.pem', stranger.certificate)
       await workspace.write('kmip.key', stranger.key)

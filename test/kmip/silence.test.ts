@@ -14,14 +14,14 @@ import { KmipRelay } from './support/relay.ts'
 
 const dek = randomBytes(32)
 const DEADLINE_MS = 200
-/** What all else may take on a machine that is busy; a connection that is dead would take all of it. */
+/** Time for any step on a busy machine. A dead connection would use all of it. */
 const PATIENT_MS = 3000
 const CONNECTIONS = 8
 
 interface Relayed extends AsyncDisposable {
   readonly fixture: KmipFixture
   readonly relay: KmipRelay
-  /** Goes through the relay; the fixture's own does not. */
+  /** An adapter that goes through the relay. The fixture's own adapter does not. */
   readonly adapter: KeyAdapter
   readonly reports: Reports
 }
@@ -47,7 +47,7 @@ async function relayed(behaviour: Partial<Behaviour> = {}, options: Partial<Kmip
 const wrap = (adapter: KeyAdapter, ms = DEADLINE_MS) => adapter.wrap(ref('aes'), 'A256KW', dek, within(ms))
 const sick = ({ all }: Reports) => all.filter(({ event }) => event === 'kmip_server_unreachable')
 
-/** Opens all connections that there may be. */
+/** Opens as many connections as there may be. */
 async function warmUp({ adapter, relay }: Relayed): Promise<void> {
   await wrap(adapter, 5000)
   relay.rules = [{ action: { kind: 'delay', ms: 50 } }]
@@ -56,7 +56,7 @@ async function warmUp({ adapter, relay }: Relayed): Promise<void> {
   expect(relay.connections).toBe(CONNECTIONS)
 }
 
-describe('connections that die silently', () => {
+describe('KMIP connections that die silently', () => {
   it('are replaced as soon as one of them is silent', async () => {
     await using relayedOne = await relayed()
     const { adapter, relay, reports } = relayedOne
@@ -69,7 +69,7 @@ describe('connections that die silently', () => {
     expect(sick(reports)).toEqual([])
   })
 
-  it('do not hold up what is asked of the server for longer than a caller waits', async () => {
+  it('delay no call for longer than a caller waits', async () => {
     await using relayedOne = await relayed()
     const { adapter, relay } = relayedOne
     await warmUp(relayedOne)
@@ -90,7 +90,7 @@ describe('connections that die silently', () => {
     expect(sick(reports)).toEqual([])
   })
 
-  it('do not hold up a probe', async () => {
+  it('do not delay a probe', async () => {
     await using relayedOne = await relayed()
     const { adapter, relay, reports } = relayedOne
     await warmUp(relayedOne)
@@ -102,8 +102,8 @@ describe('connections that die silently', () => {
   })
 })
 
-describe('requests that take long', () => {
-  it('are no reason to leave alone the server that does others in time', async () => {
+describe('KMIP requests that take long', () => {
+  it('do not make a server sick that answers others in time', async () => {
     await using relayedOne = await relayed()
     const { adapter, relay, reports } = relayedOne
     const wrapped = oaepWrap(await rsaKey(2048), 'sha256', dek)
@@ -115,7 +115,7 @@ describe('requests that take long', () => {
     const [key] = relay.received.at(-1)?.keys ?? []
     relay.rules = [{ ...(key !== undefined && { key }), operation: operation.Decrypt, action: slow }]
     for (let round = 0; round < 3; round++) {
-      // Together, and with nobody else who is answered.
+      // The calls come together, and no other call is answered meanwhile.
       const late = await Promise.all(Array.from({ length: 3 }, () => rejection(unwrap())))
       expect(late.map(({ code }) => code)).toEqual(late.map(() => 'DEADLINE_EXCEEDED'))
       for (let call = 0; call < 5; call++) await wrap(adapter, PATIENT_MS)
@@ -123,13 +123,43 @@ describe('requests that take long', () => {
     expect(relay.received.length).toBeGreaterThan(before)
     expect(sick(reports)).toEqual([])
   })
+
+  it.each([
+    { what: 'come late', action: { kind: 'delay', ms: 600 }, fewerBy: 0 },
+    { what: 'never come', action: { kind: 'swallow' }, fewerBy: 3 },
+  ] as const)('cost $fewerBy of their 3 connections where the replies $what', async (row) => {
+    await using relayedOne = await relayed()
+    const { adapter, relay } = relayedOne
+    const wrapped = oaepWrap(await rsaKey(2048), 'sha256', dek)
+    const unwrap = (ms: number) => adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', wrapped, within(ms))
+    await unwrap(5000)
+    await warmUp(relayedOne)
+    const accepted = relay.accepted
+    relay.rules = [{ operation: operation.Decrypt, action: row.action }]
+    const late = Promise.all(Array.from({ length: 3 }, () => rejection(unwrap(DEADLINE_MS))))
+    const asked = relay.received.length + 3
+    await expect.poll(() => relay.received.length).toBe(asked)
+    await wrap(adapter, PATIENT_MS)
+    expect((await late).map(({ code }) => code)).toEqual(Array(3).fill('DEADLINE_EXCEEDED'))
+    relay.rules = []
+    expect(relay.connections).toBe(CONNECTIONS)
+    await expect.poll(() => relay.connections, { timeout: 5000 }).toBe(CONNECTIONS - row.fewerBy)
+    // All calls come at once, and each gets its own answer.
+    await sleep(row.fewerBy === 0 ? 600 : 0)
+    await Promise.all(
+      Array.from({ length: 4 * CONNECTIONS }, async () => {
+        expect(Buffer.compare(await unwrap(5000), dek)).toBe(0)
+      }),
+    )
+    expect(relay.accepted).toBe(accepted + row.fewerBy)
+  })
 })
 
-describe('a server that takes one operation in a message', () => {
+describe('a KMIP server that takes one operation in a message', () => {
   it.each([
     { what: 'refuses more', action: { kind: 'refuse', reason: resultReason.InvalidMessage } },
     { what: 'closes', action: { kind: 'cut' } },
-  ] as const)('and $what is asked singly', async ({ action }) => {
+  ] as const)('and $what is sent single requests', async ({ action }) => {
     await using relayedOne = await relayed()
     const { adapter, relay, reports } = relayedOne
     relay.rules = [{ batchOver: 1, action }]
@@ -143,9 +173,9 @@ describe('a server that takes one operation in a message', () => {
   })
 })
 
-// They wait most of their time.
-describe.concurrent('a server that is away', () => {
-  it('is told from connections that died', async ({ expect }) => {
+// These tests run side by side because they mostly wait.
+describe.concurrent('a KMIP server that is away', () => {
+  it('is distinguished from dead connections', async ({ expect }) => {
     await using relayedOne = await relayed()
     const { adapter, relay, reports } = relayedOne
     await warmUp(relayedOne)
@@ -158,7 +188,7 @@ describe.concurrent('a server that is away', () => {
     await expect.poll(() => wrap(adapter).then(Boolean, () => false), { timeout: 10_000 }).toBe(true)
   })
 
-  it('for long is found within a second or so by those who ask for it', async ({ expect, onTestFinished }) => {
+  it('for a long time is found again by calls within about a second', async ({ expect, onTestFinished }) => {
     const random = vi.spyOn(Math, 'random').mockReturnValue(0.999)
     onTestFinished(() => random.mockRestore())
     await using relayedOne = await relayed()
@@ -167,7 +197,7 @@ describe.concurrent('a server that is away', () => {
     relay.newcomers = 'refuse'
     relay.cutOpen()
     await expect.poll(() => wrap(adapter).catch(() => sick(reports))).toHaveLength(1)
-    // By now a probe failed after 2.6 s, and the next one would come after 5.6 s.
+    // By now a probe has failed after 2.6 s. The next one would come after 5.6 s.
     await sleep(2700)
     await rejection(wrap(adapter))
     relay.newcomers = 'serve'

@@ -9,16 +9,16 @@ import { kmipFixture, ref, within } from './kmip-fixture.ts'
 import { faultKinds } from './server/faults.ts'
 
 const SECONDS = soakSeconds(2.5)
-/** Longer than a call takes beside the other tests of a slow machine. */
+/** Longer than any call takes on a slow machine with other tests. */
 const LONG_MS = 5000
 const CALLERS = 16
 const CONNECTIONS = 6
 const reference = { A256KW: kw, A256KWP: kwp }
-/** What a fault of the server may look like to a caller. A bad ciphertext it may never look like: none is sent here. */
+/** The codes that a server's fault may cause. No bad ciphertext is sent, so that no other code may occur. */
 const allowed: readonly string[] = ['BACKEND_UNAVAILABLE', 'DEADLINE_EXCEEDED', 'BACKEND_BUSY']
 
 it.each(['right', 'none'] as const)(
-  'random faults with key wrap modes %s: every answer is right or a typed error, and all is well afterwards',
+  'the KMIP adapter under random faults, with key wrap modes %s, answers rightly or with a typed error, and works afterwards',
   { timeout: 2 * SECONDS * 1000 + 60_000 },
   async (keyWrap) => {
     await using fixture = await kmipFixture({ keyWrap }, { connections: CONNECTIONS })
@@ -67,7 +67,7 @@ it.each(['right', 'none'] as const)(
       const end = performance.now() + seconds * 1000
       while (running && performance.now() < end) {
         const kind = faultKinds[randomInt(faultKinds.length)]
-        // Well half of the time, so that there is something to come back to.
+        // The server is well half of the time, so that there is a state to return to.
         server.fault = kind === undefined || randomInt(2) === 0 ? undefined : { kind }
         if (randomInt(20) === 0) server.dropConnections()
         if (randomInt(60) === 0) {
@@ -83,14 +83,14 @@ it.each(['right', 'none'] as const)(
     running = false
     await callers
     expect(right).toBeGreaterThan(0)
-    // A server that was sick a moment ago is asked again only after a probe, and what was being checked then is checked anew.
+    // The adapter probes a server that was sick before it calls it again, and repeats an interrupted qualification.
     const well = async () => {
       for (let call = 0; call < 20; call++) if (!(await once(LONG_MS))) return false
       return true
     }
     await expect.poll(() => well().catch(() => false), { timeout: 20_000 }).toBe(true)
     for (let call = 0; call < 50; call++) expect(await once(LONG_MS)).toBe(true)
-    // No connection is left behind, and what the load took is given back.
+    // No connection is left over, and memory returns to its level before the load.
     expect(server.connections).toBeLessThanOrEqual(CONNECTIONS)
     const grown = growth.check()
     const errors = JSON.stringify(Object.fromEntries(failures))

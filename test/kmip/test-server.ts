@@ -9,7 +9,7 @@ export interface StartedTestServer {
   readonly server: KmipTestServer
   readonly pki: Pki
   readonly options: KmipOptions
-  /** For what a test does on the server beside the adapter. The caller closes it. */
+  /** A cluster for the test's own requests, separate from the adapter. The caller closes it. */
   cluster(): KmipCluster
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rsaSizes, type KeyAdministration, type WrapAlgorithm } from '../../adapters/contract/index.ts'
-import { CKA, CKO } from '../../adapters/pkcs11/cryptoki.ts'
+import { CKA, CKO } from '../../adapters/pkcs11/cryptoki/numbers.ts'
 import { administer, open } from '../../adapters/pkcs11/index.ts'
 import { context, recorder, ref } from './support/harness.ts'
 import { softHsm } from './support/softhsm.ts'

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { WrapAlgorithm } from '../../adapters/contract/index.ts'
-import { CKM } from '../../adapters/pkcs11/cryptoki.ts'
-import { open, type Pkcs11Adapter, type Pkcs11Options } from '../../adapters/pkcs11/index.ts'
+import { CKM } from '../../adapters/pkcs11/cryptoki/numbers.ts'
+import type { Pkcs11Adapter, Pkcs11Options } from '../../adapters/pkcs11/index.ts'
 import { aes256, kw, kwp, oaepWrap } from '../contract/reference.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
-import { context, recorder, ref, type Reported } from './support/harness.ts'
+import { context, ref } from './support/harness.ts'
 import { softHsm } from './support/softhsm.ts'
 import { onToken } from './support/token-objects.ts'
+import { withAdapter } from './support/with-adapter.ts'
 
 const hsm = softHsm()
 const kek = randomBytes(32)
@@ -26,22 +27,12 @@ beforeAll(() => {
 })
 afterAll(() => hsm.remove())
 
-async function withAdapter(
-  more: Partial<Pkcs11Options>,
-  work: (adapter: Pkcs11Adapter, of: (event: string) => Reported[]) => Promise<void>,
-): Promise<void> {
-  const { report, of } = recorder()
-  const adapter = await open(hsm.options('ekm', more), report)
-  try {
-    await work(adapter, of)
-  } finally {
-    await adapter.close()
-  }
-}
+const withToken = (more: Partial<Pkcs11Options>, work: Parameters<typeof withAdapter>[1]) =>
+  withAdapter(hsm.options('ekm', more), work)
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
-/** How the adapter chose to do each algorithm of a key: path and mechanism, or the refusal. */
+/** How the adapter does each algorithm of a key: path and mechanism, or the refusal. */
 async function chosen(adapter: Pkcs11Adapter, key: string) {
   const table = await adapter.qualify(ref(key), context())
   return Object.fromEntries(
@@ -50,8 +41,8 @@ async function chosen(adapter: Pkcs11Adapter, key: string) {
 }
 
 describe('qualification on SoftHSM 2.6.1', () => {
-  it('takes the first right way for each algorithm, and says what it rejected and why, once', () =>
-    withAdapter({}, async (adapter, of) => {
+  it('uses the first right way for each algorithm, and reports rejected ones with the reason, once', () =>
+    withToken({}, async (adapter, of) => {
       expect(await chosen(adapter, 'aes')).toEqual({
         A256KW: ['wrap-key', CKM.AES_KEY_WRAP, 'same key'],
         A256KWP: ['blocks', CKM.AES_ECB, 'same key'],
@@ -70,8 +61,8 @@ describe('qualification on SoftHSM 2.6.1', () => {
       expect(rejected?.map(({ way }) => way.path)).toEqual(['encrypt', 'wrap-key'])
     }))
 
-  it('gives a 20-byte data key back as 20 bytes, and wraps it as RFC 5649 says', () =>
-    withAdapter({}, async (adapter) => {
+  it('returns a 20-byte data key as 20 bytes, and wraps it by RFC 5649', () =>
+    withToken({}, async (adapter) => {
       for (const bytes of [1, 7, 12, 20, 33]) {
         const dek = randomBytes(bytes)
         const wrapped = await adapter.wrap(ref('aes'), 'A256KWP', dek, context())
@@ -81,14 +72,14 @@ describe('qualification on SoftHSM 2.6.1', () => {
     }))
 
   it('unwraps RSA-OAEP-256 although the token knows OAEP with SHA-1 only', () =>
-    withAdapter({}, async (adapter) => {
+    withToken({}, async (adapter) => {
       const dek = randomBytes(32)
       const wrapped = oaepWrap(jwk, 'sha256', dek)
       expect(hex(await adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', wrapped, context()))).toBe(hex(dek))
     }))
 
-  it('checks a key that gives no single blocks by a session key beside it, and refuses what is then not right', () =>
-    withAdapter({}, async (adapter) => {
+  it('checks a key without single blocks by a session key beside it, and refuses wrong results', () =>
+    withToken({}, async (adapter) => {
       expect(await chosen(adapter, 'wrap-only')).toEqual({
         A256KW: ['wrap-key', CKM.AES_KEY_WRAP, 'sibling key'],
         A256KWP: 'none',
@@ -98,7 +89,7 @@ describe('qualification on SoftHSM 2.6.1', () => {
     }))
 
   it('lets a retired key unwrap and not wrap', () =>
-    withAdapter({}, async (adapter) => {
+    withToken({}, async (adapter) => {
       const dek = randomBytes(32)
       const unwrapped = await adapter.unwrap(ref('unwrap-only'), 'A256KW', kw(aes256(kek), dek), context())
       expect(hex(unwrapped)).toBe(hex(dek))
@@ -107,12 +98,12 @@ describe('qualification on SoftHSM 2.6.1', () => {
     }))
 
   it('uses single blocks for a key that may not wrap keys, and C_UnwrapKey for one that may not decrypt', () =>
-    withAdapter({}, async (adapter) => {
+    withToken({}, async (adapter) => {
       expect(await chosen(adapter, 'encrypt-only')).toEqual({
         A256KW: ['blocks', CKM.AES_ECB, 'same key'],
         A256KWP: ['blocks', CKM.AES_ECB, 'same key'],
       })
-      // SoftHSM 2.6.1 has no OAEP with SHA-256, and a raw operation needs CKA_DECRYPT.
+      // SoftHSM 2.6.1 has no OAEP with SHA-256, and a raw RSA operation needs CKA_DECRYPT.
       expect(await chosen(adapter, 'rsa-unwrap')).toEqual({
         'RSA-OAEP': ['wrap-key', CKM.RSA_PKCS_OAEP, 'same key'],
         'RSA-OAEP-256': 'none',
@@ -120,9 +111,9 @@ describe('qualification on SoftHSM 2.6.1', () => {
     }))
 })
 
-describe('mechanisms by number', () => {
-  it('a pinned mechanism is the only one that is tried', () =>
-    withAdapter({ mechanisms: { pin: { A256KW: CKM.AES_CBC, 'RSA-OAEP': CKM.RSA_X_509 } } }, async (adapter) => {
+describe('the settings of mechanisms by number', () => {
+  it('pin one mechanism, so that no other is tried', () =>
+    withToken({ mechanisms: { pin: { A256KW: CKM.AES_CBC, 'RSA-OAEP': CKM.RSA_X_509 } } }, async (adapter) => {
       expect(await chosen(adapter, 'aes')).toMatchObject({ A256KW: ['blocks', CKM.AES_CBC, 'same key'] })
       expect(await chosen(adapter, 'rsa')).toMatchObject({ 'RSA-OAEP': ['raw-rsa', CKM.RSA_X_509, 'same key'] })
       for (const algorithm of ['A256KW', 'A256KWP'] satisfies WrapAlgorithm[]) {
@@ -132,14 +123,14 @@ describe('mechanisms by number', () => {
       }
     }))
 
-  it('a pinned mechanism that is wrong is refused all the same', () =>
-    withAdapter({ mechanisms: { pin: { A256KWP: CKM.AES_KEY_WRAP_PAD } } }, async (adapter, of) => {
+  it('do not save a pinned mechanism that is wrong', () =>
+    withToken({ mechanisms: { pin: { A256KWP: CKM.AES_KEY_WRAP_PAD } } }, async (adapter, of) => {
       expect(await chosen(adapter, 'aes')).toMatchObject({ A256KWP: 'none' })
       expect(of('hsm_algorithm_unsupported')).toHaveLength(1)
     }))
 
-  it('a forbidden mechanism is not used', () =>
-    withAdapter({ mechanisms: { forbid: [CKM.AES_KEY_WRAP, CKM.RSA_X_509] } }, async (adapter) => {
+  it('forbid a mechanism, which is not used', () =>
+    withToken({ mechanisms: { forbid: [CKM.AES_KEY_WRAP, CKM.RSA_X_509] } }, async (adapter) => {
       expect(await chosen(adapter, 'aes')).toMatchObject({ A256KW: ['blocks', CKM.AES_ECB, 'same key'] })
       expect(await chosen(adapter, 'rsa')).toMatchObject({ 'RSA-OAEP-256': 'none' })
     }))

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Secret } from '../../adapters/contract/index.ts'
-import { readBackendUri, resolveSettings } from '../../adapters/pkcs11/backend-uri.ts'
+import { readBackendUri, resolveSettings } from '../../adapters/pkcs11/names/backend-uri.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'ekm-pin-'))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -14,7 +14,7 @@ function pinFile(name: string, text: string): string {
   return path
 }
 
-/** One that every user can change. */
+/** A file that every user can change. */
 function openPinFile(): string {
   const path = pinFile('open', '648219')
   chmodSync(path, 0o602)
@@ -36,7 +36,7 @@ describe('a pkcs11: URI for a backend', () => {
     { name: 'plain', content: '648219' },
     { name: 'line', content: '648219\n' },
     { name: 'windows', content: '648219\r\n' },
-  ])('pin-source is read from a path and from a file: URI ($name)', async ({ name, content }) => {
+  ])('has pin-source read from a path and from a file: URI ($name)', async ({ name, content }) => {
     const path = pinFile(name, content)
     for (const source of [path, `file:${path}`, `file://${path}`]) {
       const { pin } = await readBackendUri(`pkcs11:token=a?pin-source=${source}`)
@@ -52,9 +52,10 @@ describe('a pkcs11: URI for a backend', () => {
     { uri: 'pkcs11:token=a?pin-source=/no/such/file', code: 'FILE_UNREADABLE' },
     { uri: `pkcs11:token=a?pin-source=${directory}`, code: 'FILE_UNREADABLE' },
     { uri: `pkcs11:token=a?pin-source=${pinFile('empty', '\n')}`, code: 'FILE_KIND' },
+    { uri: `pkcs11:token=a?pin-source=${pinFile('two-lines', '1234\n\n')}`, code: 'SECRET_FILE_FLAWED' },
     { uri: `pkcs11:token=a?pin-source=${openPinFile()}`, code: 'FILE_UNTRUSTED' },
     { uri: `pkcs11:token=a?pin-source=${pinFile('long', '1'.repeat(2000))}`, code: 'FILE_KIND' },
-  ])('$uri is refused', async ({ uri, code }) => {
+  ])('is refused as $uri', async ({ uri, code }) => {
     const error = await readBackendUri(uri).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ name: 'OperatorError', code })
     expect(String(error)).not.toContain('648219')
@@ -64,14 +65,14 @@ describe('a pkcs11: URI for a backend', () => {
 describe('settings whose token is a pkcs11: URI', () => {
   const module = '/usr/lib/a.so'
 
-  it('are those of the URI and those beside it', async () => {
+  it('are those of the URI and those in the section', async () => {
     const token = `pkcs11:token=ekm?module-path=${module}&pin-source=${pinFile('resolved', '648219')}`
     const { pin, ...rest } = await resolveSettings({ module, token, sessions: 3 })
     expect(rest).toEqual({ module, token: { label: 'ekm' }, sessions: 3 })
     expect(text(pin?.reveal())).toBe('648219')
   })
 
-  it('stay as they are where the token is named by its settings', async () => {
+  it('are unchanged if the section itself names the token', async () => {
     const settings = { module, token: { label: 'ekm' } }
     expect(await resolveSettings(settings)).toEqual(settings)
   })

@@ -26,7 +26,7 @@ afterAll(() => hsm.remove())
 
 describe('a data key on its way through a host', () => {
   it.each<WrapAlgorithm>(['A256KW', 'A256KWP', 'RSA-OAEP', 'RSA-OAEP-256'])(
-    '%s: is nowhere in its memory afterwards',
+    'by %s is gone from its memory afterwards, except the last one',
     async (alg) => {
       const adapter = await open(hsm.options('ekm', { sessions: 1 }), report)
       try {
@@ -42,7 +42,7 @@ describe('a data key on its way through a host', () => {
         const halves = dataKeys.flatMap((dataKey) => [dataKey.subarray(0, 16), dataKey.subarray(16)])
         const [module, ...copies] = copiesInMemory(pid, [Buffer.from(MODULE), ...halves])
         expect(module).toBeGreaterThan(0)
-        // OpenSSL leaves the last one on its stack, where the next takes its place.
+        // OpenSSL leaves the last data key on its stack, where the next one replaces it.
         expect(copies.filter((count) => count > 0).length).toBeLessThanOrEqual(2)
       } finally {
         await adapter.close()
@@ -50,7 +50,7 @@ describe('a data key on its way through a host', () => {
     },
   )
 
-  // CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT, CKR_GENERAL_ERROR, and one that only its vendor knows.
+  // CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT, CKR_GENERAL_ERROR, and a vendor-defined code.
   it.each(['0x13', '0xd1', '0x5', '0x80000123'])('is CKA_PRIVATE where the token answers %s otherwise', async (ckr) => {
     faults.script(`C_CreateObject rv-if-public ${ckr}`, `C_UnwrapKey rv-if-public ${ckr}`)
     const adapter = await open(hsm.options('ekm', { module: faults.path, sessions: 1 }), report)

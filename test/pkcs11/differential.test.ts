@@ -17,7 +17,7 @@ let adapter: KeyAdapter
 const ROUNDS = 1000
 const IN_FLIGHT = 16
 
-/** Documents' cases with a 256-bit key: the key's name on the token, and the wanted bytes. */
+/** The standards' cases with a 256-bit key: the key's name on the token, and the expected bytes. */
 const vectors = [
   ...rfcVectors.flatMap(({ mode, cases }) => cases.map((each) => ({ mode, ...each }))),
   ...nistVectors
@@ -55,7 +55,7 @@ const softwareKey = (name: string): UsableKey => {
   return key
 }
 
-/** Runs `work` for every value, some at a time, as the gateway would. */
+/** Runs `work` for every value with some concurrency, as the gateway would. */
 async function forEach<Value>(values: readonly Value[], work: (value: Value) => Promise<void>): Promise<void> {
   const rest = [...values]
   const loop = async () => {
@@ -66,7 +66,7 @@ async function forEach<Value>(values: readonly Value[], work: (value: Value) => 
 
 const same = (a: Uint8Array, b: Uint8Array, about: string) => expect(Buffer.compare(a, b), about).toBe(0)
 
-describe('the token and the software store with the same key', { timeout: 120_000 }, () => {
+describe('the token and the software store, with the same key, agree on', { timeout: 120_000 }, () => {
   it.each([
     { algorithm: 'A256KWP', length: () => randomInt(1, 513) },
     { algorithm: 'A256KW', length: () => 8 * randomInt(2, 65) },
@@ -83,11 +83,13 @@ describe('the token and the software store with the same key', { timeout: 120_00
 
   it.each(
     (['RSA-OAEP', 'RSA-OAEP-256'] as const).flatMap((algorithm) => rsaSizes.map((bits) => ({ algorithm, bits }))),
-  )('$algorithm with $bits bits: every legal length', async ({ algorithm, bits }) => {
+  )('$algorithm with $bits bits: legal lengths', async ({ algorithm, bits }) => {
     const { max } = algorithmRow(algorithm).plaintext(bits)
     const name = `rsa-${bits}`
-    // The large keys are slow and their lengths many: every length in one direction, some in the other.
-    const lengths = Array.from({ length: max }, (_, index) => index + 1)
+    // Large keys are slow and have many lengths. The smallest key is tested with every length. The others are tested
+    // with every length up to a data key's, then with one in four, in one direction, and some lengths in the other.
+    const isAsked = (length: number) => bits === 2048 || length <= 64 || length % 4 === 0 || length > max - 4
+    const lengths = Array.from({ length: max }, (_, index) => index + 1).filter(isAsked)
     await forEach(lengths, async (length) => {
       const dek = randomBytes(length)
       const inSoftware = await softwareKey(name).wrap(algorithm, dek)
@@ -98,7 +100,7 @@ describe('the token and the software store with the same key', { timeout: 120_00
     })
   })
 
-  it('the values of the RFCs and of NIST come out of the token', async () => {
+  it('the values of the RFCs and of NIST', async () => {
     expect(vectors.length).toBeGreaterThan(20)
     await forEach(vectors, async ({ name, mode, plaintext, wrapped }) => {
       const algorithm = mode === 'wrap' ? 'A256KW' : 'A256KWP'

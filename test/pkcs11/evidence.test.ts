@@ -18,7 +18,7 @@ const recorded = recorder()
 let faults: FaultModule
 let adapter: Pkcs11Adapter
 
-/** The target is 2 s, on a machine that has nothing else to do; recovery.test.ts holds it. */
+/** The target of 2 s needs an idle machine; recovery-times.test.ts tests it. */
 const RECOVERY_MS = 5000
 /** Every function that uses a key. */
 const cryptographic = ['Encrypt', 'Decrypt'].flatMap((name) => [`C_${name}Init`, `C_${name}`, `C_${name}Update`])
@@ -59,8 +59,8 @@ const codeOf = (call: Promise<unknown>) =>
   )
 const lost = () => recorded.of('hsm_host_lost').length
 
-describe.each(['0x5', '0x6', '0x30', '0x80000042'])('an answer that may mean anything (%s)', (rv) => {
-  it('is the token’s fault where every use of a key fails, though session and token answer', async () => {
+describe.each(['0x5', '0x6', '0x30', '0x80000042'])('an ambiguous error of the token (%s)', (rv) => {
+  it('is the token’s fault if every use of a key fails, even though session and token answer', async () => {
     faults.script(...everyUseFails(rv))
     for (let call = 0; call < 3; call += 1) expect(await codeOf(unwrap())).toBe('BACKEND_UNAVAILABLE')
     expect(await codeOf(adapter.probe(context()))).toBe('BACKEND_UNAVAILABLE')
@@ -73,13 +73,13 @@ describe.each(['0x5', '0x6', '0x30', '0x80000042'])('an answer that may mean any
     expect(recorded.of('hsm_back')).toHaveLength(1)
   })
 
-  it('costs a right value nothing where it passes', async () => {
+  it('costs a valid value nothing if it goes away', async () => {
     faults.script(`C_UnwrapKey rv ${rv} once`)
     expect(Buffer.compare(await unwrap(), dek)).toBe(0)
     expect(lost()).toBe(0)
   })
 
-  it('that one way gives for good is told as such, and costs no other way anything', async () => {
+  it('that one way always gives is reported as such, and costs no other way anything', async () => {
     faults.script(`C_UnwrapKey rv ${rv}`)
     expect(await codeOf(unwrap())).toBe('BACKEND_UNAVAILABLE')
     expect(await codeOf(adapter.probe(context()))).toBe('OK')
@@ -89,7 +89,7 @@ describe.each(['0x5', '0x6', '0x30', '0x80000042'])('an answer that may mean any
   })
 })
 
-describe('a key that is sick', () => {
+describe('a key that fails', () => {
   it.each(['0x5', '0x30'])('costs no other key anything (%s)', async (rv) => {
     await adapter.qualify(ref('other'), context())
     const value = await adapter.wrap(ref('other'), 'A256KW', dek, context())
@@ -104,17 +104,17 @@ describe('a key that is sick', () => {
 })
 
 describe('a value that does not unwrap', () => {
-  it('is told as invalid, at no session’s cost', async () => {
+  it('is invalid, and costs no session', async () => {
     for (let call = 0; call < 3; call += 1) expect(await codeOf(unwrap(bad))).toBe('CIPHERTEXT_INVALID')
     expect(lost()).toBe(0)
   })
 
-  it('is told as invalid under a key that only decrypts and unwraps', async () => {
+  it('is invalid under a key that only decrypts and unwraps', async () => {
     expect(await codeOf(unwrap(bad, 'no-wrap'))).toBe('CIPHERTEXT_INVALID')
     expect(await codeOf(unwrap(wrapped, 'no-wrap'))).toBe('OK')
   })
 
-  it('is told as invalid under a key that only unwraps once that key has unwrapped one', async () => {
+  it('is invalid under a key that only unwraps once that key has unwrapped a value', async () => {
     expect(await codeOf(unwrap(bad, 'unwrap-only'))).toBe('BACKEND_UNAVAILABLE')
     expect(await codeOf(unwrap(kw(aes256(unwrapOnly), dek), 'unwrap-only'))).toBe('OK')
     expect(await codeOf(unwrap(bad, 'unwrap-only'))).toBe('CIPHERTEXT_INVALID')
@@ -123,7 +123,7 @@ describe('a value that does not unwrap', () => {
 })
 
 describe('a token that calls a damaged value a device error', () => {
-  it('is qualified as any other, and no bad value costs a session', async () => {
+  it('is qualified like any other, and no bad value costs a session', async () => {
     faults.script('C_UnwrapKey instead 0x30', 'C_Decrypt instead 0x30')
     const other = recorder()
     const fresh = await open(hsm.options('ekm', { module: faults.path, sessions: 1 }), other.report)
@@ -157,7 +157,7 @@ describe('a key that is not there', () => {
     expect(await codeOf(unwrap())).toBe('OK')
   })
 
-  it('is not called so where the token’s directory is away', async () => {
+  it('is not called missing if the token’s directory is away', async () => {
     const tokens = join(hsm.directory, 'tokens')
     renameSync(tokens, join(hsm.directory, 'away'))
     const codes = new Set<string>()
@@ -176,7 +176,7 @@ describe('a key that is not there', () => {
     expect([...codes]).toContain('BACKEND_UNAVAILABLE')
   })
 
-  it('is not found, after a look by a new session, where it was the only one', async () => {
+  it('is not found, after a look by a new session, if it was the only key', async () => {
     hsm.initToken('single')
     onToken('single', (objects) => objects.aes('only'))
     const single = await open(hsm.options('single', { sessions: 1 }), () => undefined)
@@ -194,13 +194,13 @@ describe('a key that is not there', () => {
 })
 
 describe('an adapter that is closed while it finds out what a failure means', () => {
-  it('leaves no call without an answer', async () => {
+  it('answers every call', async () => {
     const closing = await open(hsm.options('ekm', { module: faults.path, sessions: 1 }), () => undefined)
     await closing.qualify(ref('aes'), context())
     faults.script('C_UnwrapKey log 0', 'C_WrapKey delay 200', 'C_UnwrapKey rv 0x5')
     let asked = 0
     const call = codeOf(closing.unwrap(ref('aes'), 'A256KW', wrapped, context()))
-    // The first answer is there, and the witness is being asked.
+    // The first answer is there, and the witness key is being tried.
     await until('it is judged', () => (asked += faults.logged('C_UnwrapKey')) > 1)
     await closing.close()
     expect(await call).toBe('CLOSED')

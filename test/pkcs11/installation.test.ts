@@ -27,7 +27,7 @@ const refusal = async (more: Partial<Pkcs11Options>) => {
   return outcome as { readonly code: string; readonly message: string }
 }
 
-/** SoftHSM's file with another processor in its ELF header. */
+/** SoftHSM's module with another processor in its ELF header. */
 function foreignModule(): string {
   const path = join(hsm.directory, 'foreign.so')
   const bytes = readFileSync(MODULE)
@@ -36,7 +36,7 @@ function foreignModule(): string {
   return path
 }
 
-/** SoftHSM's file, which every user can change. */
+/** SoftHSM's module as a file that every user can change. */
 function openModule(): string {
   const path = join(hsm.directory, 'open.so')
   writeFileSync(path, readFileSync(MODULE))
@@ -44,8 +44,8 @@ function openModule(): string {
   return path
 }
 
-describe('open says what is missing', () => {
-  it('pkcs11js', async () => {
+describe('opening the PKCS#11 adapter reports a wrong setting:', () => {
+  it('pkcs11js is not installed', async () => {
     const options = process.env['NODE_OPTIONS']
     const blocker = fileURLToPath(new URL('support/without-pkcs11js.mjs', import.meta.url))
     process.env['NODE_OPTIONS'] = `${options} --import ${blocker}`
@@ -75,20 +75,20 @@ describe('open says what is missing', () => {
       code: 'MODULE_UNUSABLE',
       says: 'cannot be loaded',
     },
-  ])('the module: $what', async ({ module, code, says }) => {
+  ])('the module cannot be used: $what', async ({ module, code, says }) => {
     const error = await refusal({ module: module() })
     expect(error.code).toBe(code)
     expect(error.message).toContain(says)
   })
 
-  it('the token, and which there are', async () => {
+  it('the token is not there, and which tokens are', async () => {
     const { code, message } = await refusal({ token: { label: 'absent' } })
     expect(code).toBe('TOKEN_NOT_FOUND')
     expect(message).toContain('"ekm"')
     expect(message).toContain('"other"')
   })
 
-  it('the right PIN, without repeating the wrong one', async () => {
+  it('the PIN is wrong, without repeating it', async () => {
     const { code, message } = await refusal({ pin: new Secret(Buffer.from('8675309')) })
     expect(code).toBe('LOGIN_REFUSED')
     expect(message).toContain('CKR_PIN_INCORRECT')
@@ -102,7 +102,7 @@ describe('open says what is missing', () => {
     { token: {} },
     { token: { slot: 'first' } },
     { callTimeoutMs: 10 },
-  ] satisfies Partial<Pkcs11Options>[])('an option that cannot be meant: %j', async (more) => {
+  ] satisfies Partial<Pkcs11Options>[])('an invalid option: %j', async (more) => {
     expect((await refusal(more)).code).toBe('PKCS11_OPTION_INVALID')
   })
 })
@@ -120,7 +120,7 @@ describe('a token is found', () => {
     expect((await refusal({ token: { slot, label: 'other' } })).code).toBe('TOKEN_NOT_FOUND')
   })
 
-  it('and two of one label are an error that names them', async () => {
+  it('by its label, unless two have it, which the error names', async () => {
     const other = await open(hsm.options('other', { sessions: 1 }), () => undefined)
     const { serial } = other.token
     await other.close()

@@ -28,7 +28,7 @@ afterAll(async () => {
 
 const describeKey = (text: string) => adapter.describe(ref(text), context())
 
-describe('a key reference', () => {
+describe('a PKCS#11 key reference', () => {
   it.each([
     { text: 'payroll kek/1', kty: 'oct' },
     { text: 'ключ', kty: 'oct' },
@@ -88,7 +88,7 @@ describe('a key reference', () => {
   })
 })
 
-/** At once as a rule; now and then SoftHSM 2.6.1 has to be started afresh to see it. */
+/** Usually the change is seen at once. Sometimes SoftHSM 2.6.1 has to be started afresh to see it. */
 const SEEN_MS = 15_000
 const isFound = (name: string) =>
   describeKey(name).then(
@@ -96,14 +96,14 @@ const isFound = (name: string) =>
     () => false,
   )
 
-describe('a change on the token', () => {
-  it('a key that appears later is found without a restart', async () => {
+describe('the adapter, after a change on the token,', () => {
+  it('finds a key that appears later without a restart', async () => {
     await expect(describeKey('later')).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' })
     onToken('ekm', (objects) => objects.aes('later'))
     await until('the key is found', () => isFound('later'), SEEN_MS)
   })
 
-  it('a key that is removed is gone within seconds, and one of its name takes its place', async () => {
+  it('loses a removed key within seconds, and finds another with its name', async () => {
     onToken('ekm', (objects) => objects.aes('passing'))
     await until('the key is found', () => isFound('passing'), SEEN_MS)
     const dek = randomBytes(16)
@@ -124,10 +124,10 @@ describe('a change on the token', () => {
     expect(Buffer.compare(again, wrapped)).not.toBe(0)
   })
 
-  it('a second key of the same name stops the use of the first', async () => {
+  it('stops the use of a key if a second one has its name', async () => {
     onToken('ekm', (objects) => objects.aes('single'))
     const wrap = () => adapter.wrap(ref('single'), 'A256KW', randomBytes(16), context())
-    // Each session sees it in its own time; so many calls at once are given to all of them.
+    // Each session sees the change at a different time. This many concurrent calls reach all of them.
     const isFoundByAll = async () =>
       (await Promise.allSettled(Array.from({ length: 8 }, wrap))).every(({ status }) => status === 'fulfilled')
     await until('the key is found by every session', isFoundByAll, SEEN_MS)

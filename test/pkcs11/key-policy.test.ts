@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CKK } from '../../adapters/pkcs11/cryptoki.ts'
+import { CKK } from '../../adapters/pkcs11/cryptoki/numbers.ts'
 import { open, type Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
 import { context, recorder, ref } from './support/harness.ts'
@@ -46,13 +46,13 @@ const wrap = (key: string, algorithm: 'A256KW' | 'RSA-OAEP' = 'A256KW') =>
 const unwrap = (key: string, algorithm: 'A256KW' | 'RSA-OAEP' = 'A256KW') =>
   adapter.unwrap(ref(key), algorithm, randomBytes(algorithm === 'A256KW' ? 40 : 256), context())
 
-describe('the key policy of the token', () => {
+describe('the token’s key policy says that', () => {
   it.each(['aes-128', 'generic', 'rsa-1024'])('%s is not a key that Azure knows', async (key) => {
     await expect(adapter.describe(ref(key), context())).rejects.toMatchObject({ code: 'KEY_UNSUPPORTED' })
     await expect(wrap(key)).rejects.toMatchObject({ code: 'KEY_UNSUPPORTED' })
   })
 
-  it('usages that are missing forbid the operation, and that one only', async () => {
+  it('a missing usage forbids its operation, and that one only', async () => {
     await expect(wrap('no-wrap')).rejects.toMatchObject({ code: 'OPERATION_FORBIDDEN' })
     await expect(unwrap('no-unwrap')).rejects.toMatchObject({ code: 'OPERATION_FORBIDDEN' })
     await expect(wrap('rsa-no-wrap', 'RSA-OAEP')).rejects.toMatchObject({ code: 'OPERATION_FORBIDDEN' })
@@ -67,7 +67,7 @@ describe('the key policy of the token', () => {
     await expect(unwrap(key)).rejects.toMatchObject({ code: 'KEY_DISABLED' })
   })
 
-  it('both days belong to a key that is in use for one day', async () => {
+  it('start and end date include both days', async () => {
     await expect(wrap('last-day')).resolves.toHaveLength(40)
   })
 

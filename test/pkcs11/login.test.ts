@@ -13,13 +13,16 @@ const { hsm, faults } = faultyToken()
 
 const LOGIN_MS = 600
 
-/** When SoftHSM last wrote to the token, which it does at each login: a file that is empty in between, and stays so if it dies then. */
+/**
+ * When SoftHSM last wrote to the token. It rewrites the file at each login: the file is empty in between, and stays
+ * empty if the process dies then.
+ */
 function writtenAt(): number {
   const tokens = join(hsm.directory, 'tokens')
   return Math.max(...readdirSync(tokens).map((token) => statSync(join(tokens, token, 'token.object')).mtimeMs))
 }
 
-describe('a login is not cut off', () => {
+describe('a login to the token is not cut off', () => {
   it('by the end of the adapter', async () => {
     faults.script(`C_Login delay ${LOGIN_MS}`)
     const adapter = await open(hsm.options('ekm', { module: faults.path, sessions: 2 }), () => undefined)

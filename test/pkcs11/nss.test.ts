@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, describe, expect, it } from 'vitest'
-import { CKM } from '../../adapters/pkcs11/cryptoki.ts'
+import { CKM } from '../../adapters/pkcs11/cryptoki/numbers.ts'
 import { administer, open } from '../../adapters/pkcs11/index.ts'
 import { aes256, kw, kwp } from '../contract/reference.ts'
 import { faultModule } from './support/fault-module.ts'
@@ -16,9 +16,9 @@ afterAll(() => {
   hsm.remove()
 })
 
-describe('libraryParameters', () => {
+describe('the setting libraryParameters', () => {
   it.each([token.parameters('readOnly'), token.parameters(), `${token.parameters()} #é`])(
-    'reach the module to the last byte: %s',
+    'reaches the module to the last byte: %s',
     async (libraryParameters) => {
       faults.script('C_Initialize log 0')
       const adapter = await open(
@@ -30,7 +30,7 @@ describe('libraryParameters', () => {
     },
   )
 
-  it('with flags=readOnly open NSS read-only', async () => {
+  it('opens NSS read-only with flags=readOnly', async () => {
     const readOnly = await administer(token.options({ libraryParameters: token.parameters('readOnly') }))
     const refused = readOnly.create('aes', { kty: 'oct', bits: 256 }, {})
     await expect(refused).rejects.toMatchObject({ name: 'OperatorError' })
@@ -40,7 +40,7 @@ describe('libraryParameters', () => {
 })
 
 describe('an AES key with CKA_WRAP and CKA_UNWRAP only', () => {
-  it('serves values up to what C_UnwrapKey takes, and says for longer ones what the limit is', async () => {
+  it('serves values up to the limit of C_UnwrapKey, and names the limit for longer ones', async () => {
     const kek = randomBytes(32)
     token.aes('wrap-only', { ENCRYPT: false, DECRYPT: false }, kek)
     const { report, of } = recorder()

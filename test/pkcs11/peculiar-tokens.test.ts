@@ -4,11 +4,11 @@ import { writeFileSync } from 'node:fs'
 import { createServer, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { CKA } from '../../adapters/pkcs11/cryptoki.ts'
-import { Answer, FrameReader, FrameWriter } from '../../adapters/pkcs11/frames.ts'
+import { CKA } from '../../adapters/pkcs11/cryptoki/numbers.ts'
+import { Answer, FrameReader, FrameWriter } from '../../adapters/pkcs11/wire/frames.ts'
 import { administer, open } from '../../adapters/pkcs11/index.ts'
 import { Host } from '../../adapters/pkcs11/supervisor/host.ts'
-import type { HostStarter } from '../../adapters/pkcs11/supervisor/host-starter.ts'
+import type { Starters } from '../../adapters/pkcs11/supervisor/starters.ts'
 import { run } from '../commands/cli.ts'
 import { faultyToken } from './support/faulty-token.ts'
 import { context, recorder, ref } from './support/harness.ts'
@@ -18,17 +18,20 @@ import { onToken } from './support/token-objects.ts'
 const { hsm, faults } = faultyToken()
 const options = () => hsm.options('ekm', { module: faults.path, sessions: 1 })
 
-async function opened<Result>(work: (adapter: Awaited<ReturnType<typeof open>>) => Promise<Result> | Result, report = recorder().report) {
+async function opened<Result>(
+  work: (adapter: Awaited<ReturnType<typeof open>>) => Promise<Result> | Result,
+  report = recorder().report,
+) {
   const adapter = await open(options(), report)
   try {
     return await work(adapter)
   } finally {
     await adapter.close()
   }
-} // prettier-ignore
+}
 
 describe('what a token says of itself', () => {
-  it('is told without the NULs that pad it, and found by such a label', async () => {
+  it('is shown without padding NULs, and a label without them finds the token', async () => {
     faults.script('C_GetTokenInfo nul-padded 0')
     await opened((adapter) => {
       expect(adapter.token).toMatchObject({ label: 'ekm', manufacturer: 'SoftHSM project', model: 'SoftHSM v2' })
@@ -36,19 +39,19 @@ describe('what a token says of itself', () => {
     })
   })
 
-  it.each(['0xffffffffffffffff', '0xfffffffffffffffe'])('is no limit of sessions where it is %s', async (sessions) => {
+  it.each(['0xffffffffffffffff', '0xfffffffffffffffe'])('sets no limit of sessions if it is %s', async (sessions) => {
     faults.script(`C_GetTokenInfo sessions ${sessions}`)
     expect(await opened((adapter) => adapter.token.maxSessions)).toBeUndefined()
   })
 
-  it('is the limit of sessions that it is', async () => {
+  it('sets the limit of sessions if it is a number', async () => {
     faults.script('C_GetTokenInfo sessions 16')
     expect(await opened((adapter) => adapter.token.maxSessions)).toBe(16)
   })
 })
 
 describe('a token that does not show CKA_VALUE_LEN', () => {
-  it('serves its AES key, and the operator is told once what is not known', async () => {
+  it('serves its AES key, and the operator learns once that its size is unknown', async () => {
     faults.script(`C_GetAttributeValue without ${CKA.VALUE_LEN}`)
     const { report, of } = recorder()
     await opened(async (adapter) => {
@@ -60,7 +63,7 @@ describe('a token that does not show CKA_VALUE_LEN', () => {
     expect(of('hsm_key_size_unknown')).toHaveLength(1)
   })
 
-  it('has its key listed without a size', async () => {
+  it('lists its key without a size', async () => {
     faults.script(`C_GetAttributeValue without ${CKA.VALUE_LEN}`)
     const file = join(hsm.directory, 'gateway.json')
     const backend = { kind: 'pkcs11', module: faults.path, token: { label: 'ekm' }, pin: { env: 'HSM_PIN' } }
@@ -74,9 +77,9 @@ describe('a token that does not show CKA_VALUE_LEN', () => {
 describe('a token that does not know CKA_VERIFY', () => {
   it.each([
     ['rsa-1', `without ${CKA.VERIFY}`],
-    // tpm2-pkcs11 does.
+    // tpm2-pkcs11 behaves so.
     ['rsa-2', `fails-with ${CKA.VERIFY}`],
-  ])('makes an RSA key %s where it says "%s"', async (name, fault) => {
+  ])('makes an RSA key %s if it answers "%s"', async (name, fault) => {
     faults.script(`C_GenerateKeyPair ${fault}`)
     const administration = await administer(options())
     expect(await administration.create(name, { kty: 'RSA', bits: 2048 }, {})).toMatchObject({ bits: 2048 })
@@ -84,7 +87,7 @@ describe('a token that does not know CKA_VERIFY', () => {
 })
 
 describe('a token that leaves its operation active when it fails', () => {
-  it('loses no session by it', async () => {
+  it('loses no session', async () => {
     onToken('ekm', (objects) => objects.rsa('rsa'))
     const { report, of } = recorder()
     await opened(async (adapter) => {
@@ -99,15 +102,15 @@ describe('a token that leaves its operation active when it fails', () => {
   })
 })
 
-describe('an error at open', () => {
+describe('an error while the token is opened', () => {
   it('names the function and a remedy', async () => {
     faults.script('C_OpenSession rv 0x7')
     const error: unknown = await open(options(), () => undefined).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ name: 'OperatorError', code: 'TOKEN_UNUSABLE' })
-    expect(String(error)).toMatch(/C_OpenSession answered CKR_ARGUMENTS_BAD.*; see that /)
+    expect(String(error)).toMatch(/C_OpenSession answered CKR_ARGUMENTS_BAD.*; make sure that /)
   })
 
-  it('that is a SoftHSM without its configuration says so', async () => {
+  it('of a SoftHSM without configuration names this cause', async () => {
     const conf = process.env['SOFTHSM2_CONF']
     process.env['SOFTHSM2_CONF'] = '/nonexistent'
     try {
@@ -119,7 +122,7 @@ describe('an error at open', () => {
   })
 })
 
-describe('a host whose answer cannot be read', () => {
+describe('a host that sends an unreadable answer', () => {
   it.each([Answer.refused, Answer.ckr])('fails the call at once (kind %i)', async (kind) => {
     const path = join(hsm.directory, `host-${kind}`)
     const server = createServer((socket) => answerAll(socket, kind)).listen(path)
@@ -127,7 +130,7 @@ describe('a host whose answer cannot be read', () => {
     const child = spawn('sleep', ['60'])
     const channel = connect(path)
     await once(channel, 'connect')
-    const starter = {
+    const starters = {
       start: (_environment: unknown, { started }: { started: (pid: number, channel: Socket) => void }) => {
         started(child.pid ?? 0, channel)
         return () => undefined
@@ -135,7 +138,7 @@ describe('a host whose answer cannot be read', () => {
     }
     const nothing = () => undefined
     const host = new Host(
-      starter as unknown as HostStarter,
+      starters as unknown as Starters,
       {},
       {
         failed: nothing,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parsePkcs11Uri, Pkcs11UriError } from '../../adapters/pkcs11/pkcs11-uri.ts'
+import { parsePkcs11Uri, Pkcs11UriError } from '../../adapters/pkcs11/names/pkcs11-uri.ts'
 
 describe('a pkcs11: URI (RFC 7512)', () => {
   it.each([
@@ -30,7 +30,7 @@ describe('a pkcs11: URI (RFC 7512)', () => {
     { text: 'pkcs11:object=', uri: { object: '' } },
     { text: 'pkcs11:object=%E2%82%AC', uri: { object: '€' } },
     { text: 'pkcs11:?pin-source=|/usr/bin/pin', uri: { pinSource: '|/usr/bin/pin' } },
-  ])('$text', ({ text, uri }) => {
+  ])('is read: $text', ({ text, uri }) => {
     expect(parsePkcs11Uri(text)).toEqual(uri)
   })
 
@@ -58,11 +58,11 @@ describe('a pkcs11: URI (RFC 7512)', () => {
     'pkcs11:object=a?unknown=1',
     'pkcs11:object=a?module-name=a&module-name=b',
     'pkcs11:object=a?module-name=a;b',
-  ])('%s is refused', (text) => {
+  ])('is refused: %s', (text) => {
     expect(() => parsePkcs11Uri(text)).toThrow(Pkcs11UriError)
   })
 
-  it('is refused without a word of what it held', () => {
+  it('is refused without repeating its content', () => {
     for (const text of ['pkcs11:object=a?pin-value=73519', 'pkcs11:object=73519 x', 'pkcs11:73519']) {
       expect(() => parsePkcs11Uri(text)).toThrow(expect.not.objectContaining({ message: /73519/ }))
     }

@@ -12,7 +12,7 @@ beforeAll(() => {
 })
 afterAll(() => hsm.remove())
 
-// SoftHSM 2.6.1 shows no token to a process that starts while another logs in, which is what workers do to each other.
+// SoftHSM 2.6.1 shows no token to a process that starts while another logs in. Workers do this to each other.
 it('several gateways that start at once all open the token', { timeout: 60_000 }, async () => {
   const opened = await Promise.all(
     Array.from({ length: 5 }, () => open(hsm.options('ekm', { sessions: 2 }), () => undefined)),

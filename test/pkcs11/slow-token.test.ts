@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { AdapterError, type WrapAlgorithm } from '../../adapters/contract/index.ts'
-import { open, type Pkcs11Adapter, type Pkcs11Options } from '../../adapters/pkcs11/index.ts'
+import type { Pkcs11Adapter, Pkcs11Options } from '../../adapters/pkcs11/index.ts'
 import { aes256, kwp } from '../contract/reference.ts'
 import { faultModule, type FaultModule } from './support/fault-module.ts'
-import { context, recorder, ref, sleep, until, type Reported } from './support/harness.ts'
+import { context, ref, sleep, until } from './support/harness.ts'
 import { softHsm } from './support/softhsm.ts'
 import { onToken } from './support/token-objects.ts'
+import { withAdapter } from './support/with-adapter.ts'
 
 const hsm = softHsm()
 const kek = randomBytes(32)
@@ -24,18 +25,8 @@ beforeAll(() => {
 beforeEach(() => faults.script())
 afterAll(() => hsm.remove())
 
-async function withAdapter(
-  more: Partial<Pkcs11Options>,
-  work: (adapter: Pkcs11Adapter, of: (event: string) => Reported[]) => Promise<void>,
-): Promise<void> {
-  const { report, of } = recorder()
-  const adapter = await open(hsm.options('ekm', { module: faults.path, ...more }), report)
-  try {
-    await work(adapter, of)
-  } finally {
-    await adapter.close()
-  }
-}
+const withToken = (more: Partial<Pkcs11Options>, work: Parameters<typeof withAdapter>[1]) =>
+  withAdapter(hsm.options('ekm', { module: faults.path, ...more }), work)
 
 const algorithmsOf = { aes: ['A256KW', 'A256KWP'], rsa: ['RSA-OAEP', 'RSA-OAEP-256'] } as const
 
@@ -45,7 +36,7 @@ async function comesBack(adapter: Pkcs11Adapter, key: string, algorithm: WrapAlg
   expect(Buffer.compare(await adapter.unwrap(ref(key), algorithm, wrapped, context()), dek)).toBe(0)
 }
 
-/** Wraps with another key until `work` is done; none of it may fail. How many there were. */
+/** Wraps with another key until `work` is done. Returns the number of wraps, none of which may fail. */
 async function servesMeanwhile(adapter: Pkcs11Adapter, work: Promise<unknown>): Promise<number> {
   let served = 0
   for (let busy = true; busy; served += 1) {
@@ -57,11 +48,11 @@ async function servesMeanwhile(adapter: Pkcs11Adapter, work: Promise<unknown>): 
 
 describe('a token of 5 ms a call', () => {
   it('is qualified without a lost call or host, and serves all algorithms, with one session', { timeout: 60_000 }, () =>
-    withAdapter({ sessions: 1 }, async (adapter, of) => {
+    withToken({ sessions: 1 }, async (adapter, of) => {
       await adapter.qualify(ref('other'), context())
       faults.script('* delay 5')
       const qualified = Promise.all(['aes', 'rsa'].map((key) => adapter.qualify(ref(key), context(60_000))))
-      // The usual data keys are served before it is known how long a value may be.
+      // Data keys of usual length are served before the length limit is known.
       const served = comesBack(adapter, 'aes', 'A256KW').then(() => 'served')
       expect(await Promise.race([served, qualified])).toBe('served')
       expect(await servesMeanwhile(adapter, qualified)).toBeGreaterThan(5)
@@ -77,8 +68,8 @@ describe('a token of 5 ms a call', () => {
 })
 
 describe('a value that takes more calls than there is time for', () => {
-  it('is wrapped right, slice by slice, and keeps no other waiting until it is done', { timeout: 30_000 }, () =>
-    withAdapter({ sessions: 1, callTimeoutMs: 500 }, async (adapter, of) => {
+  it('is wrapped rightly, slice by slice, and other calls are served between the slices', { timeout: 30_000 }, () =>
+    withToken({ sessions: 1, callTimeoutMs: 500 }, async (adapter, of) => {
       for (const key of ['aes', 'other']) await adapter.qualify(ref(key), context())
       faults.script('C_EncryptUpdate delay 3', 'C_DecryptUpdate delay 3')
       const dek = randomBytes(400)
@@ -95,11 +86,11 @@ describe('a value that takes more calls than there is time for', () => {
   )
 
   it('is given up with its caller', () =>
-    withAdapter({ sessions: 1 }, async (adapter) => {
+    withToken({ sessions: 1 }, async (adapter) => {
       await adapter.qualify(ref('aes'), context())
       faults.script('C_EncryptUpdate delay 5', 'C_EncryptUpdate log 0')
       await expect(adapter.wrap(ref('aes'), 'A256KWP', randomBytes(2000), context(200))).rejects.toThrow()
-      // The slice in hand is the last.
+      // The current slice is the last.
       await adapter.probe(context())
       faults.logged('C_EncryptUpdate')
       await sleep(200)
@@ -108,9 +99,9 @@ describe('a value that takes more calls than there is time for', () => {
 })
 
 describe('a key that is read by many calls', () => {
-  it('is no hanging module, however far away the token is', () =>
-    withAdapter({ sessions: 1, callTimeoutMs: 250 }, async (adapter, of) => {
-      // One attribute after another, since the token does not know one of them.
+  it('is not taken for a hanging module, however far away the token is', () =>
+    withToken({ sessions: 1, callTimeoutMs: 250 }, async (adapter, of) => {
+      // The attributes are read one after another, since the token does not know one of them.
       faults.script('C_GetAttributeValue delay 30', 'C_GetAttributeValue without 0x161')
       expect(await adapter.describe(ref('aes'), context())).toMatchObject({ kty: 'oct' })
       expect(of('hsm_host_lost')).toEqual([])
@@ -118,8 +109,8 @@ describe('a key that is read by many calls', () => {
 })
 
 describe('a way that does not return in time', () => {
-  it('leaves open whether the token can do it, which costs no other key a call', { timeout: 60_000 }, () =>
-    withAdapter({ sessions: 2, callTimeoutMs: 500 }, async (adapter, of) => {
+  it('leaves open whether the token supports it, and costs no other key a call', { timeout: 60_000 }, () =>
+    withToken({ sessions: 2, callTimeoutMs: 500 }, async (adapter, of) => {
       await adapter.qualify(ref('other'), context())
       await until('both serve', () => adapter.hosts.length === 2)
       faults.script('C_DecryptInit delay 1500', 'C_UnwrapKey delay 1500')
@@ -138,7 +129,11 @@ describe('a way that does not return in time', () => {
       await expect(call).rejects.toBeInstanceOf(AdapterError)
       await expect(call).rejects.toMatchObject({ code: 'BACKEND_BUSY', retryAfterSeconds: 5 })
       faults.script()
-      const works = () => comesBack(adapter, 'rsa', 'RSA-OAEP').then(() => true, () => false) // prettier-ignore
+      const works = () =>
+        comesBack(adapter, 'rsa', 'RSA-OAEP').then(
+          () => true,
+          () => false,
+        )
       await until('it is found out', works, 15_000)
     }),
   )

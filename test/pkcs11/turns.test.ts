@@ -3,14 +3,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { open, type Pkcs11Adapter } from '../../adapters/pkcs11/index.ts'
 import { Job } from '../../adapters/pkcs11/supervisor/job.ts'
 import { JobQueue } from '../../adapters/pkcs11/supervisor/job-queue.ts'
-import { Pace } from '../../adapters/pkcs11/supervisor/pace.ts'
+import { type Pace, Paces } from '../../adapters/pkcs11/supervisor/pace.ts'
 import { faultyToken } from './support/faulty-token.ts'
-import { context, recorder, ref, sleep } from './support/harness.ts'
+import { context, recorder, ref, sleep, until } from './support/harness.ts'
 import { onToken } from './support/token-objects.ts'
 
 const { hsm, faults } = faultyToken()
+beforeAll(() =>
+  onToken('ekm', (objects) => {
+    objects.rsa('rsa')
+    objects.aes('slow')
+  }),
+)
 
-/** The middle of how long each took, in milliseconds. */
+/** The median duration in milliseconds. */
 const median = (times: readonly number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? NaN
 
 describe('a key that the token is slow with', () => {
@@ -20,25 +26,42 @@ describe('a key that the token is slow with', () => {
   let wrapped: Uint8Array
 
   beforeAll(async () => {
-    onToken('ekm', (objects) => objects.rsa('rsa'))
     adapter = await open(hsm.options('ekm', { module: faults.path, sessions: 2 }), recorder().report)
-    for (const key of ['aes', 'rsa']) await adapter.qualify(ref(key), context())
+    for (const key of ['aes', 'rsa', 'slow']) await adapter.qualify(ref(key), context())
     wrapped = await adapter.wrap(ref('rsa'), 'RSA-OAEP-256', dek, context())
+    await until('both serve', () => adapter.hosts.length === 2, 15_000)
   })
   afterAll(() => adapter.close())
 
-  it('does not hold up the others, however many calls with it wait', async () => {
-    faults.script(`C_Decrypt delay ${SLOW_MS}`)
+  const slow = [
+    {
+      what: 'RSA, with one call of the token',
+      script: [`C_Decrypt@rsa delay ${SLOW_MS}`],
+      call: () => adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', wrapped, context()),
+    },
+    {
+      what: 'AES, with one call of the token',
+      script: [`C_WrapKey@slow delay ${SLOW_MS}`],
+      call: () => adapter.wrap(ref('slow'), 'A256KW', dek, context()),
+    },
+    {
+      what: 'AES, with a call of the token for each step',
+      script: [`C_EncryptUpdate@slow delay 3`],
+      call: () => adapter.wrap(ref('slow'), 'A256KWP', dek, context()),
+    },
+  ]
+  it.each(slow)('does not hold up the others, however many calls with it wait: $what', async ({ script, call }) => {
+    faults.script(...script)
     let over = false
-    let unwrapped = 0
-    const unwrap = async () => {
+    let done = 0
+    const again = async () => {
       while (!over) {
-        await adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', wrapped, context())
-        unwrapped += 1
+        await call()
+        done += 1
       }
     }
-    const flood = Promise.all(Array.from({ length: 12 }, unwrap))
-    await sleep(300)
+    const flood = Promise.all(Array.from({ length: 12 }, again))
+    await until('the slow ones come one after another', () => done > 1, 15_000)
     const times: number[] = []
     while (times.length < 60) {
       const start = performance.now()
@@ -49,11 +72,101 @@ describe('a key that the token is slow with', () => {
     over = true
     await flood
     expect(median(times)).toBeLessThan(SLOW_MS / 4)
-    expect(unwrapped).toBeGreaterThan(0)
   })
 })
 
-describe('calls that wait', () => {
+describe.each([2, 3])('a key that becomes slow, with %i sessions', (sessions) => {
+  /** More than another key's call may take on a busy machine, and less than it takes to wait for one of this key's. */
+  const SOON_MS = 300
+  const SLOW_MS = 700
+  const BURST = 8
+  const dek = randomBytes(32)
+  let adapter: Pkcs11Adapter
+  let wrapped: Record<'slow' | 'rsa', Uint8Array>
+
+  const wrap = (key: string) => adapter.wrap(ref(key), 'A256KW', dek, context())
+  const unwrapRsa = () => adapter.unwrap(ref('rsa'), 'RSA-OAEP-256', wrapped.rsa, context())
+  const useSlow = () => [wrap('slow'), adapter.unwrap(ref('slow'), 'A256KW', wrapped.slow, context())]
+
+  beforeAll(async () => {
+    adapter = await open(hsm.options('ekm', { module: faults.path, sessions, callTimeoutMs: 1000 }), recorder().report)
+    for (const key of ['aes', 'rsa', 'slow']) await adapter.qualify(ref(key), context())
+    wrapped = {
+      slow: await wrap('slow'),
+      rsa: await adapter.wrap(ref('rsa'), 'RSA-OAEP-256', dek, context()),
+    }
+  })
+  afterAll(() => adapter.close())
+
+  /** Milliseconds that `call` took at worst, of one after another until `isOver`. */
+  async function longest(call: () => Promise<unknown>, isOver: () => boolean): Promise<number> {
+    let most = 0
+    while (!isOver()) {
+      const start = performance.now()
+      await call()
+      most = Math.max(most, performance.now() - start)
+      await sleep(10)
+    }
+    return most
+  }
+
+  it.each([
+    { what: 'takes too long', fault: `delay ${SLOW_MS}`, others: [] },
+    {
+      what: 'takes too long, beside RSA keys that take long too',
+      fault: `delay ${SLOW_MS}`,
+      others: ['C_Decrypt@rsa delay 20'],
+    },
+    { what: 'hangs, whose sessions are replaced again and again', fault: 'hang 0', others: [] },
+  ])('and $what keeps no other key waiting for a call of its own', { timeout: 60_000 }, async ({ fault, others }) => {
+    await until('all serve', () => adapter.hosts.length === sessions)
+    faults.script(...others)
+    for (let times = 0; times < 20; times += 1) await Promise.all([...useSlow(), wrap('aes'), unwrapRsa()])
+    const end = performance.now() + 3500
+    const isOver = () => performance.now() > end
+    const beside = Promise.all([longest(() => wrap('aes'), isOver), longest(unwrapRsa, isOver)])
+    await sleep(50)
+    faults.script(...['C_WrapKey', 'C_UnwrapKey'].map((name) => `${name}@slow ${fault}`), ...others)
+    const burst = Promise.allSettled(Array.from({ length: BURST }, useSlow).flat())
+    const [aes, rsa] = await beside
+    faults.script()
+    await burst
+    expect(aes).toBeLessThan(SOON_MS)
+    expect(rsa).toBeLessThan(SOON_MS)
+  })
+})
+
+describe('the pace of a key', () => {
+  const paced = (paces: Paces, name: string, ms: number) => {
+    const pace = paces.of(name, 'wrap')
+    pace.key?.begin()
+    for (let calls = 0; calls < 40; calls += 1) pace.took(ms)
+    return pace
+  }
+
+  it('is slow beside a quicker one, and alone', () => {
+    const paces = new Paces()
+    const slow = paced(paces, 'slow', 85)
+    expect(slow.isSlow).toBe(true)
+    paces.of('not used yet', 'wrap')
+    expect(slow.isSlow).toBe(true)
+    const beside = new Paces()
+    const [quick, slowToo, slowest] = [
+      paced(beside, 'quick', 4),
+      paced(beside, 'slow', 40),
+      paced(beside, 'slowest', 85),
+    ]
+    expect([quick, slowToo, slowest].map(({ isSlow }) => isSlow)).toEqual([false, true, true])
+  })
+
+  it('is not slow where the token or the machine is', () => {
+    const paces = new Paces()
+    const all = [paced(paces, 'one', 40), paced(paces, 'other', 48), paced(paces, 'third', 70)]
+    expect(all.map(({ isSlow }) => isSlow)).toEqual([false, false, false])
+  })
+})
+
+describe('calls that wait for a host', () => {
   const job = (pace: Pace | undefined, weight = 1) => new Job(0, new Uint8Array(), { weight, ...(pace && { pace }) })
   const takeAll = (queue: JobQueue, names: ReadonlyMap<Pace | undefined, string>) => {
     let taken = ''
@@ -61,7 +174,8 @@ describe('calls that wait', () => {
       taken += names.get(next.pace)
     return taken
   }
-  const [a, b] = [new Pace(), new Pace()]
+  const paces = new Paces()
+  const [a, b] = [paces.of('a', 'wrap'), paces.of('b', 'wrap')]
   const names = new Map([
     [a, 'a'],
     [b, 'b'],

@@ -46,14 +46,14 @@ describe('keys of a software store, for an operator', () => {
     expect(await readdir(temporary.directory)).toEqual(['store.json'])
   })
 
-  it('are another key each time', async () => {
+  it('are new random keys each time', async () => {
     await keys.create('one', { kty: 'oct', bits: 256 }, {})
     await keys.create('two', { kty: 'oct', bits: 256 }, {})
     const [one, two] = await temporary.store.readAll()
     expect(one && two && JSON.stringify(one.jwk) !== JSON.stringify(two.jwk)).toBe(true)
   })
 
-  it('the first one makes the store, at the default cost', async () => {
+  it('create the store with the first key, at the default cost', async () => {
     const { directory, remove } = await temporaryDirectory()
     const options = { directory, passphrase: secret(PASSPHRASE) }
     await (await administer(options)).create('first', { kty: 'oct', bits: 256 }, {})
@@ -73,7 +73,7 @@ describe('keys of a software store, for an operator', () => {
     expect(before.equals(await readFile(join(temporary.directory, 'aes.jwe')))).toBe(true)
   })
 
-  it('are imported, and what was brought is zeroed', async () => {
+  it('are imported, and the caller’s buffer is zeroed', async () => {
     const material = Buffer.from(JSON.stringify(await rsaKey(2048)))
     expect(await keys.import('rsa', material, {})).toMatchObject({ name: 'rsa', kty: 'RSA', bits: 2048, enabled: true })
     expect(material.every((byte) => byte === 0)).toBe(true)
@@ -82,7 +82,7 @@ describe('keys of a software store, for an operator', () => {
   it.each([
     { what: 'the material', name: 'aes', material: 'garbage', code: 'KEY_MATERIAL_INVALID' },
     { what: 'the name', name: 'a/b', material: randomBytes(32).toString('hex'), code: 'KEY_NAME_INVALID' },
-  ])('what was brought is zeroed even when $what is refused', async ({ name, material, code }) => {
+  ])('leave no trace of the input even if $what is refused', async ({ name, material, code }) => {
     const buffer = Buffer.from(material)
     expect((await operatorError(keys.import(name, buffer, {}))).code).toBe(code)
     expect(buffer.every((byte) => byte === 0)).toBe(true)
@@ -113,7 +113,7 @@ describe('keys of a software store, for an operator', () => {
     expect(await readdir(temporary.directory)).toEqual(['store.json'])
   })
 
-  it('can be disabled and enabled, and nothing else of them changes', async () => {
+  it('can be disabled and enabled without any other change', async () => {
     const created = await keys.create('aes', { kty: 'oct', bits: 256 }, { expires: new Date('2040-01-01T00:00:00Z') })
     const before = await temporary.store.read('aes')
     expect(await keys.setEnabled('aes', false)).toMatchObject({ ...created, created: before.created, enabled: false })
@@ -127,7 +127,7 @@ describe('keys of a software store, for an operator', () => {
     expect(JSON.stringify(after) === JSON.stringify(before)).toBe(true)
   })
 
-  it('that are not there cannot be disabled', async () => {
+  it('cannot be disabled if they do not exist', async () => {
     const error = await operatorError(keys.setEnabled('absent', false))
     expect(error.code).toBe('KEY_NOT_FOUND')
     expect(error.message).toContain('absent')

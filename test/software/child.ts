@@ -8,8 +8,8 @@ import ts from 'typescript'
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * The adapters' sources as JavaScript in a directory of their own, for child processes: Node.js 20 runs no TypeScript,
- * and a `dist` that somebody built earlier could be older than the sources under test.
+ * The adapters' sources as JavaScript in a temporary directory, for child processes: Node.js 20 runs no TypeScript, and
+ * an earlier `dist` could be older than the sources under test.
  */
 export class CompiledAdapters {
   readonly #root = mkdtempSync(join(tmpdir(), 'ekm-gateway-compiled-'))
@@ -72,7 +72,7 @@ export class Child {
     })
   }
 
-  /** Resolves once the child has printed `word`; rejects with what it said if it ended before that. */
+  /** Resolves once the child has printed `word`. Rejects with the child's output if it ends before. */
   async saying(word: string): Promise<void> {
     let ended = false
     void this.exited.then(() => (ended = true))

@@ -8,7 +8,7 @@ import type { ScryptCost } from '../../adapters/software/passphrase.ts'
 import { KeyStore } from '../../adapters/software/store.ts'
 import type { StoredKey } from '../../adapters/software/stored-key.ts'
 
-/** The cheapest cost that a store may have, for tests that are not about it. */
+/** The cheapest cost of a store, for tests of other behaviour. */
 export const quickCost: ScryptCost = { N: 2 ** 14, r: 8, p: 1 }
 
 export const secret = (text: string): Secret => new Secret(new TextEncoder().encode(text))
@@ -35,7 +35,7 @@ export async function temporaryStore(): Promise<TemporaryStore> {
   return { ...options, store: await KeyStore.openOrCreate(options, quickCost), remove }
 }
 
-/** A new AES key, not yet in any store. */
+/** A new AES key that is in no store yet. */
 export const octKey = (name: string, enabled = true) =>
   ({
     name,
@@ -44,7 +44,7 @@ export const octKey = (name: string, enabled = true) =>
     created: new Date('2026-01-02T03:04:05Z'),
   }) as const satisfies StoredKey
 
-/** What an adapter told the operator, in the order in which it did. */
+/** An adapter's reports to the operator, in order. */
 export class Reports {
   readonly all: { level: string; event: string; fields: Readonly<Record<string, string | number | boolean>> }[] = []
   readonly report: Report = (level, event, fields) => {

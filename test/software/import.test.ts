@@ -21,7 +21,7 @@ beforeAll(async () => {
 })
 
 // Compared as booleans throughout: a diff would print the key.
-describe('an AES key can be imported', () => {
+describe('the software store imports an AES key', () => {
   it.each([
     ['as a JWK', () => JSON.stringify({ kty: 'oct', k: raw.toString('base64url') })],
     [
@@ -43,7 +43,7 @@ describe('an AES key can be imported', () => {
   })
 })
 
-describe('an RSA key can be imported', () => {
+describe('the software store imports an RSA key', () => {
   it.each([
     ['as a JWK', () => JSON.stringify(rsa)],
     ['as a JWK with more members', () => JSON.stringify({ ...rsa, alg: 'RSA-OAEP-256', key_ops: ['unwrapKey'] })],
@@ -72,7 +72,7 @@ const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const pss = generateKeyPairSync('rsa-pss', { modulusLength: 2048 })
 const publicOf = (jwk: RsaPrivateJwk) => createPublicKey(createPrivateKey({ key: { ...jwk }, format: 'jwk' }))
 
-describe('what is not the private key of a servable size is refused', () => {
+describe('the software store refuses to import', () => {
   const replaced = (name: keyof RsaPrivateJwk) =>
     [`an RSA JWK with another key's ${name}`, () => JSON.stringify({ ...rsa, [name]: otherRsa[name] })] as const
 
@@ -123,13 +123,13 @@ describe('what is not the private key of a servable size is refused', () => {
     replaced('qi'),
     ['an RSA JWK with another e', () => JSON.stringify({ ...rsa, e: 'Aw' })],
     ['an RSA JWK with its factors in the other order', () => JSON.stringify({ ...rsa, p: rsa.q, q: rsa.p })],
-    // Every part belongs to the others, and encrypting with it changes nothing.
+    // The members of an RSA key belong together. Encryption would not notice a changed one.
     ['an RSA JWK with the exponent 1', () => JSON.stringify({ ...rsa, e: 'AQ', d: 'AQ', dp: 'AQ', dq: 'AQ' })],
     ['an RSA JWK of zeros', () => JSON.stringify({ ...rsa, p: 'AA', q: 'AA' })],
   ])('%s', async (_what, text) => {
     const error = await operatorError(parseMaterial(bytes(text())))
     expect(error.code).toBe('KEY_MATERIAL_INVALID')
-    // A message is printed as it is: nothing of the input may be in it.
+    // Messages are printed unchanged, so that they must not contain any input.
     expect(
       [rsa.d, rsa.p, raw.toString('hex'), raw.toString('base64url')].some((part) => error.message.includes(part)),
     ).toBe(false)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   chmod,
+  chown,
   link,
   mkdir,
   readdir,
@@ -24,6 +25,9 @@ import { rsaKey } from '../contract/rsa-keys.ts'
 import { octKey, PASSPHRASE, quickCost, secret, temporaryStore, type TemporaryStore } from './fixtures.ts'
 import { operatorError } from './operator-error.ts'
 
+/** A group id that no process of the tests has. */
+const FOREIGN_GROUP = 54_321
+
 describe('a key file', () => {
   let temporary: TemporaryStore
   let store: KeyStore
@@ -35,7 +39,7 @@ describe('a key file', () => {
   })
   afterEach(() => temporary.remove())
 
-  /** The store's key, stretched here as the header says, so that a test can write what only the store can write. */
+  /** The store's key, derived here from the header, so that a test can write files that only the store can write. */
   async function storeKey() {
     const header = JSON.parse(await readFile(path('store.json'), 'utf8')) as { scrypt: { salt: string } }
     return stretch(temporary.passphrase, Buffer.from(header.scrypt.salt, 'base64url'), quickCost)
@@ -52,7 +56,7 @@ describe('a key file', () => {
     expect(jwk['iat']).toBe(Date.parse('2026-01-02T03:04:05Z') / 1000)
   })
 
-  it('gives back the key that was put in, of either type, with its dates', async () => {
+  it('returns the stored key, of either type, with its dates', async () => {
     const keys: StoredKey[] = [
       octKey('aes'),
       { ...octKey('off'), enabled: false },
@@ -76,7 +80,7 @@ describe('a key file', () => {
     expect((await stat(path('aes.jwe'))).mode & 0o777).toBe(0o600)
   })
 
-  it('is never replaced by a new key, and nothing is left behind by the attempt', async () => {
+  it('is never replaced by a new key, and the attempt leaves no file', async () => {
     await store.add(octKey('aes'))
     const before = await readFile(path('aes.jwe'))
     const error = await operatorError(store.add(octKey('aes')))
@@ -85,13 +89,13 @@ describe('a key file', () => {
     expect((await readdir(temporary.directory)).sort()).toEqual(['aes.jwe', 'store.json'])
   })
 
-  it('is made once when many make it at the same time', async () => {
+  it('is made once if many processes make it at the same time', async () => {
     const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => store.add(octKey('aes'))))
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
     await expect(store.read('aes')).resolves.toBeDefined()
   })
 
-  it('rounds dates so that the key is never usable outside of them', async () => {
+  it('rounds dates so that the key is never usable outside them', async () => {
     const notBefore = new Date('2026-01-01T00:00:00.001Z')
     const expires = new Date('2026-12-31T23:59:59.999Z')
     await store.add({ ...octKey('aes'), notBefore, expires })
@@ -108,7 +112,7 @@ describe('a key file', () => {
     },
   )
 
-  it('that cannot be written is an error for the operator, which names it', async () => {
+  it('that cannot be written causes an error that names it', async () => {
     await temporary.remove()
     const error = await operatorError(store.add(octKey('aes')))
     expect(error.code).toBe('FILE_UNWRITABLE')
@@ -123,7 +127,7 @@ describe('a key file', () => {
   const header = { kid: 'aes', cty: 'jwk+json' }
   const envelope = { kty: 'oct', k: randomBytes(32).toString('base64url'), kid: 'aes', enabled: true, iat: 1 }
 
-  /** Each makes the file of the key `aes` unfit in one way. */
+  /** Each change makes the file of the key `aes` invalid in one way. */
   const damages: readonly { what: string; code: string; damage: (file: string) => Promise<unknown> | void }[] = [
     { what: 'empty', code: 'KEY_FILE_INVALID', damage: (file) => truncate(file, 0) },
     { what: 'cut in half', code: 'KEY_FILE_INVALID', damage: (file) => truncate(file, 100) },
@@ -189,7 +193,15 @@ describe('a key file', () => {
       code: 'KEY_FILE_INVALID',
       damage: async (file: string) => writeFile(file, await sealWith(JSON.stringify(envelope), header)),
     })),
-    { what: 'readable by its group', code: 'FILE_MODE', damage: (file) => chmod(file, 0o640) },
+    {
+      what: 'readable by a group that is not of this process',
+      code: 'FILE_MODE',
+      damage: async (file) => {
+        await chown(file, 0, FOREIGN_GROUP)
+        await chmod(file, 0o640)
+      },
+    },
+    { what: 'writable by its group', code: 'FILE_MODE', damage: (file) => chmod(file, 0o620) },
     { what: 'readable by everybody', code: 'FILE_MODE', damage: (file) => chmod(file, 0o604) },
     { what: 'writable by everybody', code: 'FILE_MODE', damage: (file) => chmod(file, 0o602) },
     { what: 'too large', code: 'FILE_KIND', damage: (file) => truncate(file, 64 * 1024 + 1) },
@@ -219,7 +231,7 @@ describe('a key file', () => {
     },
   ]
 
-  it.each(damages)('$what is refused with a code and its path, alone and in a list', async ({ code, damage }) => {
+  it.each(damages)('with $what is refused with a code and its path, alone and in a list', async ({ code, damage }) => {
     await store.add(octKey('aes'))
     await damage(path('aes.jwe'))
     for (const call of [() => store.read('aes'), () => store.readAll()]) {
@@ -230,7 +242,7 @@ describe('a key file', () => {
     }
   })
 
-  it('cut at any place, or with any character replaced, is refused in the same way', async () => {
+  it('that is truncated anywhere, or has any character replaced, is refused in the same way', async () => {
     await store.add(octKey('aes'))
     const text = (await readFile(path('aes.jwe'), 'utf8')).trim()
     for (let at = 0; at < text.length; at += 1) {
@@ -241,7 +253,7 @@ describe('a key file', () => {
       ] as const) {
         await writeFile(path('aes.jwe'), damaged)
         const outcome = await store.read('aes').catch((error: unknown) => error)
-        // The last character of a base64url part can carry bits that mean nothing.
+        // The last character of a base64url part can carry unused bits.
         const meansTheSame = what === 'replaced' && (at === text.length - 1 || text[at + 1] === '.')
         if (meansTheSame && !(outcome instanceof Error)) continue
         expect(outcome instanceof OperatorError && outcome.code, `${what} at ${at}`).toBe('KEY_FILE_INVALID')
@@ -264,7 +276,16 @@ describe('a key file', () => {
     expect((await store.readAll()).map(({ name }) => name)).toEqual(['aes'])
   })
 
-  it('has another version after each change that a reader must see, and the same one otherwise', async () => {
+  it.each([0o640, 0o440])(
+    'may be readable by a group of this process (mode %o), as Kubernetes mounts it',
+    async (mode) => {
+      await store.add(octKey('aes'))
+      await chmod(path('aes.jwe'), mode)
+      expect((await store.readAll()).map(({ name }) => name)).toEqual(['aes'])
+    },
+  )
+
+  it('has another version after each change that a reader must notice, and only then', async () => {
     const version = async () => (await store.versions()).get('aes')
     await store.add(octKey('aes'))
     const seen = [await version()]

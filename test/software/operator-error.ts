@@ -1,6 +1,6 @@
 import { OperatorError } from '../../adapters/contract/index.ts'
 
-/** The `OperatorError` that `call` rejects with; fails the test if it resolves or rejects with anything else. */
+/** The `OperatorError` with which `call` rejects. Any other result fails the test. */
 export async function operatorError(call: Promise<unknown>): Promise<OperatorError> {
   const outcome = await call.then(
     () => 'a result',

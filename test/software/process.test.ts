@@ -5,14 +5,14 @@ import { rsaKey } from '../contract/rsa-keys.ts'
 import { CompiledAdapters, type Child } from './child.ts'
 import { octKey, PASSPHRASE, temporaryStore } from './fixtures.ts'
 
-/** In a child: the options of the store whose directory is the first argument. */
+/** Code for a child: the options of the store whose directory is the first argument. */
 const prepare = `
 const { Secret } = await load('contract/index')
 const passphrase = new Secret(new TextEncoder().encode(${JSON.stringify(PASSPHRASE)}))
 const options = { directory: process.argv[1], passphrase }
 `
 
-// Concurrent, because they mostly wait for their children.
+// These tests run side by side because they mostly wait for their children.
 describe.concurrent('the software store in a process of its own', () => {
   let compiled: CompiledAdapters
   const children: Child[] = []
@@ -49,7 +49,25 @@ describe.concurrent('the software store in a process of its own', () => {
     await remove()
   })
 
-  it('killed at any moment of a change, leaves the old file or the new one', async () => {
+  it('explains the fault if OpenSSL may do only what FIPS 140 allows', async () => {
+    const { directory, remove } = await temporaryStore()
+    const child = run(
+      directory,
+      `
+      const { setFips } = await import('node:crypto')
+      const { KeyStore } = await load('software/store')
+      // No FIPS provider is needed: without one OpenSSL has nothing that it may do.
+      setFips(true)
+      const error = await KeyStore.open(options).catch((error) => error)
+      console.log(error.name, error.code, error.message)
+      `,
+    )
+    await child.saying('OperatorError SCRYPT_UNAVAILABLE the OpenSSL of this Node.js has no scrypt')
+    expect(await child.exited, child.errors).toEqual({ code: 0, signal: null })
+    await remove()
+  })
+
+  it('leaves the old file or the new one if it is killed at any moment of a change', async () => {
     const { store, directory, remove } = await temporaryStore()
     await store.add(octKey('aes'))
     const names = new Set(['aes'])
@@ -114,7 +132,7 @@ describe.concurrent('the software store in a process of its own', () => {
     )
     expect(await child.exited, child.errors).toEqual({ code: 0, signal: null })
     const heap = await readFile(snapshot, 'utf8')
-    // The search finds a text that is there.
+    // The search must find a text that is present.
     expect(heap.includes('marker-in-the-heap')).toBe(true)
     const secrets = { k: oct.jwk.k, d: rsa.d, p: rsa.p, q: rsa.q, dp: rsa.dp, dq: rsa.dq, qi: rsa.qi }
     for (const [member, text] of Object.entries(secrets)) expect(heap.includes(text), member).toBe(false)

@@ -12,7 +12,7 @@ import { operatorError } from './operator-error.ts'
 import { octKey, Reports, temporaryStore } from './fixtures.ts'
 
 const context = contextOf(new AbortController().signal, Infinity, 'test')
-/** The adapter looks once a second; the rest is patience with a busy machine. */
+/** The adapter looks once a second. The rest is time for a busy machine. */
 const SOON = { timeout: 4000, interval: 25 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -32,7 +32,7 @@ const becomes = (adapter: KeyAdapter, states: Readonly<Record<string, string>>) 
 
 type Cleanup = typeof onTestFinished
 
-/** A store with `keys` and an adapter that serves it. */
+/** A store with `keys`, and an adapter that serves it. */
 async function serve(keys: readonly StoredKey[], afterwards: Cleanup) {
   const { store, directory, remove, ...options } = await temporaryStore()
   for (const key of keys) await store.add(key)
@@ -46,9 +46,9 @@ async function serve(keys: readonly StoredKey[], afterwards: Cleanup) {
   return { store, directory, adapter, reports, reopen, path: (name: string) => join(directory, `${name}.jwe`) }
 }
 
-// Concurrent, because they mostly wait for the adapter's next look at its directory.
+// These tests run side by side because they mostly wait for the adapter's next look at its directory.
 describe.concurrent('a running adapter and its directory', () => {
-  it('sees keys that are added, disabled, enabled and removed', async ({ onTestFinished }) => {
+  it('notices keys that are added, disabled, enabled and removed', async ({ onTestFinished }) => {
     const [on, off] = [octKey('on'), octKey('off', false)]
     const { store, adapter, reports, path } = await serve([on, off, octKey('gone'), octKey('same')], onTestFinished)
     await becomes(adapter, { added: 'KEY_NOT_FOUND', on: 'works', off: 'KEY_DISABLED', gone: 'works', same: 'works' })
@@ -66,7 +66,7 @@ describe.concurrent('a running adapter and its directory', () => {
     expect(reports.all.some(({ fields }) => fields['key'] === 'same')).toBe(false)
   })
 
-  it('wraps with the new key when a file was replaced by one of another key', async ({ onTestFinished }) => {
+  it('wraps with the new key after its file was replaced', async ({ onTestFinished }) => {
     const { store, adapter } = await serve([octKey('aes')], onTestFinished)
     const next = octKey('aes')
     await store.replace(next)
@@ -78,7 +78,7 @@ describe.concurrent('a running adapter and its directory', () => {
     }, SOON)
   })
 
-  it('reports a damaged file once, serves its last good version, takes it back when repaired', async ({
+  it('reports a damaged file once, serves its last good version, and reads it again after the repair', async ({
     onTestFinished,
   }) => {
     const { store, adapter, reports, path } = await serve([octKey('cut'), octKey('exposed')], onTestFinished)
@@ -112,7 +112,9 @@ describe.concurrent('a running adapter and its directory', () => {
     await becomes(adapter, { cut: 'works', exposed: 'works', new: 'works' })
   })
 
-  it('that is lost is reported once; the keys in memory serve on, and probe fails', async ({ onTestFinished }) => {
+  it('reports a lost directory once, serves on with the keys in memory, and fails its probe', async ({
+    onTestFinished,
+  }) => {
     const { directory, adapter, reports } = await serve([octKey('aes')], onTestFinished)
     await rename(directory, `${directory}-away`)
     await vi.waitFor(() => {
@@ -127,7 +129,7 @@ describe.concurrent('a running adapter and its directory', () => {
     expect(await state(adapter, 'aes')).toBe('works')
   })
 
-  it('is not looked at any more once the adapter is closed', async ({ onTestFinished }) => {
+  it('reads nothing any more once the adapter is closed', async ({ onTestFinished }) => {
     const { store, adapter, reports, path } = await serve([octKey('aes')], onTestFinished)
     await adapter.close()
     await unlink(path('aes'))
@@ -137,7 +139,7 @@ describe.concurrent('a running adapter and its directory', () => {
     expect(await state(adapter, 'added')).toBe('CLOSED')
   })
 
-  it('with one unreadable key stops the next start, and the error names the file', async ({ onTestFinished }) => {
+  it('fails the next start over one unreadable key, with an error that names the file', async ({ onTestFinished }) => {
     const { store, reopen, path } = await serve([octKey('good')], onTestFinished)
     await store.add(octKey('bad'))
     await writeFile(path('bad'), 'x')
@@ -147,14 +149,14 @@ describe.concurrent('a running adapter and its directory', () => {
   })
 })
 
-it("a key's dates are watched while the adapter runs, without a change on disk", async () => {
+it('a running adapter heeds a key’s dates without a change on disk', async () => {
   const start = Math.ceil(Date.now() / 1000) * 1000
   const keys = [
     { ...octKey('expiring'), expires: new Date(start + 60_000) },
     { ...octKey('waiting'), notBefore: new Date(start + 60_000) },
   ]
   const { adapter } = await serve(keys, onTestFinished)
-  // Only the clock is false: the adapter asks it at each call.
+  // Only the clock is false: the adapter reads it at each call.
   vi.useFakeTimers({ toFake: ['Date'] })
   onTestFinished(() => {
     vi.useRealTimers()
@@ -166,7 +168,7 @@ it("a key's dates are watched while the adapter runs, without a change on disk",
   expect(await both()).toEqual(['KEY_DISABLED', 'works'])
 })
 
-it('close leaves no timer behind', async () => {
+it('a closed adapter leaves no timer behind', async () => {
   const { reopen } = await serve([octKey('aes')], onTestFinished)
   const timers = timersOf('adapters/software/adapter.ts')
   const adapter = await reopen()
@@ -175,7 +177,9 @@ it('close leaves no timer behind', async () => {
   expect(timers.size).toBe(0)
 })
 
-/** The timers that one source file has set and not cleared, from now on: others of the process are no affair of the test. */
+/**
+ * Counts timers that one source file sets from now on and has not cleared. Other timers of the process do not matter.
+ */
 function timersOf(file: string): ReadonlySet<unknown> {
   const timers = new Set<unknown>()
   const { setTimeout: set, clearTimeout: clear } = globalThis

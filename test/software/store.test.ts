@@ -17,7 +17,7 @@ import {
 
 const ignore = () => undefined
 
-describe('the directory of a store', () => {
+describe('a software store’s directory', () => {
   let temporary: Awaited<ReturnType<typeof temporaryDirectory>>
   beforeEach(async () => {
     temporary = await temporaryDirectory()
@@ -33,7 +33,7 @@ describe('the directory of a store', () => {
     expect(await readdir(directory)).toEqual(['store.json'])
   })
 
-  it('that is not there is an error when it is opened, and stays away', async () => {
+  it('that does not exist is an error when it is opened, and is not created', async () => {
     const error = await operatorError(open(options(temporary.directory), ignore))
     expect(error.code).toBe('STORE_MISSING')
     expect(error.message).toContain(temporary.directory)
@@ -53,7 +53,7 @@ describe('the directory of a store', () => {
     }
   })
 
-  it('may be readable for others: the files are not', async () => {
+  it('may be readable for others, since its files are not', async () => {
     await KeyStore.openOrCreate(options(temporary.directory), quickCost)
     await chmod(temporary.directory, 0o755)
     await expect(KeyStore.open(options(temporary.directory))).resolves.toBeDefined()
@@ -84,7 +84,7 @@ describe('the directory of a store', () => {
     expect((await operatorError(KeyStore.openOrCreate(options(directory)))).code).toBe('FILE_UNWRITABLE')
   })
 
-  it('is one store when two make it at the same time', async () => {
+  it('is one store if two processes make it at the same time', async () => {
     const stores = await Promise.all(
       ['first', 'second'].map(async (name) => {
         const store = await KeyStore.openOrCreate(options(temporary.directory), quickCost)
@@ -109,7 +109,7 @@ describe('the directory of a store', () => {
   })
 })
 
-describe('the header of a store', () => {
+describe('a software store’s header', () => {
   let temporary: TemporaryStore
   const path = () => join(temporary.directory, 'store.json')
   beforeEach(async () => {
@@ -169,14 +169,14 @@ describe('the header of a store', () => {
       },
     },
     { what: 'too large', code: 'FILE_KIND', damage: () => writeFile(path(), ' '.repeat(70_000)) },
-  ])('$what: the store does not open, and the error names the file', async ({ code, damage }) => {
+  ])('keeps the store shut, with an error that names the file, if $what', async ({ code, damage }) => {
     await damage()
     const error = await operatorError(open(temporary, ignore))
     expect(error.code).toBe(code)
     expect(error.message).toContain(path())
   })
 
-  it('is not made anew beside keys that it would lock out', async () => {
+  it('is not made again beside keys that it would lock out', async () => {
     await temporary.store.add(octKey('aes'))
     await unlink(path())
     const error = await operatorError(KeyStore.openOrCreate(temporary, quickCost))

@@ -5,7 +5,7 @@ import { KeyStore } from '../../adapters/software/store.ts'
 import { contextOf } from '../support/context.ts'
 import { octKey, PASSPHRASE, secret, temporaryDirectory } from './fixtures.ts'
 
-/** Makes a store at the default cost; resolves with how long it takes to open it. */
+/** Makes a store at the default cost. Resolves with the time that it takes to open. */
 async function openingMs(keys: number): Promise<number> {
   const temporary = await temporaryDirectory()
   const passphrase = () => secret(PASSPHRASE)
@@ -23,7 +23,7 @@ async function openingMs(keys: number): Promise<number> {
   return elapsed
 }
 
-it('the passphrase is stretched once, however many keys there are', { timeout: 60_000 }, async () => {
-  // To stretch it costs a hundred times as much as to read a key.
+it('the software store stretches its passphrase once, however many keys it has', { timeout: 60_000 }, async () => {
+  // Stretching the passphrase costs a hundred times as much as reading a key.
   expect(await openingMs(100)).toBeLessThan(10 * (await openingMs(1)))
 })

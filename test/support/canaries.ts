@@ -1,7 +1,7 @@
-/** Values that must not be found in anything that a program emits. */
+/** Values that no output of a program may contain. */
 export type Canaries = Readonly<Record<string, Uint8Array>>
 
-/** The ways in which bytes could slip into text. */
+/** Encodings in which bytes could appear in text. */
 const spellings: Readonly<Record<string, (bytes: Buffer) => string>> = {
   latin1: (bytes) => bytes.toString('latin1'),
   utf8: (bytes) => bytes.toString('utf8'),
@@ -14,10 +14,10 @@ const spellings: Readonly<Record<string, (bytes: Buffer) => string>> = {
   'spaced list of numbers': (bytes) => [...bytes].join(', '),
 }
 
-/** A part of a long secret is as bad as the whole: its first 16 bytes are looked for too. */
+/** A part of a long secret is as bad as the whole, so the search also looks for its first 16 bytes. */
 const parts = (bytes: Uint8Array) => (bytes.length > 24 ? [bytes, bytes.subarray(0, 15)] : [bytes])
 
-/** Names of the canaries, with their spelling, that stand in `text`; never the values. */
+/** Names and encodings of the canaries found in `text`, never their values. */
 export function findCanaries(text: string, canaries: Canaries): string[] {
   return Object.entries(canaries).flatMap(([name, bytes]) =>
     Object.entries(spellings)

@@ -4,7 +4,7 @@ import type { Authority, Identity } from './pki.ts'
 
 /**
  * Certificates that no proper CA issues: version 1, a broken constraint, a weak key, a second certificate for a key.
- * The usual ones are made by `pki.ts`.
+ * `pki.ts` makes the usual ones.
  */
 
 const DAY_MS = 24 * 3_600_000
@@ -25,18 +25,18 @@ export interface Holder extends Identity {
 export interface Wanted {
   readonly commonNames: readonly string[]
   readonly organization?: string
-  /** Absent: it signs itself. */
+  /** If absent, the certificate is self-signed. */
   readonly by?: Holder
   /** A new key of this kind, or the key of another certificate. */
   readonly key?: KeyKind | Holder
-  /** Who signs, if not the issuer that the certificate names. */
+  /** The signer, if it is not the issuer that the certificate names. */
   readonly signedBy?: Holder
   readonly hash?: 'sha1' | 'sha256'
   readonly version?: 1 | 3
   /** Milliseconds from now. */
   readonly from?: number
   readonly until?: number
-  /** In place of the usual ones of a client or a CA; `undefined` leaves one out. */
+  /** Replaces the usual extensions of a client or a CA; `undefined` omits one. */
   readonly extensions?: Readonly<Record<string, Buffer | undefined>>
 }
 
@@ -87,7 +87,7 @@ export const extKeyUsage = (...names: readonly (keyof typeof PURPOSES)[]) =>
   extension('2.5.29.37', false, sequence(...names.map((name) => oid(PURPOSES[name]))))
 
 export const dns = (name: string) => tlv(0x82, Buffer.from(name))
-/** A name of one attribute, an organization if nothing else is said, and a string of any type. */
+/** A name with one attribute of any string type; an organization by default. */
 export const nameWith = (text: string | Buffer, tag?: number, type = '2.5.4.10') => sequence(attribute(type, text, tag))
 export const directory = (...attribute: Parameters<typeof nameWith>) => tlv(0xa4, nameWith(...attribute))
 
@@ -103,14 +103,14 @@ export const nameConstraints = (kind: 'permitted' | 'excluded', ...names: readon
 export const policies = (...names: readonly string[]) =>
   extension('2.5.29.32', false, sequence(...names.map((name) => sequence(oid(name)))))
 
-/** From so many certificates on a policy is required, or may not be mapped. */
+/** The number of certificates after which a policy is required, or may not be mapped. */
 export const policyConstraints = (kind: 'requireExplicitPolicy' | 'inhibitPolicyMapping', skipped: number) =>
   extension('2.5.29.36', true, sequence(tlv(kind === 'requireExplicitPolicy' ? 0x80 : 0x81, Buffer.of(skipped))))
 export const inhibitAnyPolicy = (skipped: number) => extension('2.5.29.54', true, integer(skipped))
 export const policyMapping = (from: string, to: string) =>
   extension('2.5.29.33', true, sequence(sequence(oid(from), oid(to))))
 
-/** An extension that nobody knows, of an arc that is for examples. */
+/** An unknown extension, under the arc for examples. */
 export const unknownExtension = (critical: boolean) => extension('2.999.1', critical, octets(Buffer.from('?')))
 
 function newKeys(kind: KeyKind): KeyPair {
@@ -128,7 +128,7 @@ const ALGORITHMS: Readonly<Record<string, readonly [oid: string, ...parameters: 
   'ed25519 null': ['1.3.101.112'],
 }
 
-/** A certificate with nothing that was not asked for. */
+/** A certificate with only the requested contents. */
 export function certify(wanted: Wanted): Holder {
   const { key = 'P-256', version = 3, extensions = {} } = wanted
   const keys = typeof key === 'string' ? newKeys(key) : key.keys
@@ -168,11 +168,11 @@ const keyIdOf = ({ publicKey }: KeyPair) =>
     .update(publicKey.export({ format: 'der', type: 'spki' }))
     .digest()
 
-/** As a certificate of `issuer` names its key (RFC 5280 section 4.2.1.1). */
+/** The key identifier of `issuer` in its certificates (RFC 5280 section 4.2.1.1). */
 export const authorityKeyId = ({ keys }: Holder) => extension('2.5.29.35', false, sequence(tlv(0x80, keyIdOf(keys))))
 export const subjectKeyId = ({ keys }: Holder) => extension('2.5.29.14', false, octets(keyIdOf(keys)))
 
-/** A CA; a root if nothing is said of its issuer. */
+/** A CA; a root if no issuer is given. */
 export const certifyCa = (commonName: string, wanted: Partial<Wanted> = {}): Holder =>
   certify({
     commonNames: [commonName],
@@ -185,7 +185,7 @@ export const certifyCa = (commonName: string, wanted: Partial<Wanted> = {}): Hol
     },
   })
 
-/** A CA of `pki.ts`, so that others can certify it too. */
+/** A CA of `pki.ts`, in a form that other CAs can certify too. */
 export const holderOf = ({ certificate, key, issuer: { name, keys } }: Authority): Holder => ({
   certificate,
   key,
@@ -208,7 +208,7 @@ export const certifyClient = (commonName: string, by: Holder | undefined, wanted
     },
   })
 
-/** What a client shows: its own certificate, and then what it sends with it. */
+/** The certificates that a client sends: its own, then the others. */
 export const sending = (client: Holder, ...others: readonly Holder[]): Identity => ({
   certificate: [client, ...others].map(({ certificate }) => certificate).join(''),
   key: client.key,

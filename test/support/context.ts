@@ -1,6 +1,6 @@
 import type { CallContext } from '../../adapters/contract/index.ts'
 
-/** What an adapter's caller hands it, with a signal of a test's own. */
+/** The context that an adapter's caller provides, with a signal of the test's own. */
 export const contextOf = (signal: AbortSignal, deadline: number, correlationId: string): CallContext => ({
   signal,
   deadline,

@@ -8,14 +8,14 @@ const HOUR_MS = 3_600_000
 
 export interface ListRequest {
   readonly revoked?: readonly Identity[]
-  /** What a delta list takes off its base. */
+  /** Serial numbers that a delta list removes from its base. */
   readonly removed?: readonly Identity[]
   readonly thisUpdate?: Date
   readonly nextUpdate?: Date | 'none'
-  /** Whose key signs it, if not the issuer's own. */
+  /** The signing key, if not the issuer's own. */
   readonly signer?: Authority
   readonly number?: number
-  /** Of a delta list: the number of its base. */
+  /** The number of a delta list's base. */
   readonly base?: number
   readonly more?: readonly x509.Extension[]
 }

@@ -8,24 +8,26 @@ import {
   type WrapAlgorithm,
 } from '../../adapters/contract/index.ts'
 
-/** What goes wrong with the next calls. */
+/** The faults of the next calls. */
 export interface Fault {
-  /** Milliseconds that a call takes longer. */
+  /** Milliseconds by which a call takes longer. */
   readonly delayMs?: number
   readonly fail?: AdapterErrorCode
   readonly retryAfterSeconds?: number
-  /** Something that is not an AdapterError, as only a bug throws it. */
+  /** A value that is not an AdapterError, as only a bug throws it. */
   readonly bug?: unknown
-  /** Only keys have it: what the backend is probed by works. */
+  /** Limits the fault to calls with keys. Probes still work. */
   readonly ofKeys?: boolean
 }
 
-/** A real adapter with faults that the real thing cannot be made to show; without any, it passes the same contract. */
+/**
+ * A real adapter with faults that the real thing cannot be made to show. Without faults it passes the same contract.
+ */
 export class FaultyAdapter implements KeyAdapter {
   fault: Fault = {}
-  /** Calls with a key; the gateway probes when it likes. */
+  /** Calls with a key; the gateway's probes are not counted. */
   calls: string[] = []
-  /** What the operations gave or were given, to see whether it is zeroed. */
+  /** Buffers that operations received and returned, for checks that they are zeroed. */
   readonly buffers: Uint8Array[] = []
   lastSignal: CallSignal | undefined
   readonly #real: KeyAdapter

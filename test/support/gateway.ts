@@ -6,9 +6,11 @@ import { Secret } from '../../adapters/contract/index.ts'
 import { KeyStore } from '../../adapters/software/store.ts'
 import type { StoredKey } from '../../adapters/software/stored-key.ts'
 import { serveAdmin } from '../../src/service/admin/server.ts'
-import { adminSource } from '../../src/service/admin/source.ts'
+import { adminView } from '../../src/service/admin/view.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { startGateway, type Gateway } from '../../src/gateway/gateway.ts'
+import { ServiceEvents } from '../../src/telemetry/service-metrics.ts'
+import type { Gateway } from '../../src/gateway/gateway.ts'
+import { startGateway } from '../../src/gateway/start.ts'
 import { answers } from '../../src/service/workers/messages.ts'
 import { CLIENT_CN, type Pki } from './pki.ts'
 import { makeWorkspace, type Workspace } from './workspace.ts'
@@ -27,10 +29,10 @@ export interface TestGateway {
   readonly adminPort: number | undefined
   readonly pki: Pki
   readonly workspace: Workspace
-  /** Everything that was logged until now, as text. */
+  /** The log so far, as text. */
   logText(): Promise<string>
   logged(event: string): Promise<LogLine[]>
-  /** The audit records of an address, as soon as there are `count`. */
+  /** Resolves with the audit records of an address as soon as there are `count`. */
   requestsFrom(address: string, count?: number): Promise<LogLine[]>
   stop(): Promise<void>
 }
@@ -43,7 +45,7 @@ export interface Settings {
   readonly log?: object
   readonly admin?: object
   readonly info?: object
-  /** In place of the software store, as the backend `store`. */
+  /** Replaces the software store as the backend `store`. */
   readonly backend?: object
   /** Further backends. */
   readonly backends?: Readonly<Record<string, object>>
@@ -56,14 +58,14 @@ export interface Settings {
 
 export type TestKey = Pick<StoredKey, 'name' | 'jwk'> & Partial<StoredKey>
 
-/** A store whose passphrase is stretched cheaply, so that tests start at once. */
+/** A store with a cheaply stretched passphrase, so that tests start at once. */
 export async function makeStore(directory: string, keys: readonly TestKey[]): Promise<void> {
   const passphrase = new Secret(Buffer.from(PASSPHRASE))
   const store = await KeyStore.openOrCreate({ directory, passphrase }, { N: 2 ** 14, r: 8, p: 1 })
   for (const key of keys) await store.add({ enabled: true, created: new Date(), ...key })
 }
 
-/** Writes the configuration anew, and gives its path; it is for the caller to have it read. */
+/** Rewrites the configuration and returns its path. The caller triggers the reload. */
 export async function editConfig<Yaml>(workspace: Workspace, edit: (yaml: Yaml) => void): Promise<string> {
   const yaml = parse(await readFile(workspace.path('gateway.yaml'), 'utf8')) as Yaml
   edit(yaml)
@@ -115,12 +117,18 @@ export async function startTestGateway(
   const { workspace, file } = await writeGatewayFiles(pki, keys, settings)
   const config = loadConfig(file, {})
   const gateway = await startGateway(config, open)
-  const source = adminSource({
+  const view = adminView({
     collect: async (question) => [await answers[question](gateway)],
     certificateDaysLeft: () => [],
     listDaysLeft: () => [],
+    events: new ServiceEvents(),
+    logLinesLost: () => 0,
+    workers: 1,
+    get config() {
+      return gateway.config
+    },
   })
-  const admin = config.admin && (await serveAdmin(config.admin, source))
+  const admin = config.admin && (await serveAdmin(config.admin, view))
   const readLog = () => readFile(workspace.path('gateway.log'), 'utf8')
   const logText = async () => {
     // Lines are gathered for some milliseconds and written together.
@@ -154,11 +162,11 @@ export async function startTestGateway(
   }
 }
 
-/** The records of `event` in the text of a log, whose last line may not be whole yet. */
+/** The records of `event` in the text of a log. The last line may be incomplete. */
 export const recordsIn = (text: string, event: string): LogLine[] =>
   text
     .split('\n')
-    // Of ten thousand lines a few are looked for, again and again: only those are parsed.
+    // A few of ten thousand lines are wanted, again and again, so that only these are parsed.
     .filter((line) => line.endsWith('}') && line.includes(`"event":"${event}"`))
     .map((line) => JSON.parse(line) as LogLine)
     .filter((record) => record.event === event)

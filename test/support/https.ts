@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:https'
 import type { IncomingHttpHeaders } from 'node:http'
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { connect, createSecureContext, type ConnectionOptions, type SecureContext, type TLSSocket } from 'node:tls'
 import type { Identity, Pki } from './pki.ts'
 
 export const API = 'api-version=0.1-preview'
@@ -19,21 +19,32 @@ export interface Wanted {
   readonly headers?: Record<string, string | string[]>
   /** An object is sent as JSON. */
   readonly body?: unknown
-  /** How many milliseconds after the head the body is sent. */
+  /** Milliseconds between the head and the body. */
   readonly bodyAfterMs?: number
   readonly agent?: Agent
 }
 
-/** What a client needs to connect as `identity`; as nobody for `null`. */
+/** The TLS options of a client that connects as `identity`, or without a certificate for `null`. */
 export const tlsOptions = (pki: Pki, identity: Identity | null = pki.client): ConnectionOptions => ({
   ca: pki.serverCa.certificate,
   ...(identity && { cert: identity.certificate, key: identity.key }),
 })
 
-export const makeAgent = (pki: Pki, identity: Identity | null = pki.client) =>
-  new Agent({ ...tlsOptions(pki, identity), keepAlive: true, maxSockets: 32 })
+const contexts = new WeakMap<Pki, Map<Identity | null, SecureContext>>()
 
-/** One request over HTTPS; without an agent, on a connection of its own. */
+/** Memoised: making a secure context takes longer than a handshake. */
+function contextOf(pki: Pki, identity: Identity | null): SecureContext {
+  const ofPki = contexts.get(pki) ?? new Map<Identity | null, SecureContext>()
+  contexts.set(pki, ofPki)
+  const context = ofPki.get(identity) ?? createSecureContext(tlsOptions(pki, identity))
+  ofPki.set(identity, context)
+  return context
+}
+
+export const makeAgent = (pki: Pki, identity: Identity | null = pki.client) =>
+  new Agent({ secureContext: contextOf(pki, identity), keepAlive: true, maxSockets: 32 })
+
+/** Sends one request over HTTPS. Without an agent it opens a connection of its own. */
 export function send(port: number, pki: Pki, wanted: Wanted, identity: Identity | null = pki.client): Promise<Reply> {
   const raw = wanted.body === undefined ? undefined : bodyBytes(wanted.body)
   return new Promise((resolve, reject) => {
@@ -47,7 +58,7 @@ export function send(port: number, pki: Pki, wanted: Wanted, identity: Identity 
         ...(raw && { 'content-length': String(raw.length) }),
         ...wanted.headers,
       },
-      ...(wanted.agent ? { agent: wanted.agent } : { agent: false, ...tlsOptions(pki, identity) }),
+      ...(wanted.agent ? { agent: wanted.agent } : { agent: false, secureContext: contextOf(pki, identity) }),
     })
     outgoing.on('error', reject)
     outgoing.on('response', (incoming) => {
@@ -87,7 +98,7 @@ export function openSocket(port: number, pki: Pki, options: ConnectionOptions = 
 
 let addresses = 0
 
-/** A loopback address that nobody else has: by it the audit record is found, and no client changes another one's. */
+/** An unused loopback address. It identifies the client's audit record, and separates clients from each other. */
 export function newAddress(): string {
   addresses += 1
   return `127.${1 + (addresses >> 16)}.${(addresses >> 8) & 0xff}.${addresses & 0xff}`
@@ -98,7 +109,7 @@ export function openSocketFrom(localAddress: string, port: number, pki: Pki, opt
   return openSocket(port, pki, { ...from, ...options })
 }
 
-/** Writes `bytes` as they are and reads until the server closes the connection. */
+/** Writes `bytes` unchanged, and reads until the server closes the connection. */
 export async function exchangeRaw(
   port: number,
   pki: Pki,

@@ -10,7 +10,7 @@ export { issue, type Authority, type Identity }
 export const CLIENT_CN = 'contoso.managedhsmclient.azure.net'
 const DAY_MS = 24 * 3_600_000
 
-/** The certificates of one test file: a server, and clients of one root that are good, or wrong in one way each. */
+/** The certificates of a test file: a server, and clients of one root that are valid or wrong in one respect. */
 export interface Pki {
   readonly serverCa: Authority
   readonly server: Identity
@@ -29,7 +29,7 @@ export async function makePki(): Promise<Pki> {
 export const makeClient = (authority: Authority | undefined, changes: Partial<CertificateRequest> = {}) =>
   issue({ commonName: CLIENT_CN, usage: 'client', ...changes }, authority)
 
-/** A client whose certificate is sent with the issuing CA that the server does not know. */
+/** A client that sends its certificate with an issuing CA unknown to the server. */
 export async function makeClientBehindIntermediate(root: Authority, changes: Partial<CertificateRequest> = {}) {
   const intermediate = await issue({ commonName: 'test issuing CA', usage: 'authority' }, root)
   const leaf = await makeClient(intermediate, changes)

@@ -1,11 +1,11 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 
 const PAGE_BYTES = 4096
-/** Of a page's 64 bits in /proc/PID/pagemap (proc_pid_pagemap(5)): whether it is in memory, or swapped out. */
+/** Bits 63 and 62 of a page's entry in /proc/PID/pagemap (proc_pid_pagemap(5)): in memory, and swapped out. */
 const ENTRY_BYTES = 8
 const THERE = 0xc0
 
-/** How often each of `values` is somewhere in the memory of another process. Linux, and only of one's own or as root. */
+/** How often each of `values` occurs in the memory of another process. It needs Linux, and the same user or root. */
 export function copiesInMemory(pid: number, values: readonly Buffer[]): number[] {
   let found = values.map(() => 0)
   const memory = openSync(`/proc/${pid}/mem`, 'r')
@@ -16,7 +16,7 @@ export function copiesInMemory(pid: number, values: readonly Buffer[]): number[]
       try {
         readSync(memory, bytes, 0, length, start)
       } catch {
-        continue // What the kernel shows in /proc and nobody can read, such as [vvar].
+        continue // Kernel mappings that nobody can read, such as [vvar].
       }
       found = values.map((value, index) => (found[index] ?? 0) + occurrences(bytes, value))
     }
@@ -38,7 +38,7 @@ interface Mapping {
   readonly length: number
 }
 
-/** The pages of a mapping that there are, those behind each other together: the others have never been touched. */
+/** The existing pages of a mapping, in contiguous runs. The other pages have never been touched. */
 function written(pagemap: number, { start, length }: Mapping): Mapping[] {
   const entries = Buffer.alloc((length / PAGE_BYTES) * ENTRY_BYTES)
   const bytes = readSync(pagemap, entries, 0, entries.length, (start / PAGE_BYTES) * ENTRY_BYTES)
@@ -53,7 +53,7 @@ function written(pagemap: number, { start, length }: Mapping): Mapping[] {
   return runs
 }
 
-/** Those that can be read, but for address space that is only reserved. */
+/** Readable mappings, without address space that is only reserved. */
 const mappings = (pid: number): Mapping[] =>
   readFileSync(`/proc/${pid}/maps`, 'utf8')
     .split('\n')

@@ -1,21 +1,25 @@
 import { expect } from 'vitest'
 import { heldMiB } from './memory.ts'
 
-/** Seconds of a soak: EKM_SOAK_SECONDS, as `npm run soak` sets it, or as few as `npm test` has time for. */
+/**
+ * The length of a soak in seconds: EKM_SOAK_SECONDS as `npm run soak` sets it, or as little as `npm test` has time for.
+ */
 export const soakSeconds = (shortened: number): number => Number(process.env['EKM_SOAK_SECONDS'] ?? shortened)
 
-/** Resident memory, whatever the length of the run: a heap that fills up and is collected, and no more. */
+/**
+ * The allowed growth of resident memory, whatever the length of the run: a heap between two collections, and no more.
+ */
 export const MAX_GROWTH_MIB = 96
-/** What is still held after a full collection is what is kept; what a test process keeps of a run is little. */
+/** The allowed growth of memory after a full collection. A test process keeps little of a run. */
 const MAX_HELD_MIB = 16
 /**
- * Of the load that is to come. V8 makes its young generation larger by what survives in it, in steps and up to a bound;
- * at a load that keeps a core busy it has its size within 20 s.
+ * Seconds of warm-up under the coming load. V8 enlarges its young generation in steps, up to a bound. Under a load that
+ * keeps a core busy it has its final size within 20 s.
  */
 const MAX_WARM_UP_SECONDS = 20
 const SHARE_TO_WARM_UP = 1 / 5
 
-/** Runs what makes the load hard, for a while to warm up and then for `seconds`; resolves with how memory was before those. */
+/** Runs `load` for a warm-up and then for `seconds`. Resolves with the memory before the second part. */
 export async function soak(seconds: number, run: (seconds: number) => Promise<void>): Promise<Growth> {
   await run(Math.min(MAX_WARM_UP_SECONDS, seconds * SHARE_TO_WARM_UP))
   const growth = new Growth()
@@ -23,12 +27,12 @@ export async function soak(seconds: number, run: (seconds: number) => Promise<vo
   return growth
 }
 
-/** The memory of this process, from after its warm-up on. */
+/** This process's memory after its warm-up. */
 class Growth {
   readonly #held = heldMiB()
   readonly #resident = process.memoryUsage().rss
 
-  /** Asserts that the process has not grown; what is returned says by how much it did. */
+  /** Asserts that the process has not grown. Returns a description of its growth. */
   check(): string {
     const resident = (process.memoryUsage().rss - this.#resident) / 2 ** 20
     const held = heldMiB() - this.#held

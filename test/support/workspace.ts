@@ -2,11 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A directory of one test's own. */
+/** A temporary directory for one test. */
 export interface Workspace {
   readonly directory: string
   readonly path: (name: string) => string
   readonly write: (name: string, content: string | Uint8Array, mode?: number) => Promise<string>
+  /** Removes a file, if it is there. */
+  readonly discard: (name: string) => Promise<void>
   readonly remove: () => Promise<void>
 }
 
@@ -20,6 +22,7 @@ export async function makeWorkspace(): Promise<Workspace> {
       await writeFile(path(name), content, { mode })
       return path(name)
     },
+    discard: (name) => rm(path(name), { force: true }),
     remove: () => rm(directory, { recursive: true, force: true }),
   }
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { auditText } from '../../src/telemetry/audit-text.ts'
 import type { AuditRecord } from '../../src/telemetry/audit-record.ts'
-import { membersOf } from '../../src/telemetry/log.ts'
+import { membersOf } from '../../src/telemetry/members.ts'
 
 const texts = [
   '',
@@ -42,7 +42,7 @@ const unusual: Partial<AuditRecord>[] = [
   { standby: true },
 ]
 
-/** Each member by itself with everything that it can be, in between the same success again. */
+/** Records with every value of each member, with the same success between them. */
 function* records(): Generator<AuditRecord> {
   for (const member of members) {
     const values = typeof success[member] === 'number' ? numbers : texts
@@ -65,6 +65,6 @@ it('the text of a record is the JSON of a record, whatever the one before it was
   expect(count).toBeGreaterThan(200)
 })
 
-it('one line for each record: what would break it is escaped', () => {
+it('a record takes one line, in which line breaks are escaped', () => {
   for (const record of records()) expect(auditText(record)).not.toMatch(/[\n\r]/)
 })

@@ -18,10 +18,10 @@ afterAll(async () => {
   for (const release of left) await release()
 })
 
-/** Makes each audit record about a kilobyte long, so that some hundred of them fill any pipe. */
+/** Makes each audit record about a kilobyte long, so that some hundred records fill any pipe. */
 const LONG = 'L'.repeat(300)
 const REQUESTS = 300
-/** A log that blocks holds a request for ever; a busy machine holds one for a second. */
+/** A log that blocks delays a request for ever. A busy machine delays one for a second. */
 const NOT_BLOCKED_MS = 8000
 
 interface Standard {
@@ -49,7 +49,7 @@ async function serve(destination: string, prepare: (workspace: Workspace) => Pro
   return { cli, port, workspace }
 }
 
-/** Sends many requests, eight at a time; each must succeed, and none may wait for the log. */
+/** Sends many requests, eight at a time. Each must succeed, and none may wait for the log. */
 async function load(port: number): Promise<void> {
   const agent = makeAgent(pki)
   const body = { request_context: { request_id: LONG, correlation_id: LONG, pool_name: LONG } }
@@ -76,13 +76,13 @@ async function endsCleanly(cli: Cli): Promise<void> {
 }
 
 describe.concurrent('requests do not notice a log that', () => {
-  it('is a pipe to a process that does not read', async () => {
+  it('goes to a pipe whose process does not read', async () => {
     const { cli, port } = await serve('stdout', async () => ({ stdout: 'pipe' }))
     await load(port)
     await endsCleanly(cli)
   })
 
-  it('is a named pipe on standard output that nobody reads', async () => {
+  it('goes to a named pipe on standard output that nobody reads', async () => {
     const { cli, port } = await serve('stdout', async (workspace) => {
       execFileSync('mkfifo', ['-m', '600', workspace.path('pipe')])
       return { stdout: openSync(workspace.path('pipe'), 'r+') }
@@ -91,7 +91,7 @@ describe.concurrent('requests do not notice a log that', () => {
     await endsCleanly(cli)
   })
 
-  it('is a named pipe that nobody has opened', async () => {
+  it('goes to a named pipe that nobody has opened', async () => {
     const { cli, port } = await serve('pipe', async (workspace) => {
       execFileSync('mkfifo', ['-m', '600', workspace.path('pipe')])
       return {}
@@ -103,7 +103,7 @@ describe.concurrent('requests do not notice a log that', () => {
   it.each([
     ['its standard output', 'stdout'],
     ['a file of its own', '/dev/full'],
-  ])('is on a full device: %s', async (_what, destination) => {
+  ])('goes to a full device: %s', async (_what, destination) => {
     const full = openSync('/dev/full', 'a')
     const { cli, port } = await serve(destination, async () => ({ stdout: full }))
     closeSync(full)
@@ -111,13 +111,13 @@ describe.concurrent('requests do not notice a log that', () => {
     await endsCleanly(cli)
   })
 
-  it('has no reader any more, and no connection gets its descriptor', async () => {
+  it('has lost its reader, and no connection gets its descriptor', async () => {
     const { cli, port } = await serve('stdout', async () => ({ stdout: 'pipe' }))
     const descriptor = `/proc/${cli.process.pid}/fd/1`
     const before = existsSync(descriptor) && readlinkSync(descriptor)
     cli.process.stdout?.destroy()
     await load(port)
-    // Long enough for a failed destination to be tried again.
+    // Long enough for the gateway to try a failed destination again.
     const since = performance.now()
     await until('a second or two', async () => {
       await accepts(port)
@@ -128,7 +128,7 @@ describe.concurrent('requests do not notice a log that', () => {
     await endsCleanly(cli)
   })
 
-  it('loses its directory, and go on to where it comes back', async () => {
+  it('loses its directory, and later records appear when the directory is back', async () => {
     const { cli, port, workspace } = await serve('logs/gateway.log', async (workspace) => {
       await mkdir(workspace.path('logs'))
       return {}

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TextReporter } from '../../src/commands/check/reporters/text.ts'
 import { styleFor } from '../../src/conformance/src/index.ts'
 import { auditText } from '../../src/telemetry/audit-text.ts'
-import { membersOf, openLog } from '../../src/telemetry/log.ts'
+import { openLog } from '../../src/telemetry/log.ts'
+import { membersOf } from '../../src/telemetry/members.ts'
 import { API, CONTEXT, openSocket, send, tlsOptions } from '../support/https.ts'
 import { aesKey, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { makeClient, makePki, type Pki } from '../support/pki.ts'
@@ -12,7 +13,7 @@ import { makeWorkspace } from '../support/workspace.ts'
 const range = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, index) => String.fromCodePoint(first + index))
 
-/** What a terminal or an editor obeys, hides or turns around rather than shows. */
+/** Characters that a terminal or an editor obeys, hides or reorders instead of showing. */
 const invisible = [
   ...range(0x00, 0x1f),
   ...range(0x7f, 0x9f),
@@ -27,14 +28,14 @@ const invisible = [
 ]
 const all = invisible.join('|')
 const ends = ['\u009b', 'a\u009b', '\u009b31m', '\\\u202e', '"\u2066', '\ud83d\u202e', 'x'.repeat(50) + '\u0085']
-/** What stays as it is. */
+/** Characters that stay unchanged. */
 const visible = 'plain, grüße, 契約, ключ, 🔑, "quoted\\"'
 
 const SEEN = /^[\n\P{C}]*$/u
 const isSeen = (text: string) => SEEN.test(text) && !/[\u2028\u2029]/.test(text)
 
 describe('the text of a log line', () => {
-  it('shows everything, and means what it meant', async () => {
+  it('shows every character, and keeps its meaning', async () => {
     const workspace = await makeWorkspace()
     const destination = workspace.path('log')
     const log = await openLog({ level: 'debug', destination })
@@ -56,7 +57,7 @@ describe('the text of a log line', () => {
     expect(lines.at(-1)).toContain(JSON.stringify(visible))
   })
 
-  it('is the same of an audit record, whichever of its members it is', () => {
+  it('shows every member of an audit record in this way', () => {
     const record = { status: 200, code: 'OK', total_ms: 1 }
     for (const member of ['pool', 'key', 'backend', 'pool_name', 'request_id', 'correlation_id', 'path', 'detail']) {
       for (const text of [...invisible, ...ends, all, visible]) {
@@ -69,7 +70,7 @@ describe('the text of a log line', () => {
   })
 })
 
-it('what a terminal obeys is shown by the same rule in the conformance package, which imports nothing of the gateway', async () => {
+it('the conformance package, which imports nothing of the gateway, escapes the same characters', async () => {
   const rule = await readFile('src/base/visible.ts', 'utf8')
   expect(await readFile('src/conformance/src/visible.ts', 'utf8')).toBe(rule)
 })
@@ -86,7 +87,7 @@ describe('a caller', () => {
   })
   afterAll(() => fixture.stop())
 
-  it('cannot write by its request or its certificate what a terminal obeys', async () => {
+  it('cannot write control characters by its request or its certificate', async () => {
     const context = { request_id: TRICK, correlation_id: TRICK, pool_name: TRICK }
     for (const operation of ['info', 'aes-1/metadata', 'aes-1/sign']) {
       const body = { request_context: { ...CONTEXT, ...context } }
@@ -106,7 +107,7 @@ describe('a caller', () => {
   })
 })
 
-it('what a command prints of names that others chose is seen as well', () => {
+it('a command escapes control characters in names that others chose', () => {
   const reporter = new TextReporter(styleFor({ isTTY: true }, {}))
   const text = reporter.lines({ id: 'configuration.valid', status: 'problem', subject: all, found: all, advice: all })
   expect(text.replaceAll(/\u001b\[\d+m/g, '')).not.toMatch(/[^\P{C}\n]|[\u2028\u2029]/u)

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { mkdir, open, readFile, rename, rm, symlink, unlink } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { describeBug, openLog, type Log } from '../../src/telemetry/log.ts'
+import { describeBug } from '../../src/telemetry/bug.ts'
+import { openLog, type Log } from '../../src/telemetry/log.ts'
 import { until } from '../commands/cli.ts'
 import { makeWorkspace, type Workspace } from '../support/workspace.ts'
 
@@ -31,7 +32,7 @@ const parse = (text: string) =>
     .map((line) => JSON.parse(line) as Line)
 const read = async (path: string) => parse(await readFile(path, 'utf8').catch(() => ''))
 const turn = () => new Promise((resolve) => setImmediate(resolve))
-/** What is logged is written by then. */
+/** Waits until all log lines are written. */
 const gathered = () => new Promise((resolve) => setTimeout(resolve, 60))
 
 describe('the log', () => {
@@ -40,7 +41,7 @@ describe('the log', () => {
     ['info', ['error', 'warn', 'info', 'request']],
     ['warn', ['error', 'warn', 'request']],
     ['error', ['error', 'request']],
-  ] as const)('at level %s has %j: the audit trail whatever the level', async (level, expected) => {
+  ] as const)('at level %s has the records %j: the audit trail whatever the level', async (level, expected) => {
     const destination = workspace.path('log')
     log = await openLog({ level, destination })
     for (const name of ['error', 'warn', 'info', 'debug'] as const) log[name](name)
@@ -68,7 +69,7 @@ describe('the log', () => {
   })
 
   it.each(['', 'a"b\\c\n\t\u0000\u001f\u007f', '\ud800 alone, \udc00 too', 'grüße 🔑\u2028', '</script>'])(
-    'gives back %j as it was, in a line of its own',
+    'preserves %j, in a line of its own',
     async (text) => {
       const destination = workspace.path('log')
       log = await openLog({ level: 'info', destination })
@@ -89,7 +90,7 @@ describe('the log', () => {
     },
   )
 
-  it('appends to what is there, and lets nobody else write', async () => {
+  it('appends to an existing file, and lets nobody else write', async () => {
     const destination = await workspace.write('log', '{"event":"earlier"}\n')
     log = await openLog({ level: 'info', destination })
     log.info('later')
@@ -106,7 +107,7 @@ describe('the log', () => {
   it.each([
     ['a directory that is not there', 'gone/log', 'ENOENT'],
     ['a directory', '.', 'EISDIR'],
-  ])('refuses %s in words for an operator', async (_what, name, code) => {
+  ])('refuses %s with a message for an operator', async (_what, name, code) => {
     const destination = workspace.path(name)
     await expect(openLog({ level: 'info', destination })).rejects.toMatchObject({
       name: 'OperatorError',
@@ -115,8 +116,8 @@ describe('the log', () => {
   })
 })
 
-describe('a destination that', () => {
-  it('nobody reads takes what it can; what is lost is counted, and told once somebody reads', async () => {
+describe('a log destination that', () => {
+  it('nobody reads keeps lines up to its limit; lost lines are counted, and reported once somebody reads', async () => {
     const destination = workspace.path('pipe')
     execFileSync('mkfifo', ['-m', '600', destination])
     log = await openLog({ level: 'info', destination })
@@ -145,20 +146,23 @@ describe('a destination that', () => {
     await log.close()
     stream.destroy()
     const lines = parse(received)
-    const lost = lines.filter(({ event }) => event === 'log_lines_dropped').reduce((sum, line) => sum + (line.lines ?? 0), 0)
+    const lost = lines
+      .filter(({ event }) => event === 'log_lines_dropped')
+      .reduce((sum, line) => sum + (line.lines ?? 0), 0)
     const numbers = lines.flatMap(({ n }) => n ?? [])
     expect(lost).toBeGreaterThan(1000)
     expect(numbers).toEqual([...numbers.keys()])
     expect(numbers.length + lost).toBe(wanted)
-  }) // prettier-ignore
+    expect(writing.lost).toBe(lost)
+  })
 
-  it('is full loses lines, is tried again, and tells how many once it has room', async () => {
+  it('is full loses lines, is tried again, and reports their number once it has room', async () => {
     const destination = workspace.path('log')
     await symlink('/dev/full', destination)
     log = await openLog({ level: 'info', destination })
     for (let n = 0; n < 3; n += 1) {
       log.info('lost', { n })
-      // One loss at a time: the stream fails once, and what comes meanwhile is kept.
+      // One loss at a time: the stream fails once, and later lines are kept.
       await gathered()
     }
     await new Promise((resolve) => setTimeout(resolve, 1200))
@@ -170,12 +174,14 @@ describe('a destination that', () => {
     })
     await log.close()
     const lines = await read(destination)
-    const lost = lines.filter(({ event }) => event === 'log_lines_dropped').reduce((sum, line) => sum + (line.lines ?? 0), 0)
+    const lost = lines
+      .filter(({ event }) => event === 'log_lines_dropped')
+      .reduce((sum, line) => sum + (line.lines ?? 0), 0)
     expect(lost + lines.filter(({ event }) => event === 'lost').length).toBeGreaterThanOrEqual(3)
     expect(lost).toBeGreaterThanOrEqual(1)
-  }) // prettier-ignore
+  })
 
-  it('was moved away is made anew, and no line is lost', async () => {
+  it('was moved away is created again, and no line is lost', async () => {
     const destination = workspace.path('log')
     log = await openLog({ level: 'info', destination })
     const writing = log
@@ -193,7 +199,7 @@ describe('a destination that', () => {
     expect(numbers).toEqual([...Array(n).keys()].map((index) => index + 1))
   })
 
-  it('was removed with its directory is made anew as soon as the directory is there', async () => {
+  it('was removed with its directory is created again as soon as the directory exists', async () => {
     await mkdir(workspace.path('logs'))
     const destination = workspace.path('logs/log')
     log = await openLog({ level: 'info', destination })
@@ -220,11 +226,11 @@ describe('describeBug', () => {
     ['nothing', () => undefined],
   ]
 
-  it.each(bugs)('tells of %s what cannot hold a secret', (_what, make) => {
+  it.each(bugs)('returns only members of %s that cannot hold a secret', (_what, make) => {
     expect(JSON.stringify(describeBug(make()))).not.toContain(canary)
   })
 
-  it('tells where it happened, and the code that Node.js gave it', () => {
+  it('returns the place of the bug, and Node.js’s code', () => {
     const error = thrownBy(() => new URL(canary))
     expect(describeBug(error)).toMatchObject({ error: 'TypeError', error_code: 'ERR_INVALID_URL' })
     expect(describeBug(error)['stack']).toMatch(/^at .* \| at .*log\.test\.ts:\d+:\d+/)

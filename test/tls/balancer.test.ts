@@ -67,13 +67,36 @@ const failures = async () =>
     remote_address,
   ])
 
+describe('a gateway on ::', () => {
+  it.each<[what: string, listed: readonly string[], header: string, address: string]>([
+    ['calls an IPv4 client by its address', [], '', '127.0.0.1'],
+    ['finds a balancer by its address', ['127.0.0.1'], 'PROXY TCP4 192.0.2.7 10.0.0.1 40000 443\r\n', '192.0.2.7'],
+    ['finds a balancer by a mapped network', ['::ffff:127.0.0.0/104'], 'PROXY UNKNOWN\r\n', '127.0.0.1'],
+    ['reads a mapped address', ['127.0.0.0/8'], 'PROXY TCP6 ::ffff:192.0.2.7 ::1 40000 443\r\n', '192.0.2.7'],
+  ])('%s', async (_what, proxyProtocol, header, address) => {
+    fixture = await startTestGateway(pki, [aesKey('aes-1')], { listen: { host: '::', proxyProtocol } })
+    const raw = await open(fixture.port)
+    raw.write(header)
+    expect(await ask(raw)).toBe(200)
+    expect(await addresses()).toEqual([address])
+  })
+
+  it('logs a failed handshake with that address, too', async () => {
+    fixture = await startTestGateway(pki, [aesKey('aes-1')], { listen: { host: '::' } })
+    const raw = await open(fixture.port)
+    raw.write('GET / HTTP/1.1\r\n\r\n')
+    await once(raw.resume(), 'close')
+    expect(await failures()).toEqual([[expect.any(String), undefined, '127.0.0.1']])
+  })
+})
+
 describe('a balancer whose network is listed', () => {
   it.each([
     ['version 1', V1, '192.0.2.7'],
     ['version 2', V2, '2001:db8::7'],
     ['version 2, for itself', LOCAL, '127.0.0.1'],
     ['version 1, of an unknown client', Buffer.from('PROXY UNKNOWN\r\n'), '127.0.0.1'],
-  ])('tells the address of its client by %s', async (_what, header, address) => {
+  ])('passes its client’s address by %s', async (_what, header, address) => {
     const { port } = await start(['10.0.0.0/8', '127.0.0.0/8'])
     const raw = await open(port)
     raw.write(header)
@@ -81,7 +104,7 @@ describe('a balancer whose network is listed', () => {
     expect(await addresses()).toEqual([address])
   })
 
-  it.each([V1, V2])('may send its header byte by byte, and more with the last one', async (header) => {
+  it.each([V1, V2])('may send its header byte by byte, and further data with the last byte', async (header) => {
     const { port } = await start(['127.0.0.1'])
     const raw = await open(port)
     for (const byte of header.subarray(0, -1)) {
@@ -96,13 +119,13 @@ describe('a balancer whose network is listed', () => {
     expect(await asked).toBe(200)
   })
 
-  it('has to send it before the hello', async () => {
+  it('has to send the header before the hello', async () => {
     const { port } = await start(['127.0.0.1'])
     expect(await ask(await open(port))).toBeUndefined()
     expect(await failures()).toEqual([['PROXY_HEADER_MISSING', 'a TLS record', '127.0.0.1']])
   })
 
-  it('has to send one that is right', async () => {
+  it('has to send a valid header', async () => {
     const { port } = await start(['127.0.0.1'])
     const raw = await open(port)
     raw.write('PROXY TCP4 192.0.2.7 192.0.2.8 1\r\n')
@@ -111,7 +134,7 @@ describe('a balancer whose network is listed', () => {
     expect(await failures()).toEqual([['PROXY_HEADER_MALFORMED', problem, '127.0.0.1']])
   })
 
-  it('has to send it within the time of the handshake', async () => {
+  it('has to send the header within the time of the handshake', async () => {
     const { port } = await start(['127.0.0.1'], { limits: { handshakeMs: 300 } })
     const raw = await open(port)
     raw.write(V1.subarray(0, 20))
@@ -119,7 +142,7 @@ describe('a balancer whose network is listed', () => {
     expect(await failures()).toEqual([])
   })
 
-  it('may send only a header, or nothing, to see whether the gateway is there', async () => {
+  it('may send only a header, or nothing, as a health check', async () => {
     const { port } = await start(['127.0.0.1'])
     for (const header of ['', LOCAL]) {
       const raw = await open(port)
@@ -131,7 +154,7 @@ describe('a balancer whose network is listed', () => {
     expect(await failures()).toEqual([])
   })
 
-  it('does not pay for one of its clients with another', async () => {
+  it('delays no client for another one’s cost', async () => {
     const { port } = await start(['127.0.0.1'], { limits: { handshakeMs: 2000 } })
     const heavy = await makeHeavyChain()
     const through = async (address: string, identity: Identity | null) => {
@@ -148,7 +171,7 @@ describe('a balancer whose network is listed', () => {
   })
 })
 
-describe('who is not in a listed network', () => {
+describe('a connection from outside the listed networks', () => {
   it('is served without a header', async () => {
     const { port } = await start(['10.0.0.0/8', 'fd00::/8'])
     expect(await ask(await open(port))).toBe(200)
@@ -158,7 +181,7 @@ describe('who is not in a listed network', () => {
   it.each([
     ['version 1', V1, 'a PROXY header of version 1'],
     ['version 2', V2, 'a PROXY header of version 2'],
-  ])('is refused with one of %s', async (_what, header, came) => {
+  ])('is refused with a header of %s', async (_what, header, came) => {
     const { port } = await start(['10.0.0.0/8'])
     const raw = await open(port)
     for (const byte of header) raw.write(Buffer.from([byte]))
@@ -166,7 +189,7 @@ describe('who is not in a listed network', () => {
     expect(await failures()).toEqual([['PROXY_HEADER_UNEXPECTED', came, '127.0.0.1']])
   })
 
-  it('is told what it sends also where no network is listed, from the second time on', async () => {
+  it('that sends a PROXY header is logged from the second time on, even if no network is listed', async () => {
     const { port } = await start(undefined)
     for (let count = 0; count < 2; count += 1) {
       const raw = await open(port)
@@ -197,16 +220,25 @@ describe('HAProxy', () => {
     ['send-proxy', 1],
     ['send-proxy-v2', 1],
     ['send-proxy-v2', 2],
-  ])('with %s tells its clients apart, and its checks are not logged: %i workers', async (sending, workers) => {
-    const serving = await startServing(pki, [aesKey('aes-1')], { workers, listen: { proxyProtocol: ['127.0.0.0/8'] } })
-    try {
-      await using haproxy = await startHaproxy({ port: serving.port, sending })
-      for (const address of ['127.0.0.5', '127.0.0.6']) expect(await ask(await open(haproxy.port, address))).toBe(200)
-      await setTimeout(500)
-      expect(serving.logged('request').map(({ remote_address }) => remote_address)).toEqual(['127.0.0.5', '127.0.0.6'])
-      expect([...serving.logged('tls_handshake_failed'), ...serving.logged('connections_shed')]).toEqual([])
-    } finally {
-      await serving.remove()
-    }
-  })
+  ])(
+    'with %s passes its clients’ addresses, and its checks are not logged, with workers: %i',
+    async (sending, workers) => {
+      const serving = await startServing(pki, [aesKey('aes-1')], {
+        workers,
+        listen: { proxyProtocol: ['127.0.0.0/8'] },
+      })
+      try {
+        await using haproxy = await startHaproxy({ port: serving.port, sending })
+        for (const address of ['127.0.0.5', '127.0.0.6']) expect(await ask(await open(haproxy.port, address))).toBe(200)
+        await setTimeout(500)
+        expect(serving.logged('request').map(({ remote_address }) => remote_address)).toEqual([
+          '127.0.0.5',
+          '127.0.0.6',
+        ])
+        expect([...serving.logged('tls_handshake_failed'), ...serving.logged('connections_shed')]).toEqual([])
+      } finally {
+        await serving.remove()
+      }
+    },
+  )
 })

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { Debts } from '../../src/tls/debts.ts'
 
-describe('debts', () => {
-  it('are paid by waiting a hundred times as long, down to the credit that everybody has', () => {
+describe('a network’s debts', () => {
+  it('are paid by waiting a hundred times as long, down to the credit of every network', () => {
     const debts = new Debts()
     debts.charge('a', 150, 0)
     expect([0, 9999, 10_000].map((now) => debts.mustWait('a', now))).toEqual([true, true, false])
@@ -11,13 +11,13 @@ describe('debts', () => {
     expect([10_000, 10_999, 11_000].map((now) => debts.mustWait('a', now))).toEqual([true, true, false])
   })
 
-  it('within the credit keep nobody waiting', () => {
+  it('delay no connection within the credit', () => {
     const debts = new Debts()
     debts.charge('a', 50, 0)
     expect(debts.mustWait('a', 0)).toBe(false)
   })
 
-  it('keep nobody waiting longer than five minutes', () => {
+  it('delay no connection longer than five minutes', () => {
     const debts = new Debts()
     debts.charge('a', 60_000, 0)
     expect([294_999, 295_000].map((now) => debts.mustWait('a', now))).toEqual([true, false])

@@ -25,22 +25,33 @@ beforeAll(async () => {
 })
 afterAll(() => workspace.remove())
 
-/** A watch with a clock of its own, and what it told the log of the server's certificate. */
+/** A watch with its own clock, and its log events about the server's certificate. */
 function watch() {
   let now = 0
   const told: (readonly [string, string, LogFields])[] = []
-  const note = (level: string) => (event: string, fields: LogFields = {}) => {
-    if (fields['role'] === 'server') told.push([level, event, fields])
+  const note =
+    (level: string) =>
+    (event: string, fields: LogFields = {}) => {
+      if (fields['role'] === 'server') told.push([level, event, fields])
+    }
+  const log: Log = {
+    error: note('error'),
+    warn: note('warn'),
+    info: note('info'),
+    debug: note('debug'),
+    always: note('always'),
+    dropped: 0,
+    lost: 0,
+    close: () => Promise.resolve(),
   }
-  const log: Log = { error: note('error'), warn: note('warn'), info: note('info'), debug: note('debug'), always: note('always'), dropped: 0, close: () => Promise.resolve() }
   const start = (days: number) => {
     now = END - days * DAY_MS
     return new ExpiryWatch(log, config, () => now)
   }
   return { start, told, at: (days: number) => (now = END - days * DAY_MS) }
-} // prettier-ignore
+}
 
-it('an end is told 30, 14, 7 and 1 days before, each once, and when it has come', () => {
+it('the log announces a certificate’s end 30, 14, 7 and 1 days before, once each, and the end itself', () => {
   const { start, told, at } = watch()
   const expiry = start(40)
   const seen: unknown[] = []
@@ -62,13 +73,13 @@ it('an end is told 30, 14, 7 and 1 days before, each once, and when it has come'
   expiry.close()
 })
 
-it('a certificate that is near its end at the start is told at once, and only the nearest threshold', () => {
+it('the log announces at once a certificate that is near its end at the start, with the nearest threshold only', () => {
   const { start, told } = watch()
   start(5).close()
   expect(told).toMatchObject([['warn', 'certificate_expires', { days_left: 5 }]])
 })
 
-it('knows what every certificate is for, and how many days are left', () => {
+it('the expiry watch knows what each certificate is for, and how many days are left', () => {
   expect(certificatesOf(config).map(({ role, subject }) => [role, subject])).toEqual([
     ['server', 'CN=localhost'],
     ['server_chain', 'CN=test server CA'],

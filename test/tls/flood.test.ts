@@ -11,7 +11,7 @@ import { makeHeavyChain } from './support/heavy-chain.ts'
 const RATE = 500
 const SECONDS = 1
 const LEAD_MS = 1000
-/** Milliseconds that an attack may cost the slowest hundredth of the requests. */
+/** Milliseconds that an attack may add to the 99th percentile. */
 const BOUND_MS = 50
 const TRIES = 12
 
@@ -33,7 +33,7 @@ afterAll(() => serving.remove())
 
 const program = (name: string) => fileURLToPath(new URL(`support/${name}`, import.meta.url))
 
-/** The slowest hundredth of an authenticated client's requests, in milliseconds. */
+/** The 99th percentile of an authenticated client's requests, in milliseconds. */
 async function measure(): Promise<number> {
   const args = [serving.workspace.directory, serving.port, RATE, SECONDS].map(String)
   const client = spawn(process.execPath, [program('steady-client.mjs'), ...args])
@@ -50,25 +50,29 @@ it.each([
   ['hellos', 2000, '127.0.0.2'],
   ['requests', 500, '127.0.0.3'],
   ['silence', 2000, '127.0.0.4'],
-  // Of a self-made chain of 280 CAs.
+  // The chain of this attack has 280 self-made CAs.
   ['certificates', 20, '127.0.0.5'],
   ['key updates', 4, '127.0.0.6'],
-] as const)('a flood of %s, %i a second, costs an authenticated client little', async (way, rate, address) => {
-  const costs: number[] = []
-  let niceness = 10
-  // On a busy machine everything is slow now and then: an attack that works is slow every time.
-  while (costs.length < TRIES && !costs.some((cost) => cost < BOUND_MS)) {
-    const quiet = await measure()
-    // From another address, and with what is left of the processor: an attacker has a machine of his own.
-    const args = [way, serving.port, rate, address, serving.workspace.path('heavy')].map(String)
-    const attacker = spawn('nice', ['-n', String(niceness), process.execPath, program('attacker.mjs'), ...args])
-    await setTimeout(LEAD_MS)
-    const cost = (await measure()) - quiet
-    attacker.kill('SIGTERM')
-    const [opened] = (await once(attacker.stdout, 'data')) as [Buffer]
-    // An attacker that the machine left no time was none, and shows nothing.
-    if (Number(opened.toString()) > rate / 5) costs.push(cost)
-    else niceness = Math.max(0, niceness - 5)
-  }
-  expect(Math.min(...costs)).toBeLessThan(BOUND_MS)
-}, 150_000) // prettier-ignore
+] as const)(
+  'a flood of %s, %i a second, delays an authenticated client little',
+  async (way, rate, address) => {
+    const costs: number[] = []
+    let niceness = 10
+    // On a busy machine everything is slow now and then. A successful attack is slow every time.
+    while (costs.length < TRIES && !costs.some((cost) => cost < BOUND_MS)) {
+      const quiet = await measure()
+      // The attacker has another address and gets the remaining CPU time: a real attacker has a separate machine.
+      const args = [way, serving.port, rate, address, serving.workspace.path('heavy')].map(String)
+      const attacker = spawn('nice', ['-n', String(niceness), process.execPath, program('attacker.mjs'), ...args])
+      await setTimeout(LEAD_MS)
+      const cost = (await measure()) - quiet
+      attacker.kill('SIGTERM')
+      const [opened] = (await once(attacker.stdout, 'data')) as [Buffer]
+      // An attacker without CPU time was no attacker, and the round shows nothing.
+      if (Number(opened.toString()) > rate / 5) costs.push(cost)
+      else niceness = Math.max(0, niceness - 5)
+    }
+    expect(Math.min(...costs)).toBeLessThan(BOUND_MS)
+  },
+  150_000,
+)

@@ -14,10 +14,10 @@ afterEach(() => {
   for (const close of closers.splice(0)) close()
 })
 
-/** So many strangers do without the gate. */
+/** The number of unverified connections that need no gate. */
 const FEW = 8
 
-/** A port with a gate, behind which nothing is done. */
+/** A port with a gate, whose connections are not served. */
 async function makeGate(limits: Partial<GateLimits> = {}) {
   const begun: Arrival[] = []
   const shed: ShedReason[] = []
@@ -47,13 +47,13 @@ async function makeGate(limits: Partial<GateLimits> = {}) {
     await once(socket, 'connect')
     return socket
   }
-  /** Strangers of addresses of their own, who say nothing: whoever comes after them has to wait for its turn. */
+  /** Silent strangers, each with an address of its own. Later connections have to wait for their turn. */
   const crowd = async () => {
     for (let count = 0; count < FEW; count += 1) await open(count % 2 === 0 ? '127.0.0.8' : '127.0.0.9')
     await expect.poll(() => begun.length).toBe(FEW)
     begun.length = 0
   }
-  /** Makes connections whose handshake ends with `standing`. */
+  /** Opens connections whose handshake ends with `standing`. */
   const connectAs = async (standing: Standing, count = 1, localAddress?: string) => {
     const clients: { readonly socket: Socket; readonly arrival: Arrival }[] = []
     for (let made = 0; made < count; made += 1) {
@@ -76,7 +76,7 @@ const allowed = (identity: string): Standing => ({ kind: 'allowed', identity })
 const isOpen = (socket: Socket) => !socket.destroyed
 
 describe('the gate', () => {
-  it('lets a few strangers through at once, and tells who of them said nothing', async () => {
+  it('lets a few unverified connections through at once, and reports which of them sent nothing', async () => {
     const { gate, begun, shed, open } = await makeGate({ handshakeMs: 300 })
     const [silent, halfway] = [await open(), await open()]
     await expect.poll(() => begun.length).toBe(2)
@@ -91,7 +91,7 @@ describe('the gate', () => {
     ])
   })
 
-  it('has room for a few again when others are done', async () => {
+  it('has room for more when others have finished', async () => {
     const { gate, begun, open } = await makeGate()
     for (let round = 0; round < 3 * FEW; round += 1) {
       const client = await open()
@@ -102,7 +102,7 @@ describe('the gate', () => {
     }
   })
 
-  it('lets nobody else through before a whole hello is there, and loses none of it', async () => {
+  it('lets no further connection through before its whole ClientHello has arrived, and loses none of it', async () => {
     const { begun, open, crowd } = await makeGate()
     await crowd()
     const client = await open()
@@ -116,7 +116,7 @@ describe('the gate', () => {
     expect(begun[0]?.socket.read()).toEqual(HELLO)
   })
 
-  it('lets through at once what will never be a hello, for TLS to refuse', async () => {
+  it('lets through at once what can never be a ClientHello, for TLS to refuse', async () => {
     const { begun, open, crowd } = await makeGate()
     await crowd()
     ;(await open()).write('GET /')
@@ -124,10 +124,10 @@ describe('the gate', () => {
     expect(begun).toHaveLength(1)
   })
 
-  it('serves the addresses in turn, however many connections one of them has', async () => {
+  it('serves addresses round-robin, however many connections one of them has', async () => {
     const { gate, begun, open, crowd } = await makeGate()
     await crowd()
-    // Each handshake ends at once, so that none of them keeps the next one waiting.
+    // Each handshake ends at once, so that none keeps the next one waiting.
     const { push } = begun
     begun.push = (arrival) => {
       queueMicrotask(() => gate.handshakeDone(arrival, { kind: 'stranger' }))
@@ -136,20 +136,20 @@ describe('the gate', () => {
     const many = await Promise.all(Array.from({ length: 20 }, () => open('127.0.0.2')))
     const one = await open('127.0.0.3')
     await setTimeout(50)
-    // All in one turn of this event loop, which is the gate's too.
+    // All connections arrive in one turn of this event loop, which is the gate's too.
     for (const socket of [...many, one]) socket.write(HELLO)
     await setTimeout(100)
     expect(begun).toHaveLength(21)
     expect(begun.findIndex(({ address }) => address === '127.0.0.3')).toBeLessThan(18)
   })
 
-  // Where turns of the event loop are long, as in a process that is new, fewer may be under way.
-  it('keeps a few places for addresses that have no handshake under way', { retry: 5 }, async () => {
+  // Where turns of the event loop are long, as in a new process, fewer handshakes may be under way.
+  it('reserves a few places for addresses without a running handshake', { retry: 5 }, async () => {
     const { begun, open, crowd } = await makeGate({ maxConnections: 300, maxUnverifiedConnections: 300 })
     await crowd()
-    // They have had their time to answer, and are not waited for.
+    // These have had their time to answer, and the gate no longer waits for them.
     await setTimeout(220)
-    // As many as may be under way; after 200 ms they are not waited for any more.
+    // The gate admits as many as may be under way. After 200 ms it no longer waits for them.
     const many = await Promise.all(Array.from({ length: 128 }, (_, index) => open(`127.0.1.${1 + (index >> 2)}`)))
     const one = await open('127.0.0.3')
     const start = performance.now()
@@ -160,7 +160,7 @@ describe('the gate', () => {
     expect(performance.now() - start).toBeLessThan(200)
   })
 
-  it('closes who says nothing in time, and who does not end its handshake', async () => {
+  it('closes a connection that sends nothing in time, or does not finish its handshake', async () => {
     const { gate, shed, open, crowd } = await makeGate({ handshakeMs: 600 })
     await crowd()
     const [silent, halfway] = [await open(), await open()]
@@ -170,7 +170,7 @@ describe('the gate', () => {
     expect(gate.connections).toEqual({ allowed: 0, verified: 0, unverified: 0 })
   })
 
-  it('gives newcomers another time when it is told to, and the others the time that they had', async () => {
+  it('gives new connections a changed time limit, and earlier ones the one that they had', async () => {
     const { gate, shed, open } = await makeGate({ handshakeMs: 1200 })
     const ends: string[] = []
     const client = async (name: string) => (await open()).on('close', () => ends.push(name))
@@ -183,7 +183,7 @@ describe('the gate', () => {
     expect(shed).toEqual(['silent', 'silent'])
   })
 
-  it('gives up the oldest silent stranger of the address that has most', async () => {
+  it('closes the oldest silent connection of the address with most connections', async () => {
     const { shed, open, crowd } = await makeGate({ maxUnverifiedConnections: FEW + 10 })
     await crowd()
     const modest = await open('127.0.0.3')
@@ -198,7 +198,7 @@ describe('the gate', () => {
     expect([modest, newcomer].map(isOpen)).toEqual([true, true])
   })
 
-  it('lets a network that has shown no client have four handshakes, of which the oldest gives way after a second', async () => {
+  it('allows a network without a known client four handshakes, of which the oldest is closed after a second', async () => {
     const { begun, shed, open, crowd } = await makeGate({ handshakeMs: 10_000 })
     await crowd()
     const clients = await Promise.all(Array.from({ length: 5 }, () => open('127.0.0.2')))
@@ -211,7 +211,7 @@ describe('the gate', () => {
     expect([shed, begun[0]?.shedReason]).toEqual([['handshake_timeout'], 'handshake_timeout'])
   })
 
-  it('lets a network have more of them with each allowed client that it shows', async () => {
+  it('allows a network more handshakes with each allowed client that it shows', async () => {
     const { begun, open, crowd, connectAs } = await makeGate()
     await crowd()
     const keepsItsPlace = await open('127.0.0.2')
@@ -225,7 +225,7 @@ describe('the gate', () => {
 })
 
 describe('the connections of allowed clients', () => {
-  it('are not taken by strangers, nor by clients with a good certificate that no pool allows', async () => {
+  it('are not used up by strangers, nor by clients with a valid certificate that no pool allows', async () => {
     const { gate, shed, open, connectAs } = await makeGate({ maxConnections: 2, maxUnverifiedConnections: 3 })
     const [first] = await connectAs(allowed('a'))
     const others = await connectAs({ kind: 'verified' }, 3, '127.0.0.2')
@@ -238,7 +238,7 @@ describe('the connections of allowed clients', () => {
     expect(isOpen(stranger)).toBe(true)
   })
 
-  it('of the identity with most give way to those of another, the one that is idle longest first', async () => {
+  it('of the identity with most connections are closed for those of another, the longest idle first', async () => {
     const { gate, shed, idle, connectAs } = await makeGate({ maxConnections: 4 })
     const many = await connectAs(allowed('a'), 4)
     const since = [Infinity, 3, 2, Infinity]
@@ -253,7 +253,7 @@ describe('the connections of allowed clients', () => {
     expect([shed, gate.connections.allowed]).toEqual([['too_many', 'too_many', 'too_many'], 4])
   })
 
-  it('give way even in the middle of a request, if their client has all of them and none is idle', async () => {
+  it('are closed even in the middle of a request, if their client has all of them and none is idle', async () => {
     const { idle, connectAs } = await makeGate({ maxConnections: 2 })
     const many = await connectAs(allowed('a'), 2)
     for (const { arrival } of many) idle.set(arrival, Infinity)
@@ -261,7 +261,7 @@ describe('the connections of allowed clients', () => {
     await expect.poll(() => many.map(({ socket }) => isOpen(socket))).toEqual([false, true])
   })
 
-  it('can become those of strangers, and those of clients again', async () => {
+  it('can become a stranger’s, and an allowed client’s again', async () => {
     const { gate, shed, connectAs } = await makeGate({ maxConnections: 2, maxUnverifiedConnections: 2 })
     const [first, second] = await connectAs(allowed('a'), 2)
     if (first === undefined || second === undefined) throw new Error('no clients')
@@ -278,10 +278,10 @@ describe('the connections of allowed clients', () => {
   })
 })
 
-describe('what a stranger sends', () => {
+describe('the traffic of an unverified connection', () => {
   const chunk = Buffer.alloc(100 * 1024)
 
-  it('is bounded during its handshake', async () => {
+  it('is limited during its handshake', async () => {
     const { begun, shed, open } = await makeGate()
     const client = await open()
     await expect.poll(() => begun.length).toBe(1)
@@ -295,17 +295,20 @@ describe('what a stranger sends', () => {
     expect([shed, begun[0]?.shedReason]).toEqual([['too_many_bytes'], 'too_many_bytes'])
   })
 
-  it.each([{ kind: 'stranger' }, { kind: 'verified' }] as const)('is bounded after it too: $kind', async (standing) => {
-    const { shed, connectAs } = await makeGate()
-    const [client] = await connectAs(standing)
-    client?.socket.write(Buffer.alloc(100 * 1024))
-    await setTimeout(100)
-    expect(shed).toEqual([])
-    client?.socket.write(Buffer.alloc(100 * 1024))
-    await expect.poll(() => shed).toEqual(['too_many_bytes'])
-  })
+  it.each([{ kind: 'stranger' }, { kind: 'verified' }] as const)(
+    'is limited after its handshake too: $kind',
+    async (standing) => {
+      const { shed, connectAs } = await makeGate()
+      const [client] = await connectAs(standing)
+      client?.socket.write(Buffer.alloc(100 * 1024))
+      await setTimeout(100)
+      expect(shed).toEqual([])
+      client?.socket.write(Buffer.alloc(100 * 1024))
+      await expect.poll(() => shed).toEqual(['too_many_bytes'])
+    },
+  )
 
-  it('is not counted for an allowed client, and from then on for one that is allowed no longer', async () => {
+  it('is not counted for an allowed client, and is counted again for one that is no longer allowed', async () => {
     const { gate, shed, connectAs } = await makeGate()
     const [client] = await connectAs(allowed('a'))
     if (client === undefined) throw new Error('no client')
@@ -319,8 +322,8 @@ describe('what a stranger sends', () => {
   })
 })
 
-describe('what a stranger costs', () => {
-  /** Does what OpenSSL does with a heavy chain, as far as the event loop can tell. */
+describe('the time that an unverified connection costs', () => {
+  /** Blocks the event loop as OpenSSL does with a heavy chain. */
   const work = (ms: number) => {
     const start = process.cpuUsage()
     for (let used = 0; used < ms * 1000;) {
@@ -355,19 +358,19 @@ describe('what a stranger costs', () => {
     ['a handshake that does not end', undefined],
     ['a stranger', { kind: 'stranger' }],
     ['a client that no pool allows', { kind: 'verified' }],
-  ] as const)('keeps its network waiting, and no other: %s', async (_what, standing) => {
+  ] as const)('delays its network, and no other: %s', async (_what, standing) => {
     const { begins } = await makeCostly(standing)
     expect(await begins('127.0.0.2')).toBe(false)
     expect(await begins('127.0.0.3')).toBe(true)
   })
 
-  it('keeps its network waiting also when it is gone', async () => {
+  it('delays its network even after it is closed', async () => {
     const { client, begins } = await makeCostly()
     client.destroy()
     expect(await begins('127.0.0.2')).toBe(false)
   })
 
-  it('is not what the gateway itself was doing: a few bytes do not cost much', async () => {
+  it('excludes the gateway’s own work: a few bytes do not cost much', async () => {
     const { begins } = await makeCostly(undefined, 500)
     expect(await begins('127.0.0.2')).toBe(true)
   })
@@ -377,7 +380,7 @@ describe('what a stranger costs', () => {
     expect(await begins('127.0.0.2')).toBe(true)
   })
 
-  it('ends what waits for it with the time for a handshake', async () => {
+  it('ends connections that wait for it after the time for a handshake', async () => {
     const { shed, open } = await makeCostly()
     const client = await open('127.0.0.2')
     client.write(HELLO)
@@ -386,8 +389,8 @@ describe('what a stranger costs', () => {
   })
 })
 
-describe('networks', () => {
-  it('counts an IPv6 network as one', () => {
+describe('the gate’s networks', () => {
+  it('count an IPv6 network as one', () => {
     expect(networkOf('2001:db8:1:2:3:4:5:6')).toBe('2001:db8:1:2')
     expect(networkOf('2001:db8::1')).toBe('2001:db8:0:0')
     expect(networkOf('::1')).toBe('0:0:0:0')

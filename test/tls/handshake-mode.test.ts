@@ -37,13 +37,13 @@ let behind: Identity
 let ofOther: Identity
 
 interface Visit {
-  /** The status of a reply, or the error with which the connection ended. */
+  /** The status of a reply, or the error that ended the connection. */
   readonly outcome: number | string
   readonly ticket: Buffer | undefined
   readonly resumed: boolean
 }
 
-/** A connection with one request. */
+/** Opens a connection and sends one request. */
 async function visit(identity: Identity | null = pki.client, session?: Buffer): Promise<Visit> {
   const { cert, key, ...rest } = tlsOptions(pki, identity)
   const certificate = identity === null ? {} : { cert, key }
@@ -77,7 +77,7 @@ async function visit(identity: Identity | null = pki.client, session?: Buffer): 
 const failures = async () => (await fixture.logged('tls_handshake_failed')).map(({ reason }) => reason)
 
 describe('clientAuth: handshake', () => {
-  it('serves who is allowed, also behind an issuing CA, and resumes', async () => {
+  it('serves an allowed client, even behind an issuing CA, and resumes', async () => {
     const { outcome, ticket } = await visit()
     expect(outcome).toBe(200)
     expect(await visit(pki.client, ticket)).toMatchObject({ outcome: 200, resumed: true })
@@ -91,22 +91,43 @@ describe('clientAuth: handshake', () => {
   })
 
   it.each([
-    ['of an unknown root', async () => makeClient(await issue({ commonName: 'nobody', usage: 'authority' })), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+    [
+      'of an unknown root',
+      async () => makeClient(await issue({ commonName: 'nobody', usage: 'authority' })),
+      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    ],
     ['that has expired', () => makeClient(pki.clientCa, { notAfter: new Date(Date.now() - 1000) }), 'CERT_HAS_EXPIRED'],
     ['for a server', () => makeClient(pki.clientCa, { usage: 'server' }), 'INVALID_PURPOSE'],
-  ] as const)('ends the connection of a client with a certificate %s, and gives it no ticket', async (_what, make, reason) => {
-    const before = (await failures()).length
-    const { outcome, ticket } = await visit(await make())
-    expect([typeof outcome, ticket]).toEqual(['string', undefined])
-    expect((await failures()).slice(before)).toEqual([reason])
-  }) // prettier-ignore
+  ] as const)(
+    'ends the connection of a client with a certificate %s, and sends it no ticket',
+    async (_what, make, reason) => {
+      const before = (await failures()).length
+      const { outcome, ticket } = await visit(await make())
+      expect([typeof outcome, ticket]).toEqual(['string', undefined])
+      expect((await failures()).slice(before)).toEqual([reason])
+    },
+  )
 
-  it('answers 401 to a client whose certificate is good, and which no pool names', async () => {
+  it('counts a refused client by the reason, and reasons of OpenSSL alone as "other"', async () => {
+    const counted = async (reason: string) => {
+      const name = 'ekm_authentication_failures_total'
+      const metric = (await fixture.gateway.metrics.snapshot()).find((one) => one.name === name)
+      return metric?.series.get(`${name}{pool="",reason="${reason}"}`)?.[0]
+    }
+    const [expired = NaN, other = NaN] = [await counted('CERT_HAS_EXPIRED'), await counted('OTHER')]
+    await visit(await makeClient(pki.clientCa, { notAfter: new Date(Date.now() - 1000) }))
+    await visit(await makeClient(await issue({ commonName: 'nobody', usage: 'authority' })))
+    await vi.waitFor(async () => {
+      expect([await counted('CERT_HAS_EXPIRED'), await counted('OTHER')]).toEqual([expired + 1, other + 1])
+    })
+  })
+
+  it('answers 401 to a client with a valid certificate that no pool names', async () => {
     expect(await visit(ofOther)).toMatchObject({ outcome: 401 })
     expect(await visit(await makeClient(pki.clientCa, { commonName: 'mallory' }))).toMatchObject({ outcome: 401 })
   })
 
-  it('judges a resumed session by the clock of now, though OpenSSL remembers that it was good', async () => {
+  it('judges a resumed session by the present time, although OpenSSL remembers it as valid', async () => {
     const { ticket } = await visit()
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 100 * 365 * 86_400_000 })
     const before = (await failures()).length
@@ -116,7 +137,7 @@ describe('clientAuth: handshake', () => {
     expect(await visit(pki.client, ticket)).toMatchObject({ outcome: 200, resumed: false })
   })
 
-  it('takes a root away on a reload: its client is not let in any more', async () => {
+  it('removes a root on a reload: its client is no longer let in', async () => {
     const config = await editConfig<{ pools: { clients: { caCertificates: string[] }[] }[] }>(
       fixture.workspace,
       ({ pools }) => {

@@ -35,13 +35,13 @@ import {
 import { visit, type Visit } from './support/visits.ts'
 
 /*
- * Who is let in where: every client of the table in test/tls/support/identities.ts, over real connections, in every way of
- * arriving. A failing line of a list names the row.
+ * Who is let in where: every client of the table in test/tls/support/identities.ts, over real connections, in every way
+ * of arriving. A failing line of a list names the row.
  */
 
 const DAY_MS = 24 * 3_600_000
 
-/** How a client can arrive at a pool. */
+/** The ways in which a client can arrive at a pool. */
 const ways = ['fresh', 'resumed', 'resumed, after another pool'] as const
 type Way = (typeof ways)[number]
 
@@ -71,7 +71,7 @@ function settingsOf(names: readonly PoolName[] = poolNames): Settings {
   }
 }
 
-/** What came of one row, as it is compared. */
+/** The outcome of one row, in the form of the comparison. */
 interface Outcome {
   readonly label: string
   readonly status: number | 'closed'
@@ -79,7 +79,7 @@ interface Outcome {
   readonly address: string
 }
 
-/** Of each row: how it arrived and what it was told; and for a refusal what the audit says. */
+/** For each row: how the client arrived and which status it got. For a refusal also the reason in the audit record. */
 function tell(outcomes: readonly Outcome[], records: readonly Record<string, unknown>[]) {
   const byAddress = new Map(records.map((record) => [record['remote_address'], record]))
   return outcomes.map(({ label, status, isResumed, address }) => {
@@ -90,7 +90,7 @@ function tell(outcomes: readonly Outcome[], records: readonly Record<string, unk
   })
 }
 
-/** The ways in which a client can arrive at a pool: after another one only if there is another one that takes it. */
+/** The ways in which a client can arrive at a pool. "After another pool" needs another pool that accepts the client. */
 const waysOf = ({ at }: Row, pool: PoolName): readonly Way[] =>
   ways.filter((way) => !way.includes('after') || otherPool(at, pool) !== undefined)
 
@@ -132,7 +132,7 @@ const named = <T extends { readonly name: string }>(list: readonly T[]) => list.
 const countRows = (table: readonly (readonly [row: Row, meets: readonly PoolName[]])[]) =>
   table.reduce((sum, [row, meets]) => sum + expectedOf(row, meets).length, 0)
 
-it('the table is large', () => {
+it('the table of client identities is large', () => {
   expect(countRows(rows.map((row) => [row, row.meets]))).toBeGreaterThan(1500)
   expect(countRows(workerRows.map((row) => [row, workerPools]))).toBeGreaterThan(70)
   expect(scenarios.reduce((sum, { steps }) => sum + steps.length * guests.length, 0)).toBeGreaterThan(150)
@@ -141,7 +141,7 @@ it('the table is large', () => {
   }
 })
 
-describe('which pool takes which client', () => {
+describe('each pool takes its own clients, and no other:', () => {
   let fixture: TestGateway
   beforeAll(async () => {
     fixture = await startTestGateway(pki, [key], settingsOf())
@@ -154,14 +154,14 @@ describe('which pool takes which client', () => {
   })
 })
 
-describe('with two workers', () => {
+describe('each pool takes its own clients with two workers, too:', () => {
   let serving: Serving
   beforeAll(async () => {
     serving = await startServing(pki, [key], { ...settingsOf([...workerPools, 'ancient']), workers: 2 })
   })
   afterAll(() => serving.remove())
 
-  /** How many sockets a process has. */
+  /** The number of a process's sockets. */
   const socketsOf = (pid: number) =>
     readdirSync(`/proc/${pid}/fd`).filter((fd) => {
       try {
@@ -171,7 +171,7 @@ describe('with two workers', () => {
       }
     }).length
 
-  /** Connections of a client until each worker has one; each from an address of its own. */
+  /** Opens connections of a client, each from an address of its own, until each worker has one. */
   async function meetBoth(identity: Identity | undefined, session: Buffer | undefined): Promise<Visit[]> {
     const workers = childrenOf(serving.cli.process.pid ?? 0)
     const before = workers.map(socketsOf)
@@ -187,14 +187,14 @@ describe('with two workers', () => {
     return met
   }
 
-  // One after the other: sockets are counted.
+  // These run in sequence because sockets are counted.
   it.each(named(workerRows))('%s', async (_name, row) => {
     const identity = row.make(cas)
     const first = await visit({ port: serving.port, pki, identity })
     await first.ask('A')
     const ticket = await first.ticket()
     first.leave()
-    // What one worker learned is told to the other one.
+    // A worker shares with the other one what it has learned.
     await setTimeout(100)
     const outcomes: Outcome[] = []
     const expected: string[] = []
@@ -221,15 +221,15 @@ describe('with two workers', () => {
   })
 })
 
-/** What a client keeps between the steps of a scenario. */
+/** A client's state between the steps of a scenario. */
 interface Stay {
   readonly name: string
   readonly identity: Identity
-  /** The one of which requests are made all the time, and the one of which none was made yet. */
+  /** The connection that is used all the time, and the one that is not used yet. */
   readonly kept: Visit[]
-  /** Of the first step. */
+  /** The ticket of the first step. */
   ticket: Buffer | undefined
-  /** Of its last connection, when it comes back. */
+  /** The ticket of the last connection, for a returning client. */
   latest: Buffer | undefined
   readonly home: string
 }
@@ -243,7 +243,7 @@ const newStay = ({ name, make }: Guest, from: number, until: number): Stay => ({
   home: newAddress(),
 })
 
-describe('time passes, and entries change', () => {
+describe('each pool takes its own clients while time passes and entries change:', () => {
   let fixture: TestGateway
   beforeAll(async () => {
     fixture = await startTestGateway(pki, [key], settingsOf(['A', 'B']))
@@ -263,7 +263,7 @@ describe('time passes, and entries change', () => {
   const come = ({ identity }: Stay, session?: Buffer, address?: string) =>
     visit({ port: fixture.port, pki, identity, session, ...(address !== undefined && { address }) })
 
-  /** How many connections it takes until the client is taken again; it resumes whatever it can. */
+  /** The number of connections until the client is accepted again. It resumes where it can. */
   async function comeBack(stay: Stay): Promise<Pick<Outcome, 'status' | 'isResumed' | 'address'>> {
     for (let refusals = 0; ; refusals += 1) {
       const connection = await come(stay, stay.latest, stay.home)
@@ -285,7 +285,7 @@ describe('time passes, and entries change', () => {
     if (isFirst) {
       stay.ticket = stay.latest = await connection.ticket()
       stay.kept.push(await come(stay), await come(stay))
-      // A client is done with its handshake before the gateway is; the ticket comes when both are.
+      // The client finishes its handshake before the gateway does. The ticket arrives when both have.
       for (const open of stay.kept) await open.ticket()
     }
     if (!isOld) connection.leave()
@@ -323,10 +323,10 @@ describe('time passes, and entries change', () => {
   })
 
   it.concurrent.each(named(guests))(
-    'a certificate that begins in two seconds is taken then: %s',
+    'a pool takes a certificate that becomes valid in two seconds, then: %s',
     async (_name, guest) => {
       const stay = newStay(guest, 3000, DAY_MS)
-      // The certificate's time has whole seconds.
+      // A certificate's dates have whole seconds.
       const [atLeast, atMost] = [Date.now() + 2000, Date.now() + 3000]
       const early: (number | 'closed')[] = []
       const late: (number | 'closed')[] = []
@@ -347,7 +347,7 @@ describe('time passes, and entries change', () => {
   )
 })
 
-describe('a server identity from PKCS#12, with CAs inside', () => {
+describe('a PKCS#12 server identity with CAs inside', () => {
   let ca: Holder
   let issuing: Holder
   let fixture: TestGateway
@@ -386,7 +386,7 @@ describe('a server identity from PKCS#12, with CAs inside', () => {
     ['of the issuing CA inside, which is sent', () => sending(certifyClient(RIGHT, issuing), issuing, ca), 401],
     ['of the server certificate’s own root', () => makeClient(pki.serverCa), 401],
   ]
-  it.each(clients)('does not make a client one of a pool: %s', async (_name, make, status) => {
+  it.each(clients)('gives no client access to a pool: %s', async (_name, make, status) => {
     const identity = await make()
     const first = await visit({ port: fixture.port, pki, identity })
     expect(['fresh', await first.ask('A')]).toEqual(['fresh', status])
@@ -404,7 +404,7 @@ describe('gateways that share their ticket keys, with clocks that are days apart
   const servings = new Map<number, Serving>()
   let longPki: Pki
 
-  /** The library of Debian's package faketime. It fakes the clock of a process, and leaves its monotonic one alone. */
+  /** The library of Debian's package faketime. It fakes a process's clock, except its monotonic one. */
   function faketime(): string {
     for (const folder of readdirSync('/usr/lib')) {
       const library = `/usr/lib/${folder}/faketime/libfaketime.so.1`
@@ -414,7 +414,7 @@ describe('gateways that share their ticket keys, with clocks that are days apart
   }
 
   beforeAll(async () => {
-    // The server's certificate must hold by every one of the clocks.
+    // The server's certificate must be valid by every one of the clocks.
     const dates = { notBefore: new Date(Date.now() - 60 * DAY_MS), notAfter: new Date(Date.now() + 60 * DAY_MS) }
     const serverCa = await issue({ commonName: 'a CA of old', usage: 'authority', ...dates })
     const server = await issue({ commonName: 'localhost', usage: 'server', hosts: ['localhost'], ...dates }, serverCa)
@@ -440,45 +440,42 @@ describe('gateways that share their ticket keys, with clocks that are days apart
 
   const portOf = (days: number) => servings.get(days)?.port ?? 0
 
-  it.each(named(clockLeaves))(
-    'each judge by their own clock, whatever the other one found: %s',
-    async (_name, leaf) => {
-      const [from, until] = leaf.validity.map((days) => days * DAY_MS) as [number, number]
-      const told: string[] = []
-      const expected: string[] = []
-      let resumptions = 0
-      for (const guest of guests) {
-        const identity = guest.make(cas, { from, until })
-        for (const first of wrongClocks) {
-          const before = await visit({ port: portOf(first), pki: longPki, identity })
-          const label = `${guest.name}, first where the clock is off by ${first} days`
-          told.push(`${label}: ${await before.ask('A')}`)
-          expected.push(`${label}: ${first === leaf.holdsAt ? 200 : 401}`)
-          const session = await before.ticket()
-          before.leave()
-          for (const second of wrongClocks) {
-            const way = `${label}, then by its ticket where it is off by ${second}`
-            const wanted = second === leaf.holdsAt ? 200 : 401
-            const address = newAddress()
-            let after = await visit({ port: portOf(second), pki: longPki, identity, session, address })
-            let status = await after.ask('A')
-            if (after.isResumed) resumptions += 1
+  it.each(named(clockLeaves))('judge by their own clocks, whatever the other one found: %s', async (_name, leaf) => {
+    const [from, until] = leaf.validity.map((days) => days * DAY_MS) as [number, number]
+    const told: string[] = []
+    const expected: string[] = []
+    let resumptions = 0
+    for (const guest of guests) {
+      const identity = guest.make(cas, { from, until })
+      for (const first of wrongClocks) {
+        const before = await visit({ port: portOf(first), pki: longPki, identity })
+        const label = `${guest.name}, first where the clock is off by ${first} days`
+        told.push(`${label}: ${await before.ask('A')}`)
+        expected.push(`${label}: ${first === leaf.holdsAt ? 200 : 401}`)
+        const session = await before.ticket()
+        before.leave()
+        for (const second of wrongClocks) {
+          const way = `${label}, then by its ticket where it is off by ${second}`
+          const wanted = second === leaf.holdsAt ? 200 : 401
+          const address = newAddress()
+          let after = await visit({ port: portOf(second), pki: longPki, identity, session, address })
+          let status = await after.ask('A')
+          if (after.isResumed) resumptions += 1
+          after.leave()
+          if (after.isResumed && wanted === 200 && status === 401) {
+            // This gateway never received the issuing CA. It refuses once, and asks for a full handshake.
+            after = await visit({ port: portOf(second), pki: longPki, identity, session, address })
+            expect([way, after.isResumed]).toEqual([way, false])
+            status = await after.ask('A')
             after.leave()
-            if (after.isResumed && wanted === 200 && status === 401) {
-              // This gateway was never sent the issuing CA. It refuses once, and asks for a full handshake.
-              after = await visit({ port: portOf(second), pki: longPki, identity, session, address })
-              expect([way, after.isResumed]).toEqual([way, false])
-              status = await after.ask('A')
-              after.leave()
-            }
-            told.push(`${way}: ${status}`)
-            expected.push(`${way}: ${wanted}`)
           }
+          told.push(`${way}: ${status}`)
+          expected.push(`${way}: ${wanted}`)
         }
       }
-      expect(told).toEqual(expected)
-      // A ticket of a clock that is slow by 40 days is too old elsewhere; all others are taken.
-      expect(resumptions).toBeGreaterThanOrEqual(6 * guests.length)
-    },
-  )
+    }
+    expect(told).toEqual(expected)
+    // A ticket from a clock 40 days behind is too old elsewhere. All others are accepted.
+    expect(resumptions).toBeGreaterThanOrEqual(6 * guests.length)
+  })
 })

@@ -43,7 +43,7 @@ async function info(socket: TLSSocket): Promise<string> {
   return chunk.toString()
 }
 
-describe('the handshake', () => {
+describe('the TLS handshake', () => {
   it.each(['X25519', 'P-256', 'P-384'])('exchanges keys with %s', async (ecdhCurve) => {
     const socket = await openSocket(fixture.port, pki, { ecdhCurve })
     expect(socket.getProtocol()).toBe('TLSv1.3')
@@ -59,7 +59,7 @@ describe('the handshake', () => {
     },
   )
 
-  it.each(['TLS_AES_256_GCM_SHA384', 'TLS_AES_128_GCM_SHA256'])('takes TLS 1.3 with %s', async (ciphers) => {
+  it.each(['TLS_AES_256_GCM_SHA384', 'TLS_AES_128_GCM_SHA256'])('accepts TLS 1.3 with %s', async (ciphers) => {
     const socket = await openSocket(fixture.port, pki, { ciphers })
     expect([socket.getProtocol(), socket.getCipher().name]).toEqual(['TLSv1.3', ciphers])
     expect(await info(socket)).toMatch(/^HTTP\/1\.1 200 /)
@@ -71,14 +71,14 @@ describe('the handshake', () => {
     ['the third suite of TLS 1.3', { ciphers: 'TLS_CHACHA20_POLY1305_SHA256' }, 'ERR_SSL_NO_SHARED_CIPHER'],
     ['HTTP/2 alone', { ALPNProtocols: ['h2'] }, 'ERR_SSL_NO_APPLICATION_PROTOCOL'],
   ]
-  it.each(refused)('does not take %s, and says so once in the log', async (_what, options, reason) => {
+  it.each(refused)('does not accept %s, and logs that once', async (_what, options, reason) => {
     const before = (await fixture.logged('tls_handshake_failed')).length
     await expect(openSocket(fixture.port, pki, options)).rejects.toThrow()
     const failures = (await fixture.logged('tls_handshake_failed')).slice(before)
     expect(failures).toEqual([expect.objectContaining({ reason, remote_address: '127.0.0.1' })])
   })
 
-  it('says nothing of who connects and says nothing, as a health probe does', async () => {
+  it('logs nothing of a connection that sends nothing, as a health probe does', async () => {
     const before = (await fixture.logged('tls_handshake_failed')).length
     const probe = connectTcp(fixture.port, '127.0.0.1')
     await once(probe, 'connect')
@@ -89,7 +89,7 @@ describe('the handshake', () => {
     halfway.write(Buffer.from([22, 3, 1, 0, 200, 1]))
     await setTimeout(50)
     halfway.destroy()
-    // The second is told, so that the first has had its time.
+    // The second connection gets a log line, so that the first one has had its time.
     const told = async () => (await fixture.logged('tls_handshake_failed')).slice(before).map(({ reason }) => reason)
     await expect.poll(told).toEqual(['ECONNRESET'])
   })
@@ -173,7 +173,7 @@ describe('listeners that share their ticket keys', () => {
     return [root, other] as const
   }
 
-  it('recover by one full handshake where a resumed chain is not known', async () => {
+  it('recover by one full handshake if a resumed chain is unknown', async () => {
     const keys = randomBytes(48)
     const [root, other] = await twoRoots()
     const client = await makeClientBehindIntermediate(pki.clientCa)
@@ -185,7 +185,7 @@ describe('listeners that share their ticket keys', () => {
     const third = await visit(second.port, client, session)
     expect(third.resumed).toBe(false)
     expect((await second.client()).verified?.entries.size).toBe(1)
-    // What it taught is known from then on, and other addresses are not asked for a full handshake.
+    // The gateway now knows the issuing CA, so that other addresses need no full handshake.
     await visit(second.port, client, session, '127.0.0.2')
     expect(await second.client()).toMatchObject({ audit: { tls_resumed: true }, verified: {} })
   })
@@ -199,7 +199,7 @@ describe('listeners that share their ticket keys', () => {
     const old = await makeClient(oldCa)
     const sessions: Buffer[] = []
     for (let count = 0; count < 3; count += 1) sessions.push((await visit(elsewhere.port, old)).session as Buffer)
-    // Those that come at the same time are refused before a full handshake can be asked for.
+    // Connections that arrive at the same time are refused before a full handshake can be requested.
     const visits = await Promise.all(sessions.map((session) => visit(here.port, old, session)))
     expect(visits.map(({ resumed }) => resumed)).toEqual([true, true, true])
     let latest: Buffer | undefined
@@ -208,7 +208,7 @@ describe('listeners that share their ticket keys', () => {
       expect([again.resumed, (await here.client()).verified !== undefined]).toEqual([false, true])
       latest = again.session
     }
-    // To the sessions since then this does not apply.
+    // This does not apply to later sessions.
     expect(await visit(here.port, pki.client, latest)).toMatchObject({ resumed: true })
     expect((await here.client()).verified).toBeDefined()
   })
@@ -224,7 +224,7 @@ describe('listeners that share their ticket keys', () => {
     expect(await after.client()).toMatchObject({ refusal: 'ISSUER_UNKNOWN' })
   })
 
-  it('do not resume where a certificate is asked for what began where none was', async () => {
+  it('do not resume a session without a certificate request if one is required now', async () => {
     const keys = randomBytes(48)
     const [root] = await twoRoots()
     const open = await startFor('disabled', keys, [root])
@@ -235,7 +235,7 @@ describe('listeners that share their ticket keys', () => {
     expect((await closed.client()).verified).toBeDefined()
   })
 
-  it('change nothing for others when somebody is refused on a resumed session', async () => {
+  it('change nothing for others if a client is refused on a resumed session', async () => {
     const [root, other] = await twoRoots()
     const keys = randomBytes(48)
     const elsewhere = await start(keys, [other, root])

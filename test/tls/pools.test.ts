@@ -30,7 +30,7 @@ beforeAll(async () => {
   const clients = (name: string, ca: string) => [{ subjectCommonNames: [name], caCertificates: [ca] }]
   const pool = { backend: 'store', keys: { shared: {} } }
   fixture = await startTestGateway(pki, [aesKey('shared'), aesKey('k'), aesKey('unlisted')], {
-    // The files are written before the gateway starts, into its own directory.
+    // The files are written into the gateway's directory before it starts.
     pools: [
       { ...pool, name: 'contoso', pathPrefix: 'azureekm/contoso', clients: clients(CLIENT_CN, 'client-ca.pem') },
       { ...pool, name: 'fabrikam', pathPrefix: '/azureekm/', clients: [{ azureCertificate: 'fabrikam.json' }] },
@@ -62,7 +62,7 @@ const expectRefused = (reply: Reply) =>
   expect([reply.status, reply.json['code'], reply.headers['connection']]).toEqual([401, 'Unauthorized', 'close'])
 
 describe('pools', () => {
-  it('are told apart by prefixes that overlap', async () => {
+  it('are told apart even by overlapping prefixes', async () => {
     const paths = ['/azureekm/contoso/info', '/azureekm/contoso/a/info', '/azureekm/contoso/a/shared/metadata', '/info']
     for (const path of [...paths, '/info/metadata', '/azureekm/metadata', '/azureekm/contoso/shared/wrapkey']) {
       expect([path, (await call(path)).status]).toEqual([path, 200])
@@ -123,7 +123,7 @@ describe('client certificates that are refused', () => {
     ['of an unknown root', async () => makeClient(await issue({ commonName: 'nobody', usage: 'authority' })), 'ISSUER_UNKNOWN'],
     ["of a root that only has the right one's name", async () => makeClient(await issue({ commonName: 'test client CA', usage: 'authority' })), 'SIGNATURE_INVALID'],
     ['issued by a client, not a CA', async () => { const leaf = await makeClient(pki.clientCa, { commonName: 'x' }); return withChain(await makeClient(leaf), leaf) }, 'ISSUER_NOT_A_CA'],
-  ] // prettier-ignore
+  ] /* prettier-ignore */ // one case a line
   const withChain = (leaf: Identity, issuer: Identity) => ({
     certificate: leaf.certificate + issuer.certificate,
     key: leaf.key,
@@ -155,7 +155,7 @@ describe('client certificates that are refused', () => {
     socket.destroy()
   })
 
-  it('are refused from the moment they expire, also on a connection that is open', async () => {
+  it('are refused from the moment they expire, even on an open connection', async () => {
     const brief = await makeClient(pki.clientCa, { notAfter: new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000) })
     const socket = await openSocket(fixture.port, pki, tlsOptions(pki, brief))
     expect(await onSocket(socket)).toMatch(/^HTTP\/1\.1 200 /)
@@ -177,7 +177,7 @@ describe('an issuing CA that only the client knows', () => {
     expectRefused(await call('/azureekm/contoso/info', impostor))
   })
 
-  it('cannot be past its time', async () => {
+  it('is refused when it has expired', async () => {
     const expired = await issue(
       { commonName: 'old CA', usage: 'authority', notAfter: yesterday(), notBefore: new Date(0) },
       pki.clientCa,
@@ -201,7 +201,7 @@ function onSocket(socket: TLSSocket): Promise<string> {
   })
 }
 
-/** One request on a connection of its own, and the session that the server offered. */
+/** Sends one request on a connection of its own. Resolves also with the session that the server offered. */
 async function visit(port: number, identity: Identity, session?: Buffer) {
   const socket = connect({ host: 'localhost', port, ...tlsOptions(pki, identity), ...(session && { session }) })
   let offered: Buffer | undefined
@@ -236,11 +236,22 @@ describe('a resumed session', () => {
     const leaf = await makeClient(issuing)
     const listed = await startTestGateway(pki, [aesKey('k')], {
       pools: [
-        { name: 'a', pathPrefix: 'azureekm/contoso', backend: 'store', keys: 'all', clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem', 'issuing.pem'] }] },
-        { name: 'b', backend: 'store', keys: 'all', clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['other.pem'] }] },
+        {
+          name: 'a',
+          pathPrefix: 'azureekm/contoso',
+          backend: 'store',
+          keys: 'all',
+          clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem', 'issuing.pem'] }],
+        },
+        {
+          name: 'b',
+          backend: 'store',
+          keys: 'all',
+          clients: [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['other.pem'] }],
+        },
       ],
       files: { 'issuing.pem': issuing.certificate, 'other.pem': otherRoot.certificate },
-    }) // prettier-ignore
+    })
     const first = await visit(listed.port, leaf)
     const second = await visit(listed.port, leaf, first.session)
     expect([first, second]).toMatchObject([

@@ -1,6 +1,7 @@
 import { SocketAddress } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { plainAddress } from '../../src/base/plain-address.ts'
 import { describeFirstBytes, proxyVersionOf, readProxyHeader } from '../../src/tls/proxy-protocol.ts'
 
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex')
@@ -24,9 +25,9 @@ function v2({
 const bytes = (min: number, max: number) =>
   fc.uint8Array({ minLength: min, maxLength: max }).map((array) => Buffer.from(array))
 const port = fc.integer({ min: 0, max: 65_535 })
-const canonicalV6 = (address: string) => new SocketAddress({ address, family: 'ipv6' }).address
+const canonicalV6 = (address: string) => plainAddress(new SocketAddress({ address, family: 'ipv6' }).address)
 
-/** A header that is right, and the address that it tells. */
+/** A valid header, and the address in it. */
 const headers = fc.oneof(
   fc.tuple(fc.ipV4(), fc.ipV4(), port, port).map(([source, destination, from, to]) => ({
     header: Buffer.from(`PROXY TCP4 ${source} ${destination} ${from} ${to}\r\n`),
@@ -55,7 +56,7 @@ const headers = fc.oneof(
 )
 
 describe('a PROXY header', () => {
-  it('is read to its end, and never further', () => {
+  it('is read to its end, and no further', () => {
     fc.assert(
       fc.property(headers, bytes(0, 40), ({ header, address }, after) => {
         const found = readProxyHeader(Buffer.concat([header, after]))
@@ -64,7 +65,7 @@ describe('a PROXY header', () => {
     )
   })
 
-  it('is waited for, however little of it has come', () => {
+  it('is awaited, however little of it has arrived', () => {
     fc.assert(
       fc.property(headers, fc.nat(), ({ header }, cut) => {
         const part = header.subarray(0, cut % header.length)
@@ -73,7 +74,7 @@ describe('a PROXY header', () => {
     )
   })
 
-  it('has an end: whatever comes, no more than 4112 bytes are waited for', () => {
+  it('is awaited up to 4112 bytes, whatever arrives', () => {
     const starts = fc.constantFrom(Buffer.alloc(0), SIGNATURE, Buffer.from('PROXY '), Buffer.from('PROXY TCP4 '))
     fc.assert(
       fc.property(starts, bytes(4112, 4200), (start, rest) => {
@@ -95,7 +96,7 @@ describe('a PROXY header', () => {
     ['UDP', 'UDP4 192.0.2.1 192.0.2.2 1 2', 'the protocol'],
     ['lower case', 'tcp4 192.0.2.1 192.0.2.2 1 2', 'the protocol'],
     ['nothing', '', 'the protocol'],
-    // Every object has these.
+    // Property names that every JavaScript object has.
     ...Object.getOwnPropertyNames(Object.prototype).map((name) => [name, `${name} a b 1 2`, 'the protocol'] as const),
   ])('of version 1 with %s is malformed', (_what, text, problem) => {
     const found = readProxyHeader(Buffer.from(`PROXY ${text}\r\n`))
@@ -127,12 +128,12 @@ describe('a PROXY header', () => {
     ['a TLS record', Buffer.from([22, 3, 1, 0, 2, 1, 0])],
     ['a plain HTTP request', Buffer.from('GET / HTTP/1.1\r\n')],
     ['bytes that begin with 0x0102030405060708', Buffer.from([1, 2, 3, 4, 5, 6, 7, 8, 9])],
-  ])('is missing where %s comes', (what, first) => {
+  ])('is missing if %s arrives', (what, first) => {
     expect(readProxyHeader(first)).toEqual({ kind: 'missing' })
     expect(describeFirstBytes(first)).toBe(what)
   })
 
-  it('is told by its version', () => {
+  it('is recognised by its version', () => {
     expect(describeFirstBytes(v2({}))).toBe('a PROXY header of version 2')
     expect(describeFirstBytes(Buffer.from('PROXY TCP4 '))).toBe('a PROXY header of version 1')
     expect([proxyVersionOf(Buffer.from('PRO')), proxyVersionOf(Buffer.from('PRA'))]).toEqual(['maybe', undefined])

@@ -64,8 +64,13 @@ interface Yaml {
   log: Record<string, unknown>
   workers?: unknown
   backends: Record<string, Record<string, unknown>>
-  pools: { name: string; pathPrefix: string; backend: string; clients: { subjectCommonNames: string[]; caCertificates: string[] }[] }[]
-} // prettier-ignore
+  pools: {
+    name: string
+    pathPrefix: string
+    backend: string
+    clients: { subjectCommonNames: string[]; caCertificates: string[] }[]
+  }[]
+}
 
 const prepare = async (change: (yaml: Yaml) => void) =>
   fixture.gateway.prepare(loadConfig(await editConfig(fixture.workspace, change), {}))
@@ -91,7 +96,12 @@ interface Connection {
 }
 
 async function open(identity: Identity = pki.client, session?: Buffer): Promise<Connection> {
-  const socket = connect({ host: 'localhost', port: fixture.port, ...tlsOptions(pki, identity), ...(session && { session }) })
+  const socket = connect({
+    host: 'localhost',
+    port: fixture.port,
+    ...tlsOptions(pki, identity),
+    ...(session && { session }),
+  })
   sockets.push(socket)
   let offered: Buffer | undefined
   socket.on('session', (ticket: Buffer) => (offered = ticket))
@@ -104,9 +114,9 @@ async function open(identity: Identity = pki.client, session?: Buffer): Promise<
       return offered
     },
   }
-} // prettier-ignore
+}
 
-/** One request on a connection that is open: its status, or `closed`. */
+/** Sends one request on an open connection. Resolves with its status, or `closed`. */
 async function ask({ socket }: Connection, path = '/azureekm/contoso/info', extra = {}): Promise<number | 'closed'> {
   const payload = JSON.stringify({ request_context: CONTEXT, ...extra })
   return new Promise((resolve) => {
@@ -144,7 +154,7 @@ describe('a renewed server certificate', () => {
     )
   })
 
-  it('resumes the sessions of before', async () => {
+  it('resumes earlier sessions', async () => {
     await start()
     const session = await (await open()).ticket()
     const renewed = await issue({ commonName: 'localhost', usage: 'server', hosts: ['localhost'] }, pki.serverCa)
@@ -156,7 +166,7 @@ describe('a renewed server certificate', () => {
     expect(await ask(after)).toBe(200)
   })
 
-  it('that is wrong changes nothing', async () => {
+  it('that is invalid changes nothing', async () => {
     await start()
     await fixture.workspace.write('server.pem', otherRoot.certificate)
     await expect(reload()).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
@@ -170,15 +180,21 @@ describe('a common name that is taken away', () => {
     const connection = await open()
     const session = await connection.ticket()
     expect(await ask(connection)).toBe(200)
-    expect(await reload((yaml) => { onlyPool(yaml).client.subjectCommonNames = ['fabrikam'] })).toEqual(['pools.contoso'])
+    expect(
+      await reload((yaml) => {
+        onlyPool(yaml).client.subjectCommonNames = ['fabrikam']
+      }),
+    ).toEqual(['pools.contoso'])
     expect(await ask(connection)).toBe(401)
     const resumed = await open(pki.client, session)
     expect(resumed.socket.isSessionReused()).toBe(true)
     expect(await ask(resumed)).toBe(401)
     expect((await fixture.logged('request')).at(-1)).toMatchObject({ reason: 'CLIENT_NOT_ALLOWED', tls_resumed: true })
-    await reload((yaml) => { onlyPool(yaml).client.subjectCommonNames = [CLIENT_CN] })
+    await reload((yaml) => {
+      onlyPool(yaml).client.subjectCommonNames = [CLIENT_CN]
+    })
     expect(await ask(await open(pki.client, session))).toBe(200)
-  }) // prettier-ignore
+  })
 })
 
 describe('a root', () => {
@@ -193,23 +209,25 @@ describe('a root', () => {
     },
   ]
 
-  it('that is taken away is refused: an idle connection ends, and a resumed session is refused too', async () => {
+  it('that is removed is refused: an idle connection ends, and a resumed session is refused too', async () => {
     await start({ pools: pools(both) })
     const [mine, others] = [await open(), await open(await makeClient(otherRoot))]
     const session = await mine.ticket()
     expect([await ask(mine), await ask(others)]).toEqual([200, 200])
-    await reload((yaml) => { onlyPool(yaml).client.caCertificates = ['other-root.pem'] })
+    await reload((yaml) => {
+      onlyPool(yaml).client.caCertificates = ['other-root.pem']
+    })
     expect([await ask(mine), await ask(others)]).toEqual(['closed', 200])
     const again = await open(pki.client, session)
     expect(again.socket.isSessionReused()).toBe(true)
     expect(await ask(again)).toBe(401)
-    // Refused once on a resumed session, it has to show its certificate anew.
+    // After one refusal on a resumed session, the client has to show its certificate in a full handshake.
     const anew = await open(pki.client, session)
     expect(anew.socket.isSessionReused()).toBe(false)
     expect(await ask(anew)).toBe(401)
-  }) // prettier-ignore
+  })
 
-  it('that is taken away lets a request under way end, and refuses the next one', async () => {
+  it('that is removed lets a running request finish, and refuses the next one', async () => {
     await start({ pools: pools(both) })
     const connection = await open()
     expect(await ask(connection)).toBe(200)
@@ -217,40 +235,51 @@ describe('a root', () => {
     if (adapter) adapter.fault = { delayMs: 300 }
     const slow = ask(connection, '/azureekm/contoso/aes-1/wrapkey', wrap)
     while (fixture.gateway.requestsUnderWay === 0) await setTimeout(5)
-    await reload((yaml) => { onlyPool(yaml).client.caCertificates = ['other-root.pem'] })
+    await reload((yaml) => {
+      onlyPool(yaml).client.caCertificates = ['other-root.pem']
+    })
     expect(await slow).toBe(200)
     expect(await ask(connection)).toBe(401)
     expect((await fixture.logged('request')).at(-1)).toMatchObject({ detail: 'ISSUER_UNKNOWN' })
-  }) // prettier-ignore
+  })
 
-  it('that is added cuts nobody who comes while it is made ready, nor a change that is given up', async () => {
+  it('that is added cuts no client that arrives during the preparation, nor does an aborted change', async () => {
     await start()
     const both = ['client-ca.pem', 'other-root.pem']
     const before = await read()
-    const prepared = await prepare((yaml) => { onlyPool(yaml).client.caCertificates = both })
-    const [mine, behind] = [await open(await makeClient(pki.clientCa)), await open(await makeClientBehindIntermediate(pki.clientCa))]
+    const prepared = await prepare((yaml) => {
+      onlyPool(yaml).client.caCertificates = both
+    })
+    const [mine, behind] = [
+      await open(await makeClient(pki.clientCa)),
+      await open(await makeClientBehindIntermediate(pki.clientCa)),
+    ]
     expect([await ask(mine), await ask(behind)]).toEqual([200, 200])
     prepared.commit()
     expect([await ask(mine), await ask(behind)]).toEqual([200, 200])
-    const never = await prepare((yaml) => { onlyPool(yaml).client.caCertificates = ['other-root.pem'] })
+    const never = await prepare((yaml) => {
+      onlyPool(yaml).client.caCertificates = ['other-root.pem']
+    })
     await never.abort()
     expect(await read()).not.toBe(before)
     expect([await ask(mine), await ask(await open())]).toEqual([200, 200])
-  }) // prettier-ignore
+  })
 
-  it('that is added costs nobody a connection, and lets its clients in', async () => {
+  it('that is added costs no connection, and lets its clients in', async () => {
     await start()
     const behind = await makeClientBehindIntermediate(pki.clientCa)
     const [mine, resumable] = [await open(), await open(behind)]
     const resumed = await open(behind, await resumable.ticket())
     expect(resumed.socket.isSessionReused()).toBe(true)
     expect(await ask(await open(await makeClient(otherRoot)))).toBe(401)
-    await reload((yaml) => { onlyPool(yaml).client.caCertificates = both })
+    await reload((yaml) => {
+      onlyPool(yaml).client.caCertificates = both
+    })
     expect(await ask(await open(await makeClient(otherRoot)))).toBe(200)
     expect([await ask(mine), await ask(resumable), await ask(resumed)]).toEqual([200, 200, 200])
-  }) // prettier-ignore
+  })
 
-  it("that another pool gets does not make its clients this pool's", async () => {
+  it('that another pool gets does not let its clients into this pool', async () => {
     await start()
     const behind = await makeClientBehindIntermediate(pki.clientCa)
     const [mine, behindIssuing] = [await open(), await open(behind)]
@@ -265,29 +294,35 @@ describe('a root', () => {
     expect(await ask(await open(await makeClient(otherRoot)), '/f/info')).toBe(200)
   })
 
-  it('that one of two pools loses is refused there and not here', async () => {
+  it('that one of two pools loses is refused there, and not in the other pool', async () => {
     await start({ pools: [...pools(both), { ...pools(['client-ca.pem'])[0], name: 'f', pathPrefix: 'f' }] })
     const connection = await open(await makeClient(otherRoot))
     expect([await ask(connection), await ask(await open(await makeClient(otherRoot)), '/f/info')]).toEqual([200, 401])
     await reload(({ pools }) => {
-      for (const { name, clients } of pools) for (const client of clients) client.caCertificates = name === 'f' ? both : ['client-ca.pem']
+      for (const { name, clients } of pools)
+        for (const client of clients) client.caCertificates = name === 'f' ? both : ['client-ca.pem']
     })
     expect(await ask(connection, '/f/info')).toBe(200)
     expect(await ask(connection)).toBe(401)
-  }) // prettier-ignore
+  })
 })
 
 describe('backends', () => {
   it('stay open while their settings are the same, whatever else changes', async () => {
     await start()
-    expect(await reload(({ limits }) => { limits['maxBodyBytes'] = 1024; limits['deadlineMs'] = 1999 })).toEqual(['limits.deadlineMs', 'limits.maxBodyBytes'])
+    expect(
+      await reload(({ limits }) => {
+        limits['maxBodyBytes'] = 1024
+        limits['deadlineMs'] = 1999
+      }),
+    ).toEqual(['limits.deadlineMs', 'limits.maxBodyBytes'])
     expect(adapters.map(({ closed }) => closed)).toEqual([false])
     const connection = await open()
     expect(await ask(connection, '/azureekm/contoso/aes-1/wrapkey', wrap)).toBe(200)
     expect(await ask(connection, '/azureekm/contoso/info', { padding: 'x'.repeat(1024) })).toBe(413)
-  }) // prettier-ignore
+  })
 
-  it('whose settings change are replaced, when the requests under way are done', async () => {
+  it('whose settings change are replaced after the running requests', async () => {
     await start()
     await makeStore(fixture.workspace.path('keys-2'), [aesKey('aes-2')])
     const connection = await open()
@@ -295,15 +330,19 @@ describe('backends', () => {
     if (old) old.adapter.fault = { delayMs: 700 }
     const slow = ask(connection, '/azureekm/contoso/aes-1/wrapkey', wrap)
     while (fixture.gateway.requestsUnderWay === 0) await setTimeout(5)
-    expect(await reload(({ backends }) => { if (backends['store']) backends['store']['directory'] = 'keys-2' })).toEqual(['backends.store'])
+    expect(
+      await reload(({ backends }) => {
+        if (backends['store']) backends['store']['directory'] = 'keys-2'
+      }),
+    ).toEqual(['backends.store'])
     expect(await ask(await open(), '/azureekm/contoso/aes-1/wrapkey', wrap)).toBe(404)
     expect(await ask(await open(), '/azureekm/contoso/aes-2/wrapkey', wrap)).toBe(200)
     expect(old?.closed).toBe(false)
     expect(await slow).toBe(200)
     await expect.poll(() => adapters.map(({ closed }) => closed)).toEqual([true, false])
-  }) // prettier-ignore
+  })
 
-  it('are opened anew for a secret that changed', async () => {
+  it('are opened again for a changed secret', async () => {
     await start()
     await fixture.workspace.write('passphrase', 'wrong')
     await expect(reload()).rejects.toMatchObject({ name: 'OperatorError' })
@@ -311,7 +350,7 @@ describe('backends', () => {
     expect(adapters).toHaveLength(1)
   })
 
-  it('that were opened for nothing are closed', async () => {
+  it('that were opened for an aborted reload are closed', async () => {
     await start()
     await makeStore(fixture.workspace.path('keys-2'), [])
     const prepared = await prepare(({ backends }) => {
@@ -320,15 +359,17 @@ describe('backends', () => {
     expect(adapters).toHaveLength(2)
     await prepared.abort()
     expect(adapters.map(({ closed }) => closed)).toEqual([false, true])
-    await expect(prepare(({ backends }) => {
-      backends['second'] = { kind: 'software', directory: 'keys-2', passphrase: { file: 'passphrase' } }
-      backends['third'] = { kind: 'software', directory: 'nowhere', passphrase: { file: 'passphrase' } }
-    })).rejects.toMatchObject({ name: 'OperatorError' })
+    await expect(
+      prepare(({ backends }) => {
+        backends['second'] = { kind: 'software', directory: 'keys-2', passphrase: { file: 'passphrase' } }
+        backends['third'] = { kind: 'software', directory: 'nowhere', passphrase: { file: 'passphrase' } }
+      }),
+    ).rejects.toMatchObject({ name: 'OperatorError' })
     expect(adapters.map(({ closed }) => closed)).toEqual([false, true, true])
-  }) // prettier-ignore
+  })
 })
 
-describe('what takes a restart', () => {
+describe('a setting that takes a restart', () => {
   const rows: readonly (readonly [string, (yaml: Yaml) => void])[] = [
     ['listen.port', ({ listen }) => (listen['port'] = 9443)],
     ['listen.host', ({ listen }) => (listen['host'] = 'localhost')],
@@ -337,7 +378,7 @@ describe('what takes a restart', () => {
     ['log.destination', ({ log }) => (log['destination'] = 'stderr')],
     ['log.level', ({ log }) => (log['level'] = 'error')],
   ]
-  it('is refused by name, with everything else that is new', async () => {
+  it('is refused by name, together with all other changes', async () => {
     await start()
     const original = await read()
     for (const [name, change] of rows) {
@@ -356,7 +397,7 @@ describe('what takes a restart', () => {
 })
 
 describe('ticket keys from a file', () => {
-  it('resume sessions on another gateway, and are read again at a reload', async () => {
+  it('let sessions resume on another gateway, and are read again at a reload', async () => {
     const keys = randomBytes(48)
     const settings: Settings = {
       listen: { port: 0, tls: { certificate: 'server.pem', key: 'server.key' }, ticketKeys: { file: 'tickets' } },
@@ -385,7 +426,7 @@ describe('ticket keys from a file', () => {
   })
 })
 
-it('a handshake that began before a root was taken away ends with a client that is refused', async () => {
+it('a client is refused if its handshake began before its root was removed', async () => {
   await start()
   const held = await holdHandshake(fixture.port)
   const opening = connect({ host: 'localhost', port: held.port, ...tlsOptions(pki) })
@@ -402,7 +443,7 @@ it('a handshake that began before a root was taken away ends with a client that 
   held.close()
 })
 
-/** A way to the gateway that lets a client's first bytes pass, and what follows them only when it is told to. */
+/** A path to the gateway that forwards a client's first bytes at once, and the rest only on command. */
 async function holdHandshake(port: number) {
   let release: () => void = () => undefined
   let helloPassed: () => void = () => undefined

@@ -6,8 +6,8 @@ import { CLIENT_CN, issue, makeClient, makePki, type Authority, type Identity, t
 import { visit, type Visit } from './support/visits.ts'
 
 /*
- * Nobody is refused for what was found before, if something else holds by now: on an open connection, by a fresh one and on
- * a resumed session.
+ * An outdated verdict refuses nobody who has another valid path by now: neither on an open connection, nor on a fresh
+ * one, nor on a resumed session.
  */
 
 const DAY_MS = 24 * 3_600_000
@@ -18,11 +18,11 @@ let rootA: Authority
 let rootB: Authority
 let issuing: Authority
 let client: Identity
-/** The issuing CA's certificates: an old one of root A's, its successor, and root B's. */
+/** The issuing CA's certificates: an old one of root A, its successor, and one of root B. */
 let old: string
 let renewed: string
 let crossed: string
-/** Root B's, which begins in two days. */
+/** Root B's certificate, which becomes valid in two days. */
 let later: string
 let fixture: TestGateway
 const visits: Visit[] = []
@@ -48,7 +48,7 @@ afterEach(async () => {
   await fixture.stop()
 })
 
-/** @param pools for each pool what its one entry trusts, and its revocation lists */
+/** @param pools for each pool the roots of its one entry, and its revocation lists */
 async function start(pools: Readonly<Record<string, readonly [cas: readonly string[], lists?: readonly string[]]>>) {
   const files = Object.entries(pools).flatMap(([name, [cas, lists = []]]) => [
     [`${name}.pem`, cas.join('')],
@@ -81,7 +81,7 @@ async function come(identity: Identity = client, session?: Buffer): Promise<Visi
 /** Moves the gateway's clock. */
 const passDays = (days: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * DAY_MS })
 
-/** A client that was served at pool A, in every way in which it can come two days later. */
+/** A client that was served at pool A and comes back two days later, in every way of arriving. */
 async function servedAfterTwoDays(pool: string, identity: Identity = client) {
   const [open, idle] = [await come(identity), await come(identity)]
   expect(await open.ask('A')).toBe(200)
@@ -97,18 +97,18 @@ async function servedAfterTwoDays(pool: string, identity: Identity = client) {
 const always = [200, 200, 200, 200]
 const sending = (...cas: readonly string[]): Identity => ({ ...client, certificate: client.certificate + cas.join('') })
 
-describe('the path that was found ends, and another one holds', () => {
-  it('of a CA that was renewed', async () => {
+describe('after a client’s path has expired, the gateway takes another path:', () => {
+  it('through a CA that was renewed', async () => {
     await start({ A: [[rootA.certificate, old, renewed]] })
     expect(await servedAfterTwoDays('A')).toEqual(always)
   })
 
-  it('of another root of the entry', async () => {
+  it('to another root of the entry', async () => {
     await start({ A: [[rootA.certificate, rootB.certificate, old, crossed]] })
     expect(await servedAfterTwoDays('A')).toEqual(always)
   })
 
-  it('of a CA that another client taught', async () => {
+  it('through a CA that another client taught', async () => {
     await start({ A: [[rootA.certificate]] })
     const other = await makeClient(issuing)
     const teacher = await come({ ...other, certificate: other.certificate + renewed })
@@ -116,7 +116,7 @@ describe('the path that was found ends, and another one holds', () => {
     expect(await servedAfterTwoDays('A', sending(old))).toEqual(always)
   })
 
-  it('of another root, whose revocation list was replaced in time', async () => {
+  it('to another root with a revocation list that was replaced in time', async () => {
     const lists = await Promise.all([
       makeList(rootA, { nextUpdate: inDays(1) }),
       makeList(rootB, { nextUpdate: inDays(9) }),
@@ -127,7 +127,7 @@ describe('the path that was found ends, and another one holds', () => {
   })
 })
 
-describe('a path that there was not', () => {
+describe('a path that did not exist before', () => {
   it('begins, for an entry without one', async () => {
     await start({ A: [[rootA.certificate, renewed]], B: [[rootB.certificate, later]] })
     expect(await servedAfterTwoDays('B')).toEqual(always)
@@ -143,7 +143,7 @@ describe('a path that there was not', () => {
     expect(fixture.gateway.status().connections).toMatchObject({ allowed: 1, unverified: 0 })
   })
 
-  it('is known since another client taught it', async () => {
+  it('is known after another client showed it', async () => {
     await start({ A: [[rootA.certificate, renewed]], B: [[rootB.certificate]] })
     const open = await come()
     expect([await open.ask('A'), await (await come()).ask('B')]).toEqual([200, 401])
@@ -155,7 +155,7 @@ describe('a path that there was not', () => {
   })
 })
 
-it('a path that ends, and is the last one, is told so', async () => {
+it('the log announces the expiry of a client’s last path', async () => {
   await start({ A: [[rootA.certificate, old]] })
   expect(await servedAfterTwoDays('A')).toEqual([401, 401, 401, 401])
   expect((await fixture.logged('request')).slice(-4).map(({ detail }) => detail)).toEqual(

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import { parseRevocationLists } from '../../src/config/revocation-lists.ts'
 import { Variables } from '../../src/settings/variables.ts'
-import { startService } from '../../src/service/service.ts'
+import { startService } from '../../src/service/start.ts'
 import { makeList, derOf, type ListRequest } from '../support/crl.ts'
 import {
   aesKey,
@@ -39,7 +39,7 @@ afterAll(() => fixture.stop())
 interface Lists {
   readonly lists: readonly string[]
   readonly whenStale?: 'refuse' | 'warn'
-  /** Issuing CAs that the configuration names. */
+  /** Issuing CAs in the configuration. */
   readonly known?: readonly Authority[]
 }
 
@@ -70,7 +70,7 @@ async function reload(): Promise<void> {
   prepared.commit()
 }
 
-/** From here on the gateway has these lists, and no others. */
+/** Replaces the gateway's lists with these. */
 async function use(lists: Lists): Promise<void> {
   for (const [name, content] of Object.entries(filesOf(lists))) await write(name, content)
   await editConfig<{ pools: object[] }>(fixture.workspace, (yaml) => (yaml.pools = [poolOf(lists)]))
@@ -80,7 +80,7 @@ async function use(lists: Lists): Promise<void> {
 const come = (identity: Identity = pki.client, session?: Buffer) =>
   visit({ port: fixture.port, pki, identity, session })
 
-/** What a request on a connection is told, and why. */
+/** The status and the audit reason of a request on a connection. */
 async function askOn({ ask, address }: Visit, count = 1) {
   const status = await ask('azureekm/contoso')
   const record = (await fixture.requestsFrom(address, count)).at(-1)
@@ -106,13 +106,13 @@ describe('a client that a revocation list', () => {
     expect(await ask(await makeClient(pki.clientCa))).toEqual([200, undefined])
   })
 
-  it('names is refused also if the list should have been replaced, and also where that only warns', async () => {
+  it('names is refused even if the list should have been replaced, and even if that only causes a warning', async () => {
     const lists = [await list({ revoked: [pki.client], nextUpdate: past() })]
     await use({ lists, whenStale: 'warn' })
     expect(await ask()).toEqual([401, 'CERT_REVOKED'])
   })
 
-  /** An issuing distribution point at a URI that no certificate names. */
+  /** An issuing distribution point with a URI that no certificate names. */
   const elsewhere = () => {
     const uri = Buffer.from('http://crl.example/other')
     const point = [0xa0, uri.length + 4, 0xa0, uri.length + 2, 0x86, uri.length]
@@ -125,7 +125,7 @@ describe('a client that a revocation list', () => {
     ['a delta list to a base that is not there', { number: 9, base: 8 }],
     ['a list for other certificates', { more: [elsewhere()] }],
     ['a list with an extension that is not known', { more: [unknown()] }],
-  ])('names is refused whatever that list is: %s', async (_what, request) => {
+  ])('names is refused, also by %s', async (_what, request) => {
     const naming = await list({ ...request, revoked: [pki.client] })
     for (const whenStale of ['refuse', 'warn'] as const) {
       const before = new Date(Date.now() - 7_200_000)
@@ -134,14 +134,14 @@ describe('a client that a revocation list', () => {
     }
   })
 
-  it('named, and a newer one does not, gets in', async () => {
+  it('named gets in if a newer list does not name it', async () => {
     await use({
       lists: [await list({ number: 2, revoked: [pki.client], nextUpdate: past() }), await list({ number: 3 })],
     })
     expect(await ask()).toEqual([200, undefined])
   })
 
-  it('names does not get in by sending certificates that take the time to look', async () => {
+  it('names does not get in by certificates that use up the time for the search', async () => {
     const twins = await Promise.all(
       [1, 2].map(() => issue({ commonName: 'issuing CA', usage: 'authority' }, pki.clientCa)),
     )
@@ -158,11 +158,41 @@ describe('a client that a revocation list', () => {
     }
   })
 
-  it('names, as the issuer of a client, is refused with all that it issued', async () => {
+  it('names as an issuer of others is refused with all that it issued', async () => {
     const lists = [await list({ revoked: [issuing] }), await makeList(issuing)]
     await use({ lists })
     expect(await ask(behind)).toEqual([401, 'CERT_REVOKED'])
     expect(await ask()).toEqual([200, undefined])
+  })
+})
+
+describe('a list whose signer the configuration does not name', () => {
+  /** Two keys of one CA. Only clients show their certificates. */
+  async function renewedCa() {
+    const [old, renewed] = await Promise.all(
+      [1, 2].map(() => issue({ commonName: 'issuing CA', usage: 'authority' }, pki.clientCa)),
+    )
+    if (!old || !renewed) throw new Error('no CA was made')
+    const clientOf = async (authority: Authority) => {
+      const leaf = await makeClient(authority)
+      return { leaf, chain: { certificate: leaf.certificate + authority.certificate, key: leaf.key } }
+    }
+    return { old, renewed, revoked: await clientOf(old), teacher: await clientOf(renewed) }
+  }
+
+  it.each(['refuse', 'warn'] as const)('refuses whom it names once a client has shown it (%s)', async (whenStale) => {
+    const { old, renewed, revoked, teacher } = await renewedCa()
+    const lists = [await list(), await makeList(old), await makeList(renewed, { revoked: [revoked.leaf] })]
+    await use({ lists, whenStale })
+    const connection = await come(revoked.chain)
+    const session = await connection.ticket()
+    expect(await askOn(connection)).toEqual([200, undefined])
+    expect(await ask(teacher.chain)).toEqual([200, undefined])
+    expect(await askOn(connection, 2)).toEqual([401, 'CERT_REVOKED'])
+    expect(await ask(revoked.chain)).toEqual([401, 'CERT_REVOKED'])
+    const resumed = await come(revoked.chain, session)
+    expect(await askOn(resumed)).toEqual([401, 'CERT_REVOKED'])
+    for (const { leave } of [connection, resumed]) leave()
   })
 })
 
@@ -175,20 +205,24 @@ describe('a client of which no current list tells', () => {
       () => pki.client,
     ],
     ['its issuing CA has no list', async () => [await list()], () => behind],
-    ["the list of its issuing CA is another's work", async () => [await list(), await makeList(issuing, { signer: pki.serverCa })], () => behind],
-  ] // prettier-ignore
+    [
+      "the list of its issuing CA is another's work",
+      async () => [await list(), await makeList(issuing, { signer: pki.serverCa })],
+      () => behind,
+    ],
+  ]
 
-  it.each(rows)('is refused: %s', async (_why, lists, client) => {
+  it.each(rows)('is refused where %s', async (_why, lists, client) => {
     await use({ lists: await lists() })
     expect(await ask(client())).toEqual([401, 'REVOCATION_UNKNOWN'])
   })
 
-  it.each(rows)('gets in where that only warns: %s', async (_why, lists, client) => {
+  it.each(rows)('gets in with whenStale: warn where %s', async (_why, lists, client) => {
     await use({ lists: await lists(), whenStale: 'warn' })
     expect(await ask(client())).toEqual([200, undefined])
   })
 
-  it('is refused on an open connection from the moment at which a newer list should be there', async () => {
+  it('is refused on an open connection from the moment at which a newer list is due', async () => {
     const nextUpdate = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000)
     await use({ lists: [await list({ nextUpdate })] })
     const connection = await come()
@@ -204,7 +238,10 @@ describe('a list that is replaced', () => {
     await use({ lists: [await list()] })
     const [kept, other] = [await come(), await come()]
     const session = await kept.ticket()
-    expect([await askOn(kept), await askOn(other)]).toEqual([[200, undefined], [200, undefined]]) // prettier-ignore
+    expect([await askOn(kept), await askOn(other)]).toEqual([
+      [200, undefined],
+      [200, undefined],
+    ])
     await write('crl-0.pem', await list({ revoked: [pki.client] }))
     await reload()
     expect(await kept.ask('azureekm/contoso')).toBe('closed')
@@ -215,7 +252,7 @@ describe('a list that is replaced', () => {
     for (const connection of [kept, other, resumed]) connection.leave()
   })
 
-  it('lets a client in again that was refused for an old list', async () => {
+  it('lets in a client again that was refused for an old list', async () => {
     await use({ lists: [await list({ nextUpdate: past() })] })
     expect(await ask()).toEqual([401, 'REVOCATION_UNKNOWN'])
     await write('crl-0.pem', await list())
@@ -223,19 +260,19 @@ describe('a list that is replaced', () => {
     expect(await ask()).toEqual([200, undefined])
   })
 
-  it('by one that its issuer did not sign changes nothing', async () => {
+  it('changes nothing if its issuer did not sign the new one', async () => {
     await use({ lists: [await list({ revoked: [pki.client] })] })
     await write('crl-0.pem', await list({ signer: pki.serverCa }))
     await expect(reload()).rejects.toMatchObject({ code: 'REVOCATION_LIST_INVALID' })
     expect(await ask()).toEqual([401, 'CERT_REVOKED'])
   })
 
-  it('is read again by itself, and its age is watched', async () => {
+  it('is read again without a signal, and its age is watched', async () => {
     const { workspace, file } = await writeGatewayFiles(pki, [aesKey('k')], {
       ...settings({ lists: [await list()] }),
       admin: { port: 0 },
     })
-    const service = await startService(file, new Variables({}))
+    const service = await startService(file, new Variables({}), { exec: 'none' })
     try {
       const logged = async (event: string) => recordsIn(await readFile(workspace.path('gateway.log'), 'utf8'), event)
       await expect.poll(() => logged('admin_listening')).toHaveLength(1)
@@ -266,12 +303,12 @@ describe('a revocation list', () => {
 
   const issuersIn = (bytes: Buffer) => parseRevocationLists(bytes).map(({ issuer }) => issuer.text)
 
-  it('may stand among certificates, comments and other lists, as OpenSSL has it', async () => {
+  it('may be among certificates, comments and other lists, as OpenSSL prints them', async () => {
     const [one, two] = [await list(), await makeList(issuing)]
     const text = `# from http://crl.example/ - hourly\n${one}Issuer: a CA ----\n${pki.clientCa.certificate}${two}\n0 left\n`
     expect(issuersIn(Buffer.from(text))).toEqual(['test client CA', 'issuing CA'])
     expect(issuersIn(Buffer.from(text.replaceAll('\n', '\r\n')))).toEqual(['test client CA', 'issuing CA'])
-    // A comment that begins as DER does.
+    // A comment whose first bytes look like DER.
     expect(issuersIn(Buffer.from(`0 ${text}`))).toHaveLength(2)
   })
 
@@ -320,7 +357,7 @@ describe('a revocation list', () => {
     const lists = settings({ lists: [delta, await makeList(issuing)] })
     await expect(startTestGateway(pki, [], lists)).rejects.toMatchObject({
       code: 'REVOCATION_LIST_INVALID',
-      message: 'the revocation list of test client CA is a delta list: the complete list that it adds to is missing',
+      message: 'the revocation list of test client CA is a delta list, and its complete list is missing',
     })
   })
 

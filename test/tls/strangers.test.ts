@@ -12,7 +12,7 @@ import { floodWithKeyUpdates } from './support/key-updates.mjs'
 
 let pki: Pki
 let heavy: Identity
-/** Issued by a pool's CA, and named by no pool. */
+/** A client of a pool's CA whose name no pool lists. */
 let nobody: Identity
 let fixture: TestGateway | undefined
 const sockets: TLSSocket[] = []
@@ -52,8 +52,8 @@ async function open(port: number, identity: Identity | null = pki.client, localA
 
 const isOpen = (socket: TLSSocket) => !socket.resume().destroyed
 
-describe('what a stranger costs', () => {
-  /** Resolves with the milliseconds that a connection took; `undefined` if it was closed. */
+describe('the cost of an unverified connection', () => {
+  /** The duration of a connection in milliseconds; `undefined` if it was closed. */
   async function handshake(port: number, identity: Identity | null, localAddress: string) {
     const start = performance.now()
     const socket = connect(optionsFor(port, identity, localAddress))
@@ -65,7 +65,7 @@ describe('what a stranger costs', () => {
     })
   }
 
-  /** Sends all of a handshake with a heavy chain, but the end of its last message. */
+  /** Sends a handshake with a heavy chain, except the end of its last message. */
   async function withholdFinished(port: number, localAddress: string) {
     const raw = connectTcp({ host: '127.0.0.1', port, localAddress })
     raw.on('error', () => undefined)
@@ -88,9 +88,9 @@ describe('what a stranger costs', () => {
     await setTimeout(400)
   }
 
-  it('is paid by its network: a heavy chain keeps the next connection waiting, and nobody else', async () => {
+  it('is paid by its network: a heavy chain delays the next connection, and nobody else', async () => {
     const { port } = await start({ handshakeMs: 2000 })
-    // What two of them cost is more than the credit on any machine.
+    // Two of them cost more than the credit on any machine.
     await Promise.all([handshake(port, heavy, '127.0.0.2'), handshake(port, heavy, '127.0.0.2')])
     await setTimeout(100)
     const [again, other, client] = await Promise.all([
@@ -102,26 +102,24 @@ describe('what a stranger costs', () => {
     expect([other, client].every((took = Infinity) => took < 1000)).toBe(true)
   })
 
-  it('is paid also if its handshake never ends', async () => {
+  it('is paid even if its handshake never ends', async () => {
     const { port } = await start({ handshakeMs: 2000 })
     await Promise.all([withholdFinished(port, '127.0.0.2'), withholdFinished(port, '127.0.0.2')])
     expect(await Promise.race([handshake(port, null, '127.0.0.2'), setTimeout(500, 'waits')])).toBe('waits')
     expect(await handshake(port, null, '127.0.0.3')).toBeLessThan(1000)
   })
 
-  it('is bounded in bytes: a flood of key updates is cut', async () => {
+  it('is limited in bytes: a flood of key updates is cut', async () => {
     const { port, gateway } = await start()
     const flood = floodWithKeyUpdates({ host: '127.0.0.1', port, localAddress: '127.0.0.2' }, 8000)
     await new Promise((resolve) => void flood.once('close', resolve))
-    const shed = (await gateway.metrics.snapshot()).find(
-      (metric) => 'name' in metric && metric.name === 'ekm_connections_shed_total',
-    )
-    expect(shed).toMatchObject({ values: [{ labels: { reason: 'too_many_bytes' }, value: 1 }] })
+    const shed = (await gateway.metrics.snapshot()).find(({ name }) => name === 'ekm_connections_shed_total')
+    expect(shed?.series.get('ekm_connections_shed_total{reason="too_many_bytes"}')).toEqual([1])
     await setTimeout(100)
     expect(await Promise.race([handshake(port, null, '127.0.0.2'), setTimeout(500, 'waits')])).toBe('waits')
   })
 
-  it('is bounded beforehand: of the connections that had their answer, or ask nothing, a network keeps four', async () => {
+  it('is limited beforehand: a network keeps four connections that had their answer, or ask nothing', async () => {
     const { port } = await start()
     const other = await open(port, null, '127.0.0.3')
     const asking = await open(port, null, '127.0.0.2')
@@ -134,7 +132,7 @@ describe('what a stranger costs', () => {
     expect([other, asking].map(isOpen)).toEqual([true, false])
   })
 
-  it('is bounded beforehand for all networks together, too', async () => {
+  it('is limited beforehand for all networks together, too', async () => {
     const { port } = await start()
     const idle: TLSSocket[] = []
     for (let count = 0; count < 12; count += 1) idle.push(await open(port, null, `127.0.0.${count + 2}`))
@@ -146,7 +144,7 @@ describe('what a stranger costs', () => {
   it.each([
     ['no certificate', () => null],
     ['a certificate that no pool allows', () => nobody],
-  ])('is one answer, whatever it sends behind its request, with %s', async (_what, identity) => {
+  ])('is one answer at most, whatever it sends behind its request, with %s', async (_what, identity) => {
     const { port, ...gateway } = await start()
     const socket = await open(port, identity(), '127.0.0.2')
     const replies: Buffer[] = []
@@ -176,14 +174,14 @@ describe('what a stranger costs', () => {
 })
 
 describe('the connections of allowed clients', () => {
-  it('are not all for one of them: the name with most gives way, by connections that are idle', async () => {
+  it('are shared: the name with most connections loses idle ones', async () => {
     const { port, gateway } = await start({ maxConnections: 4, deadlineMs: 3000 })
     const second = await makeClient(pki.clientCa, { commonName: 'fabrikam' })
-    // Another certificate for the same name is the same client.
+    // Another certificate with the same name is the same client.
     const renewed = await makeClient(pki.clientCa)
     const greedy: TLSSocket[] = []
     for (let count = 0; count < 4; count += 1) greedy.push(await open(port, count % 2 === 0 ? pki.client : renewed))
-    // In the middle of a request.
+    // The connection is in the middle of a request.
     const head = `POST /azureekm/contoso/info?${API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n`
     greedy[0]?.write(head)
     await setTimeout(100)
@@ -195,7 +193,7 @@ describe('the connections of allowed clients', () => {
     expect(gateway.status().connections).toEqual({ allowed: 4, verified: 0, unverified: 0 })
   })
 
-  it('are not taken by strangers', async () => {
+  it('are not used up by strangers', async () => {
     const { port, gateway } = await start({ maxConnections: 2, maxUnverifiedConnections: 4 })
     for (let count = 0; count < 12; count += 1) await open(port, null, '127.0.0.2')
     const clients = [await open(port), await open(port)]

@@ -35,7 +35,7 @@ const entriesOf = async (leaf: Identity, sent: readonly Identity[] = [], by = tr
 
 const refusalOf = async (leaf: Identity, sent: readonly Identity[] = []) =>
   (await trust.judge(parse(leaf), sent.map(parse), Date.now())).at(Date.now()).refusal
-/** Claims to be issued by `issuer` and is not: no key identifier gives it away, only the signature. */
+/** A certificate that falsely names `issuer`. Only its signature gives it away, since it has no key identifier. */
 async function forge(subject: string, issuer: string, ca: boolean) {
   const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify'])
   const forger = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify'])
@@ -52,17 +52,17 @@ async function forge(subject: string, issuer: string, ca: boolean) {
   return { certificate: certificate.toString('pem'), key: '', issuer: { name: subject, keys } }
 }
 
-describe('the entries that trust a certificate', () => {
+describe('the allow-list entries that trust a certificate', () => {
   it('are those whose roots signed it, directly or through a CA that came with it', async () => {
     const issuing = await issue({ commonName: 'issuing', usage: 'authority' }, rootA)
     expect(await entriesOf(await makeClient(rootA))).toEqual([entryA])
     expect(await entriesOf(await makeClient(issuing))).toEqual([])
     expect(await entriesOf(await makeClient(issuing), [issuing])).toEqual([entryA])
-    // From then on it is known.
+    // From then on the CA is known.
     expect(await entriesOf(await makeClient(issuing))).toEqual([entryA])
   })
 
-  it('are not those that it only names', async () => {
+  it('are not those whose roots it only names', async () => {
     const leaf = await forge('CN=client', 'CN=root A', false)
     expect(native(leaf).checkIssued(native(rootA))).toBe(true)
     expect(await entriesOf(leaf)).toEqual([])
@@ -71,7 +71,7 @@ describe('the entries that trust a certificate', () => {
     expect(await entriesOf(await makeClient(issuing), [issuing])).toEqual([])
   })
 
-  it('are not reached through a certificate that is no CA', async () => {
+  it('are not found through a certificate that is no CA', async () => {
     const client = await makeClient(rootA)
     const leaf = await makeClient(client, { commonName: 'below a client' })
     expect(native(leaf).verify(native(client).publicKey)).toBe(true)
@@ -79,7 +79,7 @@ describe('the entries that trust a certificate', () => {
     expect(await refusalOf(leaf, [client])).toBe('ISSUER_NOT_A_CA')
   })
 
-  it('are all of them, where a CA is certified by both', async () => {
+  it('are all of them if a CA is certified by both', async () => {
     const issuing = await issue({ commonName: 'cross', usage: 'authority' }, rootA)
     const crossed = await x509.X509CertificateGenerator.create({
       subject: issuing.issuer.name,
@@ -95,14 +95,14 @@ describe('the entries that trust a certificate', () => {
     expect(await entriesOf(await makeClient(issuing), sent)).toEqual([entryA, entryB])
   })
 
-  it('share one search where they trust the same', async () => {
+  it('share one search if they trust the same', async () => {
     const twin = { ...entryA }
     expect(await entriesOf(await makeClient(rootA), [], new Trust([entryA, twin]))).toEqual([entryA, twin])
   })
 })
 
-describe('what one entry has to do with another', () => {
-  it('is nothing: issuing CAs that clients of one taught do not fill the search of the other', async () => {
+describe('the influence of one allow-list entry on another', () => {
+  it('is nothing: issuing CAs shown by clients of one do not fill the search of the other', async () => {
     const own = new Trust([entryB, entryA])
     const issuing = await issue({ commonName: 'issuing A', usage: 'authority' }, rootA)
     for (let count = 0; count < 24; count += 1) {
@@ -112,14 +112,14 @@ describe('what one entry has to do with another', () => {
     expect(await entriesOf(await makeClient(issuing), [issuing], own)).toEqual([entryA])
   })
 
-  it('is nothing, also where many of them have roots of the same name', async () => {
+  it('is nothing, even if many of them have roots of the same name', async () => {
     const roots = await Promise.all(Array.from({ length: 20 }, () => issue({ commonName: 'root', usage: 'authority' })))
     const entries = roots.map((root) => ({ roots: [native(root)], intermediates: [] }))
     const own = new Trust(entries)
     expect(await entriesOf(await makeClient(roots[19]), [], own)).toEqual([entries[19]])
   })
 
-  it('is kept over a reload, and forgotten the oldest first', async () => {
+  it('is kept over a reload, and the oldest part is forgotten first', async () => {
     const before = new Trust([entryA])
     const first = await issue({ commonName: 'first', usage: 'authority' }, rootA)
     const client = await makeClient(first)
@@ -134,8 +134,8 @@ describe('what one entry has to do with another', () => {
   })
 })
 
-describe('what is remembered of a client', () => {
-  it('is its path, and nothing else that came with it', async () => {
+describe('the memory of a client', () => {
+  it('is its path, and no other certificate that it sent', async () => {
     const own = new Trust([entryA])
     const learned: string[] = []
     own.onLearned = ({ subject }) => learned.push(...subject.commonNames)
@@ -163,7 +163,7 @@ describe('what is remembered of a client', () => {
     expect(own.recall(fingerprint, '', Date.now() - 1e10)).toBeUndefined()
   })
 
-  it('is nothing where no entry trusts it', async () => {
+  it('is empty if no entry trusts it', async () => {
     const own = new Trust([entryA])
     const leaf = await makeClient(rootB)
     await entriesOf(leaf, [], own)
@@ -172,7 +172,7 @@ describe('what is remembered of a client', () => {
 })
 
 describe('a verdict that is made anew', () => {
-  it('is made once, however many ask, and nothing is looked for again until something changes', async () => {
+  it('is made once, however many ask, and no search is repeated until something changes', async () => {
     const own = new Trust([entryA, entryB])
     const leaf = parse(await makeClient(rootA))
     const now = Date.now()
@@ -183,7 +183,7 @@ describe('a verdict that is made anew', () => {
       expect(own.learn(issuing, parse(rootB).fingerprint)).toBe(true)
       return issuing
     }
-    // It cannot be above the leaf.
+    // This certificate cannot be above the leaf.
     await teach('issuing')
     expect(verdict.isCurrent(now)).toBe(true)
     const issuing = await teach('root A')
@@ -192,15 +192,15 @@ describe('a verdict that is made anew', () => {
     expect(new Set(others)).toEqual(new Set([first]))
     expect(await own.renew(verdict, now)).toBe(first)
     expect(first?.isCurrent(now)).toBe(true)
-    // Its path was found before, and holds.
+    // Its path was found before, and is valid.
     expect(first?.costMs).toBeLessThanOrEqual(verdict.costMs)
     expect(first?.paths.get(entryA)).toBe(verdict.paths.get(entryA))
-    // What is known already changes nothing.
+    // A known certificate changes nothing.
     expect(own.learn(issuing, parse(rootB).fingerprint)).toBe(false)
     expect(first?.isCurrent(now)).toBe(true)
   })
 
-  it('of a stranger is made anew when a certificate begins or ends, and not before', async () => {
+  it('of a stranger is made again when a certificate begins or ends, and not before', async () => {
     const own = new Trust([entryA])
     const leaf = parse(await makeClient(rootB, { notAfter: tomorrow() }))
     const now = Date.now()
@@ -217,12 +217,36 @@ describe('a verdict that is made anew', () => {
 })
 
 describe('a remembered verdict that rests on revocation lists', () => {
+  it('is made anew after a client has taught a CA that can sign one of them, and not for its own lesson', async () => {
+    const [first, second] = await Promise.all(
+      [1, 2].map(() => issue({ commonName: 'issuing', usage: 'authority' }, rootA)),
+    )
+    const unrelated = await issue({ commonName: 'unrelated', usage: 'authority' }, rootA)
+    const leaf = await makeClient(first)
+    const texts = [
+      await makeList(rootA),
+      await makeList(first as Authority),
+      await makeList(second as Authority, { revoked: [leaf] }),
+    ]
+    const lists = texts.map((text) => new RevocationList(derOf(text)))
+    const own = new Trust([{ ...entryA, revocation: new Revocation(lists, 'refuse') }])
+    await own.prepare()
+    const now = Date.now()
+    const verdict = await own.judge(parse(leaf), [parse(first as Authority)], now)
+    const teach = (ca: Identity) => own.learn(parse(ca), parse(rootA).fingerprint)
+    expect([verdict.at(now).entries.size, verdict.isCurrent(now)]).toEqual([1, true])
+    expect([teach(unrelated), verdict.isCurrent(now)]).toEqual([true, true])
+    expect([teach(second as Authority), verdict.isCurrent(now)]).toEqual([true, false])
+    expect((await own.renew(verdict, now)).at(now).refusal).toBe('CERT_REVOKED')
+    expect(own.recall(native(leaf).fingerprint256, undefined, now)).toBeUndefined()
+  })
+
   const NOW = Date.now()
   const HOUR_MS = 3_600_000
   const hours = (count: number) => new Date(NOW + count * HOUR_MS)
   let leaf: Identity
   let issuing: Authority
-  /** Of the same name and with keys of their own, until in an hour and from then on. */
+  /** CAs of the same name with separate keys: one is valid for an hour, the other from then on. */
   let listSigner: Authority
   let lateSigner: Authority
   beforeAll(async () => {
@@ -236,33 +260,51 @@ describe('a remembered verdict that rests on revocation lists', () => {
 
   type Lists = readonly (readonly [() => Authority, () => ListRequest])[]
   const rows: readonly (readonly [string, Lists, number])[] = [
-    ['the list that takes back what another says', [
-      [() => issuing, () => ({ ...week, number: 1, revoked: [leaf], thisUpdate: hours(-4) })],
-      [() => issuing, () => ({ number: 2, nextUpdate: hours(1) })],
-      [() => issuing, () => ({ ...week, number: 1, thisUpdate: hours(-3) })],
-    ], 2],
-    ['a delta list that takes it back', [
-      [() => issuing, () => ({ ...week, number: 1, revoked: [leaf] })],
-      [() => issuing, () => ({ number: 2, base: 1, removed: [leaf], nextUpdate: hours(1) })],
-    ], 2],
+    [
+      'the list that takes back what another says',
+      [
+        [() => issuing, () => ({ ...week, number: 1, revoked: [leaf], thisUpdate: hours(-4) })],
+        [() => issuing, () => ({ number: 2, nextUpdate: hours(1) })],
+        [() => issuing, () => ({ ...week, number: 1, thisUpdate: hours(-3) })],
+      ],
+      2,
+    ],
+    [
+      'a delta list that takes it back',
+      [
+        [() => issuing, () => ({ ...week, number: 1, revoked: [leaf] })],
+        [() => issuing, () => ({ number: 2, base: 1, removed: [leaf], nextUpdate: hours(1) })],
+      ],
+      2,
+    ],
     ['the certificate of the signer of a list', [[() => listSigner, () => week]], 2],
     ['the list that tells', [[() => issuing, () => ({ nextUpdate: hours(1) })]], 2],
-    ['the list that tells, when the clock goes back', [
-      [() => issuing, () => ({ ...week, thisUpdate: hours(-1 / 4) })],
-    ], -1 / 2],
-    ['the list that takes it back, when the clock goes back', [
-      [() => issuing, () => ({ ...week, number: 1, revoked: [leaf], thisUpdate: hours(-4) })],
-      [() => issuing, () => ({ ...week, number: 2, thisUpdate: hours(-1 / 4) })],
-      [() => issuing, () => ({ ...week, number: 1, thisUpdate: hours(-3) })],
-    ], -1 / 2],
-    ['a list whose signer may not speak yet', [
-      [() => issuing, () => ({ ...week, number: 1 })],
-      [() => lateSigner, () => ({ ...week, number: 3, revoked: [leaf] })],
-    ], 2],
-  ] // prettier-ignore
+    [
+      'the list that tells, when the clock goes back',
+      [[() => issuing, () => ({ ...week, thisUpdate: hours(-1 / 4) })]],
+      -1 / 2,
+    ],
+    [
+      'the list that takes it back, when the clock goes back',
+      [
+        [() => issuing, () => ({ ...week, number: 1, revoked: [leaf], thisUpdate: hours(-4) })],
+        [() => issuing, () => ({ ...week, number: 2, thisUpdate: hours(-1 / 4) })],
+        [() => issuing, () => ({ ...week, number: 1, thisUpdate: hours(-3) })],
+      ],
+      -1 / 2,
+    ],
+    [
+      'a list whose signer may not speak yet',
+      [
+        [() => issuing, () => ({ ...week, number: 1 })],
+        [() => lateSigner, () => ({ ...week, number: 3, revoked: [leaf] })],
+      ],
+      2,
+    ],
+  ]
 
   it.each(rows.flatMap((row) => (['refuse', 'warn'] as const).map((mode) => [...row, mode] as const)))(
-    'is judged anew as if nobody had come before: %s, %#',
+    'is judged again as if no client had come before: %s, %#',
     async (_what, lists, later, whenStale) => {
       const made = await Promise.all(lists.map(([by, request]) => makeList(by(), request())))
       const all = [await makeList(rootA, { ...week, thisUpdate: hours(-300) }), ...made]

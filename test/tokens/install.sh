@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs on Debian what `npm run test:tokens` needs, or only what is named: kryoptic, opencryptoki, p11-kit, tpm2-pkcs11.
+# Installs on Debian everything that `npm run test:tokens` needs, or only the named tokens: kryoptic, opencryptoki, p11-kit, tpm2-pkcs11.
 # Kryoptic comes from crates.io, and needs Rust's cargo.
 set -eu
 [ $# -gt 0 ] || set -- kryoptic opencryptoki p11-kit tpm2-pkcs11

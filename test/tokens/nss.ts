@@ -2,6 +2,6 @@ import { nssDatabases } from './support/nss.ts'
 import { describeOutage } from './support/outage.ts'
 import { describeWays } from './support/ways.ts'
 
-// The common suites run on it in `npm test`.
+// `npm test` runs the common suites on it.
 describeWays(nssDatabases, 'NSS softokn')
 describeOutage(nssDatabases)

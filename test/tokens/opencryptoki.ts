@@ -3,7 +3,7 @@ import { afterAll, expect } from 'vitest'
 import { CONFIGURATION, opencryptokiTokens, stopOpencryptoki } from './support/opencryptoki.ts'
 import { describeToken } from './support/suites.ts'
 
-// Of a run that was killed.
+// Left over from a killed run.
 await stopOpencryptoki()
 const found = readFileSync(CONFIGURATION, 'utf8')
 

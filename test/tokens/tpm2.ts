@@ -12,7 +12,7 @@ import { describeWays } from './support/ways.ts'
 
 describeWays(tpm2Tokens, 'tpm2-pkcs11 over swtpm')
 
-it('serves three RSA keys of its making at once, beside a slow AES key', async () => {
+it('a TPM 2.0 token serves three RSA keys of its making at once, beside a slow AES key', async () => {
   const token = await tpm2Tokens.make()
   const { module, label } = token
   const options = { module, token: { label }, sessions: 1 }

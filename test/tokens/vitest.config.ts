@@ -1,13 +1,16 @@
 import { defineConfig } from 'vitest/config'
 
-/** `npm run test:tokens`. Apart from `npm test`, for its libraries take long to build, or are one to a machine. */
+/**
+ * `npm run test:tokens`. It is apart from `npm test` because its libraries take long to build, or use the machine's
+ * daemons.
+ */
 export default defineConfig({
   test: {
     root: new URL('../..', import.meta.url).pathname,
     include: ['test/tokens/*.ts'],
     exclude: ['test/tokens/vitest.config.ts'],
     pool: 'forks',
-    // The daemons and the devices are the machine's, not a test's.
+    // The daemons and devices belong to the machine, not to a test.
     maxWorkers: 1,
     testTimeout: 60_000,
     hookTimeout: 120_000,

@@ -16,7 +16,7 @@ describe.each(rfcVectors)('$source', ({ mode, cases }) => {
   })
 })
 
-/** The cases of each plaintext length, so that a failure says which. */
+/** The cases by plaintext length, so that a failure names its length. */
 function byLength<T extends { readonly bits: number }>(cases: readonly T[]) {
   return [...new Set(cases.map(({ bits }) => bits))].map((bits) => ({
     bits,
@@ -44,8 +44,8 @@ describe.each(forward)('SP 800-38F $files', ({ mode, wrap, unwrap }) => {
   })
 })
 
-// Wrapped with AES's inverse cipher as the block function, which SP 800-38F §5.1 allows and RFC 3394 does not. The
-// reference reproduces the values, so that they are refused for that reason and for no other.
+// These values were wrapped with AES's inverse cipher, which SP 800-38F §5.1 allows and RFC 3394 does not. The
+// reference reproduces the values, so that they are refused for that reason only.
 describe.each(inverse)('SP 800-38F $files: never ours', ({ mode, wrap, unwrap }) => {
   it.each(byLength(wrap))('AE, $bits bits', ({ cases }) => {
     for (const { count, key, plaintext, wrapped } of cases) {
@@ -75,15 +75,15 @@ describe.each(['wrap', 'wrap-pad'] satisfies AesKeyWrapMode[])('%s refuses by le
   })
 })
 
-describe('one key for many values', () => {
-  it.each(['wrap', 'wrap-pad'] satisfies AesKeyWrapMode[])('%s: each as if it were the only one', (mode) => {
+describe('AES key wrap of many values with one key', () => {
+  it.each(['wrap', 'wrap-pad'] satisfies AesKeyWrapMode[])('by %s gives each the same result as alone', (mode) => {
     const key = randomBytes(32)
     const keyWrap = keyWrapOf(key)
     for (let count = 0; count < 500; count += 1) {
       const plaintext = randomBytes(mode === 'wrap' ? 16 + 8 * (count % 32) : 1 + (count % 256))
       const wrapped = keyWrap.wrap(mode, plaintext)
       expect(hex(wrapped)).toBe(hex(reference[mode](aes256(key), plaintext)))
-      // What is refused in between changes nothing.
+      // Refused values in between change nothing.
       const tampered = Buffer.from(wrapped)
       tampered[count % tampered.length]! ^= 0x80
       expect(keyWrap.unwrap(mode, tampered)).toBeUndefined()

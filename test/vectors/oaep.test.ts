@@ -79,7 +79,7 @@ describe.each([2048, 3072] as const)('OAEP with %i bits, against openssl pkeyutl
       await expect(pkeyutl('decrypt', md, otherMd, ours)).rejects.toThrow()
       const mixed = await pkeyutl('encrypt', md, otherMd, plaintext)
       expect(await unwrapCode(algorithm, mixed)).toBe('CIPHERTEXT_INVALID')
-      // The value is sound in itself: who mixes the hashes in the same way gets the data back.
+      // The value itself is sound: whoever mixes the hashes in the same way gets the data back.
       const reopened = await pkeyutl('decrypt', md, otherMd, mixed)
       expect(Buffer.compare(reopened, plaintext)).toBe(0)
     },

@@ -43,7 +43,7 @@ async function startGateway(workers: number): Promise<Serving> {
         tls: { certificate: 'server.pem', key: 'encrypted.key', passphrase: { env: 'SERVER_KEY_PASSPHRASE' } },
       },
       files: { 'encrypted.key': createPrivateKey(pki.server.key).export(cipher).toString() },
-      // An override names where the PIN is.
+      // An override tells where the PIN is.
       backend: { kind: 'pkcs11', module: MODULE, token: { label: 'environment' }, sessions: SESSIONS },
       backends: { soft: { ...soft, passphrase: { env: 'SOFT_PASSPHRASE' } } },
       pools: [contosoPool('contoso', { aes: {} }), { ...contosoPool('soft', {}), name: 'soft', backend: 'soft' }],
@@ -61,7 +61,7 @@ async function startGateway(workers: number): Promise<Serving> {
   )
 }
 
-/** What a process was started with, by name. */
+/** The environment of a process at its start, by name. */
 const environmentOf = (pid: number): ReadonlyMap<string, string> =>
   new Map(
     readFileSync(`/proc/${pid}/environ`, 'utf8')
@@ -69,7 +69,7 @@ const environmentOf = (pid: number): ReadonlyMap<string, string> =>
       .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
   )
 
-/** Resolves when every process runs that there is to be. */
+/** Resolves when all expected processes run. */
 const family = ({ cli }: Serving, workers: number): Promise<number[]> => {
   const pid = cli.process.pid ?? 0
   const starters = workers
@@ -84,7 +84,7 @@ function expectNoSecret(pids: readonly number[]): void {
   for (const environment of pids.map(environmentOf)) {
     expect([...environment.keys()].filter((name) => /PASSPHRASE|PIN|EKM_GATEWAY/.test(name))).toEqual([])
     for (const secret of [PIN, PASSPHRASE, KEY_PASSPHRASE]) expect([...environment.values()]).not.toContain(secret)
-    // What a vendor's library needs is there.
+    // Variables that a vendor's library needs are still there.
     expect(environment.get('SOFTHSM2_CONF')).toBe(process.env['SOFTHSM2_CONF'])
   }
 }
@@ -96,14 +96,14 @@ async function expectServing({ port }: Serving): Promise<void> {
 }
 
 describe('secrets of the environment', { timeout: 90_000 }, () => {
-  it.each([1, 2])('are in that of no process that the gateway starts, where %i serve', async (workers) => {
+  it.each([1, 2])('are in the environment of no process that the gateway starts, with workers: %i', async (workers) => {
     const served = await startGateway(workers)
     const { cli, logged, logsTimes } = served
     try {
       expectNoSecret(await family(served, workers))
       await expectServing(served)
 
-      // Of a variable that the configuration no longer names, the secret is one all the same.
+      // The secret of a variable that the configuration no longer names stays a secret.
       await changeConfig(served, ({ backends }) =>
         Object.assign(backends ?? {}, { soft: { ...soft, passphrase: { file: 'passphrase' } } }),
       )
@@ -116,7 +116,7 @@ describe('secrets of the environment', { timeout: 90_000 }, () => {
       if (workers > 1) await logsTimes('worker_replaced', 1)
       expectNoSecret(await family(served, workers))
 
-      // And it is still there to be named again, with what else a reload opens anew.
+      // The variable can still be named again, together with other new settings of a reload.
       await changeConfig(served, ({ backends }) => {
         Object.assign(backends ?? {}, { soft: { ...soft, passphrase: { env: 'SOFT_PASSPHRASE' }, queue: 1 } })
         Object.assign(backends?.['store'] ?? {}, { queue: 1 })

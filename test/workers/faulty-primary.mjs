@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { Variables } from '../../dist/src/settings/variables.js'
-import { startService } from '../../dist/src/service/service.js'
+import { startService } from '../../dist/src/service/start.js'
 
 const exec = fileURLToPath(new URL('faulty-worker.mjs', import.meta.url))
 const prepareMs = Number(process.env['PREPARE_MS'] ?? 1000)

@@ -6,8 +6,8 @@ import { openBackend } from '../../dist/src/backends/index.js'
 import { runWorker } from '../../dist/src/service/workers/worker.js'
 
 /**
- * A worker that cannot open the store `keys-2` if it is the second one, and never opens `keys-3`. The first one says that
- * it is about to open `keys-5`, and waits until it may.
+ * The second worker cannot open the store `keys-2`, and no worker can open `keys-3`. The first worker announces that it
+ * is about to open `keys-5`, and waits for permission.
  */
 await runWorker(async (settings, report) => {
   const second = cluster.worker?.id === 2

@@ -7,6 +7,7 @@ import { childrenOf, descendantsOf, hostsOf, isRunning } from '../bench/process-
 import { isRight, makePair, type Call } from '../bench/request.ts'
 import { changeConfig, startServing, type Serving } from '../commands/serving.ts'
 import { aes256, kw } from '../contract/reference.ts'
+import { freePort } from '../kmip/pykmip.ts'
 import { faultModule, type FaultModule } from '../pkcs11/support/fault-module.ts'
 import { PIN, softHsm, type SoftHsm } from '../pkcs11/support/softhsm.ts'
 import { onToken } from '../pkcs11/support/token-objects.ts'
@@ -16,9 +17,9 @@ import { makePki, type Pki } from '../support/pki.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
 
 const OTHER_PIN = '550273'
-/** `expect.poll` is not for tests that run at the same time. */
+/** `expect.poll` does not work in concurrent tests. */
 const settles = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 30_000, interval: 50 })
-/** Longer than a busy machine takes for anything here: a 408 would be a call that was lost. */
+/** Longer than any call takes on a busy machine, so that a 408 is a lost call. */
 const DEADLINE_MS = 10_000
 
 const kek = randomBytes(32)
@@ -39,7 +40,7 @@ const calls = callsOf('aes')
 
 let tokens = 0
 
-/** A gateway with a token of its own, behind something that counts the logins. */
+/** A gateway with a token of its own, behind a module that counts the logins. */
 class Gateway implements AsyncDisposable {
   readonly served: Serving
   readonly pid: number
@@ -53,7 +54,7 @@ class Gateway implements AsyncDisposable {
     this.#label = label
   }
 
-  static async start(workers: number, sessions: number, watch = false): Promise<Gateway> {
+  static async start(workers: number, sessions: number, watch = false, port = 0): Promise<Gateway> {
     const label = `workers-${++tokens}`
     hsm.initToken(label)
     onToken(label, (objects) => {
@@ -65,6 +66,7 @@ class Gateway implements AsyncDisposable {
       [],
       {
         workers,
+        listen: { port },
         top: { reload: { watch } },
         limits: { deadlineMs: DEADLINE_MS },
         admin: { port: 0 },
@@ -81,23 +83,26 @@ class Gateway implements AsyncDisposable {
     onToken(this.#label, (objects) => objects.setPin(PIN, OTHER_PIN))
   }
 
-  /** The processes that serve; a lone one has no others. */
+  /** The processes that serve. A single process has no children that do. */
   get workers(): number[] {
     const children = childrenOf(this.pid)
     return this.served.logged('listening').some(({ workers }) => workers !== undefined) ? children : [this.pid]
   }
 
-  /** Of each process that serves, its HSM hosts, which have a session each. */
+  /** The HSM hosts of each serving process. Each host has a session. */
   get hosts(): number[][] {
     return this.workers.map(hostsOf)
   }
 
-  async openSessions(): Promise<number> {
-    const port = Number(this.served.logged('admin_listening')[0]?.['port'])
-    return metric(port, 'ekm_backend_connections{backend="store"}')
+  metric(series: string): Promise<number> {
+    return metric(Number(this.served.logged('admin_listening')[0]?.['port']), series)
   }
 
-  /** Resolves when so many sessions are open, and no process of one that is closed is left. */
+  openSessions(): Promise<number> {
+    return this.metric('ekm_backend_connections{backend="store"}')
+  }
+
+  /** Resolves when this many sessions are open, and no process of a closed session is left. */
   async has(sessions: number): Promise<void> {
     await settles(async () => expect(await this.openSessions()).toBe(sessions))
     await settles(() => expect(this.hosts.flat().length).toBe(sessions))
@@ -107,7 +112,7 @@ class Gateway implements AsyncDisposable {
     return call !== undefined && isRight(call, await askOnce(targetOf(this.served.port, pki), call.request))
   }
 
-  /** The record of the reload that SIGHUP makes. */
+  /** The record of the reload that SIGHUP causes. */
   async reload(event: 'reloaded' | 'reload_failed' = 'reloaded'): Promise<Readonly<Record<string, unknown>>> {
     const { cli, logged } = this.served
     const before = logged(event).length
@@ -132,10 +137,17 @@ class Gateway implements AsyncDisposable {
 const lengths = (lists: readonly (readonly number[])[]) => lists.map(({ length }) => length).sort()
 
 describe('workers with an HSM', () => {
-  it('share the sessions, also after one was replaced', { timeout: 90_000 }, async () => {
+  it('share the sessions, even after one was replaced', { timeout: 90_000 }, async () => {
     await using gateway = await Gateway.start(2, 5)
     await gateway.has(5)
     expect(lengths(gateway.hosts)).toEqual([2, 3])
+    expect(await gateway.metric('ekm_backend_connections_wanted{backend="store"}')).toBe(5)
+
+    const lost = () => gateway.metric('ekm_hsm_hosts_lost_total{backend="store"}')
+    expect(await lost()).toBe(0)
+    process.kill(gateway.hosts[0]?.[0] ?? 0, 'SIGKILL')
+    await settles(async () => expect(await lost()).toBe(1))
+    await gateway.has(5)
 
     const [victim = 0] = gateway.workers
     const orphans = descendantsOf(victim)
@@ -147,7 +159,7 @@ describe('workers with an HSM', () => {
     await gateway.end()
   })
 
-  it('have one session each, where there are fewer sessions than workers', { timeout: 90_000 }, async () => {
+  it('have one session each if there are fewer sessions than workers', { timeout: 90_000 }, async () => {
     await using gateway = await Gateway.start(2, 1)
     await gateway.has(2)
     expect(lengths(gateway.hosts)).toEqual([1, 1])
@@ -155,7 +167,7 @@ describe('workers with an HSM', () => {
   })
 
   it.each([1, 2])(
-    'lose no request to a reload, and leave no session behind, where there are %i',
+    'lose no request to a reload and leave no session behind, with workers: %i',
     { timeout: 120_000 },
     async (workers) => {
       await using gateway = await Gateway.start(workers, 2)
@@ -165,7 +177,7 @@ describe('workers with an HSM', () => {
       const stream = new SteadyStream(await openConnections(targetOf(served.port, pki), 4), calls, 60)
       const first = gateway.hosts
 
-      // What does not concern the backend leaves its sessions alone.
+      // A reload that does not concern the backend keeps its sessions.
       const [added] = callsOf('later')
       expect(await gateway.isRight(added)).toBe(false)
       await changeConfig(served, ({ limits, pools }) => {
@@ -204,10 +216,10 @@ describe('workers with an HSM', () => {
   )
 })
 
-// They wait most of their time.
+// These tests run side by side because they mostly wait.
 describe.concurrent('workers whose PIN is refused', () => {
-  it('are not started again before a reload', { timeout: 90_000 }, async () => {
-    await using gateway = await Gateway.start(2, 2)
+  it('are not started again before a reload that is about them', { timeout: 90_000 }, async () => {
+    await using gateway = await Gateway.start(2, 2, true)
     const { module, served } = gateway
     const { logged, workspace } = served
     await gateway.has(2)
@@ -222,19 +234,45 @@ describe.concurrent('workers whose PIN is refused', () => {
         { level: 'error', reason: 'LOGIN_REFUSED', message: expect.stringContaining('CKR_PIN_INCORRECT') as string },
       ]),
     )
-    // It would have been started again at once, and then after 100, 200, 400, 800 ms.
+    // Without the wait it would have been started again at once, and after 100, 200, 400 and 800 ms.
     await sleep(2500)
     expect(module.logins()).toBe(1)
     expect(logged('worker_failed')).toHaveLength(1)
+    expect(await gateway.metric('ekm_logins_refused_total{backend=""}')).toBe(1)
     expect(gateway.workers).toEqual([survivor])
     for (const call of [...calls, ...calls]) expect(await gateway.isRight(call)).toBe(true)
 
+    // As a timer does that fetches a revocation list.
+    await workspace.write('client-ca.pem', `${pki.clientCa.certificate}\n${pki.serverCa.certificate}`)
+    await settles(() => expect(logged('reloaded')).toMatchObject([{ cause: 'file', changed: 'pools.contoso' }]))
+    await sleep(1000)
+    expect(module.logins()).toBe(0)
+
     await workspace.write('pin', OTHER_PIN)
-    await gateway.reload()
     await settles(() => expect(logged('worker_replaced')).toHaveLength(1))
     expect(gateway.workers).toHaveLength(2)
     await gateway.has(2)
     for (const call of [...calls, ...calls]) expect(await gateway.isRight(call)).toBe(true)
+    await gateway.end()
+  })
+
+  it('are started by a reload, also if none is left', { timeout: 90_000 }, async () => {
+    // The system would choose another one for the new workers.
+    await using gateway = await Gateway.start(2, 2, false, await freePort())
+    const { module, served } = gateway
+    const { logged, workspace } = served
+    await gateway.has(2)
+    gateway.changePin()
+    for (const worker of gateway.workers) process.kill(worker, 'SIGKILL')
+    await settles(() => expect(logged('worker_failed')).toHaveLength(2))
+    module.logins()
+    expect(await gateway.reload('reload_failed')).toMatchObject({ reason: 'LOGIN_REFUSED' })
+    expect(module.logins()).toBe(1)
+    await workspace.write('pin', OTHER_PIN)
+    await gateway.reload()
+    await settles(() => expect(logged('worker_replaced')).toHaveLength(2))
+    await gateway.has(2)
+    for (const call of calls) expect(await gateway.isRight(call)).toBe(true)
     await gateway.end()
   })
 
@@ -243,7 +281,7 @@ describe.concurrent('workers whose PIN is refused', () => {
     const { module, served } = gateway
     const { logged, workspace } = served
     await gateway.has(1)
-    // Meanwhile whoever watches the files looks at them three times.
+    // The watcher of the files looks at them three times meanwhile.
     module.script('C_Login delay 6500')
     module.logins()
     await workspace.write('pin', '000000')

@@ -16,7 +16,7 @@ import { targetOf } from '../support/steady-stream.ts'
 
 const kek = randomBytes(32)
 const dek = randomBytes(32)
-/** An inspector would find a port, also where another one has its own. */
+/** An inspector would find a port even where another one uses its default port. */
 const NODE_OPTIONS = '--inspect-port=0'
 let pki: Pki
 let hsm: SoftHsm
@@ -29,14 +29,14 @@ beforeAll(async () => {
 })
 afterAll(() => hsm.remove())
 
-/** The ports, of any address, that the process itself listens on. A worker's are the first process's. */
+/** The ports of any address on which the process itself listens. A worker's ports belong to the first process. */
 function portsOf(pid: number): number[] {
   const own = new Set(
     readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
       try {
         return [readlinkSync(`/proc/${pid}/fd/${fd}`)]
       } catch {
-        return [] // It was closed meanwhile.
+        return [] // The descriptor was closed meanwhile.
       }
     }),
   )
@@ -79,7 +79,7 @@ async function withGateway(
 }
 
 describe('SIGUSR1 opens no inspector', { timeout: 60_000 }, () => {
-  it.each([1, 2])('in the gateway, its workers, starters and HSM hosts, where %i serve', async (workers) => {
+  it.each([1, 2])('in the gateway, its workers, starters and HSM hosts, with workers: %i', async (workers) => {
     await withGateway(workers, async (cli, serves, port) => {
       const pid = cli.process.pid ?? 0
       const starterAndHost = 2
@@ -93,25 +93,25 @@ describe('SIGUSR1 opens no inspector', { timeout: 60_000 }, () => {
         process.kill(one, 'SIGUSR1')
         await sleep(100)
         expect(family.filter(isRunning)).toEqual(family)
-        // A host blocks until it is asked for something, and would open it then.
+        // A host blocks until its next request, and would open the inspector then.
         for (let call = 0; call < workers; call += 1) await serves()
         expect(family.flatMap(portsOf).filter((own) => own !== port)).toEqual([])
       }
       expect(descendantsOf(pid)).toEqual(family.slice(1))
       cli.kill('SIGTERM')
-      // An inspector says so there, also one that finds no port.
+      // An inspector announces itself there, even without a port.
       expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
     })
   })
 
-  it('that stays open, when it comes while Node.js starts', async () => {
+  it('that stays open, even if it arrives while Node.js starts', async () => {
     const { workspace, file } = await writeGatewayFiles(pki, [], { log: { destination: 'stdout' } })
     try {
       for (let attempt = 0; attempt < 5; attempt += 1) {
         const cli = new Cli(['serve', '--config', file], { environment: { NODE_OPTIONS } })
         try {
           const pid = cli.process.pid ?? 0
-          // Before Node.js has its handler, the signal ends the process, as it ends every other.
+          // Before Node.js has installed its handler, the signal ends the process, as for any other program.
           await until('Node.js listens to signals', () => (BigInt(`0x${caughtBy(pid)}`) & SIGUSR1) !== 0n)
           process.kill(pid, 'SIGUSR1')
           const port = await listeningPort(cli)

@@ -1,17 +1,25 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { appendFile, readFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connect, type TLSSocket } from 'node:tls'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { askOnce } from '../bench/http-connection.ts'
 import { openConnections } from '../bench/load.ts'
 import { childrenOf, isRunning } from '../bench/process-tree.ts'
 import { isRight, makePair, type Call } from '../bench/request.ts'
 import { Cli, expectRefusal, run, until, type StartOptions } from '../commands/cli.ts'
-import { BASE, changeConfig, openRequest, startServing, type Serving } from '../commands/serving.ts'
+import {
+  BASE,
+  changeConfig,
+  infoRequest,
+  openRequest,
+  startServing,
+  wrapRequest,
+  type Serving,
+} from '../commands/serving.ts'
 import { aes256, kw } from '../contract/reference.ts'
 import { aesKey, makeStore, writeGatewayFiles, type Settings } from '../support/gateway.ts'
 import { API, CONTEXT, send, tlsOptions } from '../support/https.ts'
@@ -24,33 +32,26 @@ import {
   type Identity,
   type Pki,
 } from '../support/pki.ts'
+import { metric } from '../support/metrics.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
+import { leftovers } from '../support/leftovers.ts'
 
 const program = fileURLToPath(new URL('faulty-primary.mjs', import.meta.url))
 
 let pki: Pki
-const left: { remove(): Promise<void> }[] = []
+const removeLater = leftovers()
 
 beforeAll(async () => {
   pki = await makePki()
 })
-afterAll(async () => {
-  for (const resource of left) await resource.remove()
-})
 
 async function serving(settings: Settings = {}, options: StartOptions = {}): Promise<Serving> {
   const started = await startServing(pki, [aesKey('aes-1')], { workers: 2, ...settings }, options)
-  left.push(started)
+  removeLater(started)
   return started
 }
 
-const info = { path: `${BASE}/info?${API}`, body: { request_context: CONTEXT } }
-const wrap = {
-  path: `${BASE}/aes-1/wrapkey?${API}`,
-  body: { request_context: CONTEXT, alg: 'A256KW', value: 'A'.repeat(43) },
-}
-
-/** Requests one after the other on some keep-alive connections, until it is stopped. */
+/** Sends requests in sequence on some keep-alive connections, until it is stopped. */
 function load(port: number, connections: number) {
   const failures: unknown[] = []
   let replies = 0
@@ -58,11 +59,11 @@ function load(port: number, connections: number) {
   const clients = Array.from({ length: connections }, async () => {
     const agent = new Agent({ ...tlsOptions(pki), keepAlive: true, maxSockets: 1 })
     while (!stopped) {
-      await send(port, pki, { ...wrap, agent }).then(
+      await send(port, pki, { ...wrapRequest, agent }).then(
         ({ status }) => (status === 200 ? (replies += 1) : failures.push(status)),
         (error: unknown) => failures.push(error),
       )
-      // As many as a core can do would take it from the other tests.
+      // An unthrottled load would take the core from other tests.
       await setTimeout(10)
     }
     agent.destroy()
@@ -79,7 +80,7 @@ function load(port: number, connections: number) {
   }
 }
 
-/** One request on a connection of its own. */
+/** Sends one request on a connection of its own. */
 async function visit(port: number, identity: Identity = pki.client, session?: Buffer) {
   const socket = connect({ host: 'localhost', port, ...tlsOptions(pki, identity), ...(session && { session }) })
   let ticket: Buffer | undefined
@@ -106,7 +107,7 @@ const shown = (port: number) =>
   })
 
 describe.concurrent('workers', () => {
-  it('share the port, say once that they listen, and resume sessions of each other', async () => {
+  it('share the port, log once that they listen, and resume sessions of each other', async () => {
     const { cli, port, logged } = await serving()
     expect(childrenOf(cli.process.pid ?? 0)).toHaveLength(2)
     const first = await visit(port)
@@ -118,12 +119,12 @@ describe.concurrent('workers', () => {
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
     expect(logged('stopped')).toMatchObject([{ requests_cut_off: 0 }])
-    // Whole lines, whoever wrote them.
+    // Lines are whole, whichever process wrote them.
     expect(logged('request')).toHaveLength(7)
     for (const line of cli.stdout.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('event')
   })
 
-  it('learn issuing CAs from each other, so that a session resumes where its chain was never seen', async () => {
+  it('learn issuing CAs from each other, so that a session resumes in a worker that never saw its chain', async () => {
     const other = await issue({ commonName: 'another root', usage: 'authority' })
     const pool = { backend: 'store', keys: 'all' }
     const clients = (ca: string) => [{ subjectCommonNames: [CLIENT_CN], caCertificates: [ca] }]
@@ -157,7 +158,7 @@ describe.concurrent('workers', () => {
     expect(requests.replies).toBeGreaterThan(replies)
     await until('replies by all', () => requests.replies > replies + 100)
     await requests.stop()
-    // Only what was under way on the victim is lost: at most a request on each of its connections.
+    // Only requests under way on the victim are lost: at most one on each of its connections.
     expect(requests.failures.length).toBeLessThanOrEqual(6)
     expect(requests.failures).not.toContain(expect.any(Number))
     const now = childrenOf(cli.process.pid ?? 0)
@@ -167,14 +168,14 @@ describe.concurrent('workers', () => {
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('are found out when they hang, and replaced, and the others serve on', { timeout: 60_000 }, async () => {
+  it('are replaced when they hang, and the others serve on', { timeout: 60_000 }, async () => {
     const [kek, dek] = [randomBytes(32), randomBytes(32)]
     const settings = { workers: 2, limits: { deadlineMs: 30_000 } }
     const served = await startServing(pki, [aesKey('aes', kek)], settings, {
       program,
       environment: { PING_MS: '1000' },
     })
-    left.push(served)
+    removeLater(served)
     const { cli, port, logged } = served
     const pid = cli.process.pid ?? 0
     const target = targetOf(port, pki)
@@ -192,9 +193,9 @@ describe.concurrent('workers', () => {
       if (isRight(call, await askOnce(target, call.request))) visits += 1
     }
     const visiting = Promise.allSettled([...calls, ...calls].map(visitRightly))
-    // One is handed to the worker that hangs, which has no other until it takes that.
+    // One connection goes to the hanging worker, which gets no further one until it accepts that.
     await until('visits', () => visits >= 3)
-    // It takes 6 seconds to find out: five questions, one a second, and a second for the last one's answer.
+    // Detection takes 6 seconds: five questions, one a second, and a second for the last answer.
     await until('it is found out', () => logged('worker_lost').length > 0, 30_000)
     expect(logged('worker_lost')).toMatchObject([{ pid: victim, signal: 'SIGKILL' }])
     expect(stream.right).toBeGreaterThan(rightBefore + 100)
@@ -204,7 +205,7 @@ describe.concurrent('workers', () => {
     expect(childrenOf(pid)).toContain(survivor)
 
     await stream.stop()
-    // Connections go to the workers in turn; what is lost is what was under way on those of the victim.
+    // Workers get connections in turn. The lost requests were under way on connections of the victim.
     expect(stream.failures.length).toBeGreaterThanOrEqual(1)
     expect(stream.failures.length).toBeLessThan(connections.length)
     for (const { what } of stream.failures) expect(what).not.toMatch(/^\d/)
@@ -216,7 +217,7 @@ describe.concurrent('workers', () => {
     await visiting
   })
 
-  it('lose no request to reloads, of which there are many', async () => {
+  it('lose no request to many reloads', async () => {
     const served = await serving()
     const { cli, port, logsTimes, logged } = served
     const requests = load(port, 6)
@@ -240,7 +241,7 @@ describe.concurrent('workers', () => {
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('are one gateway on the admin port: counts add up, and it is not ready while they drain', async () => {
+  it('are one gateway on the admin port: counts add up, and the gateway is not ready while they drain', async () => {
     const { cli, port, logs } = await serving({ admin: { port: 0 }, limits: { drainMs: 2000 } })
     const { host, port: admin } = await logs('admin_listening')
     expect(host).toBe('127.0.0.1')
@@ -261,12 +262,35 @@ describe.concurrent('workers', () => {
     expect((await cli.ended).code).toBe(0)
   })
 
-  it('reload all or none', async () => {
+  it('are one gateway to an alert too: series begin at 0, and a lost worker’s counts stay', async () => {
+    const { cli, port, logs, logsTimes, file } = await serving({ admin: { port: 0 } })
+    const admin = Number((await logs('admin_listening'))['port'])
+    const of = (series: string) => metric(admin, series)
+    const requests = (status: number) => of(`ekm_requests_total{pool="contoso",operation="info",status="${status}"}`)
+    expect([await requests(200), await requests(401), await requests(408)]).toEqual([0, 0, 0])
+    expect(await of('ekm_authentication_failures_total{pool="contoso",reason="CERT_HAS_EXPIRED"}')).toBe(0)
+    expect([await of('ekm_workers_lost_total'), await of('ekm_reloads_total{result="failed"}')]).toEqual([0, 0])
+    for (let visits = 0; visits < 6; visits += 1) await visit(port)
+    expect(await requests(200)).toBe(6)
+    const [victim = 0] = childrenOf(cli.process.pid ?? 0)
+    process.kill(victim, 'SIGKILL')
+    await logsTimes('worker_replaced', 1)
+    expect([await requests(200), await of('ekm_workers_lost_total')]).toEqual([6, 1])
+    await appendFile(file, 'nonsense: 1\n')
+    cli.kill('SIGHUP')
+    await logs('reload_failed')
+    expect([await of('ekm_reloads_total{result="failed"}'), await of('ekm_last_reload_successful')]).toEqual([1, 0])
+    cli.kill('SIGTERM')
+    await cli.ended
+  })
+
+  it('reload together or not at all', async () => {
     const served = await serving({}, { program })
     const { cli, port, logsTimes, workspace } = served
-    const useStore = (directory: string) => changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory }))
+    const useStore = (directory: string) =>
+      changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory }))
     const statuses = async () => {
-      const replies = await Promise.all(Array.from({ length: 6 }, () => send(port, pki, wrap)))
+      const replies = await Promise.all(Array.from({ length: 6 }, () => send(port, pki, wrapRequest)))
       return [...new Set(replies.map(({ status }) => status))]
     }
     for (const name of ['keys-2', 'keys-3', 'keys-4']) await makeStore(workspace.path(name), [])
@@ -280,7 +304,7 @@ describe.concurrent('workers', () => {
     expect((await logsTimes('reload_failed', 2))[1]).toMatchObject({ reason: 'WORKER_LOST' })
     expect(await statuses()).toEqual([200])
     await useStore('keys-4')
-    // The worker that hangs in its last reload can do no more.
+    // A worker that hangs in its last reload does nothing more.
     const [, hung = 0] = childrenOf(cli.process.pid ?? 0)
     process.kill(hung, 'SIGKILL')
     await logsTimes('worker_replaced', 1)
@@ -289,9 +313,9 @@ describe.concurrent('workers', () => {
     expect(await statuses()).toEqual([404])
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0 })
-  }) // prettier-ignore
+  })
 
-  it('that begin to serve during a reload serve by it afterwards', async () => {
+  it('that begin to serve during a reload use its configuration afterwards', async () => {
     const served = await serving({}, { program, environment: { PREPARE_MS: '30000' } })
     const { cli, port, logsTimes, workspace } = served
     await makeStore(workspace.path('keys-5'), [])
@@ -303,13 +327,13 @@ describe.concurrent('workers', () => {
     await logsTimes('worker_replaced', 1)
     await workspace.write('keys-5.go', '')
     await logsTimes('reloaded', 1)
-    const replies = await Promise.all(Array.from({ length: 6 }, () => send(port, pki, wrap)))
+    const replies = await Promise.all(Array.from({ length: 6 }, () => send(port, pki, wrapRequest)))
     expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 6 }, () => 404))
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0 })
   })
 
-  it('that are started anew serve by the state of the others, whatever is on the disk', async () => {
+  it('that are restarted use the others’ configuration, whatever is on the disk', async () => {
     const served = await serving()
     const { cli, port, logsTimes, workspace } = served
     await workspace.write('server.pem', 'damaged')
@@ -320,7 +344,7 @@ describe.concurrent('workers', () => {
     expect((await logsTimes('reload_failed', 1))[0]).toMatchObject({ cause: 'file', reason: 'CONFIG_INVALID' })
   })
 
-  it('end what is under way when the whole group is interrupted', async () => {
+  it('finish running requests when the whole group is interrupted', async () => {
     const { cli, port, logs } = await serving({ limits: { deadlineMs: 30_000, drainMs: 30_000 } }, { detached: true })
     const open = await openRequest(port, pki)
     process.kill(-(cli.process.pid ?? 0), 'SIGINT')
@@ -332,7 +356,7 @@ describe.concurrent('workers', () => {
     expect(await cli.ended).toMatchObject({ code: 0, signal: null, stderr: '' })
   })
 
-  it('end by themselves when the primary is killed, after what is under way', async () => {
+  it('end by themselves when the primary is killed, after the running requests', async () => {
     const { cli, port } = await serving({ limits: { deadlineMs: 30_000, drainMs: 30_000 } })
     const open = await openRequest(port, pki)
     const workers = childrenOf(cli.process.pid ?? 0)
@@ -343,40 +367,45 @@ describe.concurrent('workers', () => {
     await until('both have ended', () => workers.filter(isRunning).length === 0)
   })
 
-  it('that cannot start end the gateway, with one message', async () => {
+  it('that cannot start end the gateway with one message', async () => {
     const { workspace, file } = await writeGatewayFiles(pki, [aesKey('aes-1')], { workers: 4 })
-    left.push(workspace)
+    removeLater(workspace)
     await workspace.write('passphrase', 'wrong')
     expectRefusal(
       await run(['serve', '--config', file]),
-      /^ekm-gateway: the passphrase does not open .*store\.json$/,
+      /^ekm-gateway: the passphrase does not decrypt .*store\.json$/,
       78,
     )
   })
 
   it('all append whole lines to one file', async () => {
     const { workspace, file } = await writeGatewayFiles(pki, [aesKey('aes-1')], { workers: 2, log: { level: 'info' } })
-    left.push(workspace)
+    removeLater(workspace)
     const cli = new Cli(['serve', '--config', file])
     const read = () => readFile(workspace.path('gateway.log'), 'utf8').catch(() => '')
-    const port = Number(await until('listening', async () => /"event":"listening".*"port":(\d+)/.exec(await read())?.[1]))
+    const port = Number(
+      await until('listening', async () => /"event":"listening".*"port":(\d+)/.exec(await read())?.[1]),
+    )
     const requests = load(port, 6)
     await until('many replies', () => requests.replies > 600)
     await requests.stop()
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0, stdout: '', stderr: '' })
-    const lines = (await read()).trim().split('\n').map((line) => JSON.parse(line) as { readonly event: string })
+    const lines = (await read())
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly event: string })
     expect(lines.filter(({ event }) => event === 'request')).toHaveLength(requests.replies)
-  }) // prettier-ignore
+  })
 })
 
-describe.concurrent('one process', () => {
-  it('reloads at SIGHUP and when a file changes, and keeps what it has when that is wrong', async () => {
+describe.concurrent('a gateway of one process', () => {
+  it('reloads at SIGHUP and when a file changes, and keeps its configuration if the new one is wrong', async () => {
     const served = await serving({ workers: 1 })
     const { cli, port, logsTimes, workspace } = served
     expect(childrenOf(cli.process.pid ?? 0)).toEqual([])
     const agent = new Agent({ ...tlsOptions(pki), keepAlive: true, maxSockets: 1 })
-    const status = async () => (await send(port, pki, { ...info, agent })).status
+    const status = async () => (await send(port, pki, { ...infoRequest, agent })).status
     expect(await status()).toBe(200)
 
     await workspace.write('server.key', pki.client.key)

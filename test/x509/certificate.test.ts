@@ -34,7 +34,7 @@ import { issue } from '../support/pki.ts'
 
 const root = certifyCa('root')
 const CLIENT = 'client.contoso.example'
-/** A client's certificate that says no more than this. */
+/** A client's certificate without further extensions. */
 const leafWith = (extensions: Required<Wanted>['extensions'], name = CLIENT) =>
   certify({ commonNames: [name], by: root, extensions: { basicConstraints: basicConstraints(false), ...extensions } })
 
@@ -43,7 +43,7 @@ const uri = (name: string) => tlv(0x86, Buffer.from(name))
 const ip = (...bytes: readonly number[]) => tlv(0x87, Buffer.from(bytes))
 const registered = tlv(0x88, Buffer.of(0x2a, 0x03))
 
-/** What is wrong with a path from a client with these names to a root that constrains names. */
+/** The faults of a path from a client with these names to a root that constrains names. */
 function under(constraints: Buffer, names: readonly Buffer[] = []) {
   const anchor = parsed(certifyCa('root', { key: root, extensions: { constraints } }))
   const leaf = parsed(leafWith(names.length > 0 ? { names: alternativeNames(...names) } : {}))
@@ -52,7 +52,7 @@ function under(constraints: Buffer, names: readonly Buffer[] = []) {
 
 const REFUSED = 'NAME_NOT_PERMITTED'
 
-describe('name constraints', () => {
+describe('a path is judged by its name constraints:', () => {
   const rows: readonly (readonly [string, Buffer, readonly Buffer[], string | undefined])[] = [
     ['a permitted domain holds the host', nameConstraints('permitted', dns('contoso.example')), [dns('a.contoso.example')], undefined],
     ['a permitted domain does not hold what only ends like it', nameConstraints('permitted', dns('contoso.example')), [dns('notcontoso.example')], REFUSED],
@@ -73,20 +73,20 @@ describe('name constraints', () => {
     ['an address of the other version', nameConstraints('permitted', ip(10, 0, 0, 0, 255, 0, 0, 0)), [ip(...Buffer.alloc(15), 1)], REFUSED],
     ['a name of a form that cannot be compared, which is constrained', nameConstraints('permitted', registered), [registered], REFUSED],
     ['a constraint on a form of name that there is none of', nameConstraints('permitted', registered), [], undefined],
-  ] // prettier-ignore
+  ] /* prettier-ignore */ // one case a line
 
   it.each(rows)('%s', (_what, constraints, names, verdict) => {
     expect(under(constraints, names)).toBe(verdict)
   })
 })
 
-describe('a name of a directory', () => {
+describe('a directory name', () => {
   const utf16 = (text: string) => Buffer.from(text, 'utf16le').swap16()
   const ucs4 = (text: string) => Buffer.concat([...text].map((letter) => Buffer.from([0, 0, ...utf16(letter)])))
   const latin = (text: string) => Buffer.from(text, 'latin1')
   const [COMMON_NAME, EMAIL] = ['2.5.4.3', '1.2.840.113549.1.9.1']
 
-  /** What is wrong with a path from a client with this subject to a root that constrains names. */
+  /** The faults of a path from a client with this subject to a root that constrains names. */
   function bears(constraints: Buffer, name: Buffer) {
     const anchor = parsed(certifyCa('root', { key: root, extensions: { constraints } }))
     const leaf = { ...parsed(leafWith({})), subject: nameOf(new DerReader(name).take(0x30)) }
@@ -135,7 +135,7 @@ describe('a name of a directory', () => {
     expect(bears(nameConstraints('excluded', directory('Contoso', undefined, COMMON_NAME)), name)).toBeUndefined()
   })
 
-  it('is told apart as long as it can be compared', () => {
+  it('is recognised as different if it can be compared', () => {
     const other = nameWith(ucs4('Fabrikam'), 0x1c)
     expect(bears(nameConstraints('excluded', directory('Contoso')), other)).toBeUndefined()
   })
@@ -143,16 +143,16 @@ describe('a name of a directory', () => {
   it.each([
     ['of a type of string that is not read', nameWith('a@contoso.example', 0x1b, EMAIL)],
     ['that is no ASCII', nameWith('a@contoso\u00ad.example', 0x0c, EMAIL)],
-  ])('has to bear the constraints on mailboxes with its mailbox %s', (_what, name) => {
+  ])('is held to the constraints on mailboxes with its mailbox %s', (_what, name) => {
     const constraints = nameConstraints('excluded', mail('contoso.example'))
     expect(bears(constraints, name)).toBe(REFUSED)
   })
 })
 
-describe("a trust anchor's policies", () => {
+describe('a trust anchor’s policies', () => {
   const [ANY, ONE, OTHER] = ['2.5.29.32.0', '2.999.1', '2.999.2']
   type Extensions = Required<Wanted>['extensions']
-  /** What is wrong with a path from a client to a root that says this, through a CA. */
+  /** The faults of a path from a client through a CA to a root with these policies. */
   function below(anchor: Extensions, ca: Extensions, client: Extensions) {
     const top = certifyCa('root', { key: root, extensions: anchor })
     const middle = certifyCa('middle', { by: root, extensions: ca })
@@ -162,30 +162,35 @@ describe("a trust anchor's policies", () => {
   const explicit = (skipped: number) => ({ constraints: policyConstraints('requireExplicitPolicy', skipped) })
   const named = (...names: readonly string[]) => ({ policies: policies(...names) })
   const mapped = { ...named(ONE), mapping: policyMapping(ONE, OTHER) }
-  const PERMITTED = undefined
 
-  it.each<readonly [string, Extensions, Extensions, Extensions, string | undefined]>([
-    ['require none', {}, {}, {}, PERMITTED],
-    ['require one, and there is none', explicit(0), {}, {}, 'POLICY_NOT_PERMITTED'],
-    ['require one, and there is one', explicit(0), named(ONE), named(ONE), PERMITTED],
-    ['require one from the client on', explicit(1), {}, {}, 'POLICY_NOT_PERMITTED'],
-    ['require one later than the path ends', explicit(3), {}, {}, PERMITTED],
-    ['require its own', { ...explicit(0), ...named(ONE) }, named(OTHER), named(OTHER), 'POLICY_NOT_PERMITTED'],
-    ['name some without a need for them', named(ONE), named(OTHER), named(OTHER), PERMITTED],
-    ['require one, and any', explicit(0), named(ANY), named(ONE), PERMITTED],
-    ['inhibit any', { ...explicit(0), any: inhibitAnyPolicy(0) }, named(ANY), named(ONE), 'POLICY_NOT_PERMITTED'],
-    ['may be mapped', explicit(0), mapped, named(OTHER), PERMITTED],
-    ['inhibit mapping', { constraints: policyConstraints('inhibitPolicyMapping', 0) }, { ...mapped, ...explicit(0) }, named(OTHER), 'POLICY_NOT_PERMITTED'],
-  ])('%s', (_what, anchor, ca, client, flaw) => {
-    expect(below(anchor, ca, client)).toBe(flaw)
-  }) // prettier-ignore
+  it.each<readonly [what: string, verdict: string, anchor: Extensions, ca: Extensions, client: Extensions]>([
+    ['require none', 'permitted', {}, {}, {}],
+    ['require one, and there is none', 'POLICY_NOT_PERMITTED', explicit(0), {}, {}],
+    ['require one, and there is one', 'permitted', explicit(0), named(ONE), named(ONE)],
+    ['require one from the client on', 'POLICY_NOT_PERMITTED', explicit(1), {}, {}],
+    ['require one later than the path ends', 'permitted', explicit(3), {}, {}],
+    ['require its own', 'POLICY_NOT_PERMITTED', { ...explicit(0), ...named(ONE) }, named(OTHER), named(OTHER)],
+    ['name some without a need for them', 'permitted', named(ONE), named(OTHER), named(OTHER)],
+    ['require one, and any', 'permitted', explicit(0), named(ANY), named(ONE)],
+    ['inhibit any', 'POLICY_NOT_PERMITTED', { ...explicit(0), any: inhibitAnyPolicy(0) }, named(ANY), named(ONE)],
+    ['may be mapped', 'permitted', explicit(0), mapped, named(OTHER)],
+    [
+      'inhibit mapping',
+      'POLICY_NOT_PERMITTED',
+      { constraints: policyConstraints('inhibitPolicyMapping', 0) },
+      { ...mapped, ...explicit(0) },
+      named(OTHER),
+    ],
+  ])('%s: %s', (_what, verdict, anchor, ca, client) => {
+    expect(below(anchor, ca, client) ?? 'permitted').toBe(verdict)
+  })
 })
 
 describe('a certificate', () => {
   const flawWith = (extensions: Required<Wanted>['extensions'] = {}) =>
     usageFlawOf(parsed(leafWith(extensions)), 'clientAuth')
 
-  it('is for clients unless it says that it is for something else', () => {
+  it('is for clients unless it names another purpose', () => {
     expect(flawWith()).toBeUndefined()
     expect(flawWith({ extKeyUsage: extKeyUsage('serverAuth', 'clientAuth') })).toBeUndefined()
     expect(flawWith({ extKeyUsage: extKeyUsage('any') })).toBeUndefined()
@@ -201,7 +206,7 @@ describe('a certificate', () => {
     expect(() => parsed(same)).toThrow(DerError)
   })
 
-  it('says the names as they are, and compares them without case and extra space', () => {
+  it('keeps names unchanged, and compares them without case and extra space', () => {
     const [spaced, plain] = [parsed(leafWith({}, 'Contoso  Client')), parsed(leafWith({}, 'contoso client'))]
     expect([spaced.subject.commonNames, spaced.subject.key]).toEqual([['Contoso  Client'], plain.subject.key])
   })
@@ -222,26 +227,29 @@ describe('a certificate', () => {
     saltLength: 32,
     publicExponent: new Uint8Array([1, 0, 1]),
   })
-  const ec = (namedCurve: string, hash: string) => ({ name: 'ECDSA', namedCurve, hash }) // prettier-ignore
+  const ec = (namedCurve: string, hash: string) => ({ name: 'ECDSA', namedCurve, hash })
 
   it.each([
-    ['RSA-2048, SHA-256', rsa(2048), true, true],
-    ['RSA-PSS-2048, SHA-256', rsa(2048, 'SHA-256', 'RSA-PSS'), true, true],
-    ['RSA-2048, SHA-1', rsa(2048, 'SHA-1'), true, false],
-    ['RSA-1024, SHA-256', rsa(1024), false, true],
-    ['P-256, SHA-256', ec('P-256', 'SHA-256'), true, true],
-    ['P-256, SHA-1', ec('P-256', 'SHA-1'), true, false],
-    ['P-384, SHA-384', ec('P-384', 'SHA-384'), true, true],
-    ['P-521, SHA-512', ec('P-521', 'SHA-512'), true, true],
-    ['Ed25519', { name: 'Ed25519' }, true, true],
-  ] as const)('with a key and a signature of %s', async (_what, algorithm, isStrong, isVerified) => {
-    const certificate: Certificate = await key(algorithm)
-    expect(modernSignatures.isStrong(certificate)).toBe(isStrong)
-    expect(await modernSignatures.verify(certificate, certificate)).toBe(isVerified)
-    const altered = { ...certificate, publicKey: certificate.publicKey, tbs: Buffer.from(certificate.tbs) }
-    altered.tbs[altered.tbs.length - 1] = (altered.tbs.at(-1) ?? 0) ^ 1
-    expect(await modernSignatures.verify(altered, certificate)).toBe(false)
-  })
+    ['RSA-2048, SHA-256', true, true, rsa(2048)],
+    ['RSA-PSS-2048, SHA-256', true, true, rsa(2048, 'SHA-256', 'RSA-PSS')],
+    ['RSA-2048, SHA-1', true, false, rsa(2048, 'SHA-1')],
+    ['RSA-1024, SHA-256', false, true, rsa(1024)],
+    ['P-256, SHA-256', true, true, ec('P-256', 'SHA-256')],
+    ['P-256, SHA-1', true, false, ec('P-256', 'SHA-1')],
+    ['P-384, SHA-384', true, true, ec('P-384', 'SHA-384')],
+    ['P-521, SHA-512', true, true, ec('P-521', 'SHA-512')],
+    ['Ed25519', true, true, { name: 'Ed25519' }],
+  ] as const)(
+    'of %s: its key is strong is %s, its signature counts is %s',
+    async (_what, isStrong, isVerified, algorithm) => {
+      const certificate: Certificate = await key(algorithm)
+      expect(modernSignatures.isStrong(certificate)).toBe(isStrong)
+      expect(await modernSignatures.verify(certificate, certificate)).toBe(isVerified)
+      const altered = { ...certificate, publicKey: certificate.publicKey, tbs: Buffer.from(certificate.tbs) }
+      altered.tbs[altered.tbs.length - 1] = (altered.tbs.at(-1) ?? 0) ^ 1
+      expect(await modernSignatures.verify(altered, certificate)).toBe(false)
+    },
+  )
 })
 
 describe('a certificate that was made to take long', () => {
@@ -266,9 +274,12 @@ describe('a certificate that was made to take long', () => {
   })
 })
 
-describe('bytes that were changed', () => {
+describe('certificate bytes that were changed', () => {
   it('are parsed or refused, and nothing else, in a certificate and in a list', async () => {
-    const leaf = await issue({ commonName: 'client', usage: 'client', hosts: ['a.example', '10.0.0.1'] }, await issue({ commonName: 'ca', usage: 'authority' }))
+    const leaf = await issue(
+      { commonName: 'client', usage: 'client', hosts: ['a.example', '10.0.0.1'] },
+      await issue({ commonName: 'ca', usage: 'authority' }),
+    )
     const ca = await issue({ commonName: 'ca', usage: 'authority' })
     const [certificate, list] = [derOf(leaf.certificate), derOf(await makeList(ca, { revoked: [leaf] }))]
     const change = fc.record({ at: fc.nat(), to: fc.integer({ min: 0, max: 255 }), cut: fc.boolean() })
@@ -281,7 +292,10 @@ describe('bytes that were changed', () => {
     }
     await fc.assert(
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 3 }), async (changes) => {
-        for (const [original, parse] of [[certificate, parseCertificate], [list, (der: Buffer) => new RevocationList(der).prepare()]] as const) {
+        for (const [original, parse] of [
+          [certificate, parseCertificate],
+          [list, (der: Buffer) => new RevocationList(der).prepare()],
+        ] as const) {
           let bytes = Buffer.from(original)
           for (const { at, to, cut } of changes) {
             if (cut) bytes = bytes.subarray(0, at % (bytes.length + 1))
@@ -293,4 +307,4 @@ describe('bytes that were changed', () => {
       { numRuns: Number(process.env['EKM_FUZZ_RUNS'] ?? 2000) },
     )
   })
-}) // prettier-ignore
+})

@@ -10,8 +10,8 @@ import { modernSignatures, type SignatureRules } from '../../src/x509/signature.
 import { issuersOf } from './support.ts'
 
 /**
- * NIST's Public Key Interoperability Test Suite (public domain). `test/vectors/pkits` has its certificates and lists, and
- * in `expected.json` what a validator has to say of each test.
+ * NIST's Public Key Interoperability Test Suite (public domain). `test/vectors/pkits` has its certificates and lists.
+ * `expected.json` has the validator's required verdict on each test.
  */
 const folder = new URL('../vectors/pkits/', import.meta.url)
 
@@ -28,10 +28,10 @@ interface Case {
 const cases = JSON.parse(readFileSync(new URL('expected.json', folder), 'utf8')) as Case[]
 const bytes = (path: string) => readFileSync(new URL(path, folder))
 const certificate = (name: string) => parseCertificate(bytes(`certs/${name}`))
-/** The suite's certificates are valid then. */
+/** A time at which the suite's certificates are valid. */
 const NOW = Date.UTC(2024, 5, 1)
 
-/** The product's rules, and DSA with SHA-1, which the suite has three tests of and the product refuses. */
+/** The product's rules, and DSA with SHA-1, which three tests of the suite use and the product refuses. */
 const withDsa = (all: readonly Certificate[]): SignatureRules => ({
   costMs: (issuer) => modernSignatures.costMs(issuer),
   isStrong: (candidate) => isDsa(candidate) || modernSignatures.isStrong(candidate),
@@ -46,7 +46,7 @@ const withDsa = (all: readonly Certificate[]): SignatureRules => ({
 const DSA = '1.2.840.10040.4.1'
 const isDsa = ({ spki }: Certificate) => new DerReader(spki).sequence().sequence().oid() === DSA
 
-/** A DSA key may have the parameters of its issuer's (RFC 3279 section 2.3.2). */
+/** A DSA key may inherit its issuer's parameters (RFC 3279 section 2.3.2). */
 function dsaKeyOf(issuer: Certificate, all: readonly Certificate[]): KeyObject {
   if (issuer.publicKey !== undefined && issuer.publicKey.asymmetricKeyDetails?.modulusLength) return issuer.publicKey
   const parent = all.find(({ subject }) => subject.key === issuer.issuer.key) as Certificate
@@ -78,7 +78,7 @@ async function judge({ certificate: name, intermediates, crls }: Case, rules = w
   }
 }
 
-/** What the tests of each section of the suite are about. */
+/** The subject of each section of the suite. */
 const REFUSALS: Readonly<Record<string, readonly string[]>> = {
   // In two of its bad signatures the suite changed the byte that counts unused bits.
   '401': ['SIGNATURE_INVALID', 'malformed'],
@@ -99,30 +99,27 @@ const REFUSALS: Readonly<Record<string, readonly string[]>> = {
   '416': ['CRITICAL_EXTENSION_UNKNOWN'],
 }
 
-/** Each sets an initial explicit-policy, policy-mapping-inhibit, inhibit-any-policy or policy set. */
-// prettier-ignore
+/** Each test sets an initial explicit-policy, policy-mapping-inhibit, inhibit-any-policy or policy set. */
+/* prettier-ignore */ // one case a line
 const LEFT_OUT = ['40801', '40801', '40801', '40801', '40801', '40802', '40803', '40803', '40806', '40806', '40806', '40810', '40810', '40811', '40813', '40813', '40813', '40813', '40814', '40814', '40814', '41001', '41001', '41001', '41001', '41002', '41003', '41003', '41005', '41005', '41006', '41006', '41203']
 
-describe('PKITS', () => {
+describe('the path validator, by NIST’s PKITS,', () => {
   const asked = cases.filter(({ policyInputs }) => !policyInputs)
 
-  it.each(asked)('$id $name is valid: $valid', async (question) => {
+  it.each(asked)('finds $id $name valid: $valid', async (question) => {
     const verdict = await judge(question)
     expect([verdict, verdict === 'valid']).toEqual([verdict, question.valid])
-    // An invalid path is refused for what the test is about, and not for something else that happens to be wrong with it.
+    // An invalid path must be refused for the reason under test, and not for another fault.
     if (!question.valid) expect(REFUSALS[question.id.slice(0, 3)]).toContain(verdict)
   })
 
-  it('leaves out the tests that need policy inputs, which the product has none of, and no others', () => {
+  it('leaves out exactly the tests that need policy inputs, which the product does not have', () => {
     expect([cases.length, asked.length]).toEqual([246, 213])
     expect(cases.filter(({ policyInputs }) => policyInputs).map(({ id }) => id)).toEqual(LEFT_OUT)
   })
 
-  it.each(['valid_dsa_signatures_test4', 'valid_dsa_parameter_inheritance_test5'])(
-    '%s is refused by the product',
-    async (name) => {
-      const question = cases.find((candidate) => candidate.name === name) as Case
-      expect(await judge(question, () => modernSignatures)).toBe('KEY_NOT_ALLOWED')
-    },
-  )
+  it.each(['valid_dsa_signatures_test4', 'valid_dsa_parameter_inheritance_test5'])('refuses %s', async (name) => {
+    const question = cases.find((candidate) => candidate.name === name) as Case
+    expect(await judge(question, () => modernSignatures)).toBe('KEY_NOT_ALLOWED')
+  })
 })

@@ -14,7 +14,7 @@ import { issuersOf } from './support.ts'
 const NOW = Date.now()
 const issuing = (root: Authority) => issue({ commonName: 'issuing CA', usage: 'authority' }, root)
 
-/** Searches a path from a certificate to the first of the certificates that are configured. */
+/** Searches a path from a certificate to the first of the configured certificates. */
 async function search(leaf: Identity, configured: readonly Identity[], lists: readonly string[]) {
   const [certificate, ...anchors] = [leaf, ...configured].map(parsed) as [Certificate, ...Certificate[]]
   const memory = new SignatureMemory(modernSignatures)
@@ -30,14 +30,14 @@ async function search(leaf: Identity, configured: readonly Identity[], lists: re
   return { verdict: 'certificates' in found ? 'found' : found.refusal, checks: memory.made }
 }
 
-it('the CA that a list names by key is asked before others of its name', async () => {
+it('a search asks the CA that a revocation list names by key before others of its name', async () => {
   const root = await issue({ commonName: 'root', usage: 'authority' })
   const [old, ...others] = await Promise.all(Array.from({ length: 7 }, () => issuing(root)))
   const renewed = await issuing(root)
   const by = await x509.AuthorityKeyIdentifierExtension.create(renewed.issuer.keys.publicKey)
   const lists = [await makeList(root), await makeList(renewed, { more: [by] })]
   const configured = [root, old as Authority, ...others, renewed]
-  // The leaf, its issuer, the list of each of the two names, that not the old CA signed it, and the path of the new CA.
+  // The leaf, its issuer, a list of each of the two names, that the old CA did not sign it, and the path of the new CA.
   expect(await search(await makeClient(old), configured, lists)).toEqual({ verdict: 'found', checks: 6 })
 })
 
@@ -59,7 +59,7 @@ describe('a CA that was renewed with a new key', () => {
     (await search(leaf, [root, old, renewed], [await makeList(root), ...(await Promise.all(lists))])).verdict
   const past = () => new Date(NOW - 60_000)
 
-  it('takes back with the list of one key nothing that the list of the other says', async () => {
+  it('withdraws by the list of one key no revocation in the list of the other', async () => {
     const naming = withKeyId(old, { number: 6, revoked: [leaf] })
     expect(await verdictBy(naming, withKeyId(renewed, { number: 7 }))).toBe('CERT_REVOKED')
     const unnumbered = withKeyId(old, { revoked: [leaf], thisUpdate: new Date(NOW - 7_200_000) })
@@ -70,7 +70,7 @@ describe('a CA that was renewed with a new key', () => {
     expect(await verdictBy(naming, withKeyId(old, { number: 7, base: 6, removed: [leaf] }))).toBe('found')
   })
 
-  it('speaks with one list for the certificates of both keys, or with the list of each for its own', async () => {
+  it('may use one list for the certificates of both keys, or one list for each key', async () => {
     expect(await verdictBy(withKeyId(renewed, {}))).toBe('found')
     expect(await verdictBy(withKeyId(renewed, {}), withKeyId(old, {}))).toBe('found')
     expect(await verdictBy(withKeyId(renewed, {}), withKeyId(old, { nextUpdate: past() }))).toBe('REVOCATION_UNKNOWN')

@@ -18,7 +18,7 @@ import { issuersOf } from './support.ts'
 const MAX_SIGNATURE_CHECKS = 16
 
 async function search(leaf: Certificate, anchors: readonly Certificate[], others: readonly Certificate[]) {
-  // The event loop is held up from one signature check to the next, which is made in the thread pool.
+  // The event loop is held up between signature checks, which run in the thread pool.
   let longestMs = 0
   let since = performance.now()
   const pause = () => (longestMs = Math.max(longestMs, performance.now() - since))
@@ -40,7 +40,7 @@ async function search(leaf: Certificate, anchors: readonly Certificate[], others
   return { found, checks: memory.made, longestMs, verdict }
 }
 
-/** A busy machine makes everything longer; the least of some times is what it takes. */
+/** A busy machine makes everything slower. The shortest of some times is the real one. */
 async function leastOf(rounds: number, measure: () => Promise<number>): Promise<number> {
   const times: number[] = []
   for (let round = 0; round < rounds; round += 1) times.push(await measure())
@@ -50,15 +50,15 @@ async function leastOf(rounds: number, measure: () => Promise<number>): Promise<
 const root = certifyCa('root')
 const anchor = parsed(root)
 
-/** What `issuer` says of a CA that there is. */
+/** The statements of `issuer` about a CA. */
 const crossed = (name: string, key: Holder, by: Holder, pathLen?: number): Certificate =>
   parsed(certifyCa(name, { key, by, extensions: { basicConstraints: basicConstraints(true, pathLen) } }))
 
 const clientOf = (by: Holder): Certificate =>
   parsed(certify({ commonNames: ['client'], by, extensions: { basicConstraints: basicConstraints(false) } }))
 
-describe('a search', () => {
-  it('finds the only path among junk with the right name, whatever stands first', async () => {
+describe('a path search', () => {
+  it('finds the only path among useless certificates with the right name, in any order', async () => {
     const issuing = certifyCa('issuing', { by: root })
     const leaf = clientOf(issuing)
     const junk = Array.from({ length: 7 }, () => parsed(certifyCa('issuing', { by: root })))
@@ -70,7 +70,7 @@ describe('a search', () => {
     }
   })
 
-  it('goes on where the first path to a trust anchor is not allowed', async () => {
+  it('continues if the first path to a trust anchor is not allowed', async () => {
     const issuing = certifyCa('issuing', { by: root })
     const middle = certifyCa('middle', { by: issuing })
     const leaf = clientOf(middle)
@@ -82,7 +82,7 @@ describe('a search', () => {
   })
 })
 
-describe('a hostile graph', () => {
+describe('a hostile graph of certificates', () => {
   it.each([2, 3, 4, 5, 6, 12])('of two CAs that certify each other %i times is left at once', async (times) => {
     const [a, b] = [certifyCa('a'), certifyCa('b')]
     const crosses: Certificate[] = []
@@ -91,7 +91,7 @@ describe('a hostile graph', () => {
     const { checks, verdict } = await search(leaf, [anchor], crosses)
     expect(verdict).toBe(times > 5 ? 'SEARCH_TOO_LONG' : 'ISSUER_UNKNOWN')
     expect(checks).toBeLessThanOrEqual(MAX_SIGNATURE_CHECKS)
-    // With a way out, it is found.
+    // If there is a valid path, the search finds it.
     const identifiers = { subjectKeyId: subjectKeyId(b), authorityKeyId: authorityKeyId(root) }
     const way = parsed(certifyCa('b', { key: b, by: root, extensions: identifiers }))
     const few = crosses.slice(0, 8)
@@ -107,16 +107,16 @@ describe('a hostile graph', () => {
     const leaf = clientOf(certifyCa('issuing'))
     const junk = Array.from({ length: 208 }, () => parsed(certifyCa('issuing', { key: curve, signedBy: root })))
     const { checks, verdict } = await search(leaf, [anchor], junk)
-    // 8 ms of a core at most.
+    // The limit is 8 ms of a core.
     expect([checks, verdict]).toEqual([most, 'SEARCH_TOO_LONG'])
-    // A handshake shows eight of them at most.
+    // A handshake shows at most eight certificates.
     const shown = junk.slice(0, 8)
     expect((await search(leaf, [anchor], shown)).checks).toBe(Math.min(8, most))
     const fresh = () => junk.splice(0, 8)
     expect(await leastOf(8, async () => (await search(leaf, [anchor], fresh())).longestMs)).toBeLessThan(2)
   })
 
-  it('of any kind is judged as a search without bounds judges it, or is given up', async () => {
+  it('of any kind gets the verdict of a search without bounds, or is given up', async () => {
     const names = ['a', 'b', 'c', 'd']
     const cas = new Map(names.map((name) => [name, certifyCa(name)]))
     const of = (name: string) => cas.get(name) ?? root
@@ -162,7 +162,7 @@ interface Cross {
   readonly pathLen: number
 }
 
-/** Whether a path leads from `name` to the root, tried in every way. `below` counts the CAs under it. */
+/** Whether a path leads from `name` to the root, by exhaustive search. `below` counts the CAs under it. */
 function leads(crosses: readonly Cross[], name: string, below: number, passed: readonly string[]): boolean {
   return crosses.some(
     ({ subject, issuer, cA, pathLen }) =>

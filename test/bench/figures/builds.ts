@@ -7,7 +7,7 @@ import { column, throughputs, withNewServers } from '../turns.ts'
 const THIS = 'this build'
 const OTHER = 'the other build'
 
-/** For whoever changes something on a request's path. */
+/** For developers who change code on a request's path. */
 export const builds: Figure = {
   name: 'builds',
   title: 'A256KWP wrap, software store, 32 connections: this build against another (--cli FILE)',

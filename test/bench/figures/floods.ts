@@ -9,7 +9,7 @@ import { keyNames, prefixes, untilRight, type Laboratory } from '../laboratory.t
 import { openConnections, openLoop } from '../load.ts'
 import { isRight, makePair, type Call } from '../request.ts'
 import { ServerProcess } from '../server-process.ts'
-import { difference, median, paired, quantile, spreadOf } from '../statistics.ts'
+import { difference, median, paired, quantile, spreadOf, sum } from '../statistics.ts'
 import { CONNECTIONS, inTurns } from '../turns.ts'
 
 const RATE = 500
@@ -21,26 +21,26 @@ const QUIET_BEHIND = 'no attack, behind HAProxy'
 interface Attack {
   readonly name: string
   readonly way: string
-  /** Connections a second, of which 2000 are held at a time. */
+  /** Connections a second. The attacker holds 2000 at a time. */
   readonly rate: number
-  /** Who attacks shows it. */
+  /** The certificate that the attacker shows. */
   readonly identity?: 'heavy' | 'tenant'
-  /** How long it goes on before it counts, in milliseconds. */
+  /** Milliseconds of the attack before the measurement begins. */
   readonly leadMs?: number
   readonly behindHaproxy?: true
 }
 
-/** Each from an address that the gateway has not seen before. */
+/** Each attack comes from an address that the gateway has not seen before. */
 const attacks: readonly Attack[] = [
   { name: 'half-open connections', way: 'silence', rate: 2000 },
   { name: 'slow senders', way: 'slow', rate: 500 },
   { name: 'hellos', way: 'hellos', rate: 2000 },
   { name: 'handshakes', way: 'handshakes', rate: 500 },
   { name: 'requests', way: 'requests', rate: 500 },
-  // The first of them stall the gateway before it knows what they cost.
+  // The first connections stall the gateway before it knows their cost.
   { name: 'certificate chains', way: 'certificates', rate: 20, identity: 'heavy', leadMs: 2000 },
   { name: 'key updates', way: 'key updates', rate: 4, leadMs: 2000 },
-  // More than maxConnections.
+  // More connections than `maxConnections`.
   { name: 'slots', way: 'certificates', rate: 250, identity: 'tenant', leadMs: 5000 },
   {
     name: 'certificate chains, behind HAProxy with PROXY v2',
@@ -59,7 +59,7 @@ interface Turn {
   readonly connecting: number
 }
 
-/** What failed of the client, and how often. */
+/** The client's failures, and how often each occurred. */
 class Failures {
   readonly #counts = new Map<string, number>()
 
@@ -68,7 +68,7 @@ class Failures {
   }
 
   get total(): number {
-    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0)
+    return sum(this.#counts.values())
   }
 
   get notes(): string[] {
@@ -76,7 +76,7 @@ class Failures {
   }
 }
 
-/** Makes a connection of the client, and asks one thing on it. Resolves with the milliseconds of its handshake. */
+/** Opens a connection as the client and sends one request. Resolves with the handshake's duration in milliseconds. */
 async function connectAndAsk(target: Target, call: Call): Promise<number> {
   const start = performance.now()
   const connection = await HttpConnection.open(target)
@@ -97,7 +97,7 @@ async function steadyClient(
 ): Promise<Turn> {
   const [call] = calls
   if (call === undefined) throw new RangeError('no calls')
-  // Of their own for each turn: HAProxy closes those that are idle until the next.
+  // Each turn opens its own connections: HAProxy closes idle ones before the next turn.
   const connections = await openConnections(target, CONNECTIONS)
   const times: number[] = []
   const asked: Promise<void>[] = []
@@ -119,7 +119,7 @@ async function steadyClient(
 /** Begins an attack from an address of its own. */
 function beginAttack({ way, rate }: Attack, port: number, address: string, identity: string): ServerProcess {
   const command = [process.execPath, program, way, String(port), String(rate), address, identity]
-  // With what the load generator leaves of its core: an attacker has a machine of his own.
+  // The attacker gets what the load generator leaves of its core: a real attacker has a separate machine.
   return new ServerProcess({ prefix: ['nice', '-n', '10'], command })
 }
 
@@ -204,10 +204,9 @@ function outcomeOf(
       { what: `${name}, a new connection of the client`, unit: 'ms at the median', values: values(name, 'connecting') },
     ]),
     notes: [
-      `${seconds} s a turn. Connections a second, from another address and in bursts: ${attacks
-        .map(({ name, rate }) => `${name} ${rate}`)
-        .join(', ')}; the attacker shares the load generator's core.`,
-      'Certificate chains and key updates count from 2 s after their begin, slots from 5 s: the stall before the gateway knows what a stranger costs is not in them.',
+      `A turn takes ${seconds} s. The attacker has another address, sends in bursts, and shares the load generator's core.`,
+      `Connections a second: ${attacks.map(({ name, rate }) => `${name} ${rate}`).join(', ')}.`,
+      "Certificate chains and key updates are measured from 2 s after their beginning, and slots from 5 s. The stall before the gateway knows a stranger's cost is left out.",
       ...failures.notes,
     ],
   }

@@ -7,9 +7,12 @@ import { mean, paired, ratio, spreadOf } from '../statistics.ts'
 import { inSlices } from '../turns.ts'
 
 const AT_ONCE = 8
-/** So that a slice takes a tenth of a second: the percents in question are less than a shared machine's pace changes by. */
+/** A slice takes a tenth of a second: a shared machine changes its pace by more than the few percent in question. */
 const SLICES = 50
-/** For each repetition that others make: V8 collects all of its garbage once in a turn or two, which is 3 % of the turn. */
+/**
+ * Turns for each repetition of the other figures: V8's full collection comes once in a turn or two, and is 3 % of the
+ * turn.
+ */
 const TURNS = 2
 const kinds = ['full', 'resumed'] as const
 type Kind = (typeof kinds)[number]
@@ -58,7 +61,7 @@ export const handshakes: Figure = {
       ],
       series: contestants.map(({ name }) => ({ what: name, unit: 'ms of server CPU', values: cost(name) })),
       notes: [
-        `${turns} turns of ${plan.handshakes} connections, ${AT_ONCE} at a time; each is closed as soon as it is open.`,
+        `${turns} turns of ${plan.handshakes} connections, ${AT_ONCE} at a time. Each is closed as soon as it is open.`,
       ],
     }
   },
@@ -73,7 +76,7 @@ async function connect({ pid, target }: Server, kind: Kind, count: number): Prom
     await connection.end()
     return connection
   }
-  // The first brings the ticket.
+  // The first connection brings the ticket.
   session = (await one()).session
   const server = treeOf(pid)
   const before = cpuSeconds(server)

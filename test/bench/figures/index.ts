@@ -9,10 +9,11 @@ import { slowKey } from './slow-key.ts'
 import { soak } from './soak.ts'
 import { softhsm } from './softhsm.ts'
 import { softhsmLatency } from './softhsm-latency.ts'
+import { start } from './start.ts'
 import { workers } from './workers.ts'
 import { wrap } from './wrap.ts'
 
-/** In the order in which they are measured and listed. */
+/** In the order of measurement and of the listing. */
 export const figures: readonly Figure[] = [
   wrap,
   softhsm,
@@ -24,6 +25,7 @@ export const figures: readonly Figure[] = [
   rsa,
   slowKey,
   workers,
+  start,
   soak,
   builds,
 ]

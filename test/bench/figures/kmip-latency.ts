@@ -61,7 +61,7 @@ export const kmipLatency: Figure = {
       ],
       series: [EXCHANGE, GATEWAY].map((what) => ({ what, unit: 'ms at the median', values: values(what) })),
       notes: [
-        'The server is that of the KMIP tests, in a process of its own on the core of the load generator; it wraps by itself (NISTKeyWrap, KMIP 2.1).',
+        "The server is that of the KMIP tests, in a process of its own on the load generator's core. It wraps by itself (NISTKeyWrap, KMIP 2.1).",
       ],
     }
   },

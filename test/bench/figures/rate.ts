@@ -3,12 +3,18 @@ import { wrapOnToken } from '../direct-token.ts'
 import { keyNames, prefixes, untilRight, type Server } from '../laboratory.ts'
 import { openConnections, openLoop, type OpenLoopResult } from '../load.ts'
 import { makePair, type Call } from '../request.ts'
-import { quantile, spreadOf } from '../statistics.ts'
+import { quantile, spreadOf, sum } from '../statistics.ts'
 import { CONNECTIONS } from '../turns.ts'
 
-/** The quota that AWS publishes for the same job (KMS external key stores); Azure publishes none. */
+/** The quota that AWS publishes for the same task (KMS external key stores). Azure publishes none. */
 const RATE = 1800
 const WINDOWS = 6
+
+const quantiles = [
+  ['median', 0.5],
+  ['99.9th percentile', 0.999],
+  ['longest', 1],
+] as const
 
 export const rate: Figure = {
   name: 'rate',
@@ -32,7 +38,7 @@ export const rate: Figure = {
       const all = [store, token1]
       return {
         checks: all.flatMap(({ what, result }) => {
-          const failed = Object.values(result.failures).reduce((sum, count) => sum + count, 0)
+          const failed = sum(Object.values(result.failures))
           return [
             {
               what: `${what}: failed requests`,
@@ -50,13 +56,15 @@ export const rate: Figure = {
             },
           ]
         }),
-        series: all.map(({ what, result }) => ({
-          what: `${what}: 50th, 99th, 99.9th percentile, longest`,
-          unit: 'ms',
-          values: [0.5, 0.99, 0.999, 1].map((share) => quantile(result.times, share)),
-        })),
+        series: all.flatMap(({ what, result }) =>
+          quantiles.map(([name, share]) => ({
+            what: `${what}: ${name}`,
+            unit: 'ms',
+            values: [quantile(result.times, share)],
+          })),
+        ),
         notes: [
-          `${plan.rateSeconds} s for each backend. A time counts from when the request was due, sent or not; its spread is that of ${WINDOWS} parts of the run.`,
+          `${plan.rateSeconds} s for each backend. A request's time counts from its due time. The spread is that of ${WINDOWS} parts of the run.`,
           ...all.flatMap(({ what, result: { failures } }) =>
             Object.entries(failures).map(([failure, count]) => `${what}: ${count} × ${failure}.`),
           ),

@@ -4,7 +4,7 @@ import type { Figure } from '../figure.ts'
 import { keyNames, prefixes, untilRight } from '../laboratory.ts'
 import { openConnections, openLoop } from '../load.ts'
 import { makeCall, makePair } from '../request.ts'
-import { difference, paired, quantile, spreadOf } from '../statistics.ts'
+import { difference, paired, quantile, spreadOf, sum } from '../statistics.ts'
 import { inTurns } from '../turns.ts'
 
 const AES_RATE = 500
@@ -38,7 +38,7 @@ export const rsa: Figure = {
     for (const call of [...aes, unwrap]) await untilRight(gateway, call)
     const aesConnections = await openConnections(gateway.target, AES_CONNECTIONS)
     const rsaConnections = await openConnections(gateway.target, RSA_CONNECTIONS)
-    // Longer than other turns: a 99th percentile needs many requests.
+    // These turns are longer than others, because a 99th percentile needs many requests.
     const seconds = 2 * plan.seconds
 
     const failures = new Map<string, number>()
@@ -74,12 +74,12 @@ export const rsa: Figure = {
           relation: 'at most',
           target: 0,
           unit: 'of',
-          measured: spreadOf([[...failures.values()].reduce((sum, count) => sum + count, 0)]),
+          measured: spreadOf([sum(failures.values())]),
         },
       ],
       series: [ALONE, BESIDE].map((what) => ({ what, unit: 'ms at the 99th percentile', values: values(what) })),
       notes: [
-        `Open loop, ${seconds} s a turn; the private operations share the gateway's one core.`,
+        `Open loop, ${seconds} s a turn. The private operations share the gateway's one core.`,
         ...[...failures].map(([how, count]) => `${count} × ${how}`),
       ],
     }

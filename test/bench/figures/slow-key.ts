@@ -4,13 +4,13 @@ import type { Figure } from '../figure.ts'
 import { keyNames, prefixes, untilRight } from '../laboratory.ts'
 import { openConnections, openLoop } from '../load.ts'
 import { makePair } from '../request.ts'
-import { difference, paired, quantile, spreadOf } from '../statistics.ts'
+import { difference, paired, quantile, spreadOf, sum } from '../statistics.ts'
 import { inTurns } from '../turns.ts'
 
 const RATE = 200
 const SLOW_RATE = 40
 const CONNECTIONS = 16
-/** Until the gateway knows that the key is slow: before, it makes connections for all that wait for it. */
+/** Time until the gateway knows that the key is slow. Before that it opens connections for all waiting calls. */
 const LEAD_MS = 1000
 const QUIET = 'both keys well'
 const alg = 'A256KW'
@@ -46,7 +46,7 @@ export const slowKey: Figure = {
       await beside
       relayed.relay.rules = []
       for (const call of theirs) await untilRight(gateway, call)
-      failed += Object.values(failures).reduce((sum, count) => sum + count, 0)
+      failed += sum(Object.values(failures))
       return quantile(times, 0.99)
     }
     await run()
@@ -79,7 +79,7 @@ export const slowKey: Figure = {
         values: values(what),
       })),
       notes: [
-        `Open loop, ${seconds} s a turn, from ${LEAD_MS / 1000} s after the fault's begin on; the relay that makes the key slow is with the load generator, and the deadline is the gateway's own, 200 ms.`,
+        `Open loop, ${seconds} s a turn, from ${LEAD_MS / 1000} s after the fault begins. The relay that makes the key slow shares the load generator's core. The deadline is the gateway's default, 200 ms.`,
       ],
     }
   },

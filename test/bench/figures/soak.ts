@@ -4,19 +4,19 @@ import { keyNames, prefixes, untilRight } from '../laboratory.ts'
 import { closedLoop, openConnections, openLoop } from '../load.ts'
 import { handlesOf, hostsOf, residentMiB, treeOf } from '../process-tree.ts'
 import { makePair } from '../request.ts'
-import { median, quantile, spreadOf } from '../statistics.ts'
+import { median, quantile, spreadOf, sum } from '../statistics.ts'
 import { CONNECTIONS } from '../turns.ts'
 
 const RATE = 500
 const SAMPLE_MS = 5000
 /**
- * At full speed, before the run: V8 makes its young generation larger once as much has survived in it as it holds, which
- * takes minutes at this rate, and seconds at full speed.
+ * Seconds at full speed before the run. V8 enlarges its young generation once enough objects have survived: this takes
+ * minutes at the soak's rate, and seconds at full speed.
  */
 const FULL_SPEED_SECONDS = 30
 /**
- * Memory settles in so many of the first minutes, but in no more than a sixth of a run that is shorter than half an hour.
- * As long a time after it is compared with as long a one at the end: hosts that grow and are replaced have an average.
+ * Minutes in which memory settles, or a sixth of a run shorter than half an hour. The average of as long a period after
+ * it is compared with that of as long a period at the end, because hosts grow and are replaced.
  */
 const SETTLING_MINUTES = 5
 const SHARE_TO_SETTLE = 1 / 6
@@ -25,7 +25,7 @@ interface Sample {
   readonly minute: number
   readonly resident: number
   readonly handles: number
-  /** A session is a process of its own. */
+  /** HSM sessions. Each is a process of its own. */
   readonly sessions: number
 }
 
@@ -77,7 +77,7 @@ export const soak: Figure = {
       const base = median(first.map(({ resident }) => resident))
       const growth = (member: 'handles' | 'sessions') =>
         median(last.map((one) => one[member])) - median(first.map((one) => one[member]))
-      const failed = Object.values(failures).reduce((sum, count) => sum + count, 0)
+      const failed = sum(Object.values(failures))
       const none = { relation: 'at most', target: 0, unit: 'of' } as const
       return {
         checks: [

@@ -37,7 +37,7 @@ export const workers: Figure = {
         ...[ONE, TWO].map((what) => ({ what, unit: 'µs of CPU a request', values: microseconds(what) })),
         ...[ONE, TWO].map((what) => ({ what, unit: 'requests/s', values: column(results, what, 'perSecond') })),
       ],
-      notes: ['All processes of the gateway count. They may use every core, the load generator has the second.'],
+      notes: ['All processes of the gateway count. They may use every core. The load generator has the second.'],
     }
   },
 }

@@ -1,6 +1,6 @@
 /**
- * What the gateway is compared with: the same wrap on the same kind of TLS listener, without anything else that a gateway
- * does. Standard input brings a {@link BareServerInput}; the first line of standard output is the port.
+ * The reference for the gateway: the same wrap on the same kind of TLS listener, without the gateway's other work.
+ * Standard input brings a {@link BareServerInput}. The first line of standard output is the port.
  */
 import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -49,7 +49,7 @@ function httpsHandler(incoming: IncomingMessage, outgoing: ServerResponse): void
   })
 }
 
-// The options of src/tls/listener.ts, as far as they cost anything.
+// Those options of src/tls/listener.ts that cost time.
 const server = createServer({
   cert: input.certificate,
   key: input.key,

@@ -1,6 +1,6 @@
 /**
- * The test server of test/kmip as a program, with two AES keys named `aes` and `slow`. Standard input brings a
- * {@link KmipServerInput}; the first line of standard output is the port and the keys' ids.
+ * The test server of test/kmip as a program, with two AES keys named `aes` and `slow`. Standard input brings a {@link
+ * KmipServerInput}. The first line of standard output is the port and the keys' ids.
  */
 import { text } from 'node:stream/consumers'
 import { KmipCluster } from '../../../adapters/kmip/transport/cluster.ts'
@@ -22,7 +22,7 @@ export interface KmipServerInput {
 export interface KmipServerOutput {
   readonly port: number
   readonly keyId: string
-  /** Of a second key of the same value. */
+  /** The identifier of a second key with the same value. */
   readonly slowKeyId: string
 }
 

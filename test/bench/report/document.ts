@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { format, resolveConfig } from 'prettier'
-import { passes, type Check } from '../figure.ts'
+import { passes, type Check, type Outcome, type Series } from '../figure.ts'
+import { median } from '../statistics.ts'
 import { chartOf } from './chart.ts'
 import { describeMachine, formatMeasured, formatTarget, mergeRuns, type FigureResult, type Run } from './results.ts'
 
@@ -15,13 +16,27 @@ const END = '<!-- npm run bench -- --write-docs: end -->'
 export async function writeDocs(latest: Run, order: readonly string[]): Promise<void> {
   const before = JSON.parse(await readFile(JSON_FILE, 'utf8').catch(() => '[]')) as Run[]
   const runs = mergeRuns(before, latest, order)
+  await write(JSON_FILE, JSON.stringify(runs))
+  await renderDocs()
+}
+
+/** Makes table and chart of docs/performance.md from the stored results. */
+export async function renderDocs(): Promise<void> {
+  const runs = JSON.parse(await readFile(JSON_FILE, 'utf8')) as Run[]
   const page = await readFile(PAGE_FILE, 'utf8')
+  await writeFile(CHART_FILE, chartOf(runs))
+  await write(PAGE_FILE, pageOf(page, runs))
+}
+
+/**
+ * @returns `page` with the tables of `runs`, as Markdown that Prettier has not seen
+ * @throws Error if `page` has no place for them
+ */
+export function pageOf(page: string, runs: readonly Run[]): string {
   const [head, rest] = page.split(BEGIN)
   const tail = rest?.split(END)[1]
   if (head === undefined || tail === undefined) throw new Error(`docs/performance.md has no ${BEGIN} … ${END}`)
-  await write(JSON_FILE, JSON.stringify(runs))
-  await writeFile(CHART_FILE, chartOf(runs))
-  await write(PAGE_FILE, `${head}${BEGIN}\n\n${sectionOf(runs)}\n\n${END}${tail}`)
+  return `${head}${BEGIN}\n\n${sectionOf(runs)}\n\n${END}${tail}`
 }
 
 async function write(file: URL, text: string): Promise<void> {
@@ -29,19 +44,74 @@ async function write(file: URL, text: string): Promise<void> {
   await writeFile(file, await format(text, { ...config, filepath: file.pathname }))
 }
 
+/** @returns the part of docs/performance.md that is made from results, as Markdown that Prettier has not seen */
 function sectionOf(runs: readonly Run[]): string {
   const names = [...new Set(runs.flatMap(({ figures }) => figures.map(({ name }) => name)))]
-  const columns = runs.map(({ machine }) => `Node.js ${machine.serverNode}`)
-  const lines = [
-    ...runs.map((run) => `Measured on ${describeMachine(run)}; ${datesOf(run)}.\n`),
-    '![How much of each target was used](performance.svg)\n',
-    `| figure | what | target | ${columns.join(' | ')} |`,
-    `| --- | --- | --- | ${columns.map(() => '---').join(' | ')} |`,
-  ]
-  for (const name of names) lines.push(...rowsOf(name, runs))
-  lines.push('\nMedians of the repetitions, in brackets the least and the greatest. What was measured behind them:\n')
-  for (const name of names) lines.push(...detailsOf(name, runs))
-  return lines.join('\n')
+  return [
+    tableOf(['measured', 'by', ...runs.map(columnOf)], summaryOf(runs)),
+    '![How much of each target was used](performance.svg)',
+    'The tables below have medians of the repetitions, in brackets the least and the greatest. Bold misses its target.',
+    ...names.map((name) => figureOf(name, runs)),
+    '### Machines',
+    runs.map((run) => `- ${columnOf(run)}: ${describeMachine(run)}; ${datesOf(run)}.`).join('\n'),
+  ].join('\n\n')
+}
+
+const columnOf = ({ machine }: Run) => `Node.js ${machine.serverNode}`
+
+const tableOf = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+
+/** What the summary says, and the check or series with its value. */
+const summary: readonly { readonly what: string; readonly figure: string; readonly from: string }[] = [
+  { what: 'A256KWP wraps a second, one core', figure: 'wrap', from: 'gateway' },
+  { what: 'CPU time of one with two workers, µs', figure: 'workers', from: '2 workers' },
+  { what: 'A256KW calls a second on SoftHSM', figure: 'softhsm', from: 'SoftHSM' },
+  { what: '99th percentile at 1800 calls/s, ms', figure: 'rate', from: 'software store: 99th percentile' },
+  { what: 'the same on SoftHSM, ms', figure: 'rate', from: 'SoftHSM: 99th percentile' },
+  {
+    what: 'added to a PKCS#11 call, ms',
+    figure: 'softhsm-latency',
+    from: 'added to the direct calls at the median, HTTPS included',
+  },
+  {
+    what: 'added to a KMIP exchange, ms',
+    figure: 'kmip-latency',
+    from: 'added to the bare exchange at the median, HTTPS included',
+  },
+  { what: 'CPU time of a full handshake, ms', figure: 'handshakes', from: 'gateway, full' },
+  { what: 'CPU time of a resumed handshake, ms', figure: 'handshakes', from: 'gateway, resumed' },
+]
+
+function summaryOf(runs: readonly Run[]): string[][] {
+  const known = new Set(runs.flatMap(({ figures }) => figures.map(({ name }) => name)))
+  return summary
+    .filter(({ figure }) => known.has(figure))
+    .map(({ what, figure, from }) => {
+      const cells = runs.map(({ figures }) => {
+        const outcome = figures.find(({ name }) => name === figure)?.outcome
+        const check = outcome?.checks.find((one) => one.what === from)
+        const series = outcome?.series.find((one) => one.what === from)
+        return middleOf(check === undefined ? series?.values : [check.measured.median])
+      })
+      return [what, `\`${figure}\``, ...cells]
+    })
+}
+
+/** A heading, a table of the checks, a table of the measured series, and the notes. */
+function figureOf(name: string, all: readonly Run[]): string {
+  const runs = all.filter(({ figures }) => figures.some((figure) => figure.name === name))
+  const columns = runs.map(columnOf)
+  const title = runs.flatMap(({ figures }) => figures).findLast((figure) => figure.name === name)?.title ?? ''
+  const outcomes = runs.map(({ figures }) => figures.find((figure) => figure.name === name)?.outcome)
+  const series = seriesOf(outcomes)
+  return [
+    `### \`${name}\``,
+    title,
+    tableOf(['what', 'target', ...columns], rowsOf(name, runs)),
+    ...(series.length > 0 ? [tableOf(['measured', ...columns], series)] : []),
+    notesOf(outcomes, runs),
+  ].join('\n\n')
 }
 
 function datesOf({ figures, plan }: Run): string {
@@ -53,43 +123,48 @@ function datesOf({ figures, plan }: Run): string {
   )
 }
 
-function rowsOf(name: string, runs: readonly Run[]): string[] {
+function rowsOf(name: string, runs: readonly Run[]): string[][] {
   const results = runs.map(({ figures }) => figures.find((figure) => figure.name === name))
   const checks = results.find((result) => result?.outcome)?.outcome?.checks
-  if (checks === undefined) {
-    return [
-      `| \`${name}\` | ${results[0]?.title ?? ''} | | ${results.map((result) => otherwise(result)).join(' | ')} |`,
-    ]
-  }
-  return checks.map(({ what }, index) => {
+  if (checks === undefined) return [['', '', ...results.map((result) => otherwise(result))]]
+  return checks.map((first) => {
     const cells = results.map((result) => {
-      const check = result?.outcome?.checks.find((one) => one.what === what)
+      const check = result?.outcome?.checks.find((one) => one.what === first.what)
       return check === undefined ? otherwise(result) : cellOf(check)
     })
-    const target = checks[index] && formatTarget(checks[index])
-    return `| ${index === 0 ? `\`${name}\`` : ''} | ${what} | ${target} | ${cells.join(' | ')} |`
+    return [first.what, formatTarget(first), ...cells]
   })
 }
 
-const cellOf = (check: Check) => (passes(check) ? formatMeasured(check) : `**misses it:** ${formatMeasured(check)}`)
+const cellOf = (check: Check) => (passes(check) ? formatMeasured(check) : `**${formatMeasured(check)}**`)
 
 const otherwise = (result: FigureResult | undefined) =>
   result?.notAvailable !== undefined ? 'not available' : result?.failed !== undefined ? 'could not be measured' : ''
 
-function detailsOf(name: string, runs: readonly Run[]): string[] {
-  const lines: string[] = []
-  for (const { machine, figures } of runs) {
-    const result = figures.find((figure) => figure.name === name)
-    if (result?.outcome === undefined) continue
-    if (lines.length === 0) lines.push(`- \`${name}\`: ${result.title}`)
-    const series = result.outcome.series.map(({ what, unit, values }) => `${what} ${middleOf(values)} ${unit}`)
-    lines.push(`  - Node.js ${machine.serverNode}: ${[`${series.join('; ')}.`, ...result.outcome.notes].join(' ')}`)
-  }
-  return lines
+/** A row for each series, with its median in each run. */
+function seriesOf(outcomes: readonly (Outcome | undefined)[]): string[][] {
+  const titleOf = ({ what, unit }: Series) => `${what} (${unit})`
+  const titles = new Set(outcomes.flatMap((outcome) => outcome?.series.map(titleOf) ?? []))
+  return [...titles].map((title) => [
+    title,
+    ...outcomes.map((outcome) => middleOf(outcome?.series.find((one) => titleOf(one) === title)?.values)),
+  ])
 }
 
-/** A few values as they are, of many the median. */
-function middleOf(values: readonly number[]): string {
-  const sorted = [...values].sort((a, b) => a - b)
-  return String(Number((sorted[(sorted.length - 1) >> 1] ?? NaN).toPrecision(3)))
+/** Each note once, in front of it the versions of Node.js if it does not hold for all. */
+function notesOf(outcomes: readonly (Outcome | undefined)[], runs: readonly Run[]): string {
+  const notes = new Set(outcomes.flatMap((outcome) => outcome?.notes ?? []))
+  return [...notes]
+    .map((note) => {
+      const versions = runs
+        .filter((_, index) => outcomes[index]?.notes.includes(note))
+        .map(({ machine }) => machine.serverNode)
+      return versions.length === runs.length ? `- ${note}` : `- Node.js ${versions.join(', ')}: ${note}`
+    })
+    .join('\n')
+}
+
+/** The median with three significant digits; empty if there is no value. */
+function middleOf(values: readonly number[] = []): string {
+  return values.length === 0 ? '' : String(Number(median(values).toPrecision(3)))
 }

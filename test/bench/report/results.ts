@@ -1,19 +1,19 @@
 import type { Check, Outcome, Plan } from '../figure.ts'
 import type { Machine } from '../machine.ts'
 
-/** What came of a figure: numbers, the reason why it cannot be asked here, or what went wrong. */
+/** The outcome of a figure: numbers, the reason why it cannot be measured here, or an error. */
 export interface FigureResult {
   readonly name: string
   readonly title: string
   readonly measuredAt: string
-  /** The machine's load average before it began: what else it was busy with. */
+  /** The machine's load average before the figure, which shows other work. */
   readonly loadBefore: number
   readonly outcome?: Outcome
   readonly notAvailable?: string
   readonly failed?: string
 }
 
-/** Everything that was measured with one Node.js under the servers. */
+/** Everything measured with one Node.js version under the servers. */
 export interface Run {
   readonly machine: Machine
   readonly plan: Plan
@@ -23,8 +23,8 @@ export interface Run {
 const majorOf = ({ machine }: Run) => machine.serverNode.split('.')[0] ?? ''
 
 /**
- * Puts `latest` into what was measured before: in place of the run with the same major version of Node.js, of which the
- * figures stay that were not measured again, if machine and plan are the same.
+ * Merges `latest` into earlier runs. It replaces the run with the same major version of Node.js. Figures of that run
+ * which were not measured again stay, if machine and plan are the same.
  *
  * @param order names of the figures
  */
@@ -41,7 +41,7 @@ export function mergeRuns(before: readonly Run[], latest: Run, order: readonly s
 
 const isSame = (a: object, b: object) => JSON.stringify(a) === JSON.stringify(b)
 
-const digits = { '×': 2, ms: 2, '%': 1, of: 0 } as const
+const digits = { '×': 2, ms: 2, '%': 1, of: 0, MiB: 0 } as const
 
 export function formatNumber(value: number, unit: Check['unit']): string {
   const number = value.toFixed(digits[unit])
@@ -51,7 +51,7 @@ export function formatNumber(value: number, unit: Check['unit']): string {
 export const formatTarget = ({ relation, target, unit }: Check): string =>
   unit === 'of' && target === 0 ? 'none' : `${relation === 'at least' ? '≥' : '≤'} ${target} ${unit}`
 
-/** The median, with the least and the greatest where they differ. */
+/** The median, with the least and the greatest value where they differ. */
 export function formatMeasured({ measured: { median, low, high }, unit }: Check): string {
   const value = formatNumber(median, unit)
   return low === high ? value : `${value} (${low.toFixed(digits[unit])} to ${high.toFixed(digits[unit])})`

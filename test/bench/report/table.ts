@@ -5,7 +5,7 @@ import { describeMachine, formatMeasured, formatTarget, type FigureResult, type 
 const WHAT = 62
 const MEASURED = 30
 
-/** For the terminal. */
+/** The report for a terminal. */
 export function tableOf(run: Run, style: Style = styleFor(process.stdout, process.env)): string {
   return [
     style.dim(describeMachine(run)),

@@ -26,8 +26,8 @@ afterAll(() => site.workspace.remove())
 
 const withKeys = (keys: unknown) => ({ pools: [{ ...site.pool, keys }] })
 
-describe('the keys of a software store', () => {
-  it('all of them, and what is wrong with each', async () => {
+describe('check, asked for the keys of a software store,', () => {
+  it('reads all of them, and reports the fault of each', async () => {
     const checked = await site.check(withKeys('all'))
     expectLine(checked, 'key.found', 'ok', { found: /AES key of 256 bits/, subject: 'contoso/aes-1' })
     expectLine(checked, 'key.found', 'problem', {
@@ -38,20 +38,20 @@ describe('the keys of a software store', () => {
     expectLine(checked, 'key.found', 'problem', { found: /aes-2 has expired/, subject: 'contoso/aes-2' })
     expectLine(checked, 'key.expiry', 'warning', { found: /12 days left/, subject: 'contoso/ends-soon' })
     expectLine(checked, 'key.expiry', 'ok', { found: /90 days left/, subject: 'contoso/ends-later' })
-    expectLine(checked, 'key.near-miss', 'warning', { found: /there is Master too/, subject: 'contoso/master' })
-    expectLine(checked, 'key.near-miss', 'ok', { found: /no key/, subject: 'contoso/aes-1' })
-    expectLine(checked, 'key.unique', 'ok', { found: /only key/, subject: 'contoso/aes-1' })
+    expectLine(checked, 'key.near-miss', 'warning', { found: /the backend also has Master/, subject: 'contoso/master' })
+    expectLine(checked, 'key.near-miss', 'ok', { found: /no key has nearly this name/, subject: 'contoso/aes-1' })
+    expectLine(checked, 'key.unique', 'ok', { found: /no other key has the name aes-1/, subject: 'contoso/aes-1' })
   })
 
-  it('none, where none is asked for', async () => {
+  it('reads none where none is listed', async () => {
     const checked = await site.check(withKeys({}), { only: ['backend.latency'] })
     expectLine(checked, 'backend.latency', 'not checked', { found: /no key can be used/, advice: /^$/ })
   })
 
   it.each([
-    ['its passphrase is wrong', { passphrase: { file: 'wrong' } }, /passphrase does not open/],
-    ['it is not there', { directory: 'nowhere' }, /there is no key store at/],
-  ] as const)('%s', async (_what, settings, found) => {
+    ['the passphrase is wrong', { passphrase: { file: 'wrong' } }, /passphrase does not decrypt/],
+    ['there is no such store', { directory: 'nowhere' }, /there is no key store at/],
+  ] as const)('reports that %s', async (_what, settings, found) => {
     const store = { kind: 'software', directory: 'keys', passphrase: { file: 'passphrase' }, ...settings }
     const checked = await site.check({ backends: { store }, ...withKeys({ 'aes-1': {} }) })
     expectLine(checked, 'backend.open', 'problem', { found, subject: 'store' })
@@ -59,11 +59,21 @@ describe('the keys of a software store', () => {
   })
 })
 
-describe('what no real backend does on command', () => {
-  /** A real adapter without an inspection, changed. */
-  const checkWith = async (change: (adapter: KeyAdapter) => Partial<KeyAdapter>, only: readonly string[], changes = {}) =>
+describe('check sees a backend’s fault that no real backend shows on command:', () => {
+  /** A real adapter with changed members and without an inspection. */
+  const checkWith = async (
+    change: (adapter: KeyAdapter) => Partial<KeyAdapter>,
+    only: readonly string[],
+    changes = {},
+  ) =>
     checkFile(await site.write({ ...withKeys({ 'aes-1': {} }), ...changes }), { only }, async (_settings, report) => {
-      const store = { kind: 'software', directory: site.workspace.path('keys'), passphrase: await passphrase(), concurrency: 1, queue: 1 } as const
+      const store = {
+        kind: 'software',
+        directory: site.workspace.path('keys'),
+        passphrase: await passphrase(),
+        concurrency: 1,
+        queue: 1,
+      } as const
       const adapter = await openBackend(store, report)
       const bound = {
         product: adapter.product,
@@ -74,7 +84,10 @@ describe('what no real backend does on command', () => {
         close: adapter.close.bind(adapter),
       }
       return { ...bound, ...change(bound) }
-    }) // prettier-ignore
+    })
+
+  /** The settings of an HSM whose answers come from the test. */
+  const token = { kind: 'pkcs11', module: '/module.so', token: { label: 'ekm' } }
 
   const passphrase = async () => {
     const { loadBackends } = await import('../../../src/config/load.ts')
@@ -83,12 +96,14 @@ describe('what no real backend does on command', () => {
     return store.passphrase
   }
 
-  it('it gives back something else', async () => {
+  it('unwrap gives back another value than was wrapped', async () => {
     const checked = await checkWith(() => ({ unwrap: async () => randomBytes(32) }), ['key'])
-    expectLine(checked, 'key.round-trip', 'problem', { found: /^A256KW: what came back is not what was wrapped/ })
+    expectLine(checked, 'key.round-trip', 'problem', {
+      found: /^A256KW: unwrapping gave other bytes than were wrapped/,
+    })
   })
 
-  it('it fails in the middle of a burst', async () => {
+  it('the backend fails in the middle of a burst', async () => {
     let calls = 0
     const busy = () => new AdapterError('BACKEND_BUSY', 'no capacity')
     const checked = await checkWith(
@@ -98,10 +113,10 @@ describe('what no real backend does on command', () => {
     expectLine(checked, 'backend.latency', 'problem', { found: /^A256KW with contoso\/aes-1: 3 calls .*BACKEND_BUSY/ })
   })
 
-  it('it has fewer sessions than were asked for', async () => {
+  it('the backend has fewer sessions than were asked for', async () => {
     const facts = async () => ({ fields: { sessions: 2, openSessions: 2, maxSessions: 2 } })
     const ways = async () => []
-    const backends = { store: { kind: 'pkcs11', module: '/module.so', token: { label: 'ekm' }, sessions: 8 } }
+    const backends = { store: { ...token, sessions: 8 } }
     const checked = await checkWith(() => ({ inspection: { facts, ways } }), ['backend.sessions'], {
       backends,
       ...withKeys({}),
@@ -109,19 +124,26 @@ describe('what no real backend does on command', () => {
     expectLine(checked, 'backend.sessions', 'warning', { found: /2 of 8 sessions are open; the token allows 2/ })
   })
 
-  it('it was too slow for its ways to be found out, which is no verdict and no success', async () => {
+  it('the backend is too slow for its ways to be found out, which is no verdict and no success', async () => {
     const facts = async () => ({ fields: {} })
     const reason = 'a call of the PKCS#11 module did not return within 1000 ms'
-    const ways = async () => [{ algorithm: 'A256KWP', undecided: true, rejected: [{ way: 'C_Encrypt', reason }] } as const]
-    const checked = await checkWith(() => ({ inspection: { facts, ways } }), ['key'])
-    expectLine(checked, 'key.way', 'problem', { found: /A256KWP: it could not be found out .* did not return/, advice: /callTimeoutMs/ })
-  }) // prettier-ignore
+    const ways = async () => [
+      { algorithm: 'A256KWP', undecided: true, rejected: [{ way: 'C_Encrypt', reason }] } as const,
+    ]
+    const checked = await checkWith(() => ({ inspection: { facts, ways } }), ['key'], {
+      backends: { store: token },
+    })
+    expectLine(checked, 'key.way', 'problem', {
+      found: /A256KWP: it is not known .* did not return/,
+      advice: /callTimeoutMs/,
+    })
+  })
 
-  it('it says nothing of its ways', async () => {
+  it('the backend reports no ways', async () => {
     const checked = await checkWith(() => ({}), ['key'])
     expectLine(checked, 'key.way', 'not checked', { found: /does not say/, advice: /^$/ })
     expect(checked.all('key.round-trip', 'ok')).toHaveLength(2)
-  }) // prettier-ignore
+  })
 })
 
 it.each([
@@ -129,7 +151,7 @@ it.each([
   [101, 200, 'warning'],
   [200, 200, 'warning'],
   [201, 200, 'problem'],
-] as const)('%i ms under a deadline of %i ms: %s', (slowest, deadline, status) => {
+] as const)('check judges %i ms under a deadline of %i ms as %s', (slowest, deadline, status) => {
   expect(latencyStatus(slowest, deadline)).toBe(status)
 })
 
@@ -144,20 +166,20 @@ it.each([
   ['kek', 'kk', /character/],
   ['kek', 'abc', undefined],
   ['kek', 'kekkek', undefined],
-] as const)('%s and %s are alike: %s', (wanted, name, why) => {
+] as const)('check finds the key names %s and %s alike by: %s', (wanted, name, why) => {
   if (why === undefined) expect(nearMiss(wanted, name)).toBeUndefined()
   else expect(nearMiss(wanted, name)).toMatch(why)
 })
 
-describe('the time of a step', () => {
-  it('ends, whatever is waited for', async () => {
+describe('the time limit of a check’s step', () => {
+  it('ends the step, whatever it waits for', async () => {
     await expect(within(20, new Promise(() => undefined))).rejects.toThrow(TooSlow)
     await expect(callWithin(20, () => new Promise(() => undefined))).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
     })
   })
 
-  it('leaves what comes too late to be got rid of', async () => {
+  it('disposes of a result after the limit', async () => {
     const late = new Uint8Array(4).fill(7)
     const slow = new Promise<Uint8Array>((resolve) => setTimeout(() => resolve(late), 60))
     await expect(within(20, slow, (value) => value.fill(0))).rejects.toThrow(TooSlow)

@@ -1,8 +1,7 @@
-import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { issue } from '../../support/pki.ts'
-import { expectLine, FQDN, inDays, makeSite, type Checked, type Site } from './site.ts'
+import { expectLine, FQDN, inDays, makeSite, openssl, makeCertificate, type Checked, type Site } from './site.ts'
 
 let site: Site
 let roots: readonly X509Certificate[]
@@ -12,9 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => site.workspace.remove())
 
-const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: site.workspace.directory, stdio: 'pipe' })
-
-/** The check with another file of certificates, and another key. */
+/** Runs the check with another certificate file and another key. */
 async function withFiles(certificate: string, key = site.pki.server.key): Promise<Checked> {
   await site.workspace.write('other.pem', certificate)
   await site.workspace.write('other.key', key)
@@ -25,8 +22,8 @@ async function withFiles(certificate: string, key = site.pki.server.key): Promis
 const serverOf = (changes: Partial<Parameters<typeof issue>[0]>) =>
   issue({ commonName: FQDN, usage: 'server', hosts: [FQDN], notAfter: inDays(300), ...changes }, site.pki.serverIssuer)
 
-describe('a good certificate', () => {
-  it('is all that Managed HSM asks for', async () => {
+describe('check, given a good server certificate,', () => {
+  it('reports that Managed HSM’s requirements are met', async () => {
     const checked = await site.check({}, { fqdn: FQDN, serverCa: roots })
     expect(checked.ids('problem')).toEqual([])
     expect(checked.all('certificate.expiry').map(({ status }) => status)).toEqual(['ok', 'ok'])
@@ -35,7 +32,7 @@ describe('a good certificate', () => {
     expectLine(checked, 'certificate.signature', 'ok', { found: /ECDSA with SHA-256/, subject: FQDN })
   })
 
-  it('is not judged further than what is known of Azure', async () => {
+  it('judges only what is known of Azure', async () => {
     const checked = await site.check()
     expectLine(checked, 'certificate.name', 'not checked', { found: /DNS:ekm\.example\.com/, advice: /--fqdn/ })
     expectLine(checked, 'certificate.chain-complete', 'not checked', { found: /server root/, advice: /--server-ca/ })
@@ -45,19 +42,22 @@ describe('a good certificate', () => {
     })
   })
 
-  it('is looked at in a PKCS#12 file too, by what is sent', async () => {
+  it('judges a PKCS#12 file by the chain that is sent', async () => {
     await site.workspace.write('issuer.pem', site.pki.serverIssuer.certificate)
-    const [pair, out] = [['-inkey', 'server.key', '-in', 'server.pem'], ['-out', 'server.p12', '-passout', 'file:passphrase']]
-    openssl('pkcs12', '-export', ...pair, '-certfile', 'issuer.pem', ...out)
+    const [pair, out] = [
+      ['-inkey', 'server.key', '-in', 'server.pem'],
+      ['-out', 'server.p12', '-passout', 'file:passphrase'],
+    ]
+    openssl(site.workspace, 'pkcs12', '-export', ...pair, '-certfile', 'issuer.pem', ...out)
     const tls = { pkcs12: 'server.p12', passphrase: { file: 'passphrase' } }
     const checked = await site.check({ listen: { tls } }, { fqdn: FQDN, serverCa: roots })
     expect(checked.ids('problem')).toEqual([])
     expectLine(checked, 'certificate.chain-complete', 'ok', { found: /server root/ })
     expectLine(checked, 'certificate.chain-order', 'not checked', { found: /PKCS#12/, advice: /^$/ })
   })
-}) // prettier-ignore
+})
 
-describe('order and completeness', () => {
+describe('check reports a chain in which', () => {
   it('the server’s own certificate is not the first', async () => {
     const { server, serverIssuer } = site.pki
     const checked = await withFiles(serverIssuer.certificate + server.certificate)
@@ -80,7 +80,7 @@ describe('order and completeness', () => {
   it('an intermediate is missing', async () => {
     const checked = await withFiles(site.pki.server.certificate)
     expectLine(checked, 'certificate.chain-complete', 'problem', {
-      found: /server issuing CA, which issued ekm\.example\.com, is neither/,
+      found: /certificate of server issuing CA, which issued ekm\.example\.com, is neither/,
       command: /cat ISSUING-CA\.pem >> .*other\.pem/,
     })
     expectLine(checked, 'certificate.azure', 'problem', { found: /certificate\.chain-complete/ })
@@ -106,16 +106,19 @@ describe('order and completeness', () => {
 
   it('a public CA’s certificate comes without its intermediate', async () => {
     const aia = ['-addext', 'authorityInfoAccess=caIssuers;URI:http://ca.example.com/ca.der']
-    openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${FQDN}`, '-keyout', 'aia.key', '-out', 'aia.csr')
     await site.workspace.write('root.pem', site.pki.serverRoot.certificate)
     await site.workspace.write('root.key', site.pki.serverRoot.key)
-    openssl('req', '-x509', '-in', 'aia.csr', '-key', 'aia.key', '-CA', 'root.pem', '-CAkey', 'root.key', '-days', '90', '-out', 'aia.pem', '-addext', 'basicConstraints=CA:false', ...aia)
+    const byRoot = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-CA', 'root.pem', '-CAkey', 'root.key']
+    makeCertificate(site.workspace, 'aia', FQDN, ...byRoot, '-addext', 'basicConstraints=CA:false', ...aia)
     const checked = await site.check({ listen: { tls: { certificate: 'aia.pem', key: 'aia.key' } } })
-    expectLine(checked, 'certificate.chain-complete', 'warning', { found: /no other certificate/, command: /authorityInfoAccess/ })
-  }) // prettier-ignore
+    expectLine(checked, 'certificate.chain-complete', 'warning', {
+      found: /the file holds only ekm\.example\.com/,
+      command: /authorityInfoAccess/,
+    })
+  })
 })
 
-describe('one thing wrong', () => {
+describe('check reports one fault of a server certificate:', () => {
   it('the key is another certificate’s', async () => {
     const stranger = await serverOf({})
     const checked = await withFiles(site.pki.server.certificate, stranger.key)
@@ -131,7 +134,7 @@ describe('one thing wrong', () => {
     ['problem', /not valid before/, { notBefore: inDays(3) }],
     ['warning', /29 days left, fewer than 30/, { notAfter: inDays(29) }],
     ['ok', /31 days left/, { notAfter: inDays(31) }],
-  ] as const)('its dates: %s, %s', async (status, found, dates) => {
+  ] as const)('its dates are wrong: %s, %s', async (status, found, dates) => {
     const { certificate, key } = await serverOf(dates)
     const checked = await withFiles(certificate + site.pki.serverIssuer.certificate, key)
     expectLine(checked, 'certificate.expiry', status, { found, subject: FQDN })
@@ -139,7 +142,7 @@ describe('one thing wrong', () => {
     expect(checked.ids('problem')).toEqual(status === 'problem' ? ['certificate.expiry', 'certificate.azure'] : [])
   })
 
-  it('an intermediate has ended', async () => {
+  it('its intermediate has expired', async () => {
     const { serverRoot } = site.pki
     const dates = { notBefore: inDays(-30), notAfter: inDays(-2) }
     const issuer = await issue({ commonName: 'old CA', usage: 'authority', ...dates }, serverRoot)
@@ -149,31 +152,36 @@ describe('one thing wrong', () => {
   })
 
   it.each([
-    ['another host', { hosts: ['other.example.com'], commonName: 'other.example.com' }, 'problem', /does not name ekm\.example\.com, but DNS:other/],
+    [
+      'another host',
+      { hosts: ['other.example.com'], commonName: 'other.example.com' },
+      'problem',
+      /does not name ekm\.example\.com, but DNS:other/,
+    ],
     ['the common name alone', { hosts: [] }, 'warning', /only the common name/],
     ['a wildcard', { hosts: ['*.example.com'] }, 'ok', /names ekm/],
-  ] as const)('its name: %s', async (_what, changes, status, found) => {
+  ] as const)('its name is wrong: %s', async (_what, changes, status, found) => {
     const { certificate, key } = await serverOf(changes)
     const checked = await withFiles(certificate + site.pki.serverIssuer.certificate, key)
     expectLine(checked, 'certificate.name', status, { found })
     expect(checked.ids('problem')).toEqual(status === 'problem' ? ['certificate.name', 'certificate.azure'] : [])
-  }) // prettier-ignore
+  })
 
   it('it is for a client', async () => {
     const { certificate, key } = await serverOf({ usage: 'client' })
     const checked = await withFiles(certificate + site.pki.serverIssuer.certificate, key)
-    expectLine(checked, 'certificate.usage', 'problem', { found: /not that of a TLS server/, subject: FQDN })
+    expectLine(checked, 'certificate.usage', 'problem', { found: /does not allow TLS servers/, subject: FQDN })
   })
 
   it.each([
     ['RSA of 1024 bits', ['rsa:1024'], 'certificate.public-key', 'problem', /RSA 1024 is too weak/],
     ['a SHA-1 signature', ['rsa:2048', '-sha1'], 'certificate.signature', 'problem', /SHA-1, which can be forged/],
-    ['an unusual key', ['ed25519'], 'certificate.public-key', 'warning', /ed25519: nobody says/],
+    ['an unusual key', ['ed25519'], 'certificate.public-key', 'warning', /ed25519: Microsoft does not say/],
     ['its own CA', ['rsa:2048'], 'certificate.usage', 'warning', /signed itself/],
   ] as const)('it has %s', async (_what, args, id, status, found) => {
-    const names = ['-subj', `/CN=${FQDN}`, '-addext', `subjectAltName=DNS:${FQDN}`]
-    openssl('req', '-x509', '-nodes', '-days', '90', '-newkey', ...args, ...names, '-keyout', 'weak.key', '-out', 'weak.pem')
+    const host = ['-addext', `subjectAltName=DNS:${FQDN}`]
+    makeCertificate(site.workspace, 'weak', FQDN, '-newkey', ...args, ...host)
     const checked = await site.check({ listen: { tls: { certificate: 'weak.pem', key: 'weak.key' } } })
     expectLine(checked, id, status, { found, subject: FQDN })
-  }) // prettier-ignore
+  })
 })

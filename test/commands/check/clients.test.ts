@@ -1,10 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CouldNotRun } from '../../../src/commands/check/could-not-run.ts'
 import { CLIENT_CN, issue, type Authority } from '../../support/pki.ts'
 import { makeList, type ListRequest } from '../../support/crl.ts'
-import { expectLine, inDays, makeSite, type Checked, type Site } from './site.ts'
+import { expectLine, inDays, makeSite, makeCertificate, type Checked, type Site } from './site.ts'
 
 let site: Site
 let newRoot: Authority
@@ -16,7 +15,7 @@ afterAll(() => site.workspace.remove())
 
 const der = (pem: string) => new X509Certificate(pem).raw.toString('base64')
 
-/** A pool that lists this, and what Azure shows. */
+/** A pool with this allow-list, and the certificates that Azure shows. */
 async function compare(listed: object, fresh: { commonName?: string; cas: readonly string[] }): Promise<Checked> {
   const azure = { subjectCommonName: fresh.commonName ?? CLIENT_CN, caCertificates: fresh.cas.map(der), extra: 1 }
   const file = await site.workspace.write('fresh.json', JSON.stringify(azure))
@@ -34,8 +33,8 @@ const listed = { subjectCommonNames: [CLIENT_CN], caCertificates: ['client-root.
 const expired = () =>
   issue({ commonName: 'old root', usage: 'authority', notBefore: inDays(-60), notAfter: inDays(-7) })
 
-describe('the allow-list by itself', () => {
-  it('is good', async () => {
+describe('check, reading the allow-list alone,', () => {
+  it('says that a good one is ready', async () => {
     const checked = await site.check()
     expectLine(checked, 'clients.names', 'ok', { found: /contoso\.managedhsmclient.* under client root/ })
     expectLine(checked, 'clients.roots', 'ok', { found: /root client root: valid until/, subject: 'contoso' })
@@ -43,7 +42,7 @@ describe('the allow-list by itself', () => {
     expectLine(checked, 'clients.shared', 'ok', { found: /there is 1/ })
   })
 
-  it('has a root that has ended', async () => {
+  it('reports a root that has expired', async () => {
     const checked = await withCa((await expired()).certificate)
     expectLine(checked, 'clients.roots', 'problem', {
       found: /old root: ended on .*, 7 days ago; no client can get in/,
@@ -52,77 +51,77 @@ describe('the allow-list by itself', () => {
     expect(checked.ids('problem')).toEqual(['clients.roots'])
   })
 
-  it('has such a root beside a good one', async () => {
+  it('warns of an expired root beside a good one', async () => {
     const checked = await withCa((await expired()).certificate, ['client-root.pem'])
     expectLine(checked, 'clients.roots', 'warning', { found: /old root: ended on/ })
     expect(checked.ids('problem')).toEqual([])
   })
 
-  it('has a root that ends soon', async () => {
+  it('warns of a root that expires soon', async () => {
     const soon = await issue({ commonName: 'soon', usage: 'authority', notAfter: inDays(10) })
     expectLine(await withCa(soon.certificate), 'clients.roots', 'warning', { found: /10 days left/ })
   })
 
-  it('has a weak root, or an issuing CA that could be forged', async () => {
-    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: site.workspace.directory, stdio: 'pipe' })
-    openssl('req', '-x509', '-nodes', '-days', '90', '-newkey', 'rsa:1024', '-subj', '/CN=weak root', '-keyout', 'weak.key', '-out', 'weak.pem')
-    openssl('req', '-x509', '-nodes', '-days', '90', '-newkey', 'rsa:2048', '-sha1', '-subj', '/CN=sha1 CA', '-keyout', 'sha1.key', '-out', 'sha1.pem', '-CA', 'weak.pem', '-CAkey', 'weak.key')
+  it('reports a weak root, and an issuing CA that could be forged', async () => {
+    makeCertificate(site.workspace, 'weak', 'weak root', '-newkey', 'rsa:1024')
+    const byWeak = ['-CA', 'weak.pem', '-CAkey', 'weak.key']
+    makeCertificate(site.workspace, 'sha1', 'sha1 CA', '-newkey', 'rsa:2048', '-sha1', ...byWeak)
     const clients = [{ subjectCommonNames: [CLIENT_CN], caCertificates: ['weak.pem', 'sha1.pem'] }]
     const checked = await site.check({ pools: [{ ...site.pool, clients }] })
     expectLine(checked, 'clients.strength', 'problem', { found: /weak root: RSA 1024 is too weak/ })
     expectLine(checked, 'clients.strength', 'problem', { found: /sha1 CA: .*SHA-1 is too weak/ })
-  }) // prettier-ignore
+  })
 
-  it('lets one client use two pools', async () => {
+  it('warns where one client may use two pools', async () => {
     const pools = [site.pool, { ...site.pool, name: 'fabrikam', pathPrefix: 'azureekm/fabrikam' }]
     const checked = await site.check({ pools })
     expectLine(checked, 'clients.shared', 'warning', { found: /may use the pools contoso and fabrikam/ })
   })
 })
 
-describe('drift', () => {
-  it('there is none', async () => {
+describe('check, comparing the allow-list with azure-certificate files,', () => {
+  it('finds no difference where they agree', async () => {
     const checked = await compare(listed, { cas: [site.pki.clientRoot.certificate] })
-    expectLine(checked, 'clients.drift', 'ok', { found: /what Azure shows/, subject: 'contoso' })
+    expectLine(checked, 'clients.drift', 'ok', { found: /equals what Azure shows/, subject: 'contoso' })
   })
 
-  it('the client’s name has changed', async () => {
+  it('reports that the client’s name has changed', async () => {
     const checked = await compare(listed, { commonName: 'contoso2', cas: [site.pki.clientRoot.certificate] })
     expectLine(checked, 'clients.drift', 'problem', {
       found: /now contoso2, .*it lists contoso\.managedhsmclient/,
-      advice: /fresh\.json as the azureCertificate of pool contoso/,
+      advice: /azureCertificate of pool contoso to .*fresh\.json$/,
     })
     expect(checked.ids('problem')).toEqual(['clients.drift'])
   })
 
-  it('a root was added, one was taken away', async () => {
+  it('reports a root that was added, and one that was taken away', async () => {
     const checked = await compare(listed, { cas: [newRoot.certificate] })
     expectLine(checked, 'clients.drift', 'problem', { found: /new root new root, which the pool does not trust/ })
     expectLine(checked, 'clients.drift', 'warning', { found: /no longer has client root/ })
   })
 
-  it('an issuing CA was added', async () => {
+  it('reports an issuing CA that was added', async () => {
     const issuing = await issue({ commonName: 'issuing CA', usage: 'authority' }, site.pki.clientRoot)
     const checked = await compare(listed, { cas: [site.pki.clientRoot.certificate, issuing.certificate] })
     expectLine(checked, 'clients.drift', 'warning', { found: /new issuing CA issuing CA/ })
   })
 
-  it('nothing is given to compare with', async () => {
+  it('says that it was given nothing to compare with', async () => {
     expectLine(await site.check(), 'clients.drift', 'not checked', {
-      found: /nothing to compare/,
+      found: /no output of az was given/,
       advice: /--azure-certificate contoso=azure\.json/,
       command: /^az keyvault ekm-connection certificate show --hsm-name HSM > azure\.json$/,
     })
   })
 
-  it('a file is missing, is something else, or fits no pool', async () => {
+  it('reports a file that is missing, is something else, or fits no pool', async () => {
     const pools = [site.pool, { ...site.pool, name: 'fabrikam', pathPrefix: 'f' }]
     const azure = { subjectCommonName: 'nobody', caCertificates: [der(newRoot.certificate)] }
     const unfit = await site.workspace.write('unfit.json', JSON.stringify(azure))
     const rows: readonly (readonly [string, RegExp])[] = [
       [site.workspace.path('nowhere.json'), /cannot be read \(ENOENT\)/],
-      [site.workspace.path('passphrase'), /not what this prints: az keyvault/],
-      [unfit, /say for which pool, as POOL=FILE; there are: contoso, fabrikam/],
+      [site.workspace.path('passphrase'), /not the output of: az keyvault/],
+      [unfit, /name the pool, as POOL=FILE; the pools are: contoso, fabrikam/],
     ]
     for (const [file, says] of rows) {
       const run = site.check({ pools }, { azureCertificates: [file] })
@@ -132,7 +131,7 @@ describe('drift', () => {
   })
 })
 
-describe('revocation lists', () => {
+describe('check of revocation lists', () => {
   async function withLists(lists: readonly string[], whenStale = 'refuse'): Promise<Checked> {
     for (const [index, list] of lists.entries()) await site.workspace.write(`crl-${index}.pem`, list)
     const revocation = { lists: lists.map((_, index) => `crl-${index}.pem`), whenStale }
@@ -141,32 +140,44 @@ describe('revocation lists', () => {
   }
   const ofRoot = (request: ListRequest = {}) => makeList(site.pki.clientRoot, request)
 
-  it('are not there', async () => {
-    expectLine(await site.check(), 'clients.revocation', 'not checked', { found: /nobody asks/, subject: 'contoso' })
+  it('says that no lists are configured', async () => {
+    expectLine(await site.check(), 'clients.revocation', 'not checked', {
+      found: /revocation of client certificates is not checked/,
+      subject: 'contoso',
+    })
   })
 
-  it('are current', async () => {
+  it('says that current lists are ready', async () => {
     expectLine(await withLists([await ofRoot()]), 'clients.revocation', 'ok', {
       found: /the list of client root is current until/,
     })
   })
 
-  it('end soon', async () => {
+  it('warns of lists that expire soon', async () => {
     const list = await ofRoot({ thisUpdate: inDays(-7), nextUpdate: inDays(1) })
     expectLine(await withLists([list]), 'clients.revocation', 'warning', { found: /is current until/ })
   })
 
   it.each([
-    ['refuse', 'problem', /its clients are refused/],
-    ['warn', 'warning', /its clients get in, also those that were revoked/],
-  ] as const)('should have been replaced, or are of another CA: %s', async (whenStale, status, found) => {
-    const old = await withLists([await ofRoot({ thisUpdate: inDays(-9), nextUpdate: inDays(-2) })], whenStale)
-    expectLine(old, 'clients.revocation', status, { found })
-    const other = await withLists([await makeList(newRoot)], whenStale)
-    expectLine(other, 'clients.revocation', status, { found: /no list tells which certificates client root revoked/ })
+    ['refuse', 'problem', /clients of this CA are refused/],
+    ['warn', 'warning', /clients of this CA are let in, even if they were revoked/],
+  ] as const)(
+    'reports lists that should have been replaced, or are of another CA: %s',
+    async (whenStale, status, found) => {
+      const old = await withLists([await ofRoot({ thisUpdate: inDays(-9), nextUpdate: inDays(-2) })], whenStale)
+      expectLine(old, 'clients.revocation', status, { found })
+      const other = await withLists([await makeList(newRoot)], whenStale)
+      expectLine(other, 'clients.revocation', status, { found: /there is no revocation list of client root/ })
+    },
+  )
+
+  it('warns of lists whose CA is not configured', async () => {
+    expectLine(await withLists([await ofRoot(), await makeList(newRoot)]), 'clients.revocation', 'warning', {
+      found: /the list of new root counts only after a client has shown that CA's certificate/,
+    })
   })
 
-  it('are signed by another', async () => {
+  it('reports lists that another CA signed', async () => {
     expectLine(await withLists([await ofRoot({ signer: newRoot })]), 'clients.revocation', 'problem', {
       found: /is not signed by the CA certificate of that name/,
     })

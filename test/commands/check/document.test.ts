@@ -4,7 +4,7 @@ import { checkIds, checks } from '../../../src/commands/check/catalogue.ts'
 
 const HERE = 'test/commands/check'
 
-describe('the checks', () => {
+describe('the checks of ekm-gateway check', () => {
   it('are those that docs/check.md lists', async () => {
     const page = await readFile('docs/check.md', 'utf8')
     const rows = [...page.matchAll(/^\| `([a-z]+\.[a-z-]+)` +\| (.*?) +\|/gm)]
@@ -17,7 +17,7 @@ describe('the checks', () => {
     const texts = await Promise.all(files.map((name) => readFile(`${HERE}/${name}`, 'utf8')))
     const text = texts.join('').replaceAll(/\s+/g, ' ')
     const seen = (id: string) => new RegExp(`'${id}', (?:'(?:problem|warning|not checked)'|status)`).test(text)
-    // It tells what there is, and has nothing against it.
+    // This check lists facts and never reports a problem.
     expect(checkIds.filter((id) => !seen(id))).toEqual(['backend.version'])
   })
 })

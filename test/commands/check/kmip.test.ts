@@ -15,7 +15,7 @@ let site: Site
 let started: StartedTestServer
 const kek = randomBytes(32)
 
-/** Keys with these names, active. */
+/** Active keys with these names. */
 async function fill(options: KmipOptions, names: readonly string[]): Promise<void> {
   const cluster = new KmipCluster(options, () => undefined)
   for (const name of names) {
@@ -62,7 +62,7 @@ function check(keys: object, { settings, servers, tls, only = ['backend.open', '
   return site.check({ backends: { kms }, pools: [{ ...site.pool, backend: 'kms', keys }] }, { only })
 }
 
-/** The server, behaving differently for the length of `work`. */
+/** Runs `work` while the server has another behaviour. */
 async function behaving(behaviour: Partial<Behaviour>, work: () => Promise<Checked>): Promise<Checked> {
   const { operations } = started.server
   const before = operations.behaviour
@@ -74,8 +74,8 @@ async function behaving(behaviour: Partial<Behaviour>, work: () => Promise<Check
   }
 }
 
-describe('a key manager that is well', () => {
-  it('is told with all its facts, and is afterwards what it was', async () => {
+describe('check, given a key manager that is well,', () => {
+  it('reports all its facts, and leaves it unchanged', async () => {
     const objects = () => started.server.operations.store.all().map((object) => ({ ...object }))
     const before = objects()
     const checked = await check({ 'aes-1': {}, 'rsa-1': {} }, { only: ['backend', 'key'] })
@@ -92,8 +92,8 @@ describe('a key manager that is well', () => {
   })
 })
 
-describe('a key', () => {
-  it('is measured beside every other one: one RSA key can be slow where another is not', async () => {
+describe('check of a KMIP key', () => {
+  it('measures each key by itself: one RSA key can be slow where another is not', async () => {
     const keys = { 'rsa-1': {}, 'rsa-2': {}, again: { ref: 'rsa-2' } }
     const checked = await check(keys, { only: ['backend.latency'] })
     const measured = checked.all('backend.latency').map(({ fields }) => `${fields?.['algorithm']} ${fields?.['key']}`)
@@ -105,14 +105,14 @@ describe('a key', () => {
     ])
   })
 
-  it('is missing, or is there in another spelling', async () => {
+  it('reports a key that is missing, and one that is there in another spelling', async () => {
     const checked = await check({ payroll: {}, 'nowhere-1': {} })
     expectLine(checked, 'key.found', 'problem', { found: /no key named nowhere-1/, subject: 'contoso/nowhere-1' })
-    expectLine(checked, 'key.found', 'problem', { found: /no key named payroll/, advice: /is Payroll meant\?/ })
+    expectLine(checked, 'key.found', 'problem', { found: /no key named payroll/, advice: /did you mean Payroll\?/ })
     expectLine(checked, 'key.near-miss', 'warning', { found: /Payroll/, subject: 'contoso/payroll' })
   })
 
-  it('has an ambiguous name', async () => {
+  it('reports an ambiguous name', async () => {
     const checked = await check({ twice: {} })
     expectLine(checked, 'key.unique', 'problem', {
       found: /more than one key named twice: 2, object-\d+ and object-\d+/,
@@ -120,18 +120,19 @@ describe('a key', () => {
     expect(checked.ids('problem')).toEqual(['key.unique'])
   })
 
-  it('is done by single blocks where the server’s own mode is wrong', async () => {
+  it('reports the use of single blocks where the server’s own mode is wrong', async () => {
     const checked = await behaving({ keyWrap: 'swapped' }, () => check({ 'aes-1': {} }))
     expectLine(checked, 'key.way', 'ok', {
       found: /^A256KW: key wrap composed of AES-ECB blocks; rejected: the server's own key wrap mode: it gives wrong/,
     })
   })
 
-  it('has no way, or has to be fetched', async () => {
+  it('reports a key that has no way, or has to be exported', async () => {
     const helpless = { keyWrap: 'none', ecb: 'none', oaep: false, exports: true } as const
     const none = await behaving(helpless, () => check({ 'aes-1': {}, 'rsa-1': {} }))
     expectLine(none, 'key.way', 'problem', {
-      found: /^A256KW: no way gives right results; rejected: AES-ECB blocks without padding: .*keyAccess is not export/,
+      found:
+        /^A256KW: no way of the backend gives right results; rejected: AES-ECB blocks without padding: .*keyAccess is not export/,
     })
     expectLine(none, 'key.way', 'problem', { found: /^RSA-OAEP: no way .*the server's own RSA-OAEP: operation 0x20/ })
     const fetched = await behaving(helpless, () =>
@@ -142,7 +143,7 @@ describe('a key', () => {
   })
 })
 
-describe('the key manager cannot be used', () => {
+describe('check reports a key manager that', () => {
   it('is down', async () => {
     const address = `127.0.0.1:${await freePort()}`
     const checked = await check({ 'aes-1': {} }, { servers: [address], only: ['backend', 'key'] })
@@ -170,7 +171,7 @@ describe('the key manager cannot be used', () => {
     })
   })
 
-  it('has another name, or does not answer at all', async () => {
+  it('has a certificate for another name, or does not answer at all', async () => {
     const named = await check({}, { tls: { serverName: 'kms.example.com' } })
     expectLine(named, 'backend.open', 'problem', { found: /ERR_TLS_CERT_ALTNAME_INVALID/ })
     started.server.fault = { kind: 'close' }
@@ -180,7 +181,7 @@ describe('the key manager cannot be used', () => {
   })
 })
 
-it('the key of the certificate for it is encrypted', async () => {
+it('check reports that the key of the client certificate for KMIP is encrypted', async () => {
   const { tls } = started.options
   const pem = createPrivateKey(Buffer.from(tls.key.reveal())).export({
     type: 'pkcs8',
@@ -196,7 +197,7 @@ it('the key of the certificate for it is encrypted', async () => {
   expect(findCanaries(checked.text + checked.json, { passphrase: Buffer.from('kmip-key-passphrase') })).toEqual([])
 })
 
-it('the certificate for it has ended, or ends soon', async () => {
+it('check reports that the client certificate for KMIP has expired, or expires soon', async () => {
   const { clientCa } = started.pki
   const soon = await issue({ commonName: 'soon', usage: 'client', notAfter: inDays(9) }, clientCa)
   const dates = { notBefore: inDays(-9), notAfter: inDays(-1) }
@@ -211,7 +212,7 @@ it('the certificate for it has ended, or ends soon', async () => {
   expectLine(checked, 'backend.certificates', 'problem', { found: /this client's ended: ended on/ })
 })
 
-it('PyKMIP: AES keys by single blocks, RSA keys not at all', { timeout: 90_000 }, async () => {
+it('check says that PyKMIP does AES keys by single blocks, and RSA keys not at all', { timeout: 90_000 }, async () => {
   const pykmip = await startPyKmip()
   try {
     await fill(pykmip.options, ['aes-1', 'rsa-1'])
@@ -220,7 +221,9 @@ it('PyKMIP: AES keys by single blocks, RSA keys not at all', { timeout: 90_000 }
     const only = ['backend.open', 'backend.version', 'backend.servers', 'key']
     const checked = await check({ 'aes-1': {}, 'rsa-1': {} }, { servers, only })
     expectLine(checked, 'backend.servers', 'ok', { found: /version 2\.0, vendor PyKMIP/ })
-    expectLine(checked, 'key.way', 'ok', { found: /^A256KWP: .*AES-ECB blocks without padding: .*refused with reason 0x7/ })
+    expectLine(checked, 'key.way', 'ok', {
+      found: /^A256KWP: .*AES-ECB blocks without padding: .*refused with reason 0x7/,
+    })
     expectLine(checked, 'key.round-trip', 'ok', { found: /^A256KW: 32 random bytes/ })
     expectLine(checked, 'key.way', 'problem', { found: /^RSA-OAEP: no way/, subject: 'contoso/rsa-1' })
     expect(checked.ids('problem')).toEqual(['key.way'])
@@ -228,4 +231,4 @@ it('PyKMIP: AES keys by single blocks, RSA keys not at all', { timeout: 90_000 }
     await pykmip.stop()
     await writeTls(started.options)
   }
-}) // prettier-ignore
+})

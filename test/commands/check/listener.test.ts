@@ -3,7 +3,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { Server } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../../src/config/load.ts'
-import { startGateway } from '../../../src/gateway/gateway.ts'
+import { startGateway } from '../../../src/gateway/start.ts'
 import { issue } from '../../support/pki.ts'
 import { freePort } from '../../kmip/pykmip.ts'
 import { accepts } from '../serving.ts'
@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => site.workspace.remove())
 
-/** What is wrong while `server` has the port. */
+/** The report while `server` has the port. */
 async function whileTaken(server: Server) {
   const port = await freePort()
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
@@ -26,8 +26,8 @@ async function whileTaken(server: Server) {
   }
 }
 
-describe('before the start', () => {
-  it('the port is free, and still is afterwards', async () => {
+describe('check of the listener, before serve starts,', () => {
+  it('finds the port free, and leaves it free', async () => {
     const port = await freePort()
     const checked = await site.check({ listen: { port } })
     expectLine(checked, 'listener.port', 'ok', { found: new RegExp(`127\\.0\\.0\\.1 port ${port} is free`) })
@@ -42,13 +42,13 @@ describe('before the start', () => {
     [{ port: 0 }, 'not checked', /port is 0/],
     [{ host: '203.0.113.7', port: 8443 }, 'problem', /does not have the address/],
     [{ host: 'no-such-host.invalid', port: 8443 }, 'problem', /cannot listen on no-such-host\.invalid/],
-  ] as const)('listen: %o', async (listen, status, found) => {
+  ] as const)('judges the setting listen: %o', async (listen, status, found) => {
     expectLine(await site.check({ listen }), 'listener.port', status, { found })
   })
 })
 
-describe('the port is in use', () => {
-  it('by this gateway', async () => {
+describe('check of the listener, where the port is in use,', () => {
+  it('recognises this gateway', async () => {
     const port = await freePort()
     const gateway = await startGateway(loadConfig(await site.write({ listen: { port } }), {}))
     try {
@@ -62,7 +62,7 @@ describe('the port is in use', () => {
     }
   })
 
-  it('by this gateway, with the certificate of its start', async () => {
+  it('reports that this gateway still shows the certificate of its start', async () => {
     const port = await freePort()
     const gateway = await startGateway(loadConfig(await site.write({ listen: { port } }), {}))
     const { serverIssuer } = site.pki
@@ -85,34 +85,34 @@ describe('the port is in use', () => {
     }
   })
 
-  it('by something without TLS', async () => {
+  it('reports a server without TLS', async () => {
     const checked = await whileTaken(createHttpServer())
     expectLine(checked, 'listener.port', 'problem', {
-      found: /in use, and not by this gateway/,
+      found: /in use by another program/,
       command: /^ss -ltnp 'sport = :\d+'$/,
     })
     expectLine(checked, 'listener.running', 'problem', { found: /does not speak TLS/ })
-    // What this gateway will offer is seen all the same.
+    // The check still sees what this gateway will offer.
     expectLine(checked, 'tls.suites', 'ok', { found: /will offer/ })
   })
 
-  it('by another HTTPS server', async () => {
+  it('reports another HTTPS server', async () => {
     const { certificate: cert, key } = await issue({ commonName: 'other', usage: 'server' })
     const checked = await whileTaken(createHttpsServer({ cert, key }, (_request, response) => response.end('hello')))
-    expectLine(checked, 'listener.running', 'problem', { found: /no gateway; its certificate is other/ })
+    expectLine(checked, 'listener.running', 'problem', { found: /not a gateway; its certificate is other/ })
   })
 
-  it('by something that ends TLS in front of it: older versions, other suites, no ProxyError, no intermediate', async () => {
+  it('reports a proxy that ends TLS in front of the gateway: older versions, other suites, no ProxyError, no intermediate', async () => {
     const { certificate: cert, key } = site.pki.server
     const server = createHttpsServer({ cert, key, minVersion: 'TLSv1.2' }, (_request, response) => response.end('{}'))
     const checked = await whileTaken(server)
-    expectLine(checked, 'listener.running', 'problem', { found: /is no gateway, though it has this certificate/ })
+    expectLine(checked, 'listener.running', 'problem', { found: /is not a gateway, though it has this certificate/ })
     expectLine(checked, 'tls.version', 'problem', { found: /offers TLSv1\.2 too/, advice: /pass TLS through/ })
     expectLine(checked, 'tls.suites', 'warning', { found: /TLS_CHACHA20_POLY1305_SHA256/ })
-    expectLine(checked, 'tls.chain', 'problem', { found: /server issuing CA is in the file and is not sent/ })
+    expectLine(checked, 'tls.chain', 'problem', { found: /does not send server issuing CA of the file/ })
   })
 
-  it('by something that has one suite alone, or no TLS 1.3', async () => {
+  it('reports a server with one suite alone, or without TLS 1.3', async () => {
     const { certificate: cert, key } = site.pki.server
     const one = createHttpsServer(
       { cert, key, minVersion: 'TLSv1.3', ciphers: 'TLS_AES_256_GCM_SHA384' },

@@ -34,14 +34,14 @@ function check(keys: object, hsmSettings: object = {}, only = ['backend.open', '
   return site.check({ backends, pools: [{ ...site.pool, backend: 'hsm', keys }], limits: { deadlineMs: 20 } }, { only })
 }
 
-/** SoftHSM notes every login in files of the token itself. */
+/** SoftHSM records every login in the token's own files. */
 const objects = async () =>
   Object.entries(await fingerprint(hsm.directory)).filter(
     ([path]) => !/(?:token\.(?:object|lock)|generation)$/.test(path),
   )
 
-describe('a token that is well', () => {
-  it('is told with all its facts, and is afterwards what it was', async () => {
+describe('check, given a token that is well,', () => {
+  it('reports all its facts, and leaves it unchanged', async () => {
     const before = await objects()
     const names = ['certificate', 'backend', 'key']
     const checked = await check({ 'aes-1': {}, 'rsa-1': {} }, { sessions: 2 }, names)
@@ -50,7 +50,7 @@ describe('a token that is well', () => {
     expect(version?.found).toMatch(/SoftHSM.*token ekm; serial [0-9a-f]{16}; .*firmware 2\./)
     expect(version?.fields).toMatchObject({ token: 'ekm', sessions: 2 })
     expectLine(checked, 'backend.open', 'ok', { found: /logged in/, subject: 'hsm' })
-    expectLine(checked, 'backend.sessions', 'ok', { found: /2 of 2 sessions are open; the token names no limit/ })
+    expectLine(checked, 'backend.sessions', 'ok', { found: /2 of 2 sessions are open; the token states no limit/ })
     expectLine(checked, 'key.found', 'ok', { found: /AES key of 256 bits/, subject: 'contoso/aes-1' })
     expectLine(checked, 'key.found', 'ok', { found: /RSA key of 2048 bits/, subject: 'contoso/rsa-1' })
     expectLine(checked, 'key.way', 'ok', {
@@ -70,7 +70,7 @@ describe('a token that is well', () => {
   })
 })
 
-describe('a key', () => {
+describe('check reports a key of a token that', () => {
   let checked: Checked
   beforeAll(async () => {
     checked = await check({ 'nowhere-1': {}, payroll: {}, 'aes-2': {}, twice: {}, open: {}, 'wrap-only': {} })
@@ -85,15 +85,15 @@ describe('a key', () => {
   })
 
   it('is there in another spelling', () => {
-    const advice = /is Payroll meant\? write payroll: \{ ref: Payroll \}/
+    const advice = /did you mean Payroll\? write payroll: \{ ref: Payroll \}/
     expectLine(checked, 'key.found', 'problem', { found: /payroll/, advice, subject: 'contoso/payroll' })
     const close = (subject: string, found: RegExp) =>
       expectLine(checked, 'key.near-miss', 'warning', { found, subject })
-    close('contoso/payroll', /has Payroll, which differs in upper and lower case/)
-    close('contoso/aes-2', /has aes-1, which differs by a character/)
+    close('contoso/payroll', /has Payroll, which differs only in upper and lower case/)
+    close('contoso/aes-2', /has aes-1, which differs by one character/)
   })
 
-  it('has a name that another has too', () => {
+  it('shares its name with another key', () => {
     const found = /more than one key of the token has the label "twice": .* and /
     expectLine(checked, 'key.unique', 'problem', { found, subject: 'contoso/twice' })
   })
@@ -105,23 +105,23 @@ describe('a key', () => {
     expectLine(strict, 'key.found', 'problem', { found: /OPERATION_FORBIDDEN.*can leave the token/ })
   })
 
-  it('may not unwrap', () => {
+  it('has no permission to unwrap', () => {
     expect(checked.all('key.round-trip', 'problem').map(({ subject, found }) => [subject, found])).toEqual([
-      ['contoso/wrap-only', expect.stringMatching(/^A256KW: it does not unwrap \(OPERATION_FORBIDDEN\)/)],
-      ['contoso/wrap-only', expect.stringMatching(/^A256KWP: it does not unwrap/)],
+      ['contoso/wrap-only', expect.stringMatching(/^A256KW: the key does not unwrap \(OPERATION_FORBIDDEN\)/)],
+      ['contoso/wrap-only', expect.stringMatching(/^A256KWP: the key does not unwrap/)],
     ])
   })
 })
 
-describe('the token cannot be used', () => {
-  it('its PIN is wrong: one try, and no more', async () => {
+describe('check reports that a token cannot be used where', () => {
+  it('its PIN is wrong, after one try and no more', async () => {
     faults.logins()
     const checked = await check({ 'aes-1': {} }, { module: faults.path, pin: { file: 'wrong-pin' } })
     expect(faults.logins()).toBe(1)
     expectLine(checked, 'backend.open', 'problem', {
       found: /CKR_PIN_INCORRECT/,
       subject: 'hsm',
-      advice: /each is one try/,
+      advice: /each run is one attempt/,
       command: /^pkcs11-tool --module .* --list-token-slots$/,
     })
     expectLine(checked, 'key.found', 'not checked', { found: /see backend\.open/, advice: /^$/ })
@@ -129,19 +129,63 @@ describe('the token cannot be used', () => {
     expect((await check({ 'aes-1': {} })).ids('problem')).toEqual([])
   })
 
-  it('there is no module', async () => {
+  it('the module’s file is missing', async () => {
     const checked = await check({}, { module: '/nowhere/libhsm.so' })
-    expectLine(checked, 'backend.open', 'problem', { found: /no readable PKCS#11 module at \/nowhere\/libhsm\.so/ })
+    expectLine(checked, 'backend.open', 'problem', {
+      found: /no readable PKCS#11 module at \/nowhere\/libhsm\.so/,
+      advice: /correct module/,
+      command: /^find \/ -xdev -name libhsm\.so$/,
+    })
+  })
+
+  it('the module’s file is no library', async () => {
+    const checked = await check({}, { module: site.workspace.path('pin') })
+    expectLine(checked, 'backend.open', 'problem', { found: /not a shared library/, command: /^file -L .*; ldd / })
+  })
+
+  it('SoftHSM has no configuration, and shows its default directory', async () => {
+    const { SOFTHSM2_CONF } = process.env
+    delete process.env['SOFTHSM2_CONF']
+    const checked = await check({})
+    process.env['SOFTHSM2_CONF'] = SOFTHSM2_CONF
+    expectLine(checked, 'backend.open', 'problem', {
+      found: /SOFTHSM2_CONF in the gateway's environment names the file/,
+    })
+  })
+
+  it('the PIN’s file has more than the PIN, without a login', async () => {
+    await site.workspace.write('quoted-pin', `"${PIN}"\n`)
+    faults.logins()
+    const checked = await check({}, { module: faults.path, pin: { file: 'quoted-pin' } }, [
+      'configuration.valid',
+      'backend',
+    ])
+    const source = `pkcs11:token=ekm?pin-source=${site.workspace.path('quoted-pin')}`
+    const byUri = await check({}, { module: faults.path, token: source, pin: undefined })
+    expect(faults.logins()).toBe(0)
+    expectLine(checked, 'configuration.valid', 'problem', {
+      found: /backends\.hsm\.pin .*has quotes around the secret/,
+    })
+    expectLine(byUri, 'backend.open', 'problem', { found: /quoted-pin has quotes around the secret: write/ })
+    expect(checked.text + byUri.text).not.toContain(PIN)
   })
 })
 
-it('is slower than the deadline allows', async () => {
+it('check measures every key, and not the first of a kind alone', async () => {
+  const checked = await check({ 'aes-1': {}, Payroll: {} }, {}, ['backend.latency'])
+  const measured = checked.all('backend.latency').map(({ fields }) => `${fields?.['algorithm']} ${fields?.['key']}`)
+  expect(measured.sort()).toEqual(
+    ['A256KW', 'A256KWP'].flatMap((algorithm) => [`${algorithm} contoso/Payroll`, `${algorithm} contoso/aes-1`]),
+  )
+})
+
+it('check reports a token that is slower than the deadline allows', async () => {
   faults.script('C_WrapKey delay 25')
   const checked = await check({ 'aes-1': {} }, { module: faults.path }, ['backend.latency'])
   faults.script()
   expectLine(checked, 'backend.latency', 'problem', {
     found:
-      /^A256KW with contoso\/aes-1: wrap p50 \d+ ms, p99 \d+ ms; .*\d+ calls; the deadline is 20 ms, Azure waits 250 ms/,
-    advice: /bring gateway and backend nearer/,
+      /^A256KW with contoso\/aes-1: wrap p50 \d+ ms, p99 \d+ ms; .*\d+ calls; the deadline is 20 ms, and Azure waits 250 ms/,
+    advice: /move the gateway nearer to the backend/,
   })
 })

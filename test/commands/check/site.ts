@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,7 +18,7 @@ export const FQDN = 'ekm.example.com'
 
 export const inDays = (days: number) => new Date(Date.now() + days * 86_400_000 + 60_000)
 
-/** Certificates that live long enough for nothing to be said about them. */
+/** Certificates with long enough lifetimes to cause no finding. */
 export interface LongPki {
   readonly serverRoot: Authority
   readonly serverIssuer: Authority
@@ -36,8 +37,19 @@ export async function makeLongPki(): Promise<LongPki> {
   return { serverRoot, serverIssuer, server, clientRoot, client }
 }
 
-/** Settings laid over a complete, good configuration. */
+/** Runs OpenSSL in a workspace. */
+export const openssl = ({ directory }: Workspace, ...args: readonly string[]) =>
+  execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' })
+
+/** Makes NAME.pem and NAME.key with OpenSSL: a certificate of a new key. It is self-signed unless `more` names a CA. */
+export function makeCertificate(workspace: Workspace, name: string, subject: string, ...more: readonly string[]): void {
+  const files = ['-keyout', `${name}.key`, '-out', `${name}.pem`]
+  openssl(workspace, 'req', '-x509', '-nodes', '-days', '90', '-subj', `/CN=${subject}`, ...files, ...more)
+}
+
+/** Settings laid over a complete, valid configuration. */
 export interface Changes {
+  readonly admin?: object | undefined
   readonly listen?: object
   readonly limits?: object
   readonly log?: object
@@ -45,28 +57,28 @@ export interface Changes {
   readonly pools?: readonly object[]
 }
 
-/** What a check found. */
+/** The result of a check run. */
 export interface Checked {
   readonly report: Report
-  /** Both formats, as they are printed. */
+  /** The report as printed, in both formats. */
   readonly text: string
   readonly json: string
   all(id: CheckId, status?: Status): Finding[]
-  /** The ids with that status, each once, in the catalogue's order. */
+  /** The ids with this status, each once, in the catalogue's order. */
   ids(status: Status): CheckId[]
 }
 
 export interface Site {
   readonly workspace: Workspace
   readonly pki: LongPki
-  /** The good configuration's one pool. */
+  /** The one pool of the valid configuration. */
   readonly pool: object
-  /** Writes the configuration with these changes and gives its path. */
+  /** Writes the configuration with these changes. Returns its path. */
   write(changes?: Changes, name?: string): Promise<string>
   check(changes?: Changes, question?: Partial<Question>): Promise<Checked>
 }
 
-/** @param only what the checks of this site are limited to, where a test file is about a part */
+/** @param only limits the checks of this site to a part */
 export async function makeSite(
   only: readonly string[] = [],
   keys: readonly TestKey[] = [],
@@ -133,7 +145,7 @@ export interface Line {
   readonly command?: RegExp
 }
 
-/** One line of this id and status says so, with what to do. */
+/** Asserts that one line has this id and status, and gives a remedy. */
 export function expectLine(checked: Checked, id: CheckId, status: Status, line: Line): void {
   const { found, subject, advice = /./, command } = line
   const candidates = checked.all(id, status)
@@ -147,7 +159,7 @@ export function expectLine(checked: Checked, id: CheckId, status: Status, line: 
   expect(fits, `${id} ${status}: ${JSON.stringify(candidates)}\n${checked.text}`).toHaveLength(1)
 }
 
-/** Every file under a directory, with all that a change of it would change. */
+/** Every file under a directory, with contents and attributes, so that any change shows. */
 export async function fingerprint(directory: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {}
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {

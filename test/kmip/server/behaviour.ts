@@ -2,13 +2,13 @@ import { resultReason } from '../../../adapters/kmip/protocol/numbers.ts'
 import { kmipVersions, type KmipVersion } from '../../../adapters/kmip/protocol/version.ts'
 import type { PublicFormat } from './store.ts'
 
-/** In what ways servers differ. The defaults are what Cosmian's KMS 5.28.0 was seen to do, for keys that are Sensitive. */
+/** The differences between servers. The defaults follow Cosmian's KMS 5.28.0 with Sensitive keys. */
 export interface Behaviour {
   readonly versions: readonly KmipVersion[]
   readonly ecb: 'None' | 'PKCS5' | 'none'
   /**
-   * `swapped`: NISTKeyWrap does RFC 5649. `unchecked`: what fails the integrity check is opened all the same. `one key`: the
-   * same key for everybody. `by parts`: each half of a value by itself.
+   * `swapped`: NISTKeyWrap does RFC 5649. `unchecked`: values that fail the integrity check are unwrapped. `one key`:
+   * every key has the same value. `by parts`: each half of a value is wrapped by itself.
    */
   readonly keyWrap: 'right' | 'swapped' | 'unchecked' | 'one key' | 'by parts' | 'none'
   readonly oaep: boolean
@@ -16,15 +16,15 @@ export interface Behaviour {
   readonly defaultMgfHash: number | 'same'
   /** Whether private keys link their public halves. */
   readonly links: boolean
-  /** Whether Get hands out secret and private keys. */
+  /** Whether Get returns secret and private keys. */
   readonly exports: boolean
   readonly publicFormat: PublicFormat
-  /** Whether data that begins with 87 87 is taken for a list of values. */
+  /** Whether data that begins with 87 87 is read as a list of values. */
   readonly readsLists: boolean
   readonly credentials?: { readonly username: string; readonly password: string }
   readonly reasons: {
     readonly notFound: number
-    /** Of GetAttributes; Cosmian has another reason there than for Encrypt. */
+    /** The reason of GetAttributes, which differs from that of Encrypt on Cosmian's server. */
     readonly notDescribed: number
     readonly wrongState: number
     readonly missingMask: number
@@ -55,7 +55,7 @@ export const cosmianLike: Behaviour = {
   },
 }
 
-/** A server with the reasons that KMIP 2.1 lists for the same. */
+/** The reasons that KMIP 2.1 lists for the same failures. */
 export const versionTwoReasons: Behaviour['reasons'] = {
   notFound: resultReason.ObjectNotFound,
   notDescribed: resultReason.ObjectNotFound,
@@ -66,7 +66,7 @@ export const versionTwoReasons: Behaviour['reasons'] = {
   notExportable: resultReason.NotExtractable,
 }
 
-/** An operation says no. */
+/** A refusal of an operation. */
 export class Refused extends Error {
   readonly reason: number
 

@@ -18,7 +18,7 @@ import { numberAttribute, stateOf, type StoredObject } from './store.ts'
 type Direction = 'encrypt' | 'decrypt'
 type Structure = ItemOf<'Structure'>
 
-/** Encrypt or Decrypt of a whole value. */
+/** Encrypts or decrypts a whole value. */
 export async function cryptValue(
   direction: Direction,
   object: StoredObject,
@@ -38,7 +38,7 @@ export async function cryptValue(
 
 function assertAllowed(direction: Direction, object: StoredObject, behaviour: Behaviour): void {
   const current = stateOf(object)
-  // That a Compromised key still decrypts is Cosmian's way: it is the adapter that must not use it.
+  // A Compromised key still decrypts, as on Cosmian's server. The adapter must not use it.
   const decrypts = current === state.Deactivated || current === state.Compromised
   const stateFits = current === state.Active || (direction === 'decrypt' && decrypts)
   if (!stateFits) throw new Refused(behaviour.reasons.wrongState)
@@ -68,7 +68,7 @@ function aes(
       return finished(cipher, data, behaviour)
     }
     case blockCipherMode.NISTKeyWrap:
-      // What Cosmian's server did before 5.15: the other algorithm under this number.
+      // Cosmian's server before 5.15 did the other algorithm under this number.
       if (behaviour.keyWrap === 'swapped') return keyWrap(direction, material, 'wrap-pad', data, behaviour)
       return keyWrap(direction, material, 'wrap', data, behaviour)
     case blockCipherMode.AESKeyWrapPadding:
@@ -105,7 +105,7 @@ function keyWrap(
 
 const ONE_KEY = Buffer.alloc(32, 1)
 
-/** A right key wrap of the first semiblocks, and the last one as it is, changed by a constant. */
+/** A right key wrap of all semiblocks but the last, which is only changed by a constant. */
 function byParts(
   direction: Direction,
   key: Uint8Array,
@@ -133,7 +133,7 @@ function finished(
 
 const decryptionKeys = new WeakMap<StoredObject, Map<string, Promise<webcrypto.CryptoKey>>>()
 
-/** To read a private key takes as long as to use it. */
+/** Reading a private key takes as long as using it. */
 function decryptionKey(object: StoredObject, hash: string): Promise<webcrypto.CryptoKey> {
   const keys = decryptionKeys.get(object) ?? new Map<string, Promise<webcrypto.CryptoKey>>()
   decryptionKeys.set(object, keys)
@@ -146,7 +146,7 @@ function decryptionKey(object: StoredObject, hash: string): Promise<webcrypto.Cr
   return key
 }
 
-/** WebCrypto, because it works off the event loop, which the client under test shares. */
+/** WebCrypto works off the event loop, which the client under test shares. */
 async function oaepDecrypt(
   object: StoredObject,
   parameter: Parameter,
@@ -161,7 +161,7 @@ async function oaepDecrypt(
   const hash = hashNumber === hashingAlgorithm['SHA-1'] ? 'SHA-1' : 'SHA-256'
   const key = await decryptionKey(object, hash)
   try {
-    // WebCrypto has one hash for both; a server that differs in MGF1 opens nothing that this client made.
+    // WebCrypto uses one hash for both. A server with another MGF1 hash opens nothing that this client made.
     if (mgfHash !== 'same' && mgfHash !== hashNumber) throw new Error('another mask')
     return new Uint8Array(await subtle.decrypt({ name: 'RSA-OAEP' }, key, data))
   } catch {
@@ -169,7 +169,7 @@ async function oaepDecrypt(
   }
 }
 
-/** As Cosmian's server reads data that begins with 87 87: a count, then values with their lengths before them. */
+/** Parses data that begins with 87 87 as Cosmian's server does: a count, then values with their lengths in front. */
 function listIn(data: Uint8Array): Uint8Array[] | undefined {
   if (data[0] !== 0x87 || data[1] !== 0x87) return undefined
   const count = data[2] ?? 0

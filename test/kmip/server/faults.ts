@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 
-/** What goes wrong with a reply. `operation` limits it to messages that ask for it; absent, it is every message. */
+/** A fault in a reply. `operation` limits it to messages with that operation; absent, it applies to all messages. */
 export interface Fault {
   readonly kind: FaultKind
   readonly operation?: number
@@ -33,7 +33,7 @@ export const faultKinds = [
 
 export const SLOW_MS = 60
 
-/** Sends `reply`, or what the fault makes of it. Faults that change what the reply says were applied before. */
+/** Sends `reply`, or the fault's version of it. Faults that change the reply's content were applied before. */
 export function sendWith(kind: FaultKind | undefined, socket: TLSSocket, reply: Uint8Array): void {
   // eslint-disable-next-line @typescript-eslint/switch-exhaustiveness-check -- the others changed what the reply says
   switch (kind) {
@@ -61,11 +61,11 @@ export function sendWith(kind: FaultKind | undefined, socket: TLSSocket, reply: 
       socket.write(changed(reply, 4, 0x7f, 0xff, 0xff, 0xf8))
       return
     case 'truncated inside':
-      // The first child claims all of the message and more.
+      // The first child claims the length of the whole message and more.
       socket.write(changed(reply, 12, 0, 0, 0xff, 0xf8))
       return
     case 'padding not zero':
-      // Inside the header: the padding of the major version.
+      // This byte is inside the header: the padding of the major version.
       socket.write(changed(reply, 39, 1))
       return
     case 'two replies':

@@ -27,16 +27,16 @@ export interface Identity {
   readonly key: string
 }
 
-/** A KMIP server in this process, for what no real one does on command. */
+/** A KMIP server in this process, with faults that no real one shows on command. */
 export class KmipTestServer {
   readonly operations: Operations
-  /** Applied to every message that it fits, until it is taken away. */
+  /** Applied to every message that it matches, until it is removed. */
   fault: Fault | undefined
-  /** Messages that came, by the operation of their first item. */
+  /** The received messages, by the operation of their first item. */
   readonly received: number[] = []
-  /** TLS connections that were ever accepted. */
+  /** The number of TLS connections accepted so far. */
   accepted = 0
-  /** Closes a connection on which nothing came for so long. */
+  /** Closes a connection after this many milliseconds of silence. */
   idleMs: number | undefined
   readonly #clientCa: string
   readonly #sockets = new Set<TLSSocket>()
@@ -56,7 +56,7 @@ export class KmipTestServer {
     return this.#port
   }
 
-  /** Listens on loopback; after {@link stop} on the same port again, with another certificate if one is given. */
+  /** Listens on loopback. After {@link stop} it uses the same port again, with another certificate if one is given. */
   async start(identity = this.#identity): Promise<void> {
     this.#identity = identity
     const server = createServer(
@@ -102,7 +102,7 @@ export class KmipTestServer {
   }
 
   #serve(socket: TLSSocket): void {
-    // A handshake that ends after stop() would keep the server from closing.
+    // A handshake that completes after stop() would keep the server from closing.
     if (this.#server === undefined) {
       socket.destroy()
       return
@@ -164,7 +164,7 @@ export class KmipTestServer {
     if (fault?.kind === 'refused: limit exceeded') return failed(resultReason.ServerLimitExceeded)
     try {
       const values = await this.operations.answer(code, payload, version)
-      // What Locate found cannot be seen to be wrong.
+      // A wrong result of Locate cannot be recognised as wrong.
       const lies = fault?.kind === 'wrong object' && code !== operation.Locate
       const shown = lies ? values.map(ofAnotherObject) : values
       return structure(tag.BatchItem, [

@@ -31,7 +31,7 @@ const REVOKE = 0x13
 const REVOCATION_REASON = 0x420081
 const REVOCATION_REASON_CODE = 0x420082
 
-/** What a test server does, message framing and faults apart. */
+/** The operations of a test server, without message framing and faults. */
 export class Operations {
   readonly store = new ObjectStore()
   behaviour: Behaviour
@@ -40,7 +40,7 @@ export class Operations {
     this.behaviour = behaviour
   }
 
-  /** The response payload. Throws {@link Refused}. */
+  /** Returns the response payload. Throws {@link Refused}. */
   async answer(code: number, payload: Structure, version: KmipVersion): Promise<readonly Item[]> {
     switch (code) {
       case operation.DiscoverVersions:

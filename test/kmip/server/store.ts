@@ -16,7 +16,7 @@ export interface StoredObject {
   readonly type: number
   readonly format: number
   readonly material: Uint8Array
-  /** Values under the attributes' own tags. State is not among them. */
+  /** Values under the attributes' own tags, without State. */
   readonly attributes: Item[]
   state: number
 }
@@ -51,7 +51,10 @@ export class ObjectStore {
   }
 }
 
-/** As of now: an Activation Date that has come activates, a Deactivation Date that has come deactivates (KMIP 1.4 §3.22). */
+/**
+ * Applies the dates as of now: a past Activation Date activates, and a past Deactivation Date deactivates (KMIP 1.4
+ * §3.22).
+ */
 export function stateOf(object: StoredObject): number {
   const now = BigInt(Math.floor(Date.now() / 1000))
   const date = (wanted: number) => {
@@ -87,7 +90,7 @@ const objectTags = new Map<number, number>([
   [objectType.PrivateKey, tag.PrivateKey],
 ])
 
-/** The object as Get hands it out. */
+/** The object as Get returns it. */
 export function managedObject(object: StoredObject, publicFormat: PublicFormat): Item {
   const { format, material } =
     object.type === objectType.PublicKey
@@ -103,7 +106,7 @@ export function managedObject(object: StoredObject, publicFormat: PublicFormat):
   ])
 }
 
-/** The forms in which servers give public keys. */
+/** The encodings in which servers return public keys. */
 export type PublicFormat = 'PKCS1' | 'X509' | 'transparent'
 
 function publicKeyIn(wanted: PublicFormat, object: StoredObject): { format: number; material: Item } {
@@ -123,7 +126,7 @@ function publicKeyIn(wanted: PublicFormat, object: StoredObject): { format: numb
   }
 }
 
-/** By way of a JWK: Node.js 24 cannot encode as PKCS#1 what it has read as PKCS#1. */
+/** Converts by way of a JWK: Node.js 24 cannot encode as PKCS#1 what it has read as PKCS#1. */
 function publicKeyOf({ material, format }: StoredObject): KeyObject {
   const type = format === keyFormat.PKCS1 ? 'pkcs1' : 'spki'
   const key = createPublicKey({ key: Buffer.from(material), format: 'der', type })

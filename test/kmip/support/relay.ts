@@ -17,32 +17,32 @@ import {
 } from '../../../adapters/ttlv-codec/src/index.ts'
 import type { Identity } from '../../support/pki.ts'
 
-/** What becomes of a request. */
+/** What the relay does with a request. */
 export type Action =
   | { readonly kind: 'delay'; readonly ms: number }
-  /** It is never answered, and the connection stays open: no FIN, no RST. */
+  /** Never answers, and keeps the connection open: no FIN, no RST. */
   | { readonly kind: 'swallow' }
-  /** The connection is reset in place of an answer. */
+  /** Resets the connection instead of an answer. */
   | { readonly kind: 'cut' }
-  /** The whole message fails for this result reason. */
+  /** Fails the whole message with this result reason. */
   | { readonly kind: 'refuse'; readonly reason: number }
 
-/** The first rule that fits a request is applied to it. What is absent fits everything. */
+/** The first matching rule applies to a request. An absent member matches every request. */
 export interface Rule {
   readonly action: Action
   readonly operation?: number
-  /** A unique identifier that the request names. */
+  /** A unique identifier in the request. */
   readonly key?: string
-  /** The number of the connection, from 1 on, in the order in which they came. */
+  /** The number of the connection from 1 on, in order of arrival. */
   readonly connection?: number
-  /** More operations in one message than this. */
+  /** Matches messages with more operations than this. */
   readonly batchOver?: number
 }
 
-/** What a message asked for. */
+/** The content of a request message. */
 export interface Received {
   readonly operations: readonly number[]
-  /** The unique identifiers that it named. */
+  /** The unique identifiers in the message. */
   readonly keys: ReadonlySet<string>
   readonly connection: number
 }
@@ -50,25 +50,25 @@ export interface Received {
 type Structure = ItemOf<'Structure'>
 
 /**
- * Stands between an adapter and a real KMIP server, and does to single requests and connections what a network, a firewall
- * or a slow server does. It ends TLS on both sides, so that it sees what is asked.
+ * Stands between an adapter and a real KMIP server, and treats single requests and connections as a network, a firewall
+ * or a slow server does. It terminates TLS on both sides in order to read requests.
  */
 export class KmipRelay implements AsyncDisposable {
-  /** May be changed at any time; requests that come from then on are treated by them. */
+  /** May change at any time. Requests that arrive later follow the new rules. */
   rules: readonly Rule[] = []
-  /** What happens to new connections: `refuse` resets them, `swallow` lets them wait for ever. */
+  /** The treatment of new connections: `refuse` resets them, `swallow` lets them wait for ever. */
   newcomers: 'serve' | 'refuse' | 'swallow' = 'serve'
-  /** Connections that ever came and were not refused. */
+  /** The number of connections so far that were not refused. */
   accepted = 0
-  /** Each message that came, whatever became of it. */
+  /** Every message received, whatever happened to it. */
   readonly received: Received[] = []
-  /** What an adapter needs to go through the relay. */
+  /** The options of an adapter that goes through the relay. */
   readonly options: KmipOptions
   readonly #upstream: KmipOptions
   readonly #server: Server
   readonly #identity: SecureContext
   readonly #passages = new Set<Passage>()
-  /** Sockets that nobody serves. */
+  /** Sockets that are never served. */
   readonly #abandoned = new Set<Socket>()
 
   private constructor(upstream: KmipOptions, server: Server, { certificate: cert, key }: Identity) {
@@ -80,8 +80,8 @@ export class KmipRelay implements AsyncDisposable {
   }
 
   /**
-   * @param upstream how the real server is reached, by a client that may do what the adapter may
-   * @param identity what the relay shows to the adapter, for 127.0.0.1
+   * @param upstream how to reach the real server, as a client with the adapter's rights
+   * @param identity the relay's certificate towards the adapter, for 127.0.0.1
    */
   static async start(upstream: KmipOptions, identity: Identity): Promise<KmipRelay> {
     const server = createServer()
@@ -90,17 +90,17 @@ export class KmipRelay implements AsyncDisposable {
     return new KmipRelay(upstream, server, identity)
   }
 
-  /** Connections of the adapter that are open now, the dead ones among them. */
+  /** The adapter's open connections, including dead ones. */
   get connections(): number {
     return this.#passages.size + this.#abandoned.size
   }
 
-  /** Those of them that {@link swallowOpen} has cut off and the adapter has not closed. */
+  /** Connections that {@link swallowOpen} has cut off, and that the adapter has not closed. */
   get dead(): number {
     return [...this.#passages].filter(({ isDead }) => isDead).length
   }
 
-  /** From now on nothing comes through what is open now, in either direction, and nobody is told. */
+  /** Discards all further bytes of the open connections in both directions, without notifying either side. */
   swallowOpen(): void {
     for (const passage of this.#passages) passage.isDead = true
   }
@@ -152,7 +152,7 @@ function fits(rule: Rule, { operations, keys, connection }: Received): boolean {
   )
 }
 
-/** One connection of the adapter, and the one to the server that belongs to it. */
+/** One connection of the adapter, and its connection to the server. */
 class Passage {
   isDead = false
   actionFor: (operations: readonly number[], keys: ReadonlySet<string>) => Action | undefined = () => undefined
@@ -164,7 +164,7 @@ class Passage {
     this.#raw = raw
     this.#adapter = new TLSSocket(raw, { isServer: true, secureContext: identity })
     this.#server = server
-    // A relay that waits for acknowledgements would add 40 ms to what a new connection is asked first.
+    // Nagle's algorithm would add 40 ms to the first request of a new connection.
     raw.setNoDelay(true)
     server.setNoDelay(true)
     const requests = new FrameReader((frame) => this.#take(frame))
@@ -206,7 +206,7 @@ const identifiersIn = (item: Structure): string[] =>
     field.tag === tag.UniqueIdentifier && field.type === 'TextString' ? [field.value] : [],
   )
 
-/** One failure that names no operation: it is meant for the whole message. */
+/** One failure without an operation, which means the whole message. */
 function refusal(request: Structure, reason: number): Item {
   const header = child(request, tag.RequestHeader, 'Structure')
   const version = header && child(header, tag.ProtocolVersion, 'Structure')

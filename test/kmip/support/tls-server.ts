@@ -4,7 +4,7 @@ import type { Pki } from '../../support/pki.ts'
 import { makeWorkspace } from '../../support/workspace.ts'
 import { freePort } from '../pykmip.ts'
 
-/** OpenSSL's own server, which refuses clients of a foreign CA with an alert; one of Node.js closes without a word. */
+/** OpenSSL's own server. It refuses clients of another CA with an alert; a server of Node.js closes silently. */
 export async function startTlsServer({ server, clientCa }: Pki): Promise<AsyncDisposable & { readonly port: number }> {
   const { write, remove } = await makeWorkspace()
   const port = await freePort()

@@ -1,23 +1,33 @@
 /*
- * A PKCS#11 module that forwards every call to another and does what a real token cannot be made to do: answer with any
- * CK_RV, be slow, hang, crash.
+ * A PKCS#11 module that forwards every call to another module, and shows faults that no real token shows on command: it
+ * answers with any CK_RV, is slow, hangs or crashes.
  *
- * It is compiled with these, so that several may be used at the same time:
+ * These macros are set at compilation, so that several modules may be used at the same time:
  *
- *   FAULT_TARGET   the module to forward to
- *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read anew at every call. FUNCTION "*" is any, and
- *                  "FUNCTION@LABEL" is one that uses the key of that CKA_LABEL. Actions:
- *                  "rv" answers with the argument, "delay" waits so many milliseconds first, "hang" never returns,
- *                  "crash" is a SIGSEGV, "leak" keeps so many bytes for good, "log" notes the call in FAULT_LOG,
- *                  "rv-if-public" is "rv" where the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false,
- *                  "without" answers that there is no such attribute where the template of C_GetAttributeValue or
- *                  C_GenerateKeyPair has it, "fails-with" is the same with CKR_GENERAL_ERROR, "instead" answers with the
- *                  argument where the token answers with an error, "nul-padded" and "sessions" change what C_GetTokenInfo
- *                  says, "unended" is "rv" of a C_Decrypt that leaves its operation active until C_DecryptFinal. A fourth
- *                  word limits a line to the process's calls from that number on, counted from 1, and a fifth to those
- *                  up to that number. "once" in place of both takes effect in one call of all processes.
- *   FAULT_LOG      every C_Login is noted here too, one line each; a C_Initialize that is logged, with the string that
- *                  it was given, as "C_Initialize=STRING"
+ *   FAULT_TARGET   the module that receives the calls
+ *   FAULT_SCRIPT   a file of lines "FUNCTION ACTION ARGUMENT", read again at every call
+ *   FAULT_LOG      a file with a line for each logged call, and for each C_Login. A logged C_Initialize adds its string:
+ *                  "C_Initialize=STRING"
+ *
+ * FUNCTION "*" means any function. "FUNCTION@LABEL" means a call that uses the key with this CKA_LABEL. The actions:
+ *
+ *   rv             answers with the argument
+ *   delay          waits this many milliseconds first
+ *   hang           never returns
+ *   crash          is a SIGSEGV
+ *   leak           allocates this many bytes and never frees them
+ *   log            writes the call to FAULT_LOG
+ *   rv-if-public   is "rv" if the template of C_CreateObject or C_UnwrapKey has CKA_PRIVATE false
+ *   without        answers that there is no such attribute, if the template of C_GetAttributeValue or C_GenerateKeyPair
+ *                  has this one
+ *   fails-with     is the same with CKR_GENERAL_ERROR
+ *   instead        answers with the argument where the token answers with an error
+ *   nul-padded, sessions, flags
+ *                  change the result of C_GetTokenInfo
+ *   unended        is "rv" of a C_Decrypt that leaves its operation active until C_DecryptFinal
+ *
+ * A fourth word limits a line to the process's calls from that number on, counted from 1. A fifth word is the last such
+ * call. "once" in place of both affects one call of all processes.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -32,7 +42,7 @@
 #define FUNCTIONS 68
 #define GET_ATTRIBUTE_VALUE 24
 
-/* Every argument of every function of version 2.40 fits a register, and a callee ignores what it did not ask for. */
+/* Every argument of every function of version 2.40 fits a register, and a callee ignores surplus arguments. */
 typedef unsigned long word;
 typedef word (*function)(word, word, word, word, word, word, word, word);
 
@@ -57,15 +67,16 @@ static const char *names[FUNCTIONS] = {
 static struct list *real;
 static struct list ours;
 static unsigned long calls[FUNCTIONS];
-/* What the script wants C_GetTokenInfo to say this time. */
+/* The changes to C_GetTokenInfo by the script. */
 static int padding;
 static word sessions;
-/* What it wants to be answered in place of an error. */
+static word more_flags;
+/* The answer in place of an error. */
 static word instead;
-/* What it wants C_Decrypt to answer, and whether an operation was left active by that. */
+/* The answer of C_Decrypt, and whether it left an operation active. */
 static word unended;
 static int active;
-/* Keeps the compiler from leaving out what nobody reads. */
+/* Keeps the compiler from removing an unused allocation. */
 static char *volatile leaks;
 
 static void sleep_ms(long ms) {
@@ -73,7 +84,7 @@ static void sleep_ms(long ms) {
   nanosleep(&time, NULL);
 }
 
-/* Several processes meet the same line; the one that creates the marker first has it. */
+/* Several processes may match the same line. The first to create the marker owns it. */
 static int first_of_all(const char *line) {
   char marker[4096];
   unsigned long hash = 5381;
@@ -91,7 +102,7 @@ struct attribute {
   word length;
 };
 
-/* Whether a template says that the object is to be without CKA_PRIVATE. */
+/* Whether a template has CKA_PRIVATE false. */
 static int is_public(word template, word count) {
   const struct attribute *attributes = (const struct attribute *)template;
   for (word at = 0; at < count; at++)
@@ -106,14 +117,14 @@ static int has_type(word template, word count, word type) {
   return 0;
 }
 
-/* CK_TOKEN_INFO as far as it is changed here. */
+/* The members of CK_TOKEN_INFO that are changed here. */
 struct token_info {
   char names[96];
   word flags;
   word max_sessions;
 };
 
-/* The keys of the encryption and the decryption that were begun last. */
+/* The keys of the latest encryption and decryption. */
 static word encrypting, decrypting;
 
 static int starts_with(const char *text, const char *start) { return strncmp(text, start, strlen(start)) == 0; }
@@ -159,7 +170,7 @@ static int applies(const char *line, int index, const word *arguments, char acti
   return calls[index] >= strtoul(from, NULL, 10) && calls[index] <= strtoul(to, NULL, 10);
 }
 
-/* CK_C_INITIALIZE_ARGS, whose last member is where NSS looks for its parameters. */
+/* CK_C_INITIALIZE_ARGS. NSS reads its parameters from the last member. */
 struct initialize_arguments {
   void *mutexes[4];
   word flags;
@@ -175,7 +186,7 @@ static void log_call(int index, word first) {
   close(file);
 }
 
-/* 1 if the call is to answer with *rv instead of being forwarded. */
+/* 1 if the call must return *rv instead of being forwarded. */
 static int fault(int index, const word *arguments, int public, word *rv) {
   FILE *file = fopen(FAULT_SCRIPT, "r");
   char line[256], action[16];
@@ -208,6 +219,7 @@ static int fault(int index, const word *arguments, int public, word *rv) {
     }
     if (strcmp(action, "nul-padded") == 0) padding = 1;
     if (strcmp(action, "sessions") == 0) sessions = argument;
+    if (strcmp(action, "flags") == 0) more_flags = argument;
     if (strcmp(action, "instead") == 0) instead = argument;
     if (strcmp(action, "unended") == 0) unended = argument;
   }
@@ -224,11 +236,12 @@ static word forward(int index, word a, word b, word c, word d, word e, word f, w
   const word arguments[] = {a, b, c, d};
   padding = 0;
   sessions = 0;
+  more_flags = 0;
   instead = 0;
   unended = 0;
   remember_key(index, arguments);
   if (fault(index, arguments, public, &rv)) {
-    /* Whatever they answer, these end the operation. */
+    /* These functions end the operation, whatever they return. */
     if (strcmp(names[index], "C_Decrypt") == 0 || strcmp(names[index], "C_Encrypt") == 0)
       real->functions[index](a, b, c, d, e, f, g, h);
     return rv;
@@ -247,6 +260,7 @@ static word forward(int index, word a, word b, word c, word d, word e, word f, w
   if (rv != 0 && instead) return instead;
   if (rv == 0 && padding) nul_pad((struct token_info *)b);
   if (rv == 0 && sessions) ((struct token_info *)b)->max_sessions = sessions;
+  if (rv == 0 && more_flags) ((struct token_info *)b)->flags |= more_flags;
   return rv;
 }
 

@@ -8,17 +8,17 @@ const source = fileURLToPath(new URL('fault-module.c', import.meta.url))
 
 export interface FaultModule {
   readonly path: string
-  /** What happens from now on, in every process: lines of `FUNCTION ACTION ARGUMENT`; see fault-module.c. */
+  /** Sets the faults in every process from now on: lines of `FUNCTION ACTION ARGUMENT`; see fault-module.c. */
   script(...lines: string[]): void
-  /** How often any process has called C_Login since something was last counted. */
+  /** C_Login calls of all processes since the last count. */
   logins(): number
-  /** The same of a function that the script has logged. */
+  /** Calls since the last count of a function that the script logs. */
   logged(name: string): number
-  /** The strings that C_Initialize was given, where the script has it logged, since something was last counted. */
+  /** The strings passed to C_Initialize since the last count, if the script logs it. */
   parameters(): string[]
 }
 
-/** Compiles a fault-injecting module for this run. Those of different names follow scripts of their own. */
+/** Compiles a fault-injecting module for this run. Modules with different names follow separate scripts. */
 export function faultModule(hsm: Pick<SoftHsm, 'directory'>, name = 'faults', target = MODULE): FaultModule {
   const pathOf = (extension: string) => join(hsm.directory, `${name}.${extension}`)
   const [path, scriptPath, logPath] = [pathOf('so'), pathOf('script'), pathOf('log')]
@@ -34,7 +34,7 @@ export function faultModule(hsm: Pick<SoftHsm, 'directory'>, name = 'faults', ta
   let scripts = 0
   const script = (...lines: string[]) => {
     scripts++
-    // A number that is new each time makes a "once" line another line.
+    // A number that is new each time makes a repeated "once" line a different line.
     const numbered = lines.map((line) => (line.endsWith(' once') ? `${line} #${scripts}` : line))
     writeFileSync(scriptPath, numbered.map((line) => `${line}\n`).join(''))
   }
@@ -42,7 +42,7 @@ export function faultModule(hsm: Pick<SoftHsm, 'directory'>, name = 'faults', ta
   writeFileSync(logPath, '')
   let counted = 0
   const take = () => {
-    // Emptied, the file would lose what is written in the meantime.
+    // Emptying the file would lose lines that are written meanwhile.
     const bytes = readFileSync(logPath)
     const lines = bytes.toString('utf8', counted).split('\n')
     counted = bytes.length

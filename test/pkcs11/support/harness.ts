@@ -3,12 +3,12 @@ import { contextOf } from '../../support/context.ts'
 
 export const ref = (text: string) => text as KeyRef
 
-/** A call with as long a deadline as a test needs; not the gateway's 200 ms. */
+/** A call context with a deadline that suits the test, and not the gateway's 200 ms. */
 export function context(ms = 10_000): CallContext {
   return contextOf(AbortSignal.timeout(ms), performance.now() + ms, 'test')
 }
 
-/** A call whose deadline fires as the gateway's does, with an error of its own as reason. */
+/** A call context whose deadline fires as the gateway's does, with this error as the reason. */
 export function contextUntil(ms: number, reason: AdapterError): CallContext {
   const controller = new AbortController()
   setTimeout(() => controller.abort(reason), ms)
@@ -21,7 +21,7 @@ export interface Reported {
   readonly fields: Readonly<Record<string, string | number | boolean>>
 }
 
-/** A report that remembers. */
+/** A report function that records its calls. */
 export function recorder(): { report: Report; reported: Reported[]; of: (event: string) => Reported[] } {
   const reported: Reported[] = []
   return {
@@ -33,8 +33,8 @@ export function recorder(): { report: Report; reported: Reported[]; of: (event: 
 
 export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Waits until `condition` holds; gives the milliseconds that it took. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 5000): Promise<number> {
+/** Waits until `condition` holds. Resolves with the milliseconds that it took. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 15_000): Promise<number> {
   const start = performance.now()
   while (performance.now() - start < ms) {
     if (await condition()) return performance.now() - start

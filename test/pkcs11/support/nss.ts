@@ -10,24 +10,24 @@ import { onToken, type Attributes } from './token-objects.ts'
 
 const places = ['/usr/lib/x86_64-linux-gnu/', '/usr/lib/x86_64-linux-gnu/nss/', '/usr/lib/aarch64-linux-gnu/']
 
-/** The label that NSS gives the token of every database. */
+/** The label of the token in every NSS database. */
 export const NSS_LABEL = 'NSS Certificate DB'
 
-/** A database of NSS softokn of its own. */
+/** A separate database of NSS softokn. */
 export interface Nss {
   readonly directory: string
   readonly module: string
-  /** For C_Initialize; `flags` in NSS's words. */
+  /** The argument of C_Initialize, with `flags` in NSS's terms. */
   parameters(flags?: string): string
-  /** An AES key of this value. */
+  /** Makes an AES key of this value. */
   aes(label: string, more: Attributes, value: Uint8Array): void
   options(more?: Partial<Pkcs11Options>): Pkcs11Options
   remove(): void
 }
 
 /**
- * NSS must be there: a suite that skips would pass where nothing was tested. It stretches the password anew for each use
- * of a private key, so that an RSA-2048 unwrap takes it 85 ms; where that is not the point, `iterations` makes it 2 ms.
+ * Requires NSS: a suite that skips would pass without testing anything. NSS stretches the password for each use of a
+ * private key, so that an RSA-2048 unwrap takes 85 ms. `iterations` reduces that to 2 ms for tests of other behaviour.
  */
 export function nss(iterations?: number): Nss {
   const directory = mkdtempSync(join(tmpdir(), 'ekm-nss-'))

@@ -1,4 +1,6 @@
-/** A gateway in little: opens a token, says which process its host is, and makes one call. Arguments: module, token. */
+/**
+ * A minimal gateway: opens a token, prints the process id of its host, and makes one call. Arguments: module, token.
+ */
 import { randomBytes } from 'node:crypto'
 import { Secret } from '../../../adapters/contract/index.ts'
 import { open } from '../../../adapters/pkcs11/index.ts'

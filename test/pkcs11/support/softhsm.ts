@@ -11,25 +11,25 @@ export const MODULE = '/usr/lib/softhsm/libsofthsm2.so'
 export const PIN = '648219'
 const SO_PIN = '975310'
 
-/** Children of the adapter run its sources; see the file named here. */
+/** The adapter's child processes run its TypeScript sources; see the file named here. */
 export function runSources(): void {
   process.env['NODE_OPTIONS'] = `--import ${fileURLToPath(new URL('typescript-children.mjs', import.meta.url))}`
 }
 
-/** A directory of tokens of its own, found by this process and its children through SOFTHSM2_CONF. */
+/** A separate directory of tokens, which this process and its children find through SOFTHSM2_CONF. */
 export interface SoftHsm {
   readonly directory: string
-  /** Makes a token, or makes an existing one of that label anew. */
+  /** Initialises a token, or an existing one of that label again. */
   initToken(label: string, pin?: string): void
-  /** Makes another token of a label that there is already. */
+  /** Makes another token with an existing label. */
   initSecond(label: string): void
-  /** Hides every token from who starts now, and shows them again. */
+  /** Hides every token from processes that start now, or shows them again. */
   hideTokens(hidden: boolean): void
   options(label: string, more?: Partial<Pkcs11Options>): Pkcs11Options
   remove(): void
 }
 
-/** SoftHSM must be there: a suite that skips would pass where nothing was tested. */
+/** Requires SoftHSM: a suite that skips would pass without testing anything. */
 export function softHsm(): SoftHsm {
   try {
     accessSync(MODULE)

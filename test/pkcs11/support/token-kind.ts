@@ -7,24 +7,24 @@ import { ref } from './harness.ts'
 import { PIN } from './softhsm.ts'
 import { onToken, type Library } from './token-objects.ts'
 
-/** An empty token of one test's own, whose user's PIN is `PIN`. */
+/** An empty token for one test, with the user PIN `PIN`. */
 export interface TestToken extends Library {
   readonly label: string
-  /** Where C_CreateObject is not the way to a key of known value. */
+  /** Makes a key of known value, where C_CreateObject cannot. */
   put?(keys: readonly TestKey[]): void
   remove(): void | Promise<void>
 }
 
-/** A PKCS#11 library as the common suites see it. What its tokens do not have is said here and is never a skipped test. */
+/** A PKCS#11 library as the common suites see it. Missing abilities are stated here and are never skipped tests. */
 export interface TokenKind {
-  /** What `/info` says of it. */
+  /** The library's description in `/info`. */
   readonly product: { readonly vendor: string; readonly name: string }
   readonly algorithms?: readonly WrapAlgorithm[]
-  /** All if absent. */
+  /** The supported algorithms; all if absent. */
   readonly rsaSizes?: readonly RsaBits[]
-  /** Which of a key's dates its tokens keep. */
+  /** The key dates that its tokens keep. */
   readonly dates: readonly ('notBefore' | 'expires')[]
-  /** The longest data key that it takes a tolerable time for, in bytes; 4096 if absent. */
+  /** The longest data key in bytes that it handles in tolerable time; 4096 if absent. */
   readonly longestDataKey?: number
   make(): TestToken | Promise<TestToken>
 }
@@ -34,11 +34,11 @@ export function putKeys(token: TestToken, keys: readonly TestKey[]): void {
   else onToken(token.label, (objects) => keys.forEach((key) => objects.import(key)), PIN, token)
 }
 
-/** How the contract's suite is run on it. */
+/** The harness of the contract's suite. */
 export const contractHarness = (kind: TokenKind): AdapterHarness => ({
   name: `a PKCS#11 token (${kind.product.name})`,
   algorithms: kind.algorithms ?? wrapAlgorithms,
-  // PKCS#11 has no such attribute: an operator removes the usages, or the key.
+  // PKCS#11 has no attribute for a disabled key: an operator removes the usages, or the key.
   canDisable: false,
   dates: kind.dates,
   ...(kind.rsaSizes !== undefined && { rsaSizes: kind.rsaSizes }),
@@ -59,7 +59,7 @@ export const contractHarness = (kind: TokenKind): AdapterHarness => ({
   },
 })
 
-/** How the black-box suites are run on it. */
+/** The harness of the black-box suites. */
 export const backendHarness = (kind: TokenKind): BackendHarness => ({
   product: kind.product,
   rsa: true,

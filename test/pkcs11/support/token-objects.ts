@@ -1,21 +1,21 @@
 import type { JsonWebKey } from 'node:crypto'
 import { PKCS11, type Handle, type Template } from 'pkcs11js'
-import { CKA, CKF, CKK, CKM, CKO, CKU_USER } from '../../../adapters/pkcs11/cryptoki.ts'
+import { CKA, CKF, CKK, CKM, CKO, CKU_USER } from '../../../adapters/pkcs11/cryptoki/numbers.ts'
 import type { TestKey } from '../../contract/harness.ts'
 import { MODULE, PIN } from './softhsm.ts'
 
-/** What a test puts on a token behind the adapter's back, with pkcs11js itself in the test's process. */
+/** Objects that a test makes on a token behind the adapter's back, by pkcs11js in the test's own process. */
 export interface TokenObjects {
-  /** A key of the common suites. Its dates become the day before or after today, on the side of now on which they are. */
+  /** A key of the common suites. A past date becomes yesterday, and a future date becomes tomorrow. */
   import(key: TestKey): void
   aes(label: string, more?: Attributes, value?: Uint8Array): void
-  /** A pair of the token's making, or the private half of `jwk`, without a public object. */
+  /** A pair that the token generates, or the private half of `jwk` without a public object. */
   rsa(label: string, more?: Attributes, jwk?: JsonWebKey): void
   destroy(label: string): void
   setLabel(label: string, to: string): void
-  /** Who is logged in already stays so. */
+  /** Changes the user's PIN. Existing logins stay valid. */
   setPin(from: string, to: string): void
-  /** Attributes of the object of this class, for what a test wants to see with its own eyes. */
+  /** Attributes of the object of this class, for a test's own assertions. */
   read(label: string, keyClass: number, type: number): Buffer
 }
 
@@ -26,7 +26,7 @@ export interface Library {
   readonly libraryParameters?: string
 }
 
-/** Logs in, does `work`, and lets go of the module, so that the next call sees the token anew. */
+/** Logs in, does `work`, and releases the module, so that the next call sees the token afresh. */
 export function onToken<Result>(
   tokenLabel: string,
   work: (objects: TokenObjects) => Result,
@@ -46,12 +46,12 @@ export function onToken<Result>(
 export function initialize(module: PKCS11, { libraryParameters }: Library): void {
   module.C_Initialize({
     flags: CKF.OS_LOCKING_OK,
-    // pkcs11js cuts the last byte off.
+    // pkcs11js cuts off the last byte.
     ...(libraryParameters !== undefined && { libraryParameters: `${libraryParameters}\0` }),
   })
 }
 
-/** SoftHSM 2.6.1 shows no token, or fails, to a process that starts while another logs in. */
+/** SoftHSM 2.6.1 shows no token, or fails, in a process that starts while another logs in. */
 function openSession(module: PKCS11, library: Library, tokenLabel: string, pin: string): Handle {
   for (let attempt = 1; ; attempt += 1) {
     initialize(module, library)
@@ -158,7 +158,7 @@ const publicOnly = ({ ENCRYPT, WRAP, ID, MODULUS_BITS }: Attributes): Attributes
 const privateOnly = (more: Attributes): Attributes =>
   Object.fromEntries(Object.entries(more).filter(([name]) => !['ENCRYPT', 'WRAP', 'MODULUS_BITS'].includes(name)))
 
-/** CKA_PRIVATE_EXPONENT to CKA_COEFFICIENT, which the adapter has no use for. */
+/** CKA_PRIVATE_EXPONENT to CKA_COEFFICIENT, which the adapter never reads. */
 function privateRsa(jwk: JsonWebKey): Template {
   const bytes = (text: string | undefined) => Buffer.from(text ?? '', 'base64url')
   return [

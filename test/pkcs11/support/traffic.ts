@@ -10,8 +10,8 @@ export interface Outcome {
 }
 
 /**
- * Callers that wrap with the key `aes` and unwrap again until they are stopped. Give them a deadline longer than Azure's
- * where a busy machine is not to be taken for a lost call.
+ * Callers that wrap and unwrap with the key `aes` until they are stopped. On a busy machine, give them a deadline
+ * longer than Azure's so that a late call does not count as lost.
  */
 export function startTraffic(adapter: Pkcs11Adapter, callers: number, deadlineMs: number) {
   const dek = randomBytes(32)
@@ -28,7 +28,7 @@ export function startTraffic(adapter: Pkcs11Adapter, callers: number, deadlineMs
       } catch (error) {
         outcome.errors.push(error)
       }
-      // As many calls as a core can do would take it from the other tests.
+      // An unthrottled load would take the core from other tests.
       await sleep(5)
     }
   }

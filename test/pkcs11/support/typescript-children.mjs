@@ -1,5 +1,5 @@
-// Lets a child process run the adapter's TypeScript as it stands under Node.js 20, which cannot strip types by itself.
-// Tests put this file into NODE_OPTIONS of the processes that the adapter starts; what is installed runs compiled code.
+// Lets a child process run the adapter's TypeScript sources under Node.js 20, which cannot strip types by itself. Tests
+// put this file into NODE_OPTIONS of the adapter's child processes. An installation runs compiled code.
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire, register } from 'node:module'

@@ -1,4 +1,4 @@
-// Makes pkcs11js look as if it had never been installed, in the processes that load this file.
+// Hides pkcs11js from the processes that load this file, as if it had never been installed.
 import { register } from 'node:module'
 import { isMainThread } from 'node:worker_threads'
 

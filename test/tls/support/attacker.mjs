@@ -5,33 +5,33 @@ import { connect } from 'node:tls'
 import { floodWithKeyUpdates } from './key-updates.mjs'
 
 /**
- * Attacks a TLS port, from a process of its own: node attacker.mjs WAY PORT RATE [ADDRESS [IDENTITY]], with RATE in
- * connections a second, of which it holds 2000. IDENTITY.pem and IDENTITY.key are what it shows in the ways that need a
- * certificate. At its end it prints how many it opened.
+ * Attacks a TLS port from a process of its own: node attacker.mjs WAY PORT RATE [ADDRESS [IDENTITY]]. RATE is in
+ * connections a second, of which it holds 2000. Ways that need a certificate use IDENTITY.pem and IDENTITY.key. At its
+ * end it prints the number of connections that it opened.
  */
 const [, , way, port, rate, localAddress = '127.0.0.1', identity] = process.argv
 const target = { host: '127.0.0.1', port: Number(port), localAddress }
 const HELD = 2000
-/** They come together, as they do from many machines at once. */
+/** Connections come in bursts, as from many machines at once. */
 const BURST_MS = 250
 
-/** What a client says first. */
+/** A client's first message. */
 const hello = await new Promise((resolve) => {
   const socket = new Duplex({ read: () => undefined, write: (chunk, _encoding, done) => (resolve(chunk), done()) })
   connect({ socket, servername: 'localhost', minVersion: 'TLSv1.3' }).on('error', () => undefined)
 })
 
 const shown = identity && { cert: readFileSync(`${identity}.pem`), key: readFileSync(`${identity}.key`) }
-/** More than a server reads at once: about 200 KiB. */
+/** More bytes than a server reads at once: about 200 KiB. */
 const KEY_UPDATES = 8000
 
 const ways = {
-  /** Whole handshakes with a certificate, and nothing after them. */
+  /** Complete handshakes with a certificate, and no further bytes. */
   certificates: () => connect({ ...target, ...shown, rejectUnauthorized: false, minVersion: 'TLSv1.3' }),
   'key updates': () => floodWithKeyUpdates(target, KEY_UPDATES),
-  /** Whole handshakes without a certificate, and nothing after them. */
+  /** Complete handshakes without a certificate, and no further bytes. */
   handshakes: () => connect({ ...target, rejectUnauthorized: false, minVersion: 'TLSv1.3' }),
-  /** Hellos, for which the server does the expensive part, and nothing after them. */
+  /** Hellos, which make the server do the expensive part, and no further bytes. */
   hellos: () => connectTcp(target),
   silence: () => connectTcp(target),
   /** Hellos, a byte at a time. */
@@ -42,7 +42,7 @@ const ways = {
     socket.once('close', () => clearInterval(timer))
     return socket
   },
-  /** Requests without a certificate, whose answer nobody waits for. */
+  /** Requests without a certificate, whose answers are not read. */
   requests: () => {
     const socket = connect({ ...target, rejectUnauthorized: false, minVersion: 'TLSv1.3' })
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')

@@ -7,26 +7,26 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 
-const HAPROXY = '/usr/sbin/haproxy'
+export const HAPROXY = '/usr/sbin/haproxy'
 const READY_MS = 5000
 
-/** A load balancer in a process of its own, which passes TCP connections on. */
+/** A load balancer in a process of its own, which forwards TCP connections. */
 export interface Haproxy extends AsyncDisposable {
   readonly port: number
-  /** What its last check of a gateway said, e.g. `UP L4OK` or `DOWN L7STS`. */
+  /** The result of the last check of a gateway, such as `UP L4OK` or `DOWN L7STS`. */
   health(gatewayPort: number): Promise<string>
 }
 
 /** A gateway on this machine. */
 export interface HaproxyTarget {
   readonly port: number
-  /** Where `/readyz` is asked; without it, it is seen whether the gateway's own port is open. */
+  /** The port of `/readyz`. Without it, HAProxy only checks that the gateway's own port is open. */
   readonly adminPort?: number
-  /** What is sent first: `send-proxy`, `send-proxy-v2`, or nothing. */
+  /** Sent first on each connection: `send-proxy`, `send-proxy-v2`, or nothing. */
   readonly sending?: string
 }
 
-/** Starts HAProxy in front of gateways. It asks each every 100 ms whether it is there. */
+/** Starts HAProxy in front of gateways. It checks each one every 100 ms. */
 export async function startHaproxy(...gateways: readonly HaproxyTarget[]): Promise<Haproxy> {
   if (!existsSync(HAPROXY)) throw new Error(`${HAPROXY} is missing: apt-get install -y haproxy`)
   const directory = await mkdtemp(join(tmpdir(), 'ekm-haproxy-'))
@@ -76,21 +76,19 @@ ${servers.join('\n')}
     await stop()
     throw new Error(`HAProxy does not listen: ${errors}`)
   }
-  const health = async (gateway: number) => healthIn(await ask(control, 'show stat'), gateway)
-  return { port, health, [Symbol.asyncDispose]: stop }
+  return { port, health: (gateway) => healthOf(control, `gateway-${gateway}`), [Symbol.asyncDispose]: stop }
 }
 
-/** HAProxy's answer to a command. */
-async function ask(control: string, command: string): Promise<string> {
+/**
+ * The result of the last check of a server, such as `UP L4OK`.
+ *
+ * @param control the socket of HAProxy's statistics
+ */
+export async function healthOf(control: string, server: string): Promise<string> {
   const socket = connect(control)
-  socket.end(`${command}\n`)
-  return text(socket)
-}
-
-/** From the table that `show stat` gives. */
-function healthIn(table: string, gateway: number): string {
-  const [names = [], ...rows] = table.split('\n').map((line) => line.replace('# ', '').split(','))
-  const row = rows.find((cells) => cells[names.indexOf('svname')] === `gateway-${gateway}`)
+  socket.end('show stat\n')
+  const [names = [], ...rows] = (await text(socket)).split('\n').map((line) => line.replace('# ', '').split(','))
+  const row = rows.find((cells) => cells[names.indexOf('svname')] === server)
   return ['status', 'check_status'].map((name) => row?.[names.indexOf(name)]).join(' ')
 }
 

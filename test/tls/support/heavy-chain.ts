@@ -7,8 +7,8 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' }
 const DAY_MS = 24 * 3_600_000
 
 /**
- * A client certificate below CAs that each can have issued every other one: two names, one key, and so many certificates.
- * OpenSSL looks for the issuer of each among all of them, and verifies a hundred signatures.
+ * A client certificate below this many CAs of two names and one key, each of which can have issued every other one.
+ * OpenSSL searches all of them for the issuer of each, and verifies a hundred signatures.
  */
 export async function makeHeavyChain(authorities = 280): Promise<Identity> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])

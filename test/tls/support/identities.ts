@@ -21,7 +21,7 @@ import type { Identity } from '../../support/pki.ts'
  * Every client meets every pool of its list, in every way of arriving.
  */
 
-/** The name that the pools allow, and that every client has of which nothing else is said. */
+/** The name that the pools allow. Every client has it unless its row says otherwise. */
 export const RIGHT = 'contoso.managedhsmclient.azure.net'
 /** Another tenant's name. */
 export const OTHER = 'fabrikam.managedhsmclient.azure.net'
@@ -29,7 +29,7 @@ export const OTHER = 'fabrikam.managedhsmclient.azure.net'
 const SECOND = 1000
 const DAY = 24 * 3600 * SECOND
 
-/** As old as the certificates of clocks that are wrong. */
+/** The age of the certificates of clients with wrong dates. */
 const old = { from: -60 * DAY }
 
 /** The CAs, and the clients that are listed as if they were CAs. */
@@ -40,11 +40,11 @@ export function makeCas() {
     rootB,
     rootC,
     issuingC: certifyCa('issuing CA of C', { by: rootC }),
-    /** No pool has it. */
+    /** A root that no pool lists. */
     nobody: certifyCa('nobody’s root'),
     expired: certifyCa('expired root', { from: -30 * DAY, until: -SECOND }),
     ancient: certifyCa('root of version 1', { version: 1, extensions: noExtensions }),
-    /** Its own constraints bind what it issues (RFC 5937). */
+    /** A root whose own constraints bind what it issues (RFC 5937). */
     strict: certifyCa('strict root', {
       extensions: {
         basicConstraints: basicConstraints(true, 0),
@@ -52,7 +52,7 @@ export function makeCas() {
       },
     }),
     serversOnly: certifyCa('root for servers', { extensions: { extKeyUsage: extKeyUsage('serverAuth') } }),
-    /** Its key usage says nothing: a root that may not sign certificates is refused with the configuration. */
+    /** A root without a key usage. A root that may not sign certificates is refused with the configuration. */
     selfSigned: certifyClient(RIGHT, undefined, { organization: 'Listed', extensions: { keyUsage: undefined } }),
     listedLeaf: certifyClient(RIGHT, certifyCa('an unlisted root'), { organization: 'Listed too' }),
   }
@@ -68,35 +68,45 @@ const noExtensions = {
 export type Cas = ReturnType<typeof makeCas>
 export type CaName = keyof Cas
 
-/** The entries of a pool: names, and the certificates of which each name has to be. */
+/** A pool's entries: names, and the roots for each name. */
 export const pools = {
   A: [{ names: [RIGHT], cas: ['rootA'] }],
   B: [{ names: [RIGHT], cas: ['rootB'] }],
-  AB: [{ names: [RIGHT], cas: ['rootA'] }, { names: [RIGHT], cas: ['rootB'] }],
+  AB: [
+    { names: [RIGHT], cas: ['rootA'] },
+    { names: [RIGHT], cas: ['rootB'] },
+  ],
   'A-and-B': [{ names: [RIGHT], cas: ['rootA', 'rootB'] }],
   X: [{ names: [OTHER], cas: ['rootA'] }],
-  pair: [{ names: [RIGHT], cas: ['rootA'] }, { names: [OTHER], cas: ['rootB'] }],
+  pair: [
+    { names: [RIGHT], cas: ['rootA'] },
+    { names: [OTHER], cas: ['rootB'] },
+  ],
   C: [{ names: [RIGHT], cas: ['rootC', 'issuingC'] }],
   expired: [{ names: [RIGHT], cas: ['expired'] }],
   ancient: [{ names: [RIGHT], cas: ['ancient'] }],
   strict: [{ names: [RIGHT], cas: ['strict'] }],
   servers: [{ names: [RIGHT], cas: ['serversOnly'] }],
   listed: [{ names: [RIGHT], cas: ['selfSigned', 'listedLeaf'] }],
-} as const satisfies Record<string, readonly { names: readonly string[]; cas: readonly CaName[] }[]> // prettier-ignore
+} as const satisfies Record<string, readonly { names: readonly string[]; cas: readonly CaName[] }[]>
 
 export type PoolName = keyof typeof pools
 export const poolNames = Object.keys(pools) as PoolName[]
-/** The pools of roots A and B. The others matter only to clients of other roots, and to a few that stand for all. */
+/**
+ * The pools of roots A and B. The other pools matter only to clients of other roots, and to a few that stand for all.
+ */
 const usualPools = ['A', 'B', 'AB', 'A-and-B', 'X', 'pair'] as const satisfies readonly PoolName[]
 
 export interface Row {
   readonly name: string
   readonly make: (cas: Cas) => Identity | undefined
-  /** The pools that take it. */
+  /** The pools that accept the client. */
   readonly at: readonly PoolName[]
-  /** Why its certificate is refused; absent if an entry of some pool trusts it, and only some names or pools are wrong. */
+  /**
+   * Why its certificate is refused; absent if an entry of some pool trusts it, and only some names or pools are wrong.
+   */
   readonly because?: string
-  /** The same on a resumed session, where no issuing CA comes with it, if that differs. */
+  /** The reason on a resumed session, where no issuing CA is sent, if it differs. */
   readonly resumedBecause?: string
 }
 
@@ -104,17 +114,17 @@ const ofA = ['A', 'AB', 'A-and-B', 'pair'] as const
 const ofB = ['B', 'AB', 'A-and-B'] as const
 
 let made = 0
-/** A CA of one client's own: what one client teaches the gateway must not help another. */
+/** A CA for one client only: what one client teaches the gateway must not help another. */
 const ownCa = (by: Holder | undefined, wanted: Partial<Wanted> = {}): Holder =>
   certifyCa(`issuing CA ${(made += 1)}`, { ...(by && { by }), ...wanted })
 
-/** A client behind a CA that is sent with it. */
+/** A client behind a CA that it sends. */
 function behind(root: Holder, ca: Partial<Wanted> = {}, client: Partial<Wanted> = {}): Identity {
   const issuing = ownCa(root, ca)
   return sending(certifyClient(RIGHT, issuing, client), issuing)
 }
 
-/** A client behind two CAs, and what the upper one says. */
+/** A client behind two CAs, with extensions of the upper one. */
 function deepBehind(root: Holder, upper: Partial<Wanted>, order: 'right' | 'wrong' = 'right'): Identity {
   const first = ownCa(root, upper)
   const second = ownCa(first)
@@ -122,11 +132,14 @@ function deepBehind(root: Holder, upper: Partial<Wanted>, order: 'right' | 'wron
   return sending(certifyClient(RIGHT, second), ...sent)
 }
 
-const withKey = (key: KeyKind) => ({ rootA }: Cas) => sending(certifyClient(RIGHT, rootA, { key })) // prettier-ignore
+const withKey =
+  (key: KeyKind) =>
+  ({ rootA }: Cas) =>
+    sending(certifyClient(RIGHT, rootA, { key }))
 
 const forServers = { extKeyUsage: extKeyUsage('serverAuth') }
 
-/** What root A says of a CA that root B certified too, without it. */
+/** Root A's restrictions on a CA that root B certified without them. */
 const restrictions: readonly (readonly [name: string, Partial<Wanted>])[] = [
   ['a path length', { extensions: { basicConstraints: basicConstraints(true, 0) } }],
   ['a permitted host', { extensions: { nameConstraints: nameConstraints('permitted', dns('example.org')) } }],
@@ -141,11 +154,11 @@ const restrictions: readonly (readonly [name: string, Partial<Wanted>])[] = [
   ['a signature with SHA-1', { hash: 'sha1' }],
 ]
 
-/** Root A certified a CA with a restriction that forbids the client, and root B the same key without one. */
+/** Root A certified a CA with a restriction that forbids the client. Root B certified the same key without one. */
 function crossCertified({ rootA, rootB }: Cas, byA: Partial<Wanted>, first: 'A' | 'B'): Identity {
   const restricted = ownCa(rootA, byA)
   const free = certifyCa(`issuing CA ${made}`, { by: rootB, key: restricted })
-  // One CA more, so that a path length counts.
+  // The chain has one more CA, so that a path length counts.
   const issuing = ownCa(free)
   const crossed = first === 'A' ? [restricted, free] : [free, restricted]
   return sending(certifyClient(RIGHT, issuing), issuing, ...crossed)
@@ -157,7 +170,7 @@ const crossRows = restrictions.flatMap(([name, byA]) =>
     make: (cas) => crossCertified(cas, byA, first),
     at: ofB,
   })),
-) // prettier-ignore
+)
 
 /** Roots and names. */
 const plainRows: readonly Row[] = [
@@ -178,9 +191,9 @@ const plainRows: readonly Row[] = [
   { name: 'of nobody’s root', make: ({ nobody }) => sending(certifyClient(RIGHT, nobody), nobody), at: [], because: 'ISSUER_UNKNOWN' },
   { name: 'of a root with A’s name and another key', make: () => { const twin = certifyCa('root A'); return sending(certifyClient(RIGHT, twin), twin) }, at: [], because: 'SIGNATURE_INVALID' },
   { name: 'that says to be of A, and is signed by another key', make: ({ rootA, nobody }) => sending(certifyClient(RIGHT, rootA, { signedBy: nobody })), at: [], because: 'SIGNATURE_INVALID' },
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
-/** CAs between the client and the root. */
+/** The CAs between the client and the root. */
 const issuingRows: readonly Row[] = [
   { name: 'behind an issuing CA of A that is sent', make: ({ rootA }) => behind(rootA), at: ofA },
   { name: 'behind an issuing CA of B that is sent', make: ({ rootB }) => behind(rootB), at: ofB },
@@ -216,7 +229,7 @@ const issuingRows: readonly Row[] = [
   { name: 'behind a CA of A with RSA-2048', make: ({ rootA }) => behind(rootA, { key: 'RSA-2048' }), at: ofA },
   { name: 'behind a CA of A with Ed25519', make: ({ rootA }) => behind(rootA, { key: 'Ed25519' }), at: ofA },
   { name: 'behind a CA of A that was signed with SHA-1', make: ({ rootA }) => behind(rootA, { hash: 'sha1' }), at: [], because: 'SIGNATURE_INVALID', resumedBecause: 'ISSUER_UNKNOWN' },
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
 /** The client's certificate itself. */
 const leafRows: readonly Row[] = [
@@ -236,12 +249,12 @@ const leafRows: readonly Row[] = [
   { name: 'with Ed25519, of A', make: withKey('Ed25519'), at: ofA },
   { name: 'with RSA-2048, of A', make: withKey('RSA-2048'), at: ofA },
   { name: 'with RSA-1024, of A', make: withKey('RSA-1024'), at: [], because: 'KEY_NOT_ALLOWED' },
-  // TLS 1.3 has no signature for this curve, so that the client sends no certificate.
+  // TLS 1.3 has no signature scheme for this curve, so that the client sends no certificate.
   { name: 'with secp256k1, of A', make: withKey('secp256k1'), at: [], because: 'NO_CERTIFICATE' },
   { name: 'signed with SHA-1, of A', make: ({ rootA }) => sending(certifyClient(RIGHT, rootA, { hash: 'sha1' })), at: [], because: 'SIGNATURE_INVALID' },
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
-/** Roots that are not as roots are, and what is listed without being one. */
+/** Unusual roots, and listed certificates that are not roots. */
 const rootRows: readonly Row[] = [
   { name: 'of an expired root', make: ({ expired }) => sending(certifyClient(RIGHT, expired)), at: [], because: 'CERT_HAS_EXPIRED' },
   { name: 'of a root of version 1', make: ({ ancient }) => sending(certifyClient(RIGHT, ancient)), at: ['ancient'] },
@@ -253,11 +266,11 @@ const rootRows: readonly Row[] = [
   { name: 'that is itself listed, self-signed', make: ({ selfSigned }) => sending(selfSigned), at: ['listed'] },
   { name: 'of a listed client that is no CA', make: ({ selfSigned }) => sending(certifyClient('mallory', selfSigned, { commonNames: [RIGHT], organization: 'Mallory' })), at: [], because: 'ISSUER_NOT_A_CA' },
   { name: 'that is itself listed, of a root that is not', make: ({ listedLeaf }) => sending(listedLeaf), at: [], because: 'ISSUER_UNKNOWN' },
-] // prettier-ignore
+] /* prettier-ignore */ // one case a line
 
 const meeting = (meets: readonly PoolName[], rows: readonly Row[]) => rows.map((row) => ({ ...row, meets }))
 
-/** Each client, and the pools that it meets. */
+/** Each client, and the pools that it calls. */
 export const rows: readonly (Row & { readonly meets: readonly PoolName[] })[] = [
   ...meeting(poolNames, [...plainRows, ...rootRows]),
   ...meeting(usualPools, [...issuingRows, ...leafRows, ...crossRows]),
@@ -269,7 +282,7 @@ const rowNamed = (name: string): Row => {
   return row
 }
 
-/** What two workers are asked: clients that differ in what a worker has to learn from the other one. */
+/** The clients for two workers, which differ in what one worker has to learn from the other. */
 export const workerRows: readonly Row[] = [
   'of A',
   'of B',
@@ -284,10 +297,10 @@ export const workerRows: readonly Row[] = [
   'behind a CA of A and B, of which A says a path length; A’s certificate is sent first',
   'behind a CA of A and B, of which A says a permitted host; B’s certificate is sent first',
 ].map(rowNamed)
-/** The pools that they meet. */
+/** The pools that they call. */
 export const workerPools = ['A', 'B', 'pair'] as const satisfies readonly PoolName[]
 
-/** A client of a scenario: made anew for each, so that it is known to nobody. */
+/** A client of a scenario. Each scenario makes it anew, so that no gateway knows it. */
 export interface Guest {
   readonly name: string
   readonly make: (cas: Cas, validity: Pick<Wanted, 'from' | 'until'>) => Identity
@@ -306,18 +319,18 @@ export const guests: readonly Guest[] = [
   },
 ]
 
-/** One arrival of each guest at pool A, and what comes of it. Of several verdicts each will do. */
+/** One arrival of each guest at pool A, and its outcome. Any of several verdicts is accepted. */
 export interface Step {
-  /** How far the gateway's clock is off from here on, in days. */
+  /** The gateway's clock error from here on, in days. */
   readonly clock?: number
-  /** What pool A's only entry has from here on. */
+  /** The roots of pool A's only entry from here on. */
   readonly entry?: { readonly name: string; readonly ca: CaName }
   /**
    * - fresh: on a connection of its own, by a full handshake
    * - kept: on a connection of the first step
-   * - idle: on another one, of which nothing was asked before
-   * - resumed: on a connection of its own, with the first step's ticket, from an address that nobody knows
-   * - returning: from one address with the ticket of the last connection, until it is taken; one refusal is allowed
+   * - idle: on another connection, which had no request before
+   * - resumed: on a connection of its own, with the first step's ticket, from an unknown address
+   * - returning: from one address with the ticket of the last connection, until it is accepted; one refusal is allowed
    */
   readonly by: 'fresh' | 'kept' | 'idle' | 'resumed' | 'returning'
   readonly is: string | readonly string[]
@@ -325,7 +338,7 @@ export interface Step {
 
 export interface Scenario {
   readonly name: string
-  /** When the guests' certificates hold, in days from now. */
+  /** The validity of the guests' certificates, in days from now. */
   readonly validity: readonly [from: number, until: number]
   readonly steps: readonly Step[]
 }
@@ -372,12 +385,12 @@ export const scenarios: readonly Scenario[] = [
     steps: [
       { clock: -2, by: 'fresh', is: early },
       { by: 'resumed', is: [early, unknown] },
-      // What it sent with its certificate was not learned, so that its first resumption may be refused.
+      // The gateway did not learn the CA that came with the certificate, so that the first resumption may be refused.
       { clock: 0, by: 'resumed', is: ['200', unknown] },
       { by: 'returning', is: '200' },
       { by: 'fresh', is: '200' },
       { by: 'resumed', is: '200' },
-      // A connection of the time when it was refused is no worse than a new one.
+      // A connection of the time of its refusal is no worse than a new one.
       { by: 'idle', is: '200' },
     ],
   },
@@ -437,10 +450,14 @@ export const scenarios: readonly Scenario[] = [
     steps: [
       { by: 'fresh', is: '200' },
       { by: 'kept', is: '200' },
-      { entry: { name: RIGHT, ca: 'rootC' }, by: 'kept', is: ['closed', unknown, '401 CERTIFICATE_REFUSED USAGE_NOT_PERMITTED'] },
+      {
+        entry: { name: RIGHT, ca: 'rootC' },
+        by: 'kept',
+        is: ['closed', unknown, '401 CERTIFICATE_REFUSED USAGE_NOT_PERMITTED'],
+      },
       { by: 'fresh', is: [unknown, '401 CERTIFICATE_REFUSED USAGE_NOT_PERMITTED'] },
       { by: 'resumed', is: [unknown, '401 CERTIFICATE_REFUSED USAGE_NOT_PERMITTED'] },
-      // It was closed when the root went, or is taken now.
+      // The connection was closed when the root was removed, or is accepted now.
       { entry: { name: RIGHT, ca: 'rootA' }, by: 'idle', is: ['closed', '200'] },
       { by: 'fresh', is: '200' },
       { by: 'resumed', is: '200' },
@@ -451,17 +468,21 @@ export const scenarios: readonly Scenario[] = [
     name: 'the entry begins without the root',
     validity: [-1, 7],
     steps: [
-      { entry: { name: RIGHT, ca: 'rootC' }, by: 'fresh', is: [unknown, '401 CERTIFICATE_REFUSED USAGE_NOT_PERMITTED'] },
+      {
+        entry: { name: RIGHT, ca: 'rootC' },
+        by: 'fresh',
+        is: [unknown, '401 CERTIFICATE_REFUSED USAGE_NOT_PERMITTED'],
+      },
       { entry: { name: RIGHT, ca: 'rootA' }, by: 'resumed', is: ['200', unknown] },
       { by: 'returning', is: '200' },
       { by: 'fresh', is: '200' },
     ],
   },
-] // prettier-ignore
+]
 
-/** Of two gateways that share their ticket keys: how far each one's clock is off, in days. */
+/** The clock error of each of two gateways that share their ticket keys, in days. */
 export const wrongClocks = [0, 40, -40] as const
-/** Certificates that hold by one of these clocks alone: from when until when, in days from now. */
+/** Certificates that are valid by only one of these clocks: from and until, in days from now. */
 export const clockLeaves = [
   { name: 'a certificate of today', validity: [-7, 7], holdsAt: 0 },
   { name: 'a certificate of 40 days hence', validity: [33, 47], holdsAt: 40 },

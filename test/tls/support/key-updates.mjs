@@ -8,7 +8,7 @@ const APPLICATION_DATA = 23
 /** KeyUpdate with update_requested (RFC 8446 section 4.6.3). */
 const KEY_UPDATE = Buffer.from([24, 0, 0, 1, 1])
 
-/** HKDF-Expand-Label with an empty context, of a length that one block of SHA-256 has. */
+/** HKDF-Expand-Label with an empty context and a length of one SHA-256 block. */
 function expand(secret, label, length) {
   const name = Buffer.from(`tls13 ${label}`)
   const info = Buffer.concat([Buffer.from([0, length, name.length]), name, Buffer.from([0, 1])])
@@ -31,8 +31,8 @@ function seal(secret, content, type) {
 }
 
 /**
- * Makes a TLS connection without a certificate and writes key updates to it, each of which asks for another in return.
- * Node.js cannot send any, so that their records are made here, under keys that follow from the key log.
+ * Opens a TLS connection without a certificate and writes key updates, each of which requests another one in return.
+ * Node.js cannot send any, so that the records are made here, with keys derived from the key log.
  */
 export function floodWithKeyUpdates(target, count) {
   const raw = connectTcp(target)

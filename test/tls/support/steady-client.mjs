@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 
 /**
- * An authenticated client that sends a steady number of requests a second whatever comes back, from a process of its own:
- * node steady-client.mjs DIRECTORY PORT RATE SECONDS. DIRECTORY has client.pem, client.key and server-ca.pem. It prints
- * JSON: the time of each request in milliseconds, what failed, and of some further connections the time to a first answer.
+ * An authenticated client that sends a steady number of requests a second, whatever it gets back, from a process of its
+ * own: node steady-client.mjs DIRECTORY PORT RATE SECONDS. DIRECTORY has client.pem, client.key and server-ca.pem. It
+ * prints JSON: the duration of each request in milliseconds, the failures, and the time to the first answer of some
+ * further connections.
  */
 const [, , directory, port, rate, seconds] = process.argv
 const read = (name) => readFileSync(`${directory}/${name}`)
@@ -47,7 +48,7 @@ function send(options, start, into) {
   })
 }
 
-// Every connection is there before it counts.
+// All connections are open before the measurement begins.
 await Promise.all(Array.from({ length: 16 }, () => send({ agent }, performance.now(), [])))
 const waiting = []
 const started = performance.now()

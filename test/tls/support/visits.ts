@@ -9,9 +9,9 @@ import type { Identity, Pki } from '../../support/pki.ts'
 export interface Visit {
   readonly address: string
   readonly isResumed: boolean
-  /** The latest session ticket; on a resumed session there may be none. */
+  /** The latest session ticket. A resumed session may have none. */
   readonly ticket: () => Promise<Buffer | undefined>
-  /** One request to a pool: its status, or `closed` if the gateway closed the connection before. */
+  /** Sends one request to a pool. Resolves with its status, or `closed` if the gateway closed the connection before. */
   readonly ask: (pool: string) => Promise<number | 'closed'>
   readonly leave: () => void
 }
@@ -19,16 +19,16 @@ export interface Visit {
 export interface Visitor {
   readonly port: number
   readonly pki: Pki
-  /** Absent: it has no certificate. */
+  /** If absent, the client has no certificate. */
   readonly identity: Identity | undefined
   readonly session?: Buffer | undefined
   readonly address?: string
 }
 
-/** Suites of TLS 1.3, and a level at which OpenSSL lets a client use whatever key it has. */
+/** Suites of TLS 1.3, and a security level at which OpenSSL lets a client use any key. */
 const CIPHERS = 'TLS_AES_256_GCM_SHA384:DEFAULT@SECLEVEL=0'
 
-/** To make one takes longer than a handshake. */
+/** Making a context takes longer than a handshake. */
 const contexts = new WeakMap<object, SecureContext>()
 
 function contextOf(pki: Pki, identity: Identity | undefined): SecureContext {

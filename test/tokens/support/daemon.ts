@@ -26,7 +26,7 @@ export class Daemon {
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-    // With what it started: a p11-kit server has a process for each connection.
+    // The children are killed too: a p11-kit server has a process for each connection.
     process.kill(-child.pid, signal)
     await once(child, 'exit')
   }

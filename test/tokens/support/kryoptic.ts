@@ -5,7 +5,7 @@ import { needed, initToken, type DeviceKind } from './device-kind.ts'
 
 const { EKM_KRYOPTIC: module = '/usr/local/lib/libkryoptic_pkcs11.so' } = process.env
 
-/** Kryoptic with a database of its own; the directory of it goes and comes back. */
+/** Kryoptic with a separate database, whose directory can be moved away and back. */
 export const kryopticTokens: DeviceKind = {
   product: { vendor: 'Kryoptic Project', name: 'v1 1.5' },
   dates: ['notBefore', 'expires'],
@@ -15,7 +15,7 @@ export const kryopticTokens: DeviceKind = {
     const conf = join(directory, 'token.conf')
     mkdirSync(present)
     writeFileSync(conf, `[[slots]]\nslot = 1\ndbtype = "sqlite"\ndbargs = "${join(present, 'token.sql')}"\n`)
-    // By the environment, hosts that start later would get the token of the suite that was set up last.
+    // A variable would give hosts that start later the token of the latest suite.
     const library = { module: needed(module, 'kryoptic'), libraryParameters: `kryoptic_conf=${conf}` }
     initToken(library, 'ekm')
     return {

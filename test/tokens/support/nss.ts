@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs'
 import { nss, NSS_LABEL, nssTokens } from '../../pkcs11/support/nss.ts'
 import type { DeviceKind } from './device-kind.ts'
 
-/** NSS whose database goes and comes back. */
+/** NSS with a database that can be moved away and back. */
 export const nssDatabases: DeviceKind = {
   ...nssTokens,
   make: () => {

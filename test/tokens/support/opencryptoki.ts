@@ -5,14 +5,14 @@ import { initToken, needed, type DeviceKind } from './device-kind.ts'
 const SOCKET = '/run/pkcsslotd.socket'
 export const CONFIGURATION = '/etc/opencryptoki/opencryptoki.conf'
 const FOUND = `${CONFIGURATION}.found`
-/** One for each use: a token whose PINs are set is not empty again. */
+/** One slot for each use: a token whose PINs are set is no longer empty. */
 const names = Array.from({ length: 8 }, (_, index) => `ekm-test-${index + 1}`)
 const placesOf = (name: string) => [`/var/lib/opencryptoki/${name}`, `/var/lock/opencryptoki/${name}`]
 
 let daemon: Daemon | undefined
 let made = 0
 
-/** Software tokens in place of what was configured on this machine, all empty. */
+/** Replaces this machine's configuration by empty software tokens. */
 async function configure(): Promise<Daemon> {
   const slots = names.map((name, index) => `slot ${index}\n{\nstdll = libpkcs11_sw.so\ntokname = ${name}\n}\n`)
   renameSync(CONFIGURATION, FOUND)
@@ -61,7 +61,7 @@ export const opencryptokiTokens: DeviceKind = {
   },
 }
 
-/** Gives back what was configured on this machine, also after a run that was killed. */
+/** Restores this machine's configuration, also after a killed run. */
 export async function stopOpencryptoki(): Promise<void> {
   await daemon?.kill('SIGTERM')
   removePlaces()

@@ -18,10 +18,10 @@ const BACK_WITHIN_MS = 2000
 
 const pathPrefix = 'azureekm/contoso'
 
-/** What goes and comes back under steady traffic: nobody is told that a valid value or a key of the token is bad. */
+/** Takes the device away and back under steady traffic. No valid value or key may be called bad. */
 export function describeOutage(kind: DeviceKind): void {
   const { ratePerSecond, deadlineMs } = kind.pace ?? { ratePerSecond: 40, deadlineMs: 500 }
-  // Enough where all calls take their time, and few enough that none is idle for long.
+  // Enough callers to use the token where all calls are slow, and few enough that none is idle for long.
   const connections = (2 * ratePerSecond * deadlineMs) / 1000
 
   describe('an outage of the device', () => {
@@ -71,33 +71,36 @@ export function describeOutage(kind: DeviceKind): void {
       return stream.right > right
     }
 
-    it.each([AWAY_MS, 0])('of %i ms: no valid value is 400 or 404, and it ends within 2 s', async (away) => {
-      const stream = new SteadyStream(
-        await openConnections(targetOf(gateway.port, gateway.pki), connections),
-        calls,
-        ratePerSecond,
-      )
-      // Qualified, and served.
-      await vi.waitFor(() => expect(stream.right).toBeGreaterThan(2 * ratePerSecond), 20_000)
-      const before = stream.failures.length
-      await token.takeAway()
-      await sleep(away)
-      // Some serve on without their device.
-      const unserved = away > 0 && !(await servesFor(1000, stream))
-      const ready = await isReady()
-      await token.giveBack()
-      const returned = performance.now()
-      await sleep(BACK_WITHIN_MS)
-      const serves = await servesFor(1000, stream)
-      await vi.waitFor(async () => expect(await isReady()).toBe(true), 5000)
-      await stream.stop()
-      const failures = stream.failures.slice(before)
-      const untrue = failures.filter(({ what }) => /^40[04]/.test(what))
-      expect([...new Set(untrue.map(({ what }) => what))]).toEqual([])
-      if (unserved) expect(ready).toBe(false)
-      const late = failures.filter(({ sent }) => sent > returned + BACK_WITHIN_MS)
-      expect(late.map(({ what }) => what)).toEqual([])
-      expect(serves).toBe(true)
-    })
+    it.each([AWAY_MS, 0])(
+      'of %i ms causes no 400 or 404 for a valid value, and service is back within 2 s',
+      async (away) => {
+        const stream = new SteadyStream(
+          await openConnections(targetOf(gateway.port, gateway.pki), connections),
+          calls,
+          ratePerSecond,
+        )
+        // Waits until the key is qualified and served.
+        await vi.waitFor(() => expect(stream.right).toBeGreaterThan(2 * ratePerSecond), 20_000)
+        const before = stream.failures.length
+        await token.takeAway()
+        await sleep(away)
+        // Some tokens serve on without their device.
+        const unserved = away > 0 && !(await servesFor(1000, stream))
+        const ready = await isReady()
+        await token.giveBack()
+        const returned = performance.now()
+        await sleep(BACK_WITHIN_MS)
+        const serves = await servesFor(1000, stream)
+        await vi.waitFor(async () => expect(await isReady()).toBe(true), 5000)
+        await stream.stop()
+        const failures = stream.failures.slice(before)
+        const untrue = failures.filter(({ what }) => /^40[04]/.test(what))
+        expect([...new Set(untrue.map(({ what }) => what))]).toEqual([])
+        if (unserved) expect(ready).toBe(false)
+        const late = failures.filter(({ sent }) => sent > returned + BACK_WITHIN_MS)
+        expect(late.map(({ what }) => what)).toEqual([])
+        expect(serves).toBe(true)
+      },
+    )
   })
 }

@@ -7,7 +7,7 @@ import type { DeviceKind } from './device-kind.ts'
 import { describeOutage } from './outage.ts'
 import { describeWays } from './ways.ts'
 
-/** All that is asked of a token, which has this name in the documentation. */
+/** All suites for a token with this name in the documentation. */
 export function describeToken(kind: DeviceKind, name: string): void {
   const harness = backendHarness(kind)
   describeWays(kind, name)

@@ -12,11 +12,11 @@ import { initToken, needed, type DeviceKind } from './device-kind.ts'
 const IMPORT = fileURLToPath(new URL('tpm2-import.py', import.meta.url))
 const LABEL = 'ekm'
 
-/** A software TPM of its own, which is killed and started again, behind the resource manager that shares it out. */
+/** A separate software TPM behind its resource manager, which is killed and started again. */
 export const tpm2Tokens: DeviceKind = {
   product: { vendor: 'IBM', name: 'SW   TPM 25.35' },
   dates: [],
-  // The TPM makes keys of 3072 bits, but tpm2_import takes none.
+  // The TPM generates keys of 3072 bits, but tpm2_import takes none.
   rsaSizes: [2048],
   longestDataKey: 72,
   pace: { ratePerSecond: 3, deadlineMs: 2000 },
@@ -83,7 +83,7 @@ function succeeds(command: string, options: readonly string[]): boolean {
   }
 }
 
-/** The library itself takes no key of known value. */
+/** The library itself cannot import a key of known value. */
 function importKeys(store: string, keys: readonly TestKey[]): void {
   const input = JSON.stringify({
     store,
@@ -96,7 +96,7 @@ function importKeys(store: string, keys: readonly TestKey[]): void {
         : { algorithm: 'rsa', material: Buffer.from(pkcs1(material.jwk)).toString('hex') }),
     })),
   })
-  // Debian's own Python, whose package it is.
+  // Debian's own Python, which has the package.
   execFileSync('/usr/bin/python3', [IMPORT], { input, stdio: 'pipe' })
 }
 

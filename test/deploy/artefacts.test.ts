@@ -1,0 +1,176 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { version } from '../../src/base/version.ts'
+import { makeWorkspace, type Workspace } from '../support/workspace.ts'
+import { artefact, output, releases } from './support.ts'
+
+let workspace: Workspace
+beforeAll(async () => {
+  workspace = await makeWorkspace()
+})
+afterAll(() => workspace.remove())
+
+const sums = (directory: string) => readFileSync(join(directory, 'SHA256SUMS'), 'utf8')
+
+it('has the same bytes in another clone', () => {
+  expect(sums(releases.second)).toBe(sums(releases.first))
+  const named = sums(releases.first)
+    .trim()
+    .split('\n')
+    .map((line) => line.split('  ')[1])
+  expect([...named, 'SHA256SUMS'].sort()).toEqual(readdirSync(releases.first).sort())
+  for (const directory of Object.values(releases))
+    output('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: directory })
+})
+
+it('has the files that RELEASING.md lists, but for the signature', () => {
+  const table = readFileSync('RELEASING.md', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+  const listed = table.flatMap((row) =>
+    [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
+  )
+  const names = listed.map((name) => name.replace('VERSION', version)).filter((name) => !/\.(sig|pub)$/.test(name))
+  expect(readdirSync(releases.first).sort()).toEqual(names.sort())
+})
+
+it('the README’s first line needs no compiler, for what it would build is optional', () => {
+  const cwd = dirname(releases.second)
+  output('npm', ['ci', '--omit=optional', '--no-audit', '--no-fund'], { cwd })
+  const tour = ['--once', '--port', '0', '--directory', workspace.path('first-tour')]
+  expect(output('npm', ['run', '--silent', 'quickstart', '--', ...tour], { cwd })).toContain('came back')
+})
+
+describe('the npm package', () => {
+  it('installs the command, without tests, with its lock and the suites', () => {
+    const prefix = workspace.path('npm')
+    output('npm', [
+      'install',
+      '--global',
+      '--no-audit',
+      '--no-fund',
+      '--prefix',
+      prefix,
+      artefact(`gateway-${version}.tgz`),
+    ])
+    const command = join(prefix, 'bin/ekm-gateway')
+    expect(output(command, ['--version'])).toBe(`${version}\n`)
+    expect(output(command, ['conformance', '--list']).split('\n').length).toBeGreaterThan(50)
+    const demonstration = output(command, [
+      'quickstart',
+      '--once',
+      '--port',
+      '0',
+      '--directory',
+      workspace.path('tour'),
+    ])
+    expect(demonstration).toContain('came back')
+
+    const root = join(prefix, 'lib/node_modules/ekm-gateway')
+    const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+      (file) => !file.startsWith('node_modules/'),
+    )
+    expect(files.filter((file) => /(^|\/)test(s)?\/|\.test\./.test(file))).toEqual([])
+    expect(files).toContain('dist/adapters/ttlv-codec/src/index.js')
+    const { packages } = JSON.parse(readFileSync(join(root, 'npm-shrinkwrap.json'), 'utf8')) as {
+      packages: Record<string, { version?: string }>
+    }
+    for (const [path, locked] of Object.entries(packages).filter(([path]) => path !== '')) {
+      if (!existsSync(join(root, path))) continue
+      const { version: installed } = JSON.parse(readFileSync(join(root, path, 'package.json'), 'utf8')) as {
+        version: string
+      }
+      expect([path, installed]).toEqual([path, locked.version])
+    }
+    expect(Object.keys(packages)).not.toContain('node_modules/vitest')
+  })
+
+  it.each([
+    ['ttlv-codec', "import('ttlv-codec').then((all) => console.log(Object.keys(all).length > 5))"],
+    ['ekm-conformance', "import('ekm-conformance').then((all) => console.log(Object.keys(all).length > 0))"],
+  ])('has %s beside it', (name, script) => {
+    const directory = workspace.path(name)
+    mkdirSync(directory)
+    writeFileSync(join(directory, 'package.json'), '{}')
+    output('npm', ['install', '--no-audit', '--no-fund', artefact(`${name}-${version}.tgz`)], { cwd: directory })
+    expect(output('node', ['--eval', script], { cwd: directory })).toBe('true\n')
+  })
+})
+
+it('the tarball runs in an empty folder, without this machine’s Node.js', () => {
+  output('tar', ['-xzf', artefact('.tar.gz'), '-C', workspace.directory])
+  const command = workspace.path(`ekm-gateway-${version}-linux-x64/bin/ekm-gateway`)
+  const env = { PATH: '/usr/bin:/bin' }
+  expect(output(command, ['--version'], { env })).toBe(`${version}\n`)
+  expect(
+    output(command, ['quickstart', '--once', '--port', '0', '--directory', workspace.path('other-tour')], { env }),
+  ).toContain('came back')
+})
+
+interface Sbom {
+  readonly bomFormat: string
+  readonly metadata: { readonly component: { readonly name: string; readonly version: string } }
+  readonly components: readonly { readonly name: string; readonly version: string }[]
+}
+
+it('the SBOM has every package that is carried, and Node.js', () => {
+  const sbom = JSON.parse(readFileSync(artefact('.cdx.json'), 'utf8')) as Sbom
+  expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', metadata: { component: { name: 'ekm-gateway', version } } })
+  const names = sbom.components.map(({ name }) => name)
+  expect(names).toEqual(expect.arrayContaining(['hono', 'pino', 'pkcs11js', 'node']))
+  expect(names).not.toContain('vitest')
+  const licences = readFileSync(artefact('THIRD-PARTY-LICENSES'), 'utf8')
+  for (const component of sbom.components.filter(({ name }) => name !== 'node')) {
+    expect(licences).toContain(`${component.name} ${component.version} (`)
+  }
+})
+
+it('the provenance names every artefact and the commit', () => {
+  const statement = JSON.parse(readFileSync(artefact('.provenance.json'), 'utf8')) as {
+    subject: { name: string; digest: { sha256: string } }[]
+    predicate: { buildDefinition: { resolvedDependencies: { digest: { gitCommit?: string } }[] } }
+  }
+  const lines = statement.subject.map(({ name, digest }) => `${digest.sha256}  ${name}`)
+  const others = sums(releases.first)
+    .trim()
+    .split('\n')
+    .filter((line) => !line.endsWith('.provenance.json'))
+  expect(lines.sort()).toEqual(others.sort())
+  const head = output('git', ['rev-parse', 'HEAD'], { cwd: releases.first }).trim()
+  expect(statement.predicate.buildDefinition.resolvedDependencies.map(({ digest }) => digest.gitCommit)).toContain(head)
+})
+
+describe.each([
+  ['Ed25519', () => generateKeyPairSync('ed25519').privateKey],
+  ['ECDSA', () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey],
+])('a signature with %s', (_name, make) => {
+  it('verifies, and only for these sums', () => {
+    const key = make().export({ type: 'pkcs8', format: 'pem' }) as string
+    const directory = join(releases.second)
+    output('sh', ['deploy/release/sign.sh', directory], { env: { ...process.env, EKM_RELEASE_KEY: key } })
+    const check = () =>
+      output(
+        'openssl',
+        [
+          'pkeyutl',
+          '-verify',
+          '-rawin',
+          '-pubin',
+          '-inkey',
+          'SHA256SUMS.pub',
+          '-in',
+          'SHA256SUMS',
+          '-sigfile',
+          'SHA256SUMS.sig',
+        ],
+        { cwd: directory },
+      )
+    expect(check()).toContain('Verified Successfully')
+    const before = sums(directory)
+    appendFileSync(join(directory, 'SHA256SUMS'), '\n')
+    expect(check).toThrow()
+    writeFileSync(join(directory, 'SHA256SUMS'), before)
+  })
+})
