@@ -223,6 +223,7 @@ export const kmip = {
   share: (settings, part) => ({ ...settings, connections: part(connectionsOf(settings)) }),
   // One more to each server, for its probe.
   descriptors: (settings) => settings.servers.length * (connectionsOf(settings) + 1),
+  login: ({ servers, tls, credentials }) => ({ servers, tls, credentials }),
   certificates: ({ tls }) => [
     ...certificatesIn(tls.certificate).map((certificate) => ({
       role: 'client' as const,

@@ -1,10 +1,11 @@
+import type { ConfigContents } from '../config/make.ts'
 import type { Config } from '../config/schema.ts'
 import { tellDescriptors } from '../gateway/descriptors.ts'
 import { startGateway } from '../gateway/start.ts'
 import { whole } from '../gateway/share.ts'
 import { ServiceEvents } from '../telemetry/service-metrics.ts'
 import { ExpiryWatch } from '../tls/expiry.ts'
-import { Reloader } from './reload.ts'
+import { isAboutBackends, Reloader, type ReloadCause } from './reload.ts'
 import type { Service, Start } from './service.ts'
 import { answers } from './workers/messages.ts'
 
@@ -18,10 +19,11 @@ export async function startAlone({ file, variables, loaded }: Start): Promise<Se
   await tellDescriptors(log, loaded.config, whole)
   const expiry = new ExpiryWatch(log, loaded.config)
   const events = new ServiceEvents()
-  const apply = async (config: Config) => {
+  const apply = async (config: Config, _contents: ConfigContents, cause: ReloadCause) => {
     const prepared = await gateway.prepare(config)
     if (gateway.status().draining) await prepared.abort()
     else prepared.commit()
+    if (isAboutBackends(cause, prepared.changed)) gateway.reconsiderAway()
     expiry.follow(config)
     await tellDescriptors(log, config, whole)
     return prepared.changed

@@ -3,6 +3,7 @@ import { OperatorError } from '../../../adapters/contract/index.ts'
 import { withoutInspector } from '../../../adapters/contract/no-inspector.ts'
 import { isLoginRefused } from '../../backends/index.ts'
 import type { ConfigContents } from '../../config/make.ts'
+import { RefusedLogins, type RefusedLogin } from '../../gateway/refused-logins.ts'
 import { describeBug } from '../../telemetry/bug.ts'
 import type { RelayLog } from '../../telemetry/log.ts'
 import type { MetricSnapshot } from '../../telemetry/snapshot.ts'
@@ -52,6 +53,7 @@ export class WorkerGroup {
   /** Lessons of workers that stay true: issuing CAs. */
   readonly #lessons = new Map<string, Lesson>()
   readonly #away = new AwayBackends()
+  readonly #logins = new RefusedLogins()
   readonly #counts = new Counts<WorkerProcess>()
   readonly #quickEnds = new Map<number, number>()
   /** Workers whose login was refused. They are not started again before a reload. */
@@ -125,7 +127,7 @@ export class WorkerGroup {
    * Switches all workers to another configuration, or none. A worker that dies meanwhile does not count: its successor
    * starts with the configuration that is then in use.
    *
-   * @param mayLogIn whether workers whose login was refused are started again
+   * @param mayLogIn whether workers whose login was refused are started again, and backends that were given up opened
    * @throws OperatorError of the first worker that refuses
    */
   async reload(contents: ConfigContents, mayLogIn: boolean): Promise<void> {
@@ -143,8 +145,8 @@ export class WorkerGroup {
       throw reasonOf(problem?.status === 'rejected' ? problem.reason : new WorkerLost('no worker is left'))
     }
     this.#contents = contents
+    await Promise.all(alive.map((worker) => this.#commit(worker, contents, mayLogIn)))
     if (mayLogIn) this.#away.forget()
-    await Promise.all(alive.map((worker) => this.#commit(worker, contents)))
     // Workers that began to serve meanwhile were not asked. One that fails is killed, and its successor starts with the
     // configuration in use.
     const late = [...this.#serving.keys()].filter((worker) => !workers.includes(worker))
@@ -218,6 +220,7 @@ export class WorkerGroup {
     this.#workers.set(index, worker)
     this.#relay(worker)
     worker.onLesson = (lesson) => this.#learn(lesson, worker)
+    worker.onRefused = (refused) => this.#refuse(refused, worker)
     void worker.ended.then((end) => this.#replace(worker, this.#serving.has(worker) ? end : undefined))
     return worker
   }
@@ -235,6 +238,7 @@ export class WorkerGroup {
       contents,
       share: { index, count },
       ticketKeys,
+      logins: this.#logins.memory,
       lessons: [...this.#lessons.values()],
     }
     try {
@@ -303,9 +307,9 @@ export class WorkerGroup {
     }
   }
 
-  async #commit(worker: WorkerProcess, contents: ConfigContents): Promise<void> {
+  async #commit(worker: WorkerProcess, contents: ConfigContents, mayLogIn = false): Promise<void> {
     try {
-      await worker.order('commit', undefined, COMMIT_MS)
+      await worker.order('commit', mayLogIn, COMMIT_MS)
       this.#serving.set(worker, contents)
     } catch {
       // It must not keep serving by the former configuration. Its successor starts with the one in use.
@@ -322,6 +326,11 @@ export class WorkerGroup {
       this.#lessons.set(name, lesson)
     }
     for (const worker of this.#workers.values()) if (worker !== from) worker.learn(lesson)
+  }
+
+  #refuse(refused: RefusedLogin, from: WorkerProcess): void {
+    this.#logins.learn(refused)
+    for (const worker of this.#workers.values()) if (worker !== from) worker.refuse(refused)
   }
 
   readonly #unanswered = new WeakMap<WorkerProcess, number>()
