@@ -10,7 +10,7 @@ export class ServingWorkers {
   readonly #contents = new Map<WorkerProcess, ConfigContents>()
   readonly #prepareMs: number
 
-  /** @param prepareMs the most milliseconds that all may take for the first step */
+  /** @param prepareMs milliseconds that a worker may take for the first step */
   constructor(prepareMs = PREPARE_MS) {
     this.#prepareMs = prepareMs
   }
