@@ -1,28 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { AdapterError, type AdapterErrorCode, type CallContext } from '../../adapters/contract/index.ts'
 import { operation } from '../../adapters/kmip/protocol/numbers.ts'
 import { aes256, kw, oaepWrap } from '../contract/reference.ts'
 import { rejection } from '../contract/suite.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
+import { inTime } from '../support/in-time.ts'
 import { kmipFixture, ref, within, type KmipFixture } from './kmip-fixture.ts'
 import { faultKinds, SLOW_MS, type FaultKind } from './server/faults.ts'
 
 const dek = randomBytes(32)
 const DEADLINE_MS = 1000
-
-/** Resolves if a call is not over in the turn of the event loop that follows its deadline. */
-const outlasting = ({ signal }: CallContext) =>
-  new Promise<string>((resolve) => {
-    signal.addEventListener(
-      'abort',
-      () =>
-        void nextTurn()
-          .then(() => nextTurn('outlasts its deadline'))
-          .then(resolve),
-    )
-  })
 
 /** The caller's error for each fault, and whether the connection stays usable. */
 const expected: Readonly<Record<FaultKind, { readonly code: AdapterErrorCode | 'none'; readonly keeps: boolean }>> = {
@@ -120,12 +109,11 @@ describe.each(uses)(
       const before = asked()
       fixture.server.fault = { kind, operation: code }
       const context = within(DEADLINE_MS)
-      const outcome = run(fixture, context)
-      const result = outcome.then(
+      const outcome = await inTime(context, run(fixture, context)).then(
         () => 'none',
         (error: unknown) => (error instanceof AdapterError ? error.code : String(error)),
       )
-      expect(await Promise.race([result, outlasting(context)])).toBe(wanted)
+      expect(outcome).toBe(wanted)
 
       // The operation works as soon as the fault ends, on the same connection or on another.
       const sent = asked() - before

@@ -42,7 +42,7 @@ async function running(token: string, sessions: number, work: (running: Running)
   }
 }
 
-describe.concurrent('a host whose module does not give memory back', { timeout: 40_000 }, () => {
+describe.concurrent('a host whose module does not give memory back', () => {
   it('is replaced when it has grown, and there are never fewer hosts', async () => {
     await running('replaced', 2, async ({ adapter, recorded, faults }) => {
       const before = adapter.hosts
