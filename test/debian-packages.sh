@@ -18,8 +18,10 @@ command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
 built || for tool in g++ make python3; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
 
 if [ -n "$missing" ]; then
+  export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
+  # A machine that was just started may be updating itself.
   # shellcheck disable=SC2086
-  apt-get install -qq -y --no-install-recommends $missing >/dev/null
+  apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends $missing >/dev/null
 fi
 built || npm install --no-save --no-audit --no-fund "pkcs11js@$(node -p 'require("./package.json").optionalDependencies.pkcs11js')"
