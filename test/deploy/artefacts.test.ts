@@ -87,6 +87,17 @@ describe('the npm package', () => {
     expect(Object.keys(packages)).not.toContain('node_modules/vitest')
   })
 
+  it('compiles pkcs11js as docs/install.md has it, also with npm 12, which runs no script that nobody allowed', () => {
+    const [, line = ''] = /`npm (install --global .*)`/.exec(readFileSync('docs/install.md', 'utf8')) ?? []
+    const words = line.split(' ').map((word) => (word.endsWith('.tgz') ? artefact(`gateway-${version}.tgz`) : word))
+    const [directory, prefix] = [workspace.path('npm-12'), workspace.path('by-npm-12')]
+    mkdirSync(directory)
+    output('npm', ['install', '--no-audit', '--no-fund', '--prefix', directory, 'npm@12'])
+    output('node', [join(directory, 'node_modules/npm/bin/npm-cli.js'), ...words, '--prefix', prefix])
+    const cwd = join(prefix, 'lib/node_modules/ekm-gateway')
+    expect(output('node', ['--eval', "console.log(typeof require('pkcs11js').PKCS11)"], { cwd })).toBe('function\n')
+  })
+
   it.each([
     ['ttlv-codec', "import('ttlv-codec').then((all) => console.log(Object.keys(all).length > 5))"],
     ['ekm-conformance', "import('ekm-conformance').then((all) => console.log(Object.keys(all).length > 0))"],
@@ -107,6 +118,16 @@ it('the tarball runs in an empty folder, without this machine’s Node.js', () =
   expect(
     output(command, ['quickstart', '--once', '--port', '0', '--directory', workspace.path('other-tour')], { env }),
   ).toContain('came back')
+})
+
+it('the examples are complete: what compose.yaml mounts is beside it', () => {
+  output('tar', ['-xzf', artefact('.tar.gz'), '-C', workspace.directory])
+  const examples = workspace.path(`ekm-gateway-${version}-linux-x64/examples`)
+  const compose = readFileSync(join(examples, 'compose.yaml'), 'utf8')
+  const mounted = [...compose.matchAll(/- (\.\/\S+?):/g)].map(([, path = '']) => path)
+  expect(mounted.length).toBeGreaterThan(1)
+  for (const path of [...mounted, 'kubernetes/ekm-gateway.yaml', 'example-values.yaml'])
+    expect(existsSync(join(examples, path)), path).toBe(true)
 })
 
 it('the provenance names every artefact, the commit, and what of this machine is in the image', () => {
