@@ -130,7 +130,7 @@ export class WorkerGroup {
    */
   async reload(contents: ConfigContents, mayLogIn: boolean): Promise<void> {
     const workers = [...this.#serving.keys()]
-    if (workers.length === 0 && mayLogIn && this.#givenUp.size > 0) return this.#startFirst(contents)
+    if (workers.length === 0 && mayLogIn && this.#givenUp.size > 0 && !this.#draining) return this.#startFirst(contents)
     const prepared = await this.#prepare(workers, contents)
     const alive = workers.filter((worker) => this.#serving.has(worker))
     const problem = prepared.find(
@@ -149,7 +149,7 @@ export class WorkerGroup {
     // configuration in use.
     const late = [...this.#serving.keys()].filter((worker) => !workers.includes(worker))
     await Promise.allSettled(late.map(({ index }) => this.#bringUpToDate(index)))
-    if (mayLogIn) void this.#startGivenUp()
+    if (mayLogIn && !this.#draining) void this.#startGivenUp()
   }
 
   /**
