@@ -9,6 +9,8 @@ const FIRST_PROBE_MS = 250
 const LAST_PROBE_MS = 15_000
 /** Milliseconds between probes of a sick server that callers need. */
 const WANTED_PROBE_MS = 1000
+/** Milliseconds between logins at a server that has refused one, doubling. It may lock the account after a few. */
+const LOGIN_PROBE_MS = { first: 15_000, last: 300_000 }
 /** Milliseconds for a silent server to answer on a fresh connection, and for a sick server to agree on a version. */
 const CHECK_MS = 2000
 const PROBE_MS = 5000
@@ -31,8 +33,6 @@ interface Member {
   /** True while a silent server is being examined. Other servers are asked before it. */
   isDoubted: boolean
   sick: Sick | undefined
-  /** Is true if the server refuses the login. Undefined while nobody asks. */
-  loginCheck: Promise<boolean> | undefined
 }
 
 const standingOf = ({ sick, isDoubted }: Member) => (sick !== undefined ? 'sick' : isDoubted ? 'doubted' : 'well')
@@ -80,10 +80,12 @@ export class KmipCluster implements Requests {
           call: async (operation, signal) => valueOf((await this.#askOne(member, [operation], signal))[0]),
           batch: (operations, signal) => this.#askOne(member, operations, signal),
         },
-        server: new KmipServer(server, options, () => void this.#examine(member)),
+        server: new KmipServer(server, options, {
+          doubt: () => void this.#examine(member),
+          loginRefused: (began) => this.#markSick(member, LOGIN_REFUSED, began),
+        }),
         isDoubted: false,
         sick: undefined,
-        loginCheck: undefined,
       }
       return member
     })
@@ -212,29 +214,14 @@ export class KmipCluster implements Requests {
     try {
       const outcomes = await member.server.call(operations, signal)
       if (!outcomes.some(refusesLogin)) return outcomes
-      if (member.sick === undefined && (await abortable(this.#refusesLogin(member), signal))) {
-        this.#markSick(member, LOGIN_REFUSED, began)
-      }
-      return member.sick === undefined ? outcomes : undefined
+      const isRefused = await abortable(member.server.refusesLogin(operations[0]?.object), signal)
+      return isRefused || member.sick !== undefined ? undefined : outcomes
     } catch (error) {
       if (this.#closed) throw closed()
       if (!(error instanceof ServerUnreachable)) throw error
       this.#markSick(member, error.code, began)
       return undefined
     }
-  }
-
-  /** A login is tried once for all who ask. */
-  #refusesLogin(member: Member): Promise<boolean> {
-    member.loginCheck ??= member.server
-      .refusesLogin(AbortSignal.timeout(CHECK_MS))
-      .catch((error: unknown) => {
-        if (error instanceof ServerUnreachable) throw error
-        // Without an answer nothing is known.
-        return false
-      })
-      .finally(() => (member.loginCheck = undefined))
-    return member.loginCheck
   }
 
   #unusable(): AdapterError {
@@ -285,7 +272,7 @@ export class KmipCluster implements Requests {
       sick.reported.add(code)
       this.#report('error', 'kmip_server_unreachable', { server: member.server.address, code })
     }
-    if (code === LOGIN_REFUSED) sick.delayMs = LAST_PROBE_MS
+    if (code === LOGIN_REFUSED) sick.delayMs = LOGIN_PROBE_MS.first
     if (isNew || code === LOGIN_REFUSED) this.#scheduleProbe(member, sick)
   }
 
@@ -310,7 +297,7 @@ export class KmipCluster implements Requests {
     sick.mayProbeAt = Infinity
     await this.#check(member, AbortSignal.timeout(PROBE_MS)).catch(() => undefined)
     if (member.sick !== sick || this.#closed) return
-    sick.delayMs = Math.min(2 * sick.delayMs, LAST_PROBE_MS)
+    sick.delayMs = Math.min(2 * sick.delayMs, sick.code === LOGIN_REFUSED ? LOGIN_PROBE_MS.last : LAST_PROBE_MS)
     this.#scheduleProbe(member, sick)
   }
 }

@@ -9,9 +9,9 @@ import { kmipVersions, type KmipVersion } from '../protocol/version.ts'
 import { areRepeatable, Batches } from './batches.ts'
 import { ConnectFailed, Connection, ConnectionLost } from './connection.ts'
 import { loginRefused, negotiate, refusesLogin, type Negotiated, type Send } from './negotiation.ts'
-import { Connections } from './connections.ts'
+import { Connections, type PingAnswer } from './connections.ts'
 import { addressOf, tlsOptions } from './tls.ts'
-import { isTlsCode, NO_ANSWER, ServerUnreachable } from './unreachable.ts'
+import { isTlsCode, LOGIN_REFUSED, NO_ANSWER, ServerUnreachable } from './unreachable.ts'
 
 const CONNECT_TIMEOUT_MS = 3000
 const NEGOTIATION_TIMEOUT_MS = 5000
@@ -27,12 +27,24 @@ const HEAD_START_MS = 50
  * another.
  */
 const JOINED_MS = 500
+/** Milliseconds to find out whether a login is refused. */
+const LOGIN_MS = 2000
+/** Milliseconds for which a refusal of one object's requests is known to be no refusal of the login. */
+const LOGIN_FINE_MS = 1000
 /**
  * How many connections in a row may be dropped before a call fails. The connection after them is almost certainly new.
  */
 const MAX_DROPPED = 2
 
 type Lend = Connections['use']
+
+/** What a server reports of itself. */
+interface ServerEvents {
+  /** A request was not answered, and neither was any other since it was sent. */
+  doubt(): void
+  /** The login is refused. `began` is when the question began, on `performance.now()`'s clock. */
+  loginRefused(began: number): void
+}
 
 const unavailable = (message: string) => new AdapterError('BACKEND_UNAVAILABLE', message)
 
@@ -41,7 +53,7 @@ export class KmipServer {
   readonly address: string
   readonly #credentials: KmipCredentials | undefined
   readonly #offered: readonly KmipVersion[]
-  readonly #onDoubt: () => void
+  readonly #events: ServerEvents
   readonly #connections: Connections
   #negotiated: Negotiated | Promise<Negotiated> | undefined
   readonly #batches = new Batches((operations, version, signal) => this.#send(operations, version, signal))
@@ -53,16 +65,21 @@ export class KmipServer {
    * About the shortest recent round trip. It grows when all answers take longer, because the network has become slower.
    */
   #roundTripMs: number | undefined
+  /** True from a refused login to the next that is accepted. Each request would be another login. */
+  #isLoginRefused = false
+  /** Is true if the login is refused. Undefined while nobody asks. */
+  #loginCheck: Promise<boolean> | undefined
+  /** Objects whose requests the server refuses with the reason of a refused login, and until when that is believed. */
+  readonly #loginFineFor = new Map<string | undefined, number>()
   /** Each is called once when the server has answered a request. */
   readonly #listeners = new Set<() => void>()
 
-  /** @param onDoubt called when a request was not answered, and neither was any other since it was sent */
-  constructor(server: KmipServerOptions, options: KmipOptions, onDoubt: () => void) {
+  constructor(server: KmipServerOptions, options: KmipOptions, events: ServerEvents) {
     const connect = tlsOptions(server, options)
     this.address = addressOf(server)
     this.#credentials = options.credentials
     this.#offered = options.protocol === undefined ? kmipVersions : [options.protocol]
-    this.#onDoubt = onDoubt
+    this.#events = events
     this.#connections = new Connections({
       open: () => Connection.open(connect, CONNECT_TIMEOUT_MS),
       max: connectionsOf(options),
@@ -103,25 +120,57 @@ export class KmipServer {
   async check(signal: CallSignal): Promise<void> {
     if (!this.#isAgreed) {
       this.#negotiated = await this.#negotiate(signal)
+      this.#isLoginRefused = false
       return
     }
     const began = performance.now()
     const answer = new Promise<void>((resolve) => this.#listeners.add(resolve))
-    const pings = this.#connections.pingIdle()
+    const pings = this.#connections.pingIdle(answer)
     const headStart = later(HEAD_START_MS + (this.#roundTripMs ?? 0))
-    await Promise.race([answer, pings, headStart])
+    const said = await Promise.race([answer, pings, headStart])
     if (this.#heardAt >= began) return
+    if (said === 'login refused') throw loginRefused(this.address)
     const fresh = this.#askSoon(began, signal)
     await Promise.race([answer, fresh])
   }
 
   /**
-   * Whether the server refuses this client's login. The question names no key, because a server may give the same reason
-   * for one key alone.
+   * Whether the server refuses this client's login, after it has refused a request for `object` with that reason: a
+   * server may do so for one key alone. The login is tried once, on a connection of its own and without a key, and all
+   * other requests wait for the result.
+   *
+   * @throws ServerUnreachable
    */
-  async refusesLogin(signal: CallSignal): Promise<boolean> {
-    const { version } = await abortable(this.negotiate(), signal)
-    return (await this.#send([query], version, signal)).some(refusesLogin)
+  async refusesLogin(object: string | undefined): Promise<boolean> {
+    if (this.#isLoginRefused) return true
+    if (performance.now() < (this.#loginFineFor.get(object) ?? 0)) return false
+    this.#loginCheck ??= this.#tryLogin(object).finally(() => (this.#loginCheck = undefined))
+    return this.#loginCheck
+  }
+
+  async #tryLogin(object: string | undefined): Promise<boolean> {
+    const began = performance.now()
+    try {
+      const { version } = await this.negotiate()
+      const outcomes = await this.#onFresh((send) => send([query], version, AbortSignal.timeout(LOGIN_MS)))
+      this.#isLoginRefused = outcomes.some(refusesLogin)
+    } catch (error) {
+      if (error instanceof ServerUnreachable) throw error
+      // Without an answer nothing is known.
+    }
+    if (this.#isLoginRefused) this.#events.loginRefused(began)
+    else {
+      const now = performance.now()
+      for (const [other, until] of this.#loginFineFor) if (until < now) this.#loginFineFor.delete(other)
+      this.#loginFineFor.set(object, now + LOGIN_FINE_MS)
+    }
+    return this.#isLoginRefused
+  }
+
+  /** @throws ServerUnreachable if a request would only be another login that is refused */
+  async #mayLogIn(signal: CallSignal): Promise<void> {
+    const isRefused = this.#loginCheck === undefined ? this.#isLoginRefused : await abortable(this.#loginCheck, signal)
+    if (isRefused) throw loginRefused(this.address)
   }
 
   /** Forgets what was negotiated and closes idle connections, because the server may have been replaced. */
@@ -182,6 +231,7 @@ export class KmipServer {
         return outcomes
       })
       if (outcome?.ok === false) throw refusesLogin(outcome) ? loginRefused(this.address) : outcome.refusal
+      this.#isLoginRefused = false
     } catch (error) {
       throw asUnreachable(error, this.address)
     }
@@ -196,6 +246,10 @@ export class KmipServer {
     }
     try {
       return await work((operations, version, signal) => this.#send(operations, version, signal, lend))
+    } catch (error) {
+      // What keeps an idle connection open would be another login.
+      if (error instanceof ServerUnreachable && error.code === LOGIN_REFUSED) connection?.close()
+      throw error
     } finally {
       if (connection !== undefined) this.#connections.giveBack(connection)
     }
@@ -205,19 +259,25 @@ export class KmipServer {
     operations: readonly KmipOperation<unknown>[],
     version: KmipVersion,
     signal: CallSignal,
-    lend: Lend = this.#connections.use.bind(this.#connections),
+    lend?: Lend,
   ): Promise<Outcome<unknown>[]> {
+    const { object } = operations[0] ?? {}
+    const ask = async (connection: Connection): Promise<Outcome<unknown>[]> => {
+      await this.#mayLogIn(signal)
+      const outcomes = await this.#exchange(connection, operations, version, signal)
+      // The question comes before the next request, which may wait for this very connection.
+      if (outcomes.some(refusesLogin)) this.refusesLogin(object).catch(() => undefined)
+      return outcomes
+    }
     for (let attempt = 1; ; attempt++) {
       let wasUsed = false
       try {
-        return await lend(
-          signal,
-          (connection) => {
-            wasUsed = connection.wasUsed
-            return this.#exchange(connection, operations, version, signal)
-          },
-          operations[0]?.object,
-        )
+        const note = (connection: Connection) => {
+          wasUsed = connection.wasUsed
+          return connection
+        }
+        if (lend === undefined) return await this.#connections.use(signal, (one) => ask(note(one)), object)
+        return await lend(signal, (one) => this.#exchange(note(one), operations, version, signal))
       } catch (error) {
         // The server dropped an idle connection at this very moment. It may have dropped several together.
         const mayTryAgain = wasUsed && areRepeatable(operations) && attempt <= 1 + MAX_DROPPED
@@ -293,15 +353,21 @@ export class KmipServer {
 
   /** Without a negotiated version the negotiation fails, and that is reported by itself. */
   #doubt(): void {
-    if (this.#isAgreed) this.#onDoubt()
+    if (this.#isAgreed) this.#events.doubt()
   }
 
   #doubtSince(sentAt: number): void {
     if (this.#heardAt < sentAt) this.#doubt()
   }
 
-  async #ping(connection: Connection): Promise<void> {
-    await this.#exchange(connection, [discoverVersions(kmipVersions)], '1.2', AbortSignal.timeout(PING_TIMEOUT_MS))
+  async #ping(connection: Connection): Promise<PingAnswer> {
+    const began = performance.now()
+    const signal = AbortSignal.timeout(PING_TIMEOUT_MS)
+    const outcomes = await this.#exchange(connection, [discoverVersions(kmipVersions)], '1.2', signal)
+    if (!outcomes.some(refusesLogin)) return 'accepted'
+    this.#isLoginRefused = true
+    this.#events.loginRefused(began)
+    return 'login refused'
   }
 }
 
