@@ -288,8 +288,10 @@ export class Host {
       job.goOnWith(payload)
       if (job instanceof OwnJob) this.give(job)
       else if (!job.over) events.unfinished(job)
-    } else if (answer === Answer.vanished) events.vanished(job)
-    else {
+    } else if (answer === Answer.vanished) {
+      if (job instanceof OwnJob) job.reject(TokenError.unavailable('the token is gone'))
+      else events.vanished(job)
+    } else {
       const { ckr, at } = decodeFailure(payload)
       if (!(job instanceof OwnJob)) events.failed(job, ckr)
       else job.reject(TokenError.unavailable(`${at === '' ? 'the token' : at} answered ${ckrName(ckr)}`, ckr))
