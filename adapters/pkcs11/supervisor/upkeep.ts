@@ -7,7 +7,7 @@ import { Host } from './host.ts'
 import type { Job } from './job.ts'
 import { mayPass, openFailure } from './open-failure.ts'
 import { hostEnvironment } from './host-channel.ts'
-import { Starters } from './starters.ts'
+import { Starters, type StartsHosts } from './starters.ts'
 import { Logins } from './logins.ts'
 import { MemoryWatch } from './memory-watch.ts'
 
@@ -27,6 +27,8 @@ const FIRST_ATTEMPTS = 5
 export interface HostSettings {
   readonly open: Omit<OpenMessage, 'pin'>
   readonly pin: Secret | undefined
+  /** By default processes. */
+  readonly starters?: StartsHosts
 }
 
 /** What the hosts and their upkeep report to the supervisor. */
@@ -67,7 +69,7 @@ export class Upkeep {
   #generation = 0
   #retry: NodeJS.Timeout | undefined
   #closed = false
-  readonly #starters = new Starters()
+  readonly #starters: StartsHosts
   readonly #memory = new MemoryWatch()
   readonly #weighing: NodeJS.Timeout
 
@@ -75,6 +77,7 @@ export class Upkeep {
     this.#settings = settings
     this.#events = events
     this.#report = report
+    this.#starters = settings.starters ?? new Starters()
     this.#logins = new Logins(settings.pin, report)
     this.#weighing = setInterval(() => void this.#replaceOutgrown(), WEIGH_MS)
     this.#weighing.unref()
