@@ -74,10 +74,10 @@ describe('what to do', () => {
     ],
     ['another token of the same name', lookOf({ backends: [exchanged] }), 'EkmTokenChanged', /serial number/],
     ['a pool that is not served', onePool({ ready: false, reason: 'why' }), 'EkmPoolNotServed', /the backend hsm/],
-    ['502s', failed('BACKEND_UNAVAILABLE'), 'EkmBackendDown', /the backend/],
-    ['408s', failed('DEADLINE_EXCEEDED'), 'EkmDeadlineShare', /backend_ms/],
-    ['429s', failed('BACKEND_BUSY'), 'EkmFailures', /limits/],
-    ['500s', failed('INTERNAL'), 'EkmFailures', /bug/],
+    ['answers of 502', failed('BACKEND_UNAVAILABLE'), 'EkmBackendDown', /the backend/],
+    ['answers of 408', failed('DEADLINE_EXCEEDED'), 'EkmDeadlineShare', /backend_ms/],
+    ['answers of 429', failed('BACKEND_BUSY'), 'EkmFailures', /limits/],
+    ['answers of 500', failed('INTERNAL'), 'EkmFailures', /bug/],
     [
       'clients that are refused',
       onePool({ fiveMinutes: spanOf({}, { reasons: [['CLIENT_NOT_ALLOWED', 4]] }) }),
@@ -85,7 +85,7 @@ describe('what to do', () => {
       /--azure-certificate/,
     ],
     ['answers that are late', onePool({ fiveMinutes: spanOf({ 11: 10 }) }), 'EkmLatency', /deadlineMs/],
-    ['silence', onePool({ quarter: spanOf() }), 'EkmNoOperations', /ekm-connection check/],
+    ['a pool that nobody asks', onePool({ quarter: spanOf() }), 'EkmNoOperations', /ekm-connection check/],
     ['a key that cannot be used', onePool({ keys: [unusable] }), 'EkmKeysUnusable', /enable or restore/],
     ['a standby that differs', keyWith('different'), 'EkmStandbyDiffers', /ref/],
     ['a standby that is unproven', keyWith('unproven'), 'EkmStandbyUnproven', /standby_unproven/],
@@ -107,7 +107,7 @@ describe('what to do', () => {
     ],
     ['a process that is missing', lookOf({ workers: 2 }), 'EkmWorkersLost', /worker_lost/],
     ['a process that was lost', lookOf({ workersLost: 1 }), 'EkmWorkersLost', /worker_lost/],
-    ['lines that are lost', lookOf({ logLinesLost: 1 }), 'EkmLogLinesDropped', /log\.destination/],
+    ['log lines that are lost', lookOf({ logLinesLost: 1 }), 'EkmLogLinesDropped', /log\.destination/],
   ]
   it.each(rows)('about %s is explained in words, with an existing runbook', async (_what, look, runbook, advice) => {
     const [finding, ...more] = findingsOf(look)

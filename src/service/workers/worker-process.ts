@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { Readable } from 'node:stream'
 import { OperatorError } from '../../../adapters/contract/index.ts'
-import type { Lesson } from '../../tls/listener.ts'
+import type { Lesson } from '../../tls/lesson.ts'
 import { isOurs, MARK, type Learned, type Orders, type Outcome } from './messages.ts'
 
 /** A worker ended or did not answer instead of carrying out an order. */

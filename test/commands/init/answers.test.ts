@@ -10,7 +10,7 @@ import { init, makeSite, type Flags, type Site } from './site.ts'
 
 const software: Flags = { backend: 'software', 'create-key': 'kek-1:AES' }
 
-describe('init refuses, and writes no configuration for,', { timeout: 60_000 }, () => {
+describe('init refuses, and writes no configuration for,', () => {
   let site: Site
   beforeAll(async () => {
     site = await makeSite()
@@ -89,7 +89,7 @@ describe('init refuses, and writes no configuration for,', { timeout: 60_000 }, 
   })
 })
 
-describe('init wastes no login on a PIN', { timeout: 60_000 }, () => {
+describe('init wastes no login on a PIN', () => {
   const { hsm, faults } = faultyToken()
   let site: Site
   beforeAll(async () => {
@@ -132,7 +132,7 @@ describe('init wastes no login on a PIN', { timeout: 60_000 }, () => {
   })
 })
 
-describe('init, run again,', { timeout: 60_000 }, () => {
+describe('init, run again,', () => {
   let site: Site
   let written: string
   beforeAll(async () => {
@@ -168,7 +168,7 @@ describe('init, run again,', { timeout: 60_000 }, () => {
   })
 })
 
-describe('init with a file that no answer makes right', { timeout: 60_000 }, () => {
+describe('init with a file that no answer makes right', () => {
   let site: Site
   beforeAll(async () => {
     site = await makeSite()
@@ -201,7 +201,7 @@ describe('init with a file that no answer makes right', { timeout: 60_000 }, () 
   })
 })
 
-describe('init with a request for a certificate', { timeout: 60_000 }, () => {
+describe('init with a request for a certificate', () => {
   let site: Site
   beforeAll(async () => {
     site = await makeSite()
