@@ -139,7 +139,8 @@ export class Metrics {
     const isBackend = ([backend]: readonly (string | number)[]) => backends.includes(String(backend))
     const ofPools = [this.#requests, this.#failures, this.#slow, this.#durations, this.#authenticationFailures]
     for (const counter of ofPools) counter.keep(isPool)
-    for (const counter of [this.#calls, this.#hostsLost, this.#tokensChanged, this.#loginsRefused]) counter.keep(isBackend)
+    for (const counter of [this.#calls, this.#hostsLost, this.#tokensChanged, this.#loginsRefused])
+      counter.keep(isBackend)
     this.#rejected.keep(([by, name]) => (by === 'pool' ? pools : backends).includes(String(name)))
     for (const pool of pools) {
       for (const operation of operations) for (const status of statuses) this.#requests.begin(pool, operation, status)
