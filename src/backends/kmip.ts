@@ -245,6 +245,7 @@ export const kmip = {
   isName: (ref) => !ref.startsWith('kmip:'),
   incidents: {
     hostLost: undefined,
+    tokenChanged: undefined,
     loginRefused: { event: 'kmip_server_unreachable', code: LOGIN_REFUSED, error: 'KMIP_LOGIN_REFUSED' },
   },
   check: {

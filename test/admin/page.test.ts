@@ -56,6 +56,11 @@ describe('what to do', () => {
       { at: NIGHT, level: 'error', event: 'backend_given_up', text: 'reason: LOGIN_REFUSED, message: no', times: 1 },
     ],
   })
+  const exchanged = backendOf({
+    events: [
+      { at: NIGHT, level: 'error', event: 'hsm_token_changed', text: 'token: x, serial: 2, before: 1', times: 1 },
+    ],
+  })
   const certificate = (days: number) => lookOf({ certificates: [{ role: 'server', subject: 'CN=x', days }] })
   const list = (share: number) => lookOf({ lists: [{ pool: 'contoso', issuer: 'CN=ca', days: share * 10, share }] })
   const rows: readonly (readonly [string, Look, string, RegExp])[] = [
@@ -67,6 +72,7 @@ describe('what to do', () => {
       'EkmSessionsLost',
       /hsm_host_lost/,
     ],
+    ['another token of the same name', lookOf({ backends: [exchanged] }), 'EkmTokenChanged', /serial number/],
     ['a pool that is not served', onePool({ ready: false, reason: 'why' }), 'EkmPoolNotServed', /the backend hsm/],
     ['answers of 502', failed('BACKEND_UNAVAILABLE'), 'EkmBackendDown', /the backend/],
     ['answers of 408', failed('DEADLINE_EXCEEDED'), 'EkmDeadlineShare', /backend_ms/],

@@ -126,7 +126,7 @@ export class WorkerGroup {
    */
   async reload(contents: ConfigContents, mayLogIn: boolean): Promise<void> {
     const workers = this.#serving.all
-    if (workers.length === 0 && mayLogIn && this.#givenUp.size > 0) return this.#startFirst(contents)
+    if (workers.length === 0 && mayLogIn && this.#givenUp.size > 0 && !this.#draining) return this.#startFirst(contents)
     const prepared = await this.#serving.prepare(workers, contents).catch((error: unknown) => {
       throw reasonOf(error)
     })
@@ -137,7 +137,7 @@ export class WorkerGroup {
     // configuration in use.
     const late = this.#serving.all.filter((worker) => !workers.includes(worker))
     await Promise.allSettled(late.map((worker) => this.#serving.bringUpToDate(worker, this.#contents)))
-    if (mayLogIn) void this.#startGivenUp()
+    if (mayLogIn && !this.#draining) void this.#startGivenUp()
   }
 
   /**

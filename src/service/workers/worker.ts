@@ -31,6 +31,7 @@ class Worker {
   #gateway: Gateway | undefined
   #file = ''
   #prepared: Prepared | undefined
+  #isDraining = false
   /**
    * These orders are carried out one after another. Other orders do not wait for a slow backend, and nothing waits for
    * them.
@@ -46,7 +47,7 @@ class Worker {
     if ('lesson' in message) return this.#gateway?.learn((message as Learned).lesson)
     const { id, order, body } = message as Order
     const handle = () => (this.#handlers[order] as (body: unknown) => Promise<unknown>)(body)
-    const atOnce = order === 'answer' || order === 'open' || order === 'retire'
+    const atOnce = order === 'answer' || order === 'open' || order === 'retire' || order === 'drain'
     const done = atOnce ? handle() : this.#orders.then(handle)
     if (!atOnce) this.#orders = done.catch(() => undefined)
     await done.then(
@@ -60,6 +61,7 @@ class Worker {
   }
 
   async end(): Promise<void> {
+    this.#isDraining = true
     await this.#gateway?.drain()
     process.exit(0)
   }
@@ -86,7 +88,8 @@ class Worker {
     commit: async () => {
       const prepared = this.#prepared
       this.#prepared = undefined
-      prepared?.commit()
+      if (this.#isDraining) await prepared?.abort()
+      else prepared?.commit()
       return undefined
     },
     abort: async () => {
@@ -101,7 +104,10 @@ class Worker {
       this.#gateway?.retire()
       return undefined
     },
-    drain: async () => this.#gateway?.drain() ?? 0,
+    drain: async () => {
+      this.#isDraining = true
+      return this.#gateway?.drain() ?? 0
+    },
   }
 
   get #running(): Gateway {
