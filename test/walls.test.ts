@@ -28,7 +28,7 @@ const specifier = (from: string, to: string) => {
 }
 const fileIn = (room: string) => `src/${room}/some-file.ts`
 
-describe('the rooms of src', { timeout: 60_000 }, () => {
+describe('the rooms of src', () => {
   it('are the only folders and files of src besides cli.ts', () => {
     const folders = floors.map((room) => room.split('/')[0])
     // Git leaves an empty folder after its last file has moved away.
@@ -66,7 +66,7 @@ describe('the rooms of src', { timeout: 60_000 }, () => {
   })
 })
 
-describe('the walls between the rooms', { timeout: 60_000 }, () => {
+describe('the walls between the rooms', () => {
   const contract = '../../adapters/contract/index.ts'
   const rows: readonly (readonly [file: string, refused: readonly string[], allowed: readonly string[]])[] = [
     ['src/gateway/gateway.ts', [], ['../ekm/pool.ts', '../ekm/backend/backend.ts', '../http/app.ts', contract]],

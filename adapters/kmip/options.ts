@@ -35,7 +35,7 @@ export interface KmipOptions {
   }
   /** User name and password in every request, for a server that asks for them besides the certificate. */
   readonly credentials?: KmipCredentials
-  /** The most connections to one server, 1 to 64. By default 8. */
+  /** The most connections to one server, 1 to 64. By default 32. They are opened when calls need them. */
   readonly connections?: number
   /** The protocol version to speak. By default the newest that both sides support. */
   readonly protocol?: KmipVersion
@@ -49,7 +49,7 @@ export interface KmipOptions {
 
 const MAX_CONNECTIONS = 64
 export const DEFAULT_PORT = 5696
-const DEFAULT_CONNECTIONS = 8
+const DEFAULT_CONNECTIONS = 32
 
 /** @throws OperatorError for impossible options */
 export function checkOptions({ servers, connections }: KmipOptions): void {

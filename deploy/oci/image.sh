@@ -5,24 +5,15 @@ work=$1 version=$2 file=$3
 root=$work/root
 app=$root/usr/lib/ekm-gateway
 mkdir -p "$app" "$root/etc/ekm-gateway" "$root/var/lib/ekm-gateway" "$root/tmp" "$root/lib64"
-cp -R "$work/tree/lib" "$work/tree/LICENSE" "$work/tree/THIRD-PARTY-LICENSES" "$work/tree/sbom.cdx.json" "$app/"
+cp -R "$work/tree/lib" "$work/tree/LICENSE" "$app/"
 cp deploy/oci/passwd deploy/oci/group deploy/oci/nsswitch.conf "$root/etc/"
-
-# The C library of this machine's Debian, and the GCC libraries that Node.js, pkcs11js and PKCS#11 libraries need.
-libraries=$root/usr/lib/x86_64-linux-gnu
-mkdir -p "$libraries"
 ln -s usr/lib "$root/lib"
-ldd "$work/tree/lib/node" "$app/lib/app/node_modules/pkcs11js/build/Release/pkcs11.node" |
-  sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' | sort -u |
-  while read -r library; do cp -L "$library" "$libraries/"; done
-cp -L /lib64/ld-linux-x86-64.so.2 "$root/lib64/"
-# Scanners of images look there for what the libraries are.
-cp -L /etc/os-release "$root/etc/"
-mkdir -p "$root/var/lib/dpkg/status.d"
-for package in libc6 libgcc-s1 libstdc++6; do
-  dpkg-query --status "$package:amd64" >"$root/var/lib/dpkg/status.d/$package"
-  install -D -m 644 "/usr/share/doc/$package/copyright" "$root/usr/share/doc/$package/copyright"
-done
+sh deploy/oci/debian.sh "$root" "$work/tree/lib/node" "$app/lib/app/node_modules/pkcs11js/build/Release/pkcs11.node"
+node deploy/oci/licences.ts "$root" "$work/tree/THIRD-PARTY-LICENSES" >"$app/THIRD-PARTY-LICENSES"
+# It names itself, so that the file is there before it is made.
+: >"$app/sbom.cdx.json"
+node deploy/oci/sbom.ts "$root" "$work/tree/sbom.cdx.json" >"$work/image.cdx.json"
+cp "$work/image.cdx.json" "$app/sbom.cdx.json"
 
 find "$root" -type d -exec chmod 755 {} +
 chmod 1777 "$root/tmp"

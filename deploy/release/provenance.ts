@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Prints an in-toto statement with SLSA provenance, version 1, for all artefacts. It is signed with SHA256SUMS. */
-const [directory = '.', commit = '', nodeLock = ''] = process.argv.slice(2)
+const [directory = '.', commit = '', nodeLock = '', imageSbom = ''] = process.argv.slice(2)
 /** The builder as a URI, which the releaser states. */
 const builder = process.env['EKM_RELEASE_BUILDER'] ?? 'urn:ekm-gateway:builder:unnamed'
 const repository = process.env['EKM_RELEASE_REPOSITORY'] ?? 'urn:ekm-gateway:source'
@@ -18,6 +18,8 @@ const ofNode = Object.entries(packages).flatMap(([path, { version, integrity }])
   const sha512 = Buffer.from(integrity.slice('sha512-'.length), 'base64').toString('hex')
   return [{ uri: `pkg:npm/${name}@${version}`, digest: { sha512 } }]
 })
+const { components } = JSON.parse(readFileSync(imageSbom, 'utf8')) as { components: { purl?: string }[] }
+const ofDebian = components.flatMap(({ purl }) => (purl?.startsWith('pkg:deb/') ? [{ uri: purl }] : []))
 
 const statement = {
   _type: 'https://in-toto.io/Statement/v1',
@@ -34,6 +36,7 @@ const statement = {
         { uri: repository, digest: { gitCommit: commit } },
         { uri: 'package-lock.json', digest: { sha256: sha256('package-lock.json') } },
         ...ofNode,
+        ...ofDebian,
       ],
     },
     runDetails: { builder: { id: builder } },

@@ -1,57 +1,71 @@
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { reproducible, type Bom, type Component } from './cyclonedx.ts'
 
-/** Prints the reproducible CycloneDX SBOM of an installed program and of the Node.js that runs it. */
+/** Prints the CycloneDX SBOM of an installed program and of the Node.js that runs it, which runs this too. */
 const [app = '.', nodePackage = ''] = process.argv.slice(2)
 
-interface Component {
-  readonly 'bom-ref': string
-}
-interface Bom {
-  readonly metadata: Readonly<Record<string, unknown>> & { readonly component: Component }
-  readonly components: readonly Component[]
-  readonly dependencies: readonly { readonly ref: string }[]
-}
-
-const printed = execFileSync('npm', ['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev'], {
-  cwd: app,
-  encoding: 'utf8',
-  maxBuffer: 64 * 1024 * 1024,
-})
-const { metadata, components, dependencies, ...bom } = JSON.parse(printed) as Bom & { serialNumber?: string }
-delete bom.serialNumber
-const { version } = JSON.parse(readFileSync(nodePackage, 'utf8')) as { version: string }
+const printed = execFileSync(
+  'npm',
+  ['sbom', '--sbom-format', 'cyclonedx', '--sbom-type', 'application', '--omit', 'dev'],
+  {
+    cwd: app,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  },
+)
+const bom = JSON.parse(printed) as Bom
 // npm names the root component after its directory.
 const { name } = JSON.parse(readFileSync(join(app, 'package.json'), 'utf8')) as { name: string }
-const node = {
+const component = { ...bom.metadata.component, name }
+
+const { version } = JSON.parse(readFileSync(nodePackage, 'utf8')) as { version: string }
+if (version !== process.versions.node) throw new Error(`the SBOM of Node.js ${version} is made with ${process.version}`)
+const cpe = (vendor: string, product: string, its: string) => `cpe:2.3:a:${vendor}:${product}:${its}:*:*:*:*:*:*:*`
+/** Members of `process.versions` that are no software inside of Node.js. */
+const NO_SOFTWARE = ['node', 'modules', 'napi', 'cldr', 'tz', 'unicode']
+const inside = Object.entries(process.versions).flatMap(([part, its = '']): Component[] =>
+  NO_SOFTWARE.includes(part)
+    ? []
+    : [
+        {
+          'bom-ref': `node@${version}|${part}@${its}`,
+          type: 'library',
+          name: part,
+          version: its,
+          purl: `pkg:generic/${part}@${encodeURIComponent(its)}`,
+          // OpenSSL alone, because CVEs in it are told of OpenSSL. Those that matter in the others are told of Node.js.
+          ...(part === 'openssl' ? { cpe: cpe('openssl', 'openssl', its) } : {}),
+        },
+      ],
+)
+const node: Component = {
   'bom-ref': `node@${version}`,
   type: 'application',
   name: 'node',
   version,
-  scope: 'required',
   purl: `pkg:generic/node@${version}`,
+  cpe: cpe('nodejs', 'node.js', version),
   licenses: [{ license: { id: 'MIT' } }],
+  components: inside,
 }
-const time = new Date(Number(process.env['SOURCE_DATE_EPOCH'] ?? 0) * 1000).toISOString()
-const by =
-  <T>(text: (item: T) => string) =>
-  (one: T, other: T) =>
-    text(one) < text(other) ? -1 : 1
-const body = {
-  ...bom,
-  metadata: { ...metadata, component: { ...metadata.component, name }, timestamp: time },
-  components: [...components, node].sort(by((component) => component['bom-ref'])),
-  dependencies: [...dependencies].sort(by(({ ref }) => ref)),
-}
-// A UUID of the contents (version 8 of RFC 9562) instead of a random one.
-const hash = createHash('sha256').update(JSON.stringify(body)).digest('hex')
-const uuid = [
-  hash.slice(0, 8),
-  hash.slice(8, 12),
-  `8${hash.slice(13, 16)}`,
-  `8${hash.slice(17, 20)}`,
-  hash.slice(20, 32),
-]
-process.stdout.write(JSON.stringify({ ...body, serialNumber: `urn:uuid:${uuid.join('-')}` }, undefined, 2) + '\n')
+/** As npm has it, but for an address such as `git@host:path`, which is no URI and which the schema forbids. */
+const withUris = (one: Component): Component => ({
+  ...one,
+  externalReferences: (one.externalReferences ?? []).map((reference) => ({
+    ...reference,
+    url: reference.url.replace(/^([\w.-]+@[\w.-]+):(?!\/)/, 'ssh://$1/'),
+  })),
+})
+const dependencies = bom.dependencies.map((one) =>
+  one.ref === component['bom-ref'] ? { ...one, dependsOn: [...one.dependsOn, node['bom-ref']] } : one,
+)
+process.stdout.write(
+  reproducible({
+    ...bom,
+    metadata: { ...bom.metadata, component },
+    components: [...bom.components.map(withUris), node],
+    dependencies: [...dependencies, { ref: node['bom-ref'], dependsOn: [] }],
+  }),
+)

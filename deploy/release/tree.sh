@@ -13,6 +13,8 @@ pkcs11=$app/node_modules/pkcs11js
 cp "$pkcs11/build/Release/pkcs11.node" "$work/pkcs11.node"
 # Sources and objects contain the path of their build directory, so that they are removed.
 rm -rf "$pkcs11/build" "$pkcs11/src" "$pkcs11/includes" "$pkcs11/binding.gyp" "$app/node_modules/.package-lock.json"
+# Links to commands of dependencies, which nobody calls here.
+find "$app/node_modules" -type d -name .bin -prune -exec rm -rf {} +
 mkdir -p "$pkcs11/build/Release"
 strip --strip-unneeded --remove-section=.note.gnu.build-id -o "$pkcs11/build/Release/pkcs11.node" "$work/pkcs11.node"
 install -m 755 "$node/bin/node" "$work/tree/lib/node"

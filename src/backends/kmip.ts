@@ -122,7 +122,7 @@ const schema = (references: References) =>
         }),
       ),
     ),
-    connections: v.exactOptional(about('The most connections to one server. By default 8.', integer(1, 64), 8)),
+    connections: v.exactOptional(about('The most connections to one server. By default 32.', integer(1, 64), 32)),
     protocol: v.exactOptional(
       about(
         'The KMIP version to speak. By default the newest that the server and the gateway both support.',
@@ -246,6 +246,7 @@ export const kmip = {
   isName: (ref) => !ref.startsWith('kmip:'),
   incidents: {
     hostLost: undefined,
+    tokenChanged: undefined,
     loginRefused: { event: 'kmip_server_unreachable', code: LOGIN_REFUSED, error: 'KMIP_LOGIN_REFUSED' },
   },
   check: {

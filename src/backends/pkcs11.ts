@@ -252,6 +252,7 @@ export const pkcs11 = {
   isName: (ref) => !/^(?:id|pkcs11):/.test(ref),
   incidents: {
     hostLost: { event: 'hsm_host_lost' },
+    tokenChanged: { event: 'hsm_token_changed' },
     loginRefused: { event: 'hsm_login_refused', error: 'LOGIN_REFUSED' },
   },
   check: {

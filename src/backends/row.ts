@@ -72,6 +72,8 @@ export interface NamedSetting {
 export interface Incidents {
   /** A process that uses the HSM ended or was given up. */
   readonly hostLost: Reported | undefined
+  /** Another token than before has the configured name. */
+  readonly tokenChanged: Reported | undefined
   readonly loginRefused: RefusedLogin | undefined
 }
 

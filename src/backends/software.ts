@@ -68,7 +68,7 @@ export const software = {
   certificates: () => [],
   files: [{ setting: ['passphrase', 'file'], holds: 'secret' }],
   isName: () => true,
-  incidents: { hostLost: undefined, loginRefused: undefined },
+  incidents: { hostLost: undefined, tokenChanged: undefined, loginRefused: undefined },
   check: {
     opened: 'the passphrase opens it',
     openAdvice: {},

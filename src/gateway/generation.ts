@@ -130,10 +130,11 @@ function reportOf(
   { telemetry: { log, metrics }, events }: Surroundings,
 ): Report {
   const report = reportTo(events.watching(backend, log), backend)
-  const { hostLost, loginRefused } = rowOf(settings).incidents
+  const { hostLost, tokenChanged, loginRefused } = rowOf(settings).incidents
   return (level, event, fields) => {
     report(level, event, fields)
     if (isReport(hostLost, event, fields)) metrics.hostLost(backend)
+    if (isReport(tokenChanged, event, fields)) metrics.tokenChanged(backend)
     if (isReport(loginRefused, event, fields)) metrics.loginRefused(backend)
   }
 }

@@ -19,28 +19,31 @@ export async function startAlone({ file, variables, loaded }: Start): Promise<Se
   await tellDescriptors(log, loaded.config, whole)
   const expiry = new ExpiryWatch(log, loaded.config)
   const events = new ServiceEvents()
+  let ended = false
   const apply = async (config: Config, _contents: ConfigContents, cause: ReloadCause) => {
     const prepared = await gateway.prepare(config)
-    if (gateway.status().draining) await prepared.abort()
-    else prepared.commit()
-    if (isAboutBackends(cause, prepared.changed)) gateway.reconsiderAway()
+    if (ended) await prepared.abort()
+    else {
+      prepared.commit()
+      if (isAboutBackends(cause, prepared.changed)) gateway.reconsiderAway()
+    }
     expiry.follow(config)
     await tellDescriptors(log, config, whole)
     return prepared.changed
   }
   const reloader = new Reloader({ file, variables, log, events, apply }, loaded)
   const opening = setInterval(() => void gateway.openAway(), OPEN_AGAIN_MS).unref()
-  const retire = async () => {
+  const end = () => {
+    ended = true
     clearInterval(opening)
     expiry.close()
     reloader.close()
-    gateway.retire()
   }
   return {
     port,
     log,
     workers: 1,
-    retire,
+    retire: async () => gateway.retire(),
     get config() {
       return gateway.config
     },
@@ -54,7 +57,7 @@ export async function startAlone({ file, variables, loaded }: Start): Promise<Se
     logLinesLost: () => 0,
     reload: (cause) => reloader.reload(cause),
     drain: async () => {
-      await retire()
+      end()
       return gateway.drain()
     },
   }

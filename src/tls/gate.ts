@@ -1,28 +1,18 @@
 import type { BlockList, Socket } from 'node:net'
 import { plainAddress } from '../base/plain-address.ts'
 import { Deadlines } from '../base/deadlines.ts'
-import { Queue } from '../base/queue.ts'
-import { Recent } from '../base/recent.ts'
 import { Clients } from './clients.ts'
 import { Debts } from './debts.ts'
 import { Doorstep, type Refusal } from './doorstep.ts'
 import { Handshakes } from './handshakes.ts'
+import { Heard } from './heard.ts'
 import { networkOf } from './network.ts'
-import { FIRST_WINDOW, Source, stages, Stranger, type Arrival, type ShedReason, type Standing } from './stranger.ts'
+import { Sources } from './sources.ts'
+import { stages, Stranger, type Arrival, type ShedReason, type Standing } from './stranger.ts'
 import { Watch } from './watch.ts'
 
 /** With at most this many strangers and short turns of the event loop, handshakes start at once. */
 const FEW = 8
-/** The window that is remembered of a network, and the number of networks that are remembered. */
-const MAX_REMEMBERED_WINDOW = 16
-const MAX_WINDOWS = 1000
-/**
- * The most idle strangers of one network and of all networks: their handshake is done, no pool allows them, and they
- * have no request. Each can send the rest of its bytes at any time, and all can do so in the same turn of the event
- * loop: for key updates, that is half a second each. There can be a few more while their requests are answered.
- */
-const MAX_IDLE_STRANGERS = { ofNetwork: 4, inAll: 8 } as const
-const MAX_BUSY_STRANGERS = 32
 
 export interface GateLimits {
   /** The most connections of allowed clients at a time. */
@@ -78,17 +68,9 @@ export class Gate {
   #limits: GateLimits
   #deadlines: Deadlines
   readonly #options: GateOptions
-  readonly #sources = new Map<string, Source>()
-  /**
-   * The network whose last stranger has gone. It stays among the others until another one is in its place: a client that
-   * comes again and again would otherwise change the Map each time, and that leaves garbage that survives.
-   */
-  #deserted: Source | undefined
-  /** Windows of networks with allowed clients. */
-  readonly #windows = new Recent<number>(MAX_WINDOWS)
+  readonly #sources = new Sources()
   #strangers = 0
-  /** Strangers whose handshake is done, the oldest first. */
-  readonly #heard = new Queue<Stranger>()
+  readonly #heard: Heard
   readonly #clients: Clients
   readonly #debts = new Debts()
   readonly #watch = new Watch(this.#debts, (stranger) => this.#close(stranger, 'too_many_bytes'))
@@ -105,6 +87,7 @@ export class Gate {
     this.#deadlines = new Deadlines(limits.handshakeMs)
     this.#options = options
     this.#clients = new Clients((stranger) => options.idleSince?.(stranger))
+    this.#heard = new Heard((stranger) => options.idleSince?.(stranger))
     this.#doorstep = new Doorstep(
       {
         introduced: (stranger, address, headerBytes) => this.#introduce(stranger, address, headerBytes),
@@ -146,7 +129,7 @@ export class Gate {
     this.#makeRoom()
     this.#watch.settle()
     const now = performance.now()
-    const source = this.#sourceOf(networkOf(address))
+    const source = this.#sources.of(networkOf(address))
     const stranger = new Stranger(socket, address, source, now, this.#deadlines, this.#onTimeUp)
     this.#strangers += 1
     this.#watch.add(stranger)
@@ -171,7 +154,7 @@ export class Gate {
     const stranger = arrival as Stranger
     if (stranger.stage !== undefined) {
       stranger.endTime()
-      if (standing.kind === 'allowed') this.#widen(stranger.source)
+      if (standing.kind === 'allowed') this.#sources.widen(stranger.source)
     }
     this.restate(stranger, standing, costMs)
     // Its place in the window of its network becomes free only now.
@@ -221,22 +204,12 @@ export class Gate {
       this.#clients.remove(stranger)
       this.#makeRoom()
       this.#strangers += 1
-      stranger.fallBack(this.#sourceOf(stranger.source.network))
+      stranger.fallBack(this.#sources.of(stranger.source.network))
       this.#watch.add(stranger)
     }
     stranger.enter(stage)
-    stranger.heard ??= this.#heard.join(stranger)
-    this.#boundHeard(stranger.source)
-  }
-
-  #boundHeard(source: Source): void {
-    if (this.#heard.size <= MAX_IDLE_STRANGERS.ofNetwork) return
-    const heard = this.#heard.values()
-    const idle = heard.filter((stranger) => this.#options.idleSince?.(stranger) !== Infinity)
-    const ofNetwork = idle.filter((stranger) => stranger.source === source)
-    if (ofNetwork.length > MAX_IDLE_STRANGERS.ofNetwork) this.#giveUp(ofNetwork[0])
-    else if (idle.length > MAX_IDLE_STRANGERS.inAll) this.#giveUp(idle[0])
-    else if (heard.length > MAX_BUSY_STRANGERS) this.#giveUp(heard[0])
+    this.#heard.add(stranger)
+    this.#giveUp(this.#heard.excess(stranger.source))
   }
 
   #giveUp(stranger: Stranger | undefined): void {
@@ -246,47 +219,19 @@ export class Gate {
   /** Makes room for one more stranger. */
   #makeRoom(): void {
     if (this.#strangers < this.#limits.maxUnverifiedConnections) return
-    this.#giveUp(this.#greediest())
-  }
-
-  #sourceOf(network: string): Source {
-    let source = this.#sources.get(network)
-    if (source === undefined) this.#sources.set(network, (source = new Source(network, this.#windows.get(network))))
-    return source
-  }
-
-  #desert(source: Source): void {
-    const before = this.#deserted
-    if (before !== undefined && before !== source && before.size === 0) this.#sources.delete(before.network)
-    this.#deserted = source
-    source.window = this.#windows.get(source.network) ?? FIRST_WINDOW
-  }
-
-  #widen(source: Source): void {
-    source.widen()
-    this.#windows.set(source.network, Math.min(MAX_REMEMBERED_WINDOW, source.window))
+    this.#giveUp(this.#sources.greediest())
   }
 
   #introduce(stranger: Stranger, address: string, headerBytes: number): void {
     const { source } = stranger
-    stranger.introduce(address, this.#sourceOf(networkOf(address)), headerBytes)
-    if (source.size === 0) this.#desert(source)
+    stranger.introduce(address, this.#sources.of(networkOf(address)), headerBytes)
+    if (source.size === 0) this.#sources.desert(source)
   }
 
   #refuse(stranger: Stranger, refusal: Refusal): void {
     this.#options.onRefused?.(stranger, refusal)
     this.#forget(stranger)
     stranger.socket.destroy()
-  }
-
-  /** The stranger to give up: of the network with the most strangers, the oldest in the first stage that has any. */
-  #greediest(): Stranger | undefined {
-    let greediest: Source | undefined
-    for (const source of this.#sources.values()) {
-      if (greediest === undefined || source.size > greediest.size) greediest = source
-    }
-    const stage = stages.find((name) => greediest?.in[name].size)
-    return stage && greediest?.in[stage].first?.value
   }
 
   readonly #onTimeUp = (stranger: Stranger) => this.#close(stranger, stranger.isSilent ? 'silent' : 'handshake_timeout')
@@ -309,10 +254,9 @@ export class Gate {
     const { source } = stranger
     stranger.endTime()
     stranger.leave()
-    if (stranger.heard !== undefined) this.#heard.leave(stranger.heard)
-    stranger.heard = undefined
+    this.#heard.remove(stranger)
     this.#strangers -= 1
-    if (source.size === 0) this.#desert(source)
+    if (source.size === 0) this.#sources.desert(source)
     this.#handshakes.ended(stranger)
   }
 }

@@ -2,46 +2,33 @@ import type { IncomingMessage } from 'node:http'
 import type { Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { systemCode } from '../../adapters/contract/index.ts'
 import { isNamed, type VerifiedClient } from '../ekm/allow-list.ts'
-import { Queue, type Place } from '../base/queue.ts'
+import { Queue } from '../base/queue.ts'
 import { listen } from '../base/listen.ts'
-import { writeHandshakeFailure } from '../telemetry/audit.ts'
 import { describeBug } from '../telemetry/bug.ts'
 import type { Log } from '../telemetry/log.ts'
 import { parseCertificate } from '../x509/certificate.ts'
-import { anonymous, identify, Identity, type Client, type ClientEntry, type ClientTrust } from './client.ts'
-import { connectionBelow, Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
+import { anonymous, Identity, type Client, type ClientEntry, type ClientTrust } from './client.ts'
+import { ClientJudge } from './client-judge.ts'
+import { connectionOf, endHandshake, keepOn, type Connection, type Welcome } from './connection.ts'
+import { Endpoint, type ClientAuth, type EndpointSettings } from './endpoint.ts'
 import { FullHandshakes } from './full-handshakes.ts'
 import { Gate, type ConnectionCounts, type GateLimits } from './gate.ts'
+import { HandshakeFailures, type HandshakeFailureEvents } from './handshake-failures.ts'
+import type { Lesson } from './lesson.ts'
 import { ShedReport } from './shed-report.ts'
 import type { Arrival, ShedReason, Standing } from './stranger.ts'
-import { Succession, type ClientVerdicts } from './succession.ts'
-import { spelled } from './trust.ts'
+import type { ClientVerdicts } from './succession.ts'
 import type { Verdict } from './verdict.ts'
-
-/** OpenSSL's code for data that is not TLS, such as a PROXY header. */
-const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER'
 
 /** Settings that can change while the listener listens. */
 export interface ListenerSettings extends GateLimits, Omit<EndpointSettings, 'ca'> {
   readonly trust: ClientTrust
 }
 
-/** Something that one process learned and other processes of the same gateway can use. */
-export type Lesson =
-  /** An issuing CA that a client taught, as DER in base64, and the fingerprint of the root that it leads to. */
-  | { readonly issuer: string; readonly root: string }
-  /** A network whose clients must do full handshakes because one was refused: see {@link FullHandshakes.ask}. */
-  | { readonly fullHandshakes: string; readonly fingerprint: string }
-
 /** Called with what happens to connections, for metrics. */
-export interface ListenerEvents {
+export interface ListenerEvents extends HandshakeFailureEvents {
   handshake(kind: 'full' | 'resumed'): void
-  /** @param reason as in {@link HandshakeFailure} */
-  handshakeFailed(reason: string): void
-  /** @param reason a {@link ClientRefusal}, or OpenSSL's code if OpenSSL refused the client's certificate */
-  clientRefused(reason: string): void
   shed(reason: ShedReason): void
 }
 
@@ -58,55 +45,28 @@ export interface ListenerOptions {
   readonly onAllowed?: ((client: VerifiedClient, end: number) => void) | undefined
 }
 
-// Data about a socket is kept on the socket. In a WeakMap, V8's collection of the young generation would keep the
-// values alive even if their keys are not.
-const CONNECTION = Symbol('connection')
-
-/** A connection that the gate has let begin. */
-interface Connection {
-  readonly arrival: Arrival
-  /** Whether it may resume any session, not only one that is newer than the demand for full handshakes. */
-  readonly mayResume: boolean
-  /** True when its handshake has succeeded or failed. */
-  isHandshakeOver: boolean
-  welcome: Welcome | undefined
-  /** Its place among the connections whose client is known. */
-  place: Place<Welcome> | undefined
-}
-
-/** A connection whose client is known. */
-interface Welcome {
-  readonly arrival: Arrival
-  readonly socket: TLSSocket
-  readonly identity: Identity
-}
-
-/** The TLS socket or the TCP socket below it. */
-interface Connected extends Socket {
-  [CONNECTION]?: Connection
-}
-
-const connectionOf = (socket: object): Connection | undefined => (socket as Connected)[CONNECTION]
-
 /**
  * The TLS side of the gateway: an HTTPS server without a request handler, which knows the client of each connection.
  */
 export class Listener {
   readonly #options: ListenerOptions
-  #settings: ListenerSettings
   readonly #gate: Gate
   readonly #endpoint: Endpoint
   readonly #fullHandshakes = new FullHandshakes()
   readonly #open = new Queue<Welcome>()
-  #next: Succession | undefined
+  readonly #judge: ClientJudge
   readonly #shedReport: ShedReport
+  readonly #failures: HandshakeFailures
   /** Called with what other processes of the same gateway should learn. */
   onLesson: ((lesson: Lesson) => void) | undefined
 
   constructor(options: ListenerOptions, settings: ListenerSettings) {
     this.#options = options
-    this.#settings = settings
+    this.#judge = new ClientJudge(settings.trust, (issuer, root) =>
+      this.onLesson?.({ issuer: issuer.der.toString('base64'), root }),
+    )
     this.#shedReport = new ShedReport(options.log, options.events)
+    this.#failures = new HandshakeFailures(options, () => this.#gate.suspectProxyHeaders())
     this.#endpoint = new Endpoint(options.clientAuth, endpointSettings(settings), {
       connected: (socket) => this.#gate.admit(socket),
       secured: (socket) => this.#identify(socket),
@@ -116,7 +76,7 @@ export class Listener {
       begin: (arrival) => this.#begin(arrival),
       onClosed: ({ socket }) => this.#forget(socket),
       onShed: (reason) => this.#shedReport.note(reason),
-      onRefused: ({ address }, refusal) => this.#tellFailure(refusal, address),
+      onRefused: ({ address }, refusal) => this.#failures.tell(refusal, address),
       idleSince: ({ socket }) => {
         const welcome = connectionOf(socket)?.welcome
         return welcome && this.idleSince(welcome.socket)
@@ -125,7 +85,6 @@ export class Listener {
     this.server.on('request', ({ socket }: IncomingMessage) => {
       if (this.isAllowed(socket)) this.#gate.noteRequest()
     })
-    this.#follow(settings.trust)
   }
 
   /** Emits HTTP's events. */
@@ -159,10 +118,8 @@ export class Listener {
 
   async #refresh({ arrival, identity }: Welcome, verdict: Verdict<ClientEntry>): Promise<void> {
     try {
-      const renewed = await this.#settings.trust.renew(verdict, Date.now())
-      // A reload or another request has updated it meanwhile.
-      if (identity.verdict !== verdict) return
-      identity.restate(renewed)
+      const renewed = await this.#judge.refresh(identity, verdict)
+      if (renewed === undefined) return
       this.#gate.restate(arrival, this.#standingOf(identity.at(Date.now())), renewed.costMs)
     } catch (error) {
       this.#options.log.error('internal_error', describeBug(error))
@@ -177,17 +134,16 @@ export class Listener {
   idleSince: (socket: TLSSocket) => number | undefined = () => undefined
 
   /** Judges the connected clients by `trust`. {@link Listener.renew} needs the result. */
-  async judge(trust: ClientTrust): Promise<ClientVerdicts> {
-    const next = new Succession(trust, this.#settings.trust)
-    // New clients are judged by both trusts from now on.
-    this.#next = next
-    for (const { identity } of this.#open.values()) await next.judge(identity.verdict)
-    return next.verdicts
+  judge(trust: ClientTrust): Promise<ClientVerdicts> {
+    return this.#judge.prepare(
+      trust,
+      this.#open.values().map(({ identity }) => identity),
+    )
   }
 
   /** Drops the trust that was passed to {@link Listener.judge}. */
   abandon(): void {
-    this.#next = undefined
+    this.#judge.abandon()
   }
 
   /**
@@ -197,21 +153,15 @@ export class Listener {
    * @returns connections to close: their clients are no longer trusted, or must handshake again
    */
   renew(settings: ListenerSettings, verdicts: ClientVerdicts): readonly Socket[] {
-    const before = this.#settings
-    this.#next = undefined
+    this.#judge.abandon()
     // If this throws, nothing has changed yet.
     this.#endpoint.renew(endpointSettings(settings))
-    this.#settings = settings
     this.#gate.renew(settings)
-    before.trust.onLearned = undefined
-    this.#follow(settings.trust)
+    this.#judge.follow(settings.trust)
     const refused: Socket[] = []
     for (const { arrival, socket, identity } of this.#open.values()) {
       const wasVerified = identity.at(Date.now()).verified !== undefined
-      const leaf = identity.verdict?.leaf
-      identity.restate(
-        leaf && (verdicts.get(leaf.fingerprint) ?? settings.trust.recall(spelled(leaf), undefined, Date.now())),
-      )
+      this.#judge.restate(identity, verdicts)
       const client = identity.at(Date.now())
       this.#gate.restate(arrival, this.#standingOf(client))
       if (wasVerified && client.verified === undefined) refused.push(socket)
@@ -222,7 +172,7 @@ export class Listener {
   /** Takes over what another process of the same gateway learned. */
   learn(lesson: Lesson): void {
     if ('issuer' in lesson) {
-      this.#settings.trust.learn(parseCertificate(Buffer.from(lesson.issuer, 'base64')), lesson.root)
+      this.#judge.learn(parseCertificate(Buffer.from(lesson.issuer, 'base64')), lesson.root)
     } else this.#fullHandshakes.ask(lesson.fullHandshakes, lesson.fingerprint, performance.now())
   }
 
@@ -251,9 +201,9 @@ export class Listener {
   }
 
   #begin(arrival: Arrival): void {
-    const socket: Connected = arrival.socket
+    const { socket } = arrival
     const mayResume = !this.#fullHandshakes.isAsked(arrival.network, performance.now())
-    socket[CONNECTION] = { arrival, mayResume, isHandshakeOver: false, welcome: undefined, place: undefined }
+    keepOn(socket, { arrival, mayResume, isHandshakeOver: false, welcome: undefined, place: undefined })
     this.#endpoint.begin(socket, mayResume)
   }
 
@@ -265,35 +215,20 @@ export class Listener {
   }
 
   #identify(socket: TLSSocket): void {
-    const connection = this.#endHandshake(socket)
+    const connection = endHandshake(socket)
     // Every connection must have passed the gate.
     if (connection === undefined) return void socket.destroy()
     const { arrival } = connection
     if (this.#options.clientAuth === 'disabled') return this.#welcome(socket, connection, anonymous(socket, arrival))
-    const { trust } = this.#settings
     let costMs = 0
-    const identity = identify(socket, arrival, trust, (ms) => (costMs = ms))
-    if (identity instanceof Identity && this.#next === undefined) return this.#welcome(socket, connection, identity)
-    Promise.resolve(identity)
-      .then(async (judged) => {
-        await this.#next?.judge(judged.verdict)
-        if (this.#settings.trust === trust) return judged
-        this.#settings.trust.learnFrom(trust)
-        return this.#judgeAgain(judged)
-      })
+    const identity = this.#judge.identify(socket, arrival, (ms) => (costMs = ms))
+    if (identity instanceof Identity) return this.#welcome(socket, connection, identity)
+    identity
       .then((judged) => this.#welcome(socket, connection, judged, costMs))
       .catch((error: unknown) => {
         this.#options.log.error('internal_error', describeBug(error))
         socket.destroy()
       })
-  }
-
-  /** The trust has changed while a certificate was judged. */
-  async #judgeAgain(identity: Identity): Promise<Identity> {
-    const leaf = identity.verdict?.leaf
-    const { trust } = this.#settings
-    if (leaf !== undefined) identity.restate(await trust.judge(leaf, [], Date.now()))
-    return this.#settings.trust === trust ? identity : this.#judgeAgain(identity)
   }
 
   #welcome(socket: TLSSocket, connection: Connection, identity: Identity, costMs = 0): void {
@@ -308,14 +243,12 @@ export class Listener {
     if (!audit.tls_resumed) this.#fullHandshakes.done(arrival.network, fingerprint)
     else if (standing.kind !== 'allowed') this.#askFullHandshakes(connection, fingerprint)
     if (standing.kind === 'stranger' && clientAuth === 'handshake') {
-      this.#tellFailure({ reason: refusal ?? '' }, arrival.address)
-      events?.clientRefused(refusal ?? '')
+      this.#failures.refused(refusal ?? '', arrival.address)
       return void socket.destroy()
     }
     const welcome = { arrival, socket, identity }
     connection.welcome = welcome
-    const connected: Connected = socket
-    connected[CONNECTION] = connection
+    keepOn(socket, connection)
     connection.place = this.#open.join(welcome)
     this.#gate.handshakeDone(arrival, standing, costMs)
     events?.handshake(audit.tls_resumed ? 'resumed' : 'full')
@@ -334,42 +267,8 @@ export class Listener {
   }
 
   #noteFailure(error: Error, socket: TLSSocket): void {
-    const connection = this.#endHandshake(socket)
-    if (connection === undefined) return
-    const { isSilent, shedReason, address } = connection.arrival
-    // A connection that sends nothing is a port probe and is not logged. Shed connections are summarised.
-    if (isSilent || (shedReason !== undefined && shedReason !== 'handshake_timeout')) return
-    if (shedReason !== undefined) return this.#tellFailure({ reason: 'ERR_TLS_HANDSHAKE_TIMEOUT' }, address)
-    // Node.js closes a connection that OpenSSL did not authorize, and then reports only the close.
-    const refusal: unknown = this.#options.clientAuth === 'handshake' ? socket.authorizationError : undefined
-    const reason = typeof refusal === 'string' ? refusal : systemCode(error)
-    if (reason === NO_TLS) this.#gate.suspectProxyHeaders()
-    this.#tellFailure({ reason }, address)
-    if (typeof refusal === 'string') this.#options.events?.clientRefused(refusal)
-  }
-
-  #tellFailure({ reason, detail }: Failure, address: string): void {
-    const more = detail === undefined ? {} : { detail }
-    writeHandshakeFailure(this.#options.log, { reason, ...more, remote_address: address })
-    this.#options.events?.handshakeFailed(reason)
-  }
-
-  /**
-   * Returns the connection only once for each handshake: Node.js can report the handshake's end and later the socket's
-   * end.
-   */
-  #endHandshake(socket: TLSSocket): Connection | undefined {
-    const connection = connectionOf(connectionBelow(socket))
-    if (connection === undefined || connection.isHandshakeOver) return undefined
-    connection.isHandshakeOver = true
-    return connection
-  }
-
-  #follow(trust: ClientTrust): void {
-    trust.onLearned = (issuer, root) => {
-      this.#next?.trust.learn(issuer, root)
-      this.onLesson?.({ issuer: issuer.der.toString('base64'), root })
-    }
+    const connection = endHandshake(socket)
+    if (connection !== undefined) this.#failures.note(error, socket, connection.arrival)
   }
 
   /** A client was refused on a resumed session. */
@@ -378,12 +277,6 @@ export class Listener {
     const isNew = this.#fullHandshakes.ask(network, fingerprint, performance.now())
     if (isNew) this.onLesson?.({ fullHandshakes: network, fingerprint })
   }
-}
-
-/** Why a connection failed: the gate's reason, OpenSSL's or the gateway's own. */
-interface Failure {
-  readonly reason: string
-  readonly detail?: string
 }
 
 const endpointSettings = ({ trust, ...settings }: ListenerSettings): EndpointSettings => ({ ...settings, ca: trust.ca })

@@ -70,14 +70,25 @@ export class Source {
   underWay = 0
   /** How many unfinished handshakes it may have. */
   window: number
+  #size = 0
 
   constructor(network: string, window = FIRST_WINDOW) {
     this.network = network
     this.window = window
   }
 
+  /** The number of its strangers in all stages. */
   get size(): number {
-    return stages.reduce((size, stage) => size + this.in[stage].size, 0)
+    return this.#size
+  }
+
+  join(stranger: Stranger, stage: Stage): Place<Stranger> {
+    this.#size += 1
+    return this.in[stage].join(stranger)
+  }
+
+  leave(place: Place<Stranger>, stage: Stage): void {
+    if (this.in[stage].leave(place)) this.#size -= 1
   }
 
   /** A handshake was an allowed client's, so the window grows. */
@@ -136,7 +147,7 @@ export class Stranger implements Arrival, Timed {
     this.socket = socket
     this.address = address
     this.source = source
-    this.#place = source.in.silent.join(this)
+    this.#place = source.join(this, 'silent')
     this.deadline = came + deadlines.budgetMs
     this.#deadlines = deadlines
     this.#timed = deadlines.add(this)
@@ -172,7 +183,7 @@ export class Stranger implements Arrival, Timed {
   enter(stage: Stage): void {
     this.leave()
     this.#stage = stage
-    this.#place = this.source.in[stage].join(this)
+    this.#place = this.source.join(this, stage)
   }
 
   /** A balancer's header of `headerBytes` has named the client. */
@@ -193,7 +204,7 @@ export class Stranger implements Arrival, Timed {
 
   leave(): void {
     if (this.#stage === undefined || this.#place === undefined) return
-    this.source.in[this.#stage].leave(this.#place)
+    this.source.leave(this.#place, this.#stage)
     this.#place = this.#stage = undefined
   }
 

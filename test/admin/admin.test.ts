@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openBackend } from '../../src/backends/index.ts'
 import { Variables } from '../../src/settings/variables.ts'
 import { startService } from '../../src/service/start.ts'
@@ -7,6 +7,7 @@ import { aesKey, startTestGateway, writeGatewayFiles, type TestGateway } from '.
 import { API, CONTEXT, send } from '../support/https.ts'
 import { metric } from '../support/metrics.ts'
 import { makePki, type Pki } from '../support/pki.ts'
+import { eventually } from '../support/eventually.ts'
 
 const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url')
 
@@ -83,7 +84,7 @@ describe('the admin port', () => {
     })
     expect(await sample('ekm_backend_up{backend="store"}')).toBe(0)
     adapter.fault = {}
-    await vi.waitFor(async () => expect((await ask('/readyz')).status).toBe(200), 2000)
+    await eventually(async () => expect((await ask('/readyz')).status).toBe(200))
   })
 
   it('ends the start with an error where its port is taken, and leaves nothing open', async () => {
@@ -99,15 +100,17 @@ describe('the admin port', () => {
       adapter = new FaultyAdapter(await openBackend(...backend))
       return adapter
     })
-    adapter.fault = { delayMs: 300 }
+    let answer: () => void = () => undefined
+    adapter.fault = { until: new Promise<void>((resolve) => (answer = resolve)), ofKeys: true }
     const underWay = send(own.port, pki, {
       path: `/azureekm/contoso/aes-1/wrapkey?${API}`,
       body: { request_context: CONTEXT, alg: 'A256KWP', value: VALUE },
     })
-    await vi.waitFor(() => expect(own.gateway.requestsUnderWay).toBe(1))
+    await eventually(() => expect(own.gateway.requestsUnderWay).toBe(1))
     const stopped = own.stop()
     const reply = await fetch(`http://127.0.0.1:${own.adminPort ?? 0}/readyz`)
     expect([reply.status, await reply.json()]).toMatchObject([503, { ready: false, draining: true }])
+    answer()
     expect((await underWay).status).toBe(200)
     await stopped
   })

@@ -167,7 +167,7 @@ class Siege {
   }
 }
 
-describe('the admin port answers /healthz within a second', { timeout: 30_000 }, () => {
+describe('the admin port answers /healthz within a second', () => {
   let siege: Siege | undefined
   afterEach(() => siege?.end())
 

@@ -66,6 +66,11 @@ describe('what to do', () => {
       { at: NIGHT, level: 'error', event: 'backend_given_up', text: 'reason: LOGIN_REFUSED, message: no', times: 1 },
     ],
   })
+  const exchanged = backendOf({
+    events: [
+      { at: NIGHT, level: 'error', event: 'hsm_token_changed', text: 'token: x, serial: 2, before: 1', times: 1 },
+    ],
+  })
   const certificate = (days: number) => lookOf({ certificates: [{ role: 'server', subject: 'CN=x', days }] })
   const refusedReload = (code: string) =>
     lookOf({ configuration: { since: 0, lastReload: { at: NIGHT, problem: 'x', code } } })
@@ -107,11 +112,12 @@ describe('what to do', () => {
       'EkmSessionsLost',
       /hsm_host_lost/,
     ],
+    ['another token of the same name', lookOf({ backends: [exchanged] }), 'EkmTokenChanged', /serial number/],
     ['a pool that is not served', onePool({ ready: false, reason: 'why' }), 'EkmPoolNotServed', /the backend hsm/],
-    ['502s', failed('BACKEND_UNAVAILABLE'), 'EkmBackendDown', /the backend/],
-    ['408s', failed('DEADLINE_EXCEEDED'), 'EkmDeadlineShare', /backend_ms/],
-    ['429s', failed('BACKEND_BUSY'), 'EkmFailures', /limits/],
-    ['500s', failed('INTERNAL'), 'EkmFailures', /bug/],
+    ['answers of 502', failed('BACKEND_UNAVAILABLE'), 'EkmBackendDown', /the backend/],
+    ['answers of 408', failed('DEADLINE_EXCEEDED'), 'EkmDeadlineShare', /backend_ms/],
+    ['answers of 429', failed('BACKEND_BUSY'), 'EkmFailures', /limits/],
+    ['answers of 500', failed('INTERNAL'), 'EkmFailures', /bug/],
     [
       'clients that are refused',
       onePool({ fiveMinutes: spanOf({}, { reasons: [['CLIENT_NOT_ALLOWED', 4]] }) }),
@@ -119,7 +125,7 @@ describe('what to do', () => {
       /--azure-certificate/,
     ],
     ['answers that are late', onePool({ fiveMinutes: spanOf({ 11: 10 }) }), 'EkmLatency', /deadlineMs/],
-    ['silence', onePool({ quarter: spanOf() }), 'EkmNoOperations', /ekm-connection check/],
+    ['a pool that nobody asks', onePool({ quarter: spanOf() }), 'EkmNoOperations', /ekm-connection check/],
     ['a key that cannot be used', onePool({ keys: [unusable] }), 'EkmKeysUnusable', /enable or restore/],
     ['a standby that differs', keyWith('different'), 'EkmStandbyDiffers', /ref/],
     ['a standby that is unproven', keyWith('unproven'), 'EkmStandbyUnproven', /standby_unproven/],
@@ -141,7 +147,7 @@ describe('what to do', () => {
     ],
     ['a process that is missing', lookOf({ workers: 2 }), 'EkmWorkersLost', /worker_lost/],
     ['a process that was lost', lookOf({ workersLost: 1 }), 'EkmWorkersLost', /worker_lost/],
-    ['lines that are lost', lookOf({ logLinesLost: 1 }), 'EkmLogLinesDropped', /log\.destination/],
+    ['log lines that are lost', lookOf({ logLinesLost: 1 }), 'EkmLogLinesDropped', /log\.destination/],
   ]
   it.each(rows)('about %s is explained in words, with an existing runbook', async (_what, look, runbook, advice) => {
     const [finding, ...more] = findingsOf(look)

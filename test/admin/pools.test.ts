@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openBackend } from '../../src/backends/index.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { aesKey, contosoPool, makeStore, startTestGateway, type TestGateway } from '../support/gateway.ts'
@@ -7,6 +7,7 @@ import { metric } from '../support/metrics.ts'
 import { makePki } from '../support/pki.ts'
 import { makeWorkspace, type Workspace } from '../support/workspace.ts'
 import { startHaproxy } from '../tls/support/haproxy.ts'
+import { eventually } from '../support/eventually.ts'
 
 /** The backends `store` and `second`, which hold the same keys. */
 const adapters: Record<string, FaultyAdapter> = {}
@@ -48,7 +49,7 @@ beforeAll(async () => {
     adapters[isSecond ? 'second' : 'store'] = adapter
     return adapter
   })
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(adapters['second']?.calls.filter((name) => name === 'wrap').length).toBeGreaterThanOrEqual(3)
   })
 })
@@ -77,8 +78,7 @@ async function readiness() {
 }
 const YES = [200, 1]
 const NO = [503, 0]
-const becomes = (wanted: object) =>
-  vi.waitFor(async () => expect(await readiness()).toEqual(wanted), { timeout: 10_000, interval: 50 })
+const becomes = (wanted: object) => eventually(async () => expect(await readiness()).toEqual(wanted))
 
 it(
   '/readyz reports each pool’s readiness, and is 503 only when the last pool is lost',
@@ -111,5 +111,5 @@ it('/readyz of an unknown pool is 404, which lists the pools', async () => {
 it('HAProxy’s plain check of /readyz, HTTP/1.0 without a Host, finds the gateway up', async () => {
   const { port, adminPort = 0 } = fixture
   await using haproxy = await startHaproxy({ port, adminPort })
-  await vi.waitFor(async () => expect(await haproxy.health(port)).toBe('UP L7OK'), 5000)
+  await eventually(async () => expect(await haproxy.health(port)).toBe('UP L7OK'))
 })

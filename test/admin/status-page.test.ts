@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServing, type Serving } from '../commands/serving.ts'
 import { aesKey, contosoPool, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, send } from '../support/https.ts'
@@ -6,6 +6,7 @@ import { metric } from '../support/metrics.ts'
 import { openBackend } from '../../src/backends/index.ts'
 import { FaultyAdapter } from '../support/faulty-adapter.ts'
 import { CLIENT_CN, makePki, type Pki } from '../support/pki.ts'
+import { eventually } from '../support/eventually.ts'
 
 const VALUE = 'A'.repeat(43)
 const TOKEN = 'the-token-of-the-operator'
@@ -26,14 +27,11 @@ const page = async (port: number, authorization = '') => {
 }
 /** Resolves with the page as soon as it matches. */
 const says = (port: number, what: string | RegExp, authorization?: string) =>
-  vi.waitFor(
-    async () => {
-      const { text } = await page(port, authorization)
-      expect(text).toMatch(what)
-      return text
-    },
-    { timeout: 20_000, interval: 200 },
-  )
+  eventually(async () => {
+    const { text } = await page(port, authorization)
+    expect(text).toMatch(what)
+    return text
+  })
 
 describe('the status page of one process', () => {
   let fixture: TestGateway
@@ -70,10 +68,10 @@ describe('the status page of one process', () => {
 
   it('shows each failure with its reason, explains the backend’s fault, and shows its end', async () => {
     adapter.fault = { fail: 'BACKEND_UNAVAILABLE' }
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await wrap(fixture.port)
       expect((await page(admin())).text).toContain('Azure is not being served')
-    }, 20_000)
+    })
     const text = await says(admin(), /backend_down/)
     expect(text).toContain('runbook EkmBackendDown')
     expect(text).toMatch(/BACKEND_UNAVAILABLE<\/th><td class="number">\d+</)

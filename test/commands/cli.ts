@@ -103,7 +103,7 @@ export const run = (args: readonly string[], options?: StartOptions): Promise<En
 export async function until<T>(
   what: string,
   ask: () => T | undefined | Promise<T | undefined>,
-  patienceMs = 10_000,
+  patienceMs = 30_000,
 ): Promise<Exclude<T, undefined | false>> {
   const deadline = performance.now() + patienceMs
   for (;;) {

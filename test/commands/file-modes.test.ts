@@ -13,7 +13,7 @@ beforeAll(async () => {
   pki = await makePki()
 })
 
-describe.concurrent('serve, with a file that others can get at,', { timeout: 60_000 }, () => {
+describe.concurrent('serve, with a file that others can get at,', () => {
   it.each(['gateway.yaml', 'client-ca.pem', 'server.key', 'passphrase'])('refuses to start: %s', async (name) => {
     const { workspace, file } = await writeGatewayFiles(pki, [aesKey('aes-1')])
     removeLater(workspace)

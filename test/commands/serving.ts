@@ -28,7 +28,7 @@ export interface Serving {
   readonly remove: () => Promise<void>
 }
 
-export const listeningPort = async (cli: Cli) => Number(await cli.says(/"event":"listening".*"port":(\d+)/, 30_000))
+export const listeningPort = async (cli: Cli) => Number(await cli.says(/"event":"listening".*"port":(\d+)/))
 
 export async function startServing(
   pki: Pki,
@@ -64,6 +64,16 @@ export async function startServing(
       await workspace.remove()
     },
   }
+}
+
+/**
+ * Resolves when all workers know what one of them had learned. Each message is read in its turn: the primary has the
+ * lesson before the worker's answer to the first question, and the others have it before the second question. The
+ * settings need an admin port.
+ */
+export async function lessonsAreKnown({ logs }: Pick<Serving, 'logs'>): Promise<void> {
+  const { port } = await logs('admin_listening')
+  for (let question = 0; question < 2; question += 1) await fetch(`http://127.0.0.1:${Number(port)}/status`)
 }
 
 export type Sections = Record<string, Record<string, unknown>>

@@ -74,7 +74,7 @@ const answers = async ({ port }: Serving, prefix: string) => {
 }
 
 // A busy machine takes many seconds to start three processes and the hosts of each.
-describe('a gateway whose HSM is away at the start', { timeout: 60_000 }, () => {
+describe('a gateway whose HSM is away at the start', () => {
   it('serves its other pools at once, and the HSM’s pool when the HSM is there', async () => {
     hsm.hideTokens(true)
     const serving = await start(1)

@@ -71,7 +71,7 @@ describe('an environment variable sets', () => {
 describe('the configuration’s reader tells a fault of the environment by the variable’s name:', () => {
   const rows: readonly (readonly [what: string, name: string, value: string, path: string, says: RegExp])[] = [
     ['text for a number', 'LISTEN__PORT', `${CANARY}`, 'listen.port', /whole number from 0 to 65535/],
-    ['nothing for a number', 'LISTEN__PORT', '', 'listen.port', /whole number from 0 to 65535/],
+    ['an empty text for a number', 'LISTEN__PORT', '', 'listen.port', /whole number from 0 to 65535/],
     ['a number out of range', 'LIMITS__DEADLINEMS', '0', 'limits.deadlineMs', /whole number from 1 to 60000/],
     ['a word that is no choice', 'LOG__LEVEL', CANARY, 'log.level', /one of: error, warn, info, debug/],
     ['a file that is not there', 'LISTEN__TLS__KEY', 'gone.key', 'listen.tls.key', /cannot be read \(ENOENT\)/],
@@ -104,7 +104,7 @@ describe('the configuration’s reader tells a fault of the environment by the v
     ['a step below a single value', 'LISTEN__PORT__X'],
     ['one underscore where there are two', 'LISTEN_PORT'],
     ['a property of every object', 'LISTEN__CONSTRUCTOR'],
-    ['nothing', ''],
+    ['a name without a setting', ''],
   ])('%s is not a setting', (_what, name) => {
     const where = PREFIX + name
     expect(problemsOf(file, { [where]: CANARY })).toEqual([

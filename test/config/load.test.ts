@@ -330,10 +330,10 @@ describe('the configuration’s reader refuses', () => {
       ['a key twice, deep down', `backends:\n  a:\n    kind: software\n    kind: ${CANARY}\n`, 4, '', /duplicate key/],
       ['two documents', `a: 1\n---\nb: ${CANARY}\n`, 2, '', /multiple docs/],
       ['an alias without its anchor', `a: *${CANARY}\n`, undefined, '', /an alias has no anchor/],
-      ['nothing', '', 1, '', /must be a mapping; allowed here: listen/],
+      ['an empty file', '', 1, '', /must be a mapping; allowed here: listen/],
       ['a comment alone', '# nothing yet\n', 1, '', /must be a mapping; allowed here: listen/],
-      ['text', `${CANARY}\n`, 1, '', /must be a mapping; allowed here: listen/],
-      ['a list', `- ${CANARY}\n`, 1, '', /must be a mapping; allowed here: listen/],
+      ['a file of text', `${CANARY}\n`, 1, '', /must be a mapping; allowed here: listen/],
+      ['a file that is a list', `- ${CANARY}\n`, 1, '', /must be a mapping; allowed here: listen/],
     ]
 
   it.each(rows)('%s', async (_what, yaml, line, path, says) => {

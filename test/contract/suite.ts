@@ -378,7 +378,7 @@ export function describeAdapter(harness: AdapterHarness): void {
         // A blocked loop stands still during all of the work; an open loop only during a small part. A busy machine can
         // spoil one round, but a blocking call spoils every round.
         const shares: number[] = []
-        for (let round = 0; round < 3; round += 1) {
+        for (let round = 0; round < 3 || (round < 30 && Math.min(...shares) >= 0.6); round += 1) {
           const { longestGap, elapsed, results } = await whileTicking(() =>
             Promise.all(Array.from({ length: 20 }, () => unwrap(`rsa-${bits}`, algorithm, wrapped))),
           )

@@ -11,9 +11,11 @@ done
 [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || missing="$missing libnginx-mod-stream"
 [ -n "$missing" ] || exit 0
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
+  # A machine that was just started may be updating itself.
   # shellcheck disable=SC2086
-  apt-get install -qq -y --no-install-recommends $missing >/dev/null
+  apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends $missing >/dev/null
 else
   echo "test:deploy: not there, and not to be installed:$missing" >&2
 fi

@@ -55,6 +55,12 @@ for _ in $(seq 100); do [ "$(property NRestarts)" = 0 ] || break; sleep 0.2; don
 say starved 'property NRestarts'
 until_status Serving
 say after_watchdog 'systemctl is-active $unit'
+printf '[Service]\nEnvironment=EKM_GATEWAY__LOG__DESTINATION=/var/log/ekm-gateway/gateway.log\n' \
+  >/run/systemd/system/$unit.d/test.conf
+systemctl daemon-reload
+systemctl restart $unit
+say logged_to_file 'grep -q "\"event\":\"listening\"" /var/log/ekm-gateway/gateway.log; echo $?'
+say log_of_root_alone 'stat -L -c %a /var/log/ekm-gateway'
 rm -r /run/systemd/system/$unit.d
 systemctl daemon-reload
 systemctl restart $unit

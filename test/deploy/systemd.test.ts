@@ -83,6 +83,8 @@ describe('the Debian package', () => {
     ['is left alone by the watchdog while it lives', 'fed', '0'],
     ['is restarted by the watchdog when it hangs', 'starved', '1'],
     ['serves after that', 'after_watchdog', 'active'],
+    ['writes its log to the file that a shipper follows', 'logged_to_file', '0'],
+    ['lets nobody else read that', 'log_of_root_alone', '700'],
     ['is upgraded', 'upgraded', '0'],
     ['restarts at an upgrade', 'upgraded_restarted', '1'],
     ['serves after an upgrade', 'upgraded_active', 'active'],

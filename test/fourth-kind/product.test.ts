@@ -54,7 +54,7 @@ const done = (stdout: string): Ended => ({ code: 0, signal: null, stdout: `${std
 /** An override of one of the backend's settings. */
 const setting = (name: string, value: string) => ({ [`EKM_GATEWAY__BACKENDS__STORE__${name}`]: value })
 
-describe('a fourth kind of backend, in `config validate`,', { timeout: 60_000 }, () => {
+describe('a fourth kind of backend, in `config validate`,', () => {
   it('is valid', async () => {
     expect(await ask(['config', 'validate'])).toEqual(done(`${config} is valid (pools: 1, backends: 1)`))
   })
@@ -74,7 +74,7 @@ describe('a fourth kind of backend, in `config validate`,', { timeout: 60_000 },
   })
 })
 
-describe('a fourth kind of backend, in `check`,', { timeout: 60_000 }, () => {
+describe('a fourth kind of backend, in `check`,', () => {
   interface Finding {
     readonly id: string
     readonly status: string
@@ -132,7 +132,7 @@ describe('a fourth kind of backend, in `check`,', { timeout: 60_000 }, () => {
   })
 })
 
-describe('a fourth kind of backend, in `keys`,', { timeout: 60_000 }, () => {
+describe('a fourth kind of backend, in `keys`,', () => {
   it('makes and lists what it can hold', async () => {
     expect(await ask(['keys', 'create', 'rsa-2', '--type', 'RSA', '--size', '2048'])).toEqual(
       done('created rsa-2  RSA 2048  enabled'),
@@ -156,7 +156,7 @@ describe('a fourth kind of backend, in `keys`,', { timeout: 60_000 }, () => {
   })
 })
 
-describe('a fourth kind of backend, in `serve` with two workers,', { timeout: 60_000 }, () => {
+describe('a fourth kind of backend, in `serve` with two workers,', () => {
   it('wraps and unwraps a data key over HTTPS', async () => {
     const cli = new Cli(['serve', '--config', config], { program: product.program })
     try {
@@ -211,7 +211,7 @@ describe('a fourth kind of backend, in `serve` with two workers,', { timeout: 60
   })
 })
 
-describe('a fourth kind of backend, in `init`,', { timeout: 60_000 }, () => {
+describe('a fourth kind of backend, in `init`,', () => {
   it('has questions of its own, and its answers are tried and written down', async () => {
     const own = [
       '--backend',

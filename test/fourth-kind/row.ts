@@ -45,6 +45,7 @@ export const transit = {
   isName: () => true,
   incidents: {
     hostLost: undefined,
+    tokenChanged: undefined,
     loginRefused: { event: 'transit_token_refused', error: 'TRANSIT_TOKEN_REFUSED' },
   },
   check: {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { AdapterError, type AdapterErrorCode, type KeyAdapter, type KeyRef } from '../../adapters/contract/index.ts'
 import { AllowList } from '../../src/ekm/allow-list.ts'
 import { Backend } from '../../src/ekm/backend/backend.ts'
@@ -7,6 +7,7 @@ import { Pool } from '../../src/ekm/pool.ts'
 import { BackendKey, PooledKey } from '../../src/ekm/pooled-key.ts'
 import { Examination, listedKeys } from '../../src/gateway/pools.ts'
 import type { Log, LogFields } from '../../src/telemetry/log.ts'
+import { eventually } from '../support/eventually.ts'
 
 const quiet = () => undefined
 let told: [string, LogFields | undefined][]
@@ -59,7 +60,7 @@ afterEach(() => {
 })
 
 const usable = () => listedKeys([pool])[0]?.usable
-const becomes = (count: number) => vi.waitFor(() => expect(usable()).toBe(count), 5000)
+const becomes = (count: number) => eventually(() => expect(usable()).toBe(count))
 
 it('a listed key that becomes unusable is noticed without a request, logged once, and noticed when it is back', async () => {
   await examination.looked

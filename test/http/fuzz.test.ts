@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { aesKey, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, exchangeRaw, makeAgent, send, type Wanted } from '../support/https.ts'
 import { makePki } from '../support/pki.ts'
+import { eventually } from '../support/eventually.ts'
 
 /** `npm run fuzz` sets a higher number. */
 const RUNS = Number(process.env['EKM_FUZZ_RUNS'] ?? 600)
@@ -122,7 +123,7 @@ describe('a request of any shape', () => {
     )
     // The generator gets past the first check, and each request left one record.
     expect([...statuses.keys()].sort()).toEqual(expect.arrayContaining([200, 400, 404, 405, 415]))
-    await vi.waitFor(async () => expect(await fixture.logged('request')).toHaveLength(before + sent))
+    await eventually(async () => expect(await fixture.logged('request')).toHaveLength(before + sent))
   })
 
   it('does no harm even if it is not HTTP at all', { timeout: 600_000 }, async () => {
@@ -162,7 +163,7 @@ describe('a request of any shape', () => {
 
   it('leaves no connection open', async () => {
     agent.destroy()
-    await vi.waitFor(() => expect(activeSockets()).toBeLessThanOrEqual(socketsBefore))
+    await eventually(() => expect(activeSockets()).toBeLessThanOrEqual(socketsBefore))
     const reply = await send(fixture.port, fixture.pki, {
       path: `/azureekm/contoso/info?${API}`,
       body: { request_context: CONTEXT },

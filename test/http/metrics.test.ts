@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import { aesKey, contosoPool, editConfig, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, send } from '../support/https.ts'
 import { metric } from '../support/metrics.ts'
 import { CLIENT_CN, issue, makeClient, makePki, yesterday, type Identity, type Pki } from '../support/pki.ts'
+import { eventually } from '../support/eventually.ts'
 
 const DAY_MS = 24 * 3_600_000
 
@@ -76,5 +77,5 @@ it('after a reload a new pool has its series at 0, and one that is gone has none
   await expect(sample(`ekm_client_certificate_days_left{pool="all",client="${CLIENT_CN}"}`)).rejects.toThrow(
     'there is no',
   )
-  await vi.waitFor(async () => expect(await sample('ekm_keys_usable{pool="contoso"}')).toBe(1))
+  await eventually(async () => expect(await sample('ekm_keys_usable{pool="contoso"}')).toBe(1))
 })

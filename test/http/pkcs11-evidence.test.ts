@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { aes256, kw } from '../contract/reference.ts'
 import { faultModule, type FaultModule } from '../pkcs11/support/fault-module.ts'
 import { PIN, softHsm, type SoftHsm } from '../pkcs11/support/softhsm.ts'
@@ -7,6 +7,7 @@ import { onToken } from '../pkcs11/support/token-objects.ts'
 import { contosoPool, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
 import { makePki } from '../support/pki.ts'
+import { eventually } from '../support/eventually.ts'
 
 const VALUE = randomBytes(32)
 const b64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
@@ -37,7 +38,7 @@ beforeAll(async () => {
     pools: [contosoPool('contoso', { kek: {}, passing: {}, rsa: {} })],
   })
   agent = makeAgent(pki)
-  await vi.waitFor(async () => expect(await fixture.logged('hsm_algorithm_qualified')).toHaveLength(6), 20_000)
+  await eventually(async () => expect(await fixture.logged('hsm_algorithm_qualified')).toHaveLength(6))
   const forRsa = (await ask('rsa/wrapkey', { alg: 'RSA-OAEP', value: b64(VALUE) })).json['value']
   calls = [
     { path: 'kek/metadata' },
@@ -45,9 +46,9 @@ beforeAll(async () => {
     { path: 'kek/unwrapkey', members: { alg: 'A256KW', value: b64(kw(aes256(kek), VALUE)) } },
     { path: 'rsa/unwrapkey', members: { alg: 'RSA-OAEP', value: forRsa } },
   ]
-}, 60_000)
+})
 beforeEach(async () => {
-  await vi.waitFor(async () => expect(new Set(await askAll())).toEqual(new Set([200])), 5000)
+  await eventually(async () => expect(new Set(await askAll())).toEqual(new Set([200])))
 })
 afterAll(async () => {
   faults.script()
@@ -88,7 +89,7 @@ describe('a gateway on a token that misleads', () => {
   it('answers 404 for a key that is gone, and serves the others', async () => {
     const down = await counted('backend_down')
     onToken('ekm', (objects) => objects.destroy('passing'))
-    await vi.waitFor(async () => expect((await ask('passing/metadata')).status).toBe(404), 3000)
+    await eventually(async () => expect((await ask('passing/metadata')).status).toBe(404))
     expect(await askAll()).toEqual(calls.map(() => 200))
     expect([await ready(), await counted('backend_down')]).toEqual([200, down])
   })

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import { treeOf } from '../bench/process-tree.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
@@ -12,6 +12,7 @@ import { writeGatewayFiles } from '../support/gateway.ts'
 import { API, CONTEXT, exchangeRaw, makeAgent, send } from '../support/https.ts'
 import { makePki } from '../support/pki.ts'
 import type { BackendHarness } from './harness.ts'
+import { eventually } from '../support/eventually.ts'
 
 const CLI = 'dist/src/cli.js'
 const AES = ['aes-1', ['A256KW', 'A256KWP']] as const
@@ -21,7 +22,7 @@ const fromJwk = (text: string) => Buffer.from(text, 'base64url')
 
 /** Runs at the most verbose level with every secret known, and searches all output for each of them. */
 export function describeSecrecy(harness: BackendHarness): void {
-  it('emits no data key, key-encryption key, passphrase, PIN or private key', { timeout: 60_000 }, async () => {
+  it('emits no data key, key-encryption key, passphrase, PIN or private key', async () => {
     expect(existsSync(CLI), 'build first: npm run build').toBe(true)
     const pki = await makePki()
     const kek = randomBytes(32)
@@ -57,7 +58,7 @@ export function describeSecrecy(harness: BackendHarness): void {
       const found = new RegExp(`"event":"${event}".*?"port":(\\d+)`).exec(emitted)
       return Number(found?.[1] ?? expect.fail())
     }
-    const port = await vi.waitFor(() => portOf('listening'), 10_000)
+    const port = await eventually(() => portOf('listening'))
     const agent = makeAgent(pki)
 
     const post = (path: string, members: object) =>

@@ -70,7 +70,7 @@ beforeAll(async () => {
     { environment: { SOFTHSM2_CONF: `${hsm.directory}/softhsm2.conf` } },
   )
   target = targetOf(served.port, pki)
-}, 60_000)
+})
 
 afterAll(async () => {
   await served.remove()

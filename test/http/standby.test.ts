@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openBackend } from '../../src/backends/index.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { generate } from '../../adapters/software/key-material.ts'
@@ -16,6 +16,7 @@ import {
 import { API, CONTEXT, send } from '../support/https.ts'
 import { makePki, type Pki } from '../support/pki.ts'
 import { makeWorkspace, type Workspace } from '../support/workspace.ts'
+import { eventually } from '../support/eventually.ts'
 
 const VALUE = Buffer.from('a data key of thirty-two bytes !').toString('base64url')
 const DOWN: Fault = { fail: 'BACKEND_UNAVAILABLE' }
@@ -79,7 +80,7 @@ async function reload(change: (config: Written) => void): Promise<void> {
 
 /** Resolves when both keys of both backends have been examined. */
 const proven = () =>
-  vi.waitFor(() => {
+  eventually(() => {
     expect(second.calls.filter((name) => name === 'describe')).toHaveLength(2)
     expect(second.calls).toContain('wrap')
   })
@@ -98,10 +99,10 @@ describe('a standby that holds the same keys', () => {
     expect((await unwrap(before.json['value'])).json['value']).toBe(VALUE)
     expect((await call('metadata', {})).status).toBe(200)
     first.fault = {}
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await wrap()
       expect(await lastRecord()).toMatchObject({ backend: 'store' })
-    }, 3000)
+    })
   })
 
   it('serves RSA keys too', async () => {
@@ -144,17 +145,17 @@ describe('a standby that holds the same keys', () => {
 
   it('unwraps but does not wrap before it is proven', async () => {
     await start(keys, DOWN)
-    await vi.waitFor(async () => expect(await fixture.logged('standby_unproven')).toHaveLength(2))
+    await eventually(async () => expect(await fixture.logged('standby_unproven')).toHaveLength(2))
     second.calls = []
     expect((await wrap()).status).toBe(502)
     expect((await call('metadata', {})).status).toBe(502)
     expect(second.calls).toEqual([])
     first.fault = {}
-    const { value } = await vi.waitFor(async () => {
+    const { value } = await eventually(async () => {
       const reply = await wrap()
       expect(reply.status).toBe(200)
       return reply.json
-    }, 3000)
+    })
     first.fault = DOWN
     expect((await unwrap(value)).json['value']).toBe(VALUE)
   })
@@ -163,7 +164,7 @@ describe('a standby that holds the same keys', () => {
 describe('a standby that holds other keys under the same names', () => {
   it('is never used, and the log says so', async () => {
     await start([aesKey('aes-1', randomBytes(32)), { name: 'rsa-1', jwk: await generate({ kty: 'RSA', bits: 2048 }) }])
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await fixture.logged('standby_differs')).toMatchObject([
         { level: 'error', pool: 'contoso', key: 'aes-1' },
         { level: 'error', pool: 'contoso', key: 'rsa-1' },

@@ -26,7 +26,7 @@ const servers: readonly { name: string; dates: boolean; rsaUnwrap: boolean; star
   })),
 ]
 
-describe.each(servers)('keys create and keys list on $name', { timeout: 60_000 }, ({ dates, rsaUnwrap, start }) => {
+describe.each(servers)('keys create and keys list on $name', ({ dates, rsaUnwrap, start }) => {
   let started: Started
   let keys: KeyAdministration
 

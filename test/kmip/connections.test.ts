@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it, vi } from 'vitest'
 import { AdapterError, Secret } from '../../adapters/contract/index.ts'
 import { open } from '../../adapters/kmip/index.ts'
 import { operation, resultReason } from '../../adapters/kmip/protocol/numbers.ts'
@@ -11,11 +11,14 @@ import { kmipFixture, ref, within } from './kmip-fixture.ts'
 import { freePort } from './pykmip.ts'
 import { cosmianLike } from './server/behaviour.ts'
 import { KmipTestServer } from './server/kmip-server.ts'
+import { atRest } from './support/at-rest.ts'
 import { startTlsServer } from './support/tls-server.ts'
 import { startTestServer } from './test-server.ts'
 
 const dek = randomBytes(32)
 const silent = () => undefined
+/** Milliseconds for what a busy machine does too. */
+const PATIENT_MS = 15_000
 
 describe('connections to a KMIP server', () => {
   it('are at most as many as configured, and are used again', async () => {
@@ -34,7 +37,7 @@ describe('connections to a KMIP server', () => {
     await using fixture = await kmipFixture({}, { connections: 4 })
     const { adapter, server } = fixture
     for (let round = 0; round < 20; round++) {
-      await Promise.all(Array.from({ length: 8 }, () => adapter.wrap(ref('aes'), 'A256KW', dek, within(2000))))
+      await Promise.all(Array.from({ length: 8 }, () => adapter.wrap(ref('aes'), 'A256KW', dek, within(PATIENT_MS))))
       server.dropConnections()
       // A call must not fail if the news of the closed connection has not arrived yet.
       if (round % 2 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
@@ -44,11 +47,11 @@ describe('connections to a KMIP server', () => {
   it('that the server closes after a while of silence are replaced', async () => {
     await using fixture = await kmipFixture()
     const { adapter, server } = fixture
-    server.idleMs = 50
+    server.idleMs = 1000
     server.dropConnections()
-    for (let round = 0; round < 5; round++) {
-      await adapter.wrap(ref('aes'), 'A256KW', dek, within(2000))
-      await new Promise((resolve) => setTimeout(resolve, 45 + 5 * round))
+    for (let round = 0; round < 3; round++) {
+      await adapter.wrap(ref('aes'), 'A256KW', dek, within(PATIENT_MS))
+      await new Promise((resolve) => setTimeout(resolve, 985 + 15 * round))
     }
   })
 
@@ -56,12 +59,13 @@ describe('connections to a KMIP server', () => {
     await using fixture = await kmipFixture({}, { connections: 1 })
     const { adapter, server } = fixture
     await adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
+    await atRest(server)
     const [accepted, received] = [server.accepted, server.received.length]
     server.fault = { kind: 'slow', operation: operation.Encrypt }
     const controller = new AbortController()
     const reason = new AdapterError('CANCELLED', 'the caller went away')
     const call = adapter.wrap(ref('aes'), 'A256KW', dek, callContext(controller.signal))
-    await expect.poll(() => server.received.length).toBe(received + 1)
+    await expect.poll(() => server.received.slice(received)).toContain(operation.Encrypt)
     controller.abort(reason)
     expect(await rejection(call)).toBe(reason)
     server.fault = undefined
@@ -70,20 +74,22 @@ describe('connections to a KMIP server', () => {
     const wrapped = await adapter.wrap(ref('aes'), 'A256KW', other, callContext())
     expect(Buffer.compare(await adapter.unwrap(ref('aes'), 'A256KW', wrapped, callContext()), other)).toBe(0)
     expect(server.received.slice(received).filter((code) => code === operation.Encrypt)).toHaveLength(2)
-    expect(server.accepted).toBe(accepted + 1)
+    // On a busy machine the adapter also examines the server on a fresh connection.
+    expect(server.accepted).toBeGreaterThan(accepted)
   })
 
   it('send no part of a call that is cancelled while it waits for one', async () => {
     await using fixture = await kmipFixture({}, { connections: 1 })
     const { adapter, server } = fixture
     await adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
+    await atRest(server)
     server.fault = { kind: 'slow', operation: operation.Encrypt }
     const received = server.received.length
     const first = adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
     const second = rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(10)))
     expect((await second).code).toBe('DEADLINE_EXCEEDED')
     await first
-    expect(server.received.length - received).toBe(1)
+    expect(server.received.slice(received).filter((code) => code === operation.Encrypt)).toHaveLength(1)
   })
 
   it('recover by themselves after the server was away', async () => {
@@ -91,16 +97,17 @@ describe('connections to a KMIP server', () => {
     const { adapter, server, reports } = fixture
     await adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
     await server.stop()
-    expect((await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(2000)))).code).toBe('BACKEND_UNAVAILABLE')
-    // Calls do not wait for a server that is known to be away.
-    const start = performance.now()
+    expect((await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(PATIENT_MS)))).code).toBe(
+      'BACKEND_UNAVAILABLE',
+    )
+    // Calls do not wait for a server that is known to be away: they fail in the turn of the event loop that they are in.
     for (let call = 0; call < 50; call++) {
-      expect((await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(2000)))).code).toBe('BACKEND_UNAVAILABLE')
+      const failed = rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(PATIENT_MS))).then(({ code }) => code)
+      expect(await Promise.race([failed, nextTurn('waits')])).toBe('BACKEND_UNAVAILABLE')
     }
-    expect(performance.now() - start).toBeLessThan(500)
     await server.start()
     await expect
-      .poll(() => adapter.wrap(ref('aes'), 'A256KW', dek, within(2000)).then(() => 'well', String), { timeout: 10_000 })
+      .poll(() => adapter.wrap(ref('aes'), 'A256KW', dek, within(PATIENT_MS)).then(() => 'well', String))
       .toBe('well')
     expect(reports.all.map(({ event }) => event)).toEqual(
       expect.arrayContaining(['kmip_server_unreachable', 'kmip_server_back']),
@@ -115,13 +122,13 @@ describe('connections to a KMIP server', () => {
     const impostor = await issue({ commonName: 'localhost', usage: 'server', hosts: ['127.0.0.1'] }, impostorCa)
     await server.stop()
     await server.start(impostor)
-    expect((await rejection(adapter.probe(within(3000)))).code).toBe('BACKEND_UNAVAILABLE')
+    expect((await rejection(adapter.probe(within(PATIENT_MS)))).code).toBe('BACKEND_UNAVAILABLE')
     const received = server.received.length
-    await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(3000)))
+    await rejection(adapter.wrap(ref('aes'), 'A256KW', dek, within(PATIENT_MS)))
     expect(server.received).toHaveLength(received)
     await server.stop()
     await server.start(await issue({ commonName: 'renewed', usage: 'server', hosts: ['127.0.0.1'] }, pki.serverCa))
-    await expect.poll(() => adapter.probe(within(2000)).then(() => 'well', String), { timeout: 15_000 }).toBe('well')
+    await expect.poll(() => adapter.probe(within(PATIENT_MS)).then(() => 'well', String)).toBe('well')
   })
 })
 
@@ -136,18 +143,15 @@ describe('an adapter with several KMIP servers', () => {
     await adapter.probe(callContext())
     const replica = await startReplica(first, port)
     await first.server.stop()
-    await expect.poll(() => adapter.probe(within(2000)).then(() => 'well', String), { timeout: 10_000 }).toBe('well')
+    await expect.poll(() => adapter.probe(within(PATIENT_MS)).then(() => 'well', String)).toBe('well')
     expect(replica.received.length).toBeGreaterThan(0)
     await first.server.start()
     const before = first.server.received.length
     await expect
-      .poll(
-        async () => {
-          await adapter.probe(within(2000)).catch(() => undefined)
-          return first.server.received.length - before
-        },
-        { timeout: 10_000 },
-      )
+      .poll(async () => {
+        await adapter.probe(within(PATIENT_MS)).catch(() => undefined)
+        return first.server.received.length - before
+      })
       .toBeGreaterThan(2)
     await adapter.close()
     await replica.stop()
@@ -162,11 +166,11 @@ describe('an adapter with several KMIP servers', () => {
       silent,
     )
     const describe = (key: string, ms: number) => rejection(adapter.describe(ref(key), within(ms)))
-    expect((await describe('absent', 1000)).code).toBe('KEY_NOT_FOUND')
+    expect((await describe('absent', PATIENT_MS)).code).toBe('KEY_NOT_FOUND')
     first.server.fault = { kind: 'hang' }
     expect((await describe('late', 200)).code).toBe('DEADLINE_EXCEEDED')
     // The replica does not have it, and the first server may have it.
-    expect((await describe('other', 1000)).code).toBe('BACKEND_UNAVAILABLE')
+    expect((await describe('other', PATIENT_MS)).code).toBe('BACKEND_UNAVAILABLE')
     expect(replica.received).toContain(operation.Locate)
     await adapter.close()
     await replica.stop()
@@ -219,7 +223,7 @@ describe('opening the KMIP adapter', () => {
   })
 
   it.each([
-    { what: 'a key that is none', change: { key: new Secret(Buffer.from('no key')) } },
+    { what: 'a private key that cannot be read', change: { key: new Secret(Buffer.from('no key')) } },
     { what: 'ciphers that do not exist', change: { ciphers: 'NONE-SUCH' } },
   ])('stops at $what', async ({ change }) => {
     const { server, options } = await startTestServer()
@@ -241,9 +245,9 @@ describe('opening the KMIP adapter', () => {
     const { server, options } = await startTestServer()
     await server.stop()
     const adapter = await open(options, silent)
-    expect((await rejection(adapter.probe(within(1000)))).code).toBe('BACKEND_UNAVAILABLE')
+    expect((await rejection(adapter.probe(within(PATIENT_MS)))).code).toBe('BACKEND_UNAVAILABLE')
     await server.start()
-    await expect.poll(() => adapter.probe(within(2000)).then(() => 'well', String), { timeout: 10_000 }).toBe('well')
+    await expect.poll(() => adapter.probe(within(PATIENT_MS)).then(() => 'well', String)).toBe('well')
     await adapter.close()
     await server.stop()
   })
@@ -252,29 +256,37 @@ describe('opening the KMIP adapter', () => {
     const reasons = { ...cosmianLike.reasons, notDescribed: resultReason.AuthenticationNotSuccessful }
     await using fixture = await kmipFixture({ reasons })
     const { adapter, reports } = fixture
-    const refused = await rejection(adapter.describe(ref('kmip:id=absent'), within(2000)))
+    const refused = await rejection(adapter.describe(ref('kmip:id=absent'), within(PATIENT_MS)))
     expect(refused.code).toBe('BACKEND_UNAVAILABLE')
-    expect((await adapter.describe(ref('aes'), within(2000))).kty).toBe('oct')
+    expect((await adapter.describe(ref('aes'), within(PATIENT_MS))).kty).toBe('oct')
     expect(reports.all.map(({ event }) => event)).not.toContain('kmip_server_unreachable')
   })
 
   describe('whose password is changed on the server', () => {
+    const CONNECTIONS = 8
     const ours = 'correct horse battery staple'
     const login = (password: string) => ({ credentials: { username: 'ekm', password } })
 
     async function start() {
       const { server, options } = await startTestServer(login(ours))
+      /** How many logins the server has got since. Each request is one. */
+      const logins = () => {
+        const before = server.received.length
+        return () => server.received.length - before
+      }
       const reports = new Reports()
       const credentials = { username: 'ekm', password: secret(ours) }
-      const adapter = await open({ ...options, credentials }, reports.report)
+      const adapter = await open({ ...options, credentials, connections: CONNECTIONS }, reports.report)
       const changePassword = () => {
         const { operations } = server
         operations.behaviour = { ...operations.behaviour, ...login('another') }
       }
-      const ask = () => Promise.allSettled([adapter.describe(ref('absent'), within(500)), adapter.probe(within(500))])
+      const ask = () =>
+        Promise.allSettled([adapter.describe(ref('absent'), within(PATIENT_MS)), adapter.probe(within(PATIENT_MS))])
       const codes = () => reports.all.flatMap(({ fields: { code } }) => code ?? [])
       /** How often it logs in while everybody asks for it. */
       const loginsWhileAsked = async () => {
+        await atRest(server)
         const before = server.received.length
         for (let round = 0; round < 100; round += 1) {
           await Promise.all([ask(), ask(), ask()])
@@ -286,7 +298,7 @@ describe('opening the KMIP adapter', () => {
         await adapter.close()
         await server.stop()
       }
-      return { server, changePassword, ask, codes, loginsWhileAsked, stop }
+      return { server, adapter, changePassword, ask, codes, loginsWhileAsked, logins, stop }
     }
 
     it('makes no login for those who ask, also if the server was away before', async () => {
@@ -296,7 +308,7 @@ describe('opening the KMIP adapter', () => {
       changePassword()
       await server.start()
       const told = () => ask().then(codes)
-      await expect.poll(told, { timeout: 10_000 }).toEqual(['ECONNREFUSED', 'AUTHENTICATION_NOT_SUCCESSFUL'])
+      await expect.poll(told).toEqual(['ECONNREFUSED', 'AUTHENTICATION_NOT_SUCCESSFUL'])
       expect(await loginsWhileAsked()).toBe(0)
       await stop()
     })
@@ -308,6 +320,78 @@ describe('opening the KMIP adapter', () => {
       await ask()
       expect(codes()).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
       expect(await loginsWhileAsked()).toBe(0)
+      await stop()
+    })
+
+    /** As many connections as there may be, all idle. */
+    async function startBusy() {
+      const started = await start()
+      const { server, adapter } = started
+      const describeSome = (count: number) =>
+        Promise.allSettled(
+          Array.from({ length: count }, (_, at) =>
+            adapter.describe(ref(`kmip:id=${server.received.length}-${at}`), within(5000)),
+          ),
+        )
+      server.fault = { kind: 'slow' }
+      await expect.poll(() => describeSome(3 * CONNECTIONS).then(() => server.connections)).toBe(CONNECTIONS)
+      server.fault = undefined
+      return { ...started, describeSome }
+    }
+
+    it('gets one login of a probe, however many connections are idle', async () => {
+      const { adapter, changePassword, codes, logins, stop } = await startBusy()
+      changePassword()
+      const made = logins()
+      await rejection(adapter.probe(within(2000)))
+      await expect.poll(codes).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
+      expect(made()).toBe(1)
+      await stop()
+    })
+
+    it('gets one login from connections that are kept alive', { timeout: 30_000 }, async () => {
+      const { changePassword, codes, logins, stop } = await startBusy()
+      changePassword()
+      const made = logins()
+      await expect.poll(codes, { timeout: 20_000 }).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
+      await sleep(200)
+      expect(made()).toBe(1)
+      await stop()
+    })
+
+    it('gets no more logins than requests under way and one, however many others wait', async () => {
+      const { server, changePassword, describeSome, codes, logins, stop } = await startBusy()
+      changePassword()
+      const made = logins()
+      const outcomes = await describeSome(10 * CONNECTIONS)
+      expect(outcomes.map(({ status }) => status)).not.toContain('fulfilled')
+      expect(codes()).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
+      expect(made()).toBeLessThanOrEqual(CONNECTIONS + 1)
+      expect(server.connections).toBeLessThanOrEqual(CONNECTIONS + 1)
+      await stop()
+    })
+
+    it('is asked again after 15 s, and after pauses that double, up to 5 minutes', { timeout: 60_000 }, async () => {
+      const { ask, changePassword, adapter, server, codes, logins, stop } = await start()
+      vi.spyOn(Math, 'random').mockReturnValue(0.5)
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      changePassword()
+      await rejection(adapter.probe(within(2000)))
+      expect(codes()).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
+      for (const seconds of [15, 30, 60, 120, 240, 300, 300]) {
+        const made = logins()
+        vi.advanceTimersByTime(seconds * 1000 - 1)
+        await ask()
+        expect(made()).toBe(0)
+        vi.advanceTimersByTime(1)
+        while (made() === 0) await sleep(5)
+        // The next pause begins with the reply.
+        await sleep(300)
+        expect(made()).toBe(1)
+      }
+      vi.useRealTimers()
+      vi.restoreAllMocks()
+      expect(server.connections).toBeLessThanOrEqual(1)
       await stop()
     })
   })

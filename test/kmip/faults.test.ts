@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { AdapterErrorCode, CallContext } from '../../adapters/contract/index.ts'
+import { AdapterError, type AdapterErrorCode, type CallContext } from '../../adapters/contract/index.ts'
 import { operation } from '../../adapters/kmip/protocol/numbers.ts'
 import { aes256, kw, oaepWrap } from '../contract/reference.ts'
 import { rejection } from '../contract/suite.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
+import { inTime } from '../support/in-time.ts'
 import { kmipFixture, ref, within, type KmipFixture } from './kmip-fixture.ts'
 import { faultKinds, SLOW_MS, type FaultKind } from './server/faults.ts'
 
 const dek = randomBytes(32)
-const DEADLINE_MS = 250
+const DEADLINE_MS = 1000
 
 /** The caller's error for each fault, and whether the connection stays usable. */
 const expected: Readonly<Record<FaultKind, { readonly code: AdapterErrorCode | 'none'; readonly keeps: boolean }>> = {
@@ -98,7 +99,7 @@ describe.each(uses)(
     beforeEach(async () => {
       fixture.server.fault = undefined
       // After three failures in a row, the adapter first leaves the server alone for a moment.
-      await expect.poll(() => run(fixture, within(1000)).then(() => 'well', String), { timeout: 10_000 }).toBe('well')
+      await expect.poll(() => run(fixture, within(10_000)).then(() => 'well', String)).toBe('well')
     })
 
     it.each(faultKinds)('%s', async (kind) => {
@@ -107,17 +108,18 @@ describe.each(uses)(
       const asked = () => fixture.server.received.filter((received) => received === code).length
       const before = asked()
       fixture.server.fault = { kind, operation: code }
-      const start = performance.now()
-      const outcome = run(fixture, within(DEADLINE_MS))
-      if (wanted === 'none') await outcome
-      else expect((await rejection(outcome)).code).toBe(wanted)
-      expect(performance.now() - start).toBeLessThan(DEADLINE_MS + 150)
+      const context = within(DEADLINE_MS)
+      const outcome = await inTime(context, run(fixture, context)).then(
+        () => 'none',
+        (error: unknown) => (error instanceof AdapterError ? error.code : String(error)),
+      )
+      expect(outcome).toBe(wanted)
 
       // The operation works as soon as the fault ends, on the same connection or on another.
       const sent = asked() - before
       fixture.server.fault = undefined
       if (!keeps) await sleep(5)
-      await run(fixture, within(2000))
+      await run(fixture, within(10_000))
       if (opensFresh) {
         // Requests in the background must not be answered in the next case.
         for (let seen = -1; seen !== fixture.server.received.length; await sleep(kind === 'slow' ? 2 * SLOW_MS : 20)) {
@@ -126,7 +128,8 @@ describe.each(uses)(
         return
       }
       const opened = fixture.server.accepted - accepted
-      if (keeps) expect(opened).toBe(0)
+      // On a busy machine, a slow answer has the server examined on a further connection.
+      if (keeps) expect(opened).toBeLessThanOrEqual(kind === 'slow' ? 1 : 0)
       // Each lost connection has a successor, or each attempt has one. A further connection shows that the server is
       // well.
       else expect(opened).toBeLessThanOrEqual(1 + (kind === 'close' || kind === 'reset' ? sent : 1))
@@ -138,14 +141,14 @@ describe('a fault of the KMIP server', () => {
   it('in one item of a batch, such as reordered replies, fails the whole message', async () => {
     await using fixture = await kmipFixture()
     // The adapter now knows that this server takes batches.
-    await fixture.adapter.describe(ref('rsa'), within(1000))
+    await fixture.adapter.describe(ref('rsa'), within(10_000))
     fixture.server.fault = { kind: 'replies reordered', operation: operation.Locate }
-    expect((await rejection(fixture.adapter.describe(ref('aes'), within(1000)))).code).toBe('BACKEND_UNAVAILABLE')
+    expect((await rejection(fixture.adapter.describe(ref('aes'), within(10_000)))).code).toBe('BACKEND_UNAVAILABLE')
     fixture.server.fault = undefined
-    expect(await fixture.adapter.describe(ref('aes'), within(1000))).toEqual({ kty: 'oct', bits: 256 })
+    expect(await fixture.adapter.describe(ref('aes'), within(10_000))).toEqual({ kty: 'oct', bits: 256 })
   })
 
-  it('of each kind during a description has no effect afterwards', { timeout: 60_000 }, async () => {
+  it('of each kind during a description has no effect afterwards', async () => {
     await using fixture = await kmipFixture()
     for (const kind of faultKinds) {
       for (const asked of [operation.Locate, operation.GetAttributes]) {
@@ -154,9 +157,7 @@ describe('a fault of the KMIP server', () => {
         fixture.server.fault = undefined
         expect(outcome, kind).not.toBeInstanceOf(TypeError)
         await expect
-          .poll(() => fixture.adapter.describe(ref('aes'), within(6000)).then(({ kty }) => kty, String), {
-            timeout: 15_000,
-          })
+          .poll(() => fixture.adapter.describe(ref('aes'), within(6000)).then(({ kty }) => kty, String))
           .toBe('oct')
         await sleep(0)
       }

@@ -10,6 +10,7 @@ import { activateIfNeeded, registerAes } from './register.ts'
 import { cosmianLike } from './server/behaviour.ts'
 import { KmipTestServer } from './server/kmip-server.ts'
 import { startTestServer } from './test-server.ts'
+import { atRest } from './support/at-rest.ts'
 
 const dek = randomBytes(32)
 const keks = { aes: randomBytes(32), other: randomBytes(32) }
@@ -93,7 +94,7 @@ it('a key that one KMIP server does not have is not called missing while another
   expect([await codeOf('aes'), await codeOf('aes')]).toEqual(['BACKEND_UNAVAILABLE', 'BACKEND_UNAVAILABLE'])
   await isRight('other')
   await first.start()
-  await expect.poll(() => isRight('aes').then(() => 'right', String), { timeout: 10_000 }).toBe('right')
+  await expect.poll(() => isRight('aes').then(() => 'right', String)).toBe('right')
   expect(await codeOf('absent')).toBe('KEY_NOT_FOUND')
   await stop()
 })
@@ -103,7 +104,7 @@ it('a KMIP server that is not needed yet has its keys ready, so that the first c
   await adapter.describe(ref('aes'), callContext())
   await isRight('aes')
   await expect.poll(() => second.received.length).toBeGreaterThan(20)
-  await sleep(200)
+  await atRest(second)
   await stopFirst()
   const before = second.received.length
   await isRight('aes')

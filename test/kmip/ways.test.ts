@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { WrapAlgorithm } from '../../adapters/contract/index.ts'
 import type { KmipOptions } from '../../adapters/kmip/index.ts'
 import { operation, resultReason } from '../../adapters/kmip/protocol/numbers.ts'
@@ -9,6 +9,7 @@ import { rsaKey } from '../contract/rsa-keys.ts'
 import { kmipFixture, ref, type KmipFixture } from './kmip-fixture.ts'
 import { activateIfNeeded, registerAes, revoke } from './register.ts'
 import { cosmianLike, type Behaviour } from './server/behaviour.ts'
+import { eventually } from '../support/eventually.ts'
 
 const dek = randomBytes(32)
 const reference = { A256KW: kw, A256KWP: kwp }
@@ -139,7 +140,7 @@ describe('the way that the KMIP adapter chooses', () => {
       return fixture.server.received.slice(before)
     }
     // On a busy machine the key’s attributes may be due just then.
-    await expect.poll(asked, { timeout: 15_000 }).toEqual([operation.Encrypt, operation.Decrypt])
+    await expect.poll(asked).toEqual([operation.Encrypt, operation.Decrypt])
   })
 })
 
@@ -180,7 +181,7 @@ describe('a native mode that has no single blocks to compare with', () => {
     const wrap = () => adapter.wrap(ref('aes'), 'A256KW', dek, callContext())
     expect((await rejection(wrap())).code).toBe('BACKEND_BUSY')
     server.fault = undefined
-    await vi.waitFor(wrap)
+    await eventually(wrap)
   })
 
   it('unwraps with a key that may no longer wrap', async () => {

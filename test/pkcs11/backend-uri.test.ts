@@ -33,10 +33,10 @@ describe('a pkcs11: URI for a backend', () => {
   })
 
   it.each([
-    { name: 'plain', content: '648219' },
-    { name: 'line', content: '648219\n' },
-    { name: 'windows', content: '648219\r\n' },
-  ])('has pin-source read from a path and from a file: URI ($name)', async ({ name, content }) => {
+    { what: 'without a newline', name: 'plain', content: '648219' },
+    { what: 'with a newline', name: 'line', content: '648219\n' },
+    { what: 'with a newline of Windows', name: 'windows', content: '648219\r\n' },
+  ])('has pin-source read from a path and from a file: URI, $what', async ({ name, content }) => {
     const path = pinFile(name, content)
     for (const source of [path, `file:${path}`, `file://${path}`]) {
       const { pin } = await readBackendUri(`pkcs11:token=a?pin-source=${source}`)

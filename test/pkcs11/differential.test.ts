@@ -43,7 +43,7 @@ beforeAll(async () => {
     for (const { name, key } of vectors) objects.aes(name, {}, key)
   })
   adapter = await open(hsm.options('ekm'), () => undefined)
-}, 60_000)
+})
 afterAll(async () => {
   await adapter.close()
   hsm.remove()

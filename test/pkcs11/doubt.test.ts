@@ -77,7 +77,7 @@ describe.each(['0x5', '0x6'])('an attribute that cannot be read for a moment (%s
 describe.each(['0x5', '0x6', '0x30', '0x80000042'])(
   'a right value that is answered with %s while it is found out how to unwrap it',
   (rv) => {
-    it('leaves open whether the token supports the algorithm', { timeout: 20_000 }, async () => {
+    it('leaves open whether the token supports the algorithm', async () => {
       await adapter.qualify(ref('other'), context())
       faults.script(...['C_UnwrapKey', 'C_DecryptInit'].map((name) => `${name}@aes rv ${rv}`))
       const found = await adapter.qualify(ref('aes'), context())
@@ -91,7 +91,7 @@ describe.each(['0x5', '0x6', '0x30', '0x80000042'])(
       expect(recorded.of('hsm_algorithm_unsupported')).toEqual([])
       if (rv !== '0x30') return
       faults.script()
-      await until('it is found out', async () => (await wrap()) === 'OK', 15_000)
+      await until('it is found out', async () => (await wrap()) === 'OK')
     })
   },
 )
@@ -123,7 +123,7 @@ describe('a way that was right, and fails while it is found out anew', () => {
 })
 
 describe('a value that is longer than what is known to be carried', () => {
-  it('is not called too long because of errors without a cause', { timeout: 40_000 }, async () => {
+  it('is not called too long because of errors without a cause', async () => {
     faults.script('C_WrapKey log')
     await adapter.qualify(ref('other'), context())
     const each = faults.logged('C_WrapKey')
@@ -135,7 +135,7 @@ describe('a value that is longer than what is known to be carried', () => {
     expect(await codeOf(adapter.wrap(ref('aes'), 'A256KW', dek, context()))).toBe('OK')
     expect(await wrapLong()).toBe('BACKEND_BUSY')
     await foundOutAnew()
-    await until('it is found out', async () => (await wrapLong()) === 'OK', 15_000)
+    await until('it is found out', async () => (await wrapLong()) === 'OK')
   })
 })
 

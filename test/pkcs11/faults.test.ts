@@ -22,7 +22,7 @@ beforeAll(async () => {
     objects.aes('aes', {}, kek)
     objects.rsa('rsa')
   })
-  adapter = await open(hsm.options('ekm', { module: faults.path, sessions: 2 }), recorded.report)
+  adapter = await open(hsm.options('ekm', { module: faults.path, sessions: 2, callTimeoutMs: 5000 }), recorded.report)
   for (const key of ['aes', 'rsa']) await adapter.qualify(ref(key), context())
 })
 beforeEach(async () => {
@@ -126,7 +126,7 @@ describe('a slow token', () => {
   it('delays no call that another session can serve', async () => {
     // If another key were in use, the last session would be left to it.
     await sleep(1200)
-    faults.script('C_WrapKey delay 700 once')
+    faults.script('C_WrapKey delay 3000 once')
     const times: number[] = []
     const calls = Array.from({ length: 13 }, async () => {
       const start = performance.now()
@@ -135,17 +135,23 @@ describe('a slow token', () => {
     })
     await Promise.all(calls)
     // A call that waited for the slow one would end after it.
-    expect(times.findIndex((ms) => ms >= 700)).toBe(times.length - 1)
+    expect(times.findIndex((ms) => ms >= 3000)).toBe(times.length - 1)
     expect(recorded.of('hsm_host_lost')).toEqual([])
   })
 
   it('does not block the event loop', async () => {
     faults.script('C_WrapKey delay 100')
-    const call = adapter.wrap(ref('aes'), 'A256KW', dek, context())
-    let ticks = 0
-    const timer = setInterval(() => ticks++, 5)
-    await call
-    clearInterval(timer)
-    expect(ticks).toBeGreaterThan(8)
+    const ticksMeanwhile = async () => {
+      const call = adapter.wrap(ref('aes'), 'A256KW', dek, context())
+      let ticks = 0
+      const timer = setInterval(() => ticks++, 5)
+      await call
+      clearInterval(timer)
+      return ticks
+    }
+    // A busy machine can spoil a round. A call that blocks spoils every round.
+    let most = 0
+    for (let round = 0; round < 20 && most <= 8; round += 1) most = Math.max(most, await ticksMeanwhile())
+    expect(most).toBeGreaterThan(8)
   })
 })

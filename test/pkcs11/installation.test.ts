@@ -59,18 +59,18 @@ describe('opening the PKCS#11 adapter reports a wrong setting:', () => {
   })
 
   it.each([
-    { what: 'no file', module: () => '/usr/lib/no-such-module.so', code: 'MODULE_MISSING', says: 'install' },
-    { what: 'a directory', module: () => '/usr/lib', code: 'MODULE_UNUSABLE', says: 'shared library' },
+    { what: 'it is not there', module: () => '/usr/lib/no-such-module.so', code: 'MODULE_MISSING', says: 'install' },
+    { what: 'it is a directory', module: () => '/usr/lib', code: 'MODULE_UNUSABLE', says: 'shared library' },
     {
-      what: 'no library',
+      what: 'it is no library',
       module: () => fileURLToPath(import.meta.url),
       code: 'MODULE_UNUSABLE',
       says: 'shared library',
     },
-    { what: 'open to every user', module: openModule, code: 'FILE_UNTRUSTED', says: 'run chmod o-w ' },
-    { what: 'another processor', module: foreignModule, code: 'MODULE_ARCHITECTURE', says: process.arch },
+    { what: 'every user can change it', module: openModule, code: 'FILE_UNTRUSTED', says: 'run chmod o-w ' },
+    { what: 'it is for another processor', module: foreignModule, code: 'MODULE_ARCHITECTURE', says: process.arch },
     {
-      what: 'a library without PKCS#11',
+      what: 'it is a library without PKCS#11',
       module: () => fileURLToPath(new URL('../../node_modules/pkcs11js/build/Release/pkcs11.node', import.meta.url)),
       code: 'MODULE_UNUSABLE',
       says: 'cannot be loaded',

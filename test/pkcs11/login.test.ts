@@ -40,7 +40,7 @@ describe('a login to the token is not cut off', () => {
     faults.script(`C_Login delay ${LOGIN_MS}`)
     faults.logins()
     const gateway = spawn(process.execPath, [oneCall, faults.path, 'ekm'], { stdio: ['ignore', 'ignore', 'inherit'] })
-    await until('its host logs in', () => faults.logins() > 0, 10_000)
+    await until('its host logs in', () => faults.logins() > 0)
     const family = descendantsOf(gateway.pid ?? 0)
     const before = writtenAt()
     gateway.kill('SIGKILL')

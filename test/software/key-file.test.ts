@@ -161,7 +161,7 @@ describe('a key file', () => {
       },
     },
     {
-      what: 'the check out of the header',
+      what: 'the check of the store’s header',
       code: 'KEY_FILE_INVALID',
       damage: async (file) => {
         const { check } = JSON.parse(await readFile(path('store.json'), 'utf8')) as { check: string }
@@ -231,16 +231,19 @@ describe('a key file', () => {
     },
   ]
 
-  it.each(damages)('with $what is refused with a code and its path, alone and in a list', async ({ code, damage }) => {
-    await store.add(octKey('aes'))
-    await damage(path('aes.jwe'))
-    for (const call of [() => store.read('aes'), () => store.readAll()]) {
-      const error = await operatorError(call())
-      expect(error.code).toBe(code)
-      expect(error.message).toContain(path('aes.jwe'))
-      expect(error.message).not.toContain('quoted')
-    }
-  })
+  it.each(damages)(
+    'that is $what is refused with a code and its path, alone and in a list',
+    async ({ code, damage }) => {
+      await store.add(octKey('aes'))
+      await damage(path('aes.jwe'))
+      for (const call of [() => store.read('aes'), () => store.readAll()]) {
+        const error = await operatorError(call())
+        expect(error.code).toBe(code)
+        expect(error.message).toContain(path('aes.jwe'))
+        expect(error.message).not.toContain('quoted')
+      }
+    },
+  )
 
   it('that is truncated anywhere, or has any character replaced, is refused in the same way', async () => {
     await store.add(octKey('aes'))

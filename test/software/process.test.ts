@@ -101,7 +101,7 @@ describe.concurrent('the software store in a process of its own', () => {
       file === 'store.json' || file.endsWith('.jwe') || /^\.[0-9a-f]{16}\.tmp$/.test(file)
     expect((await readdir(directory)).filter((file) => !isKnown(file))).toEqual([])
     await remove()
-  }, 30_000)
+  })
 
   it('keeps no readable text of a key in memory while it serves', async () => {
     const { store, directory, remove } = await temporaryStore()

@@ -135,40 +135,40 @@ describe('a software store’s header', () => {
   const other = randomBytes(32).toString('base64url')
 
   it.each([
-    { what: 'empty', code: 'STORE_INVALID', damage: () => writeFile(path(), '') },
-    { what: 'not JSON', code: 'STORE_INVALID', damage: () => writeFile(path(), '{') },
-    { what: 'of another format', code: 'STORE_INVALID', damage: () => edit((h) => (h['format'] = 'x')) },
-    { what: 'of a later version', code: 'STORE_INVALID', damage: () => edit((h) => (h['version'] = 2)) },
-    { what: 'with a member too many', code: 'STORE_INVALID', damage: () => edit((h) => (h['more'] = 1)) },
-    { what: 'without its check', code: 'STORE_INVALID', damage: () => edit((h) => delete h['check']) },
-    { what: 'with a short salt', code: 'STORE_INVALID', damage: () => edit((_, c) => (c['salt'] = 'AAAA')) },
-    { what: 'with a cost that is too low', code: 'STORE_INVALID', damage: () => edit((_, c) => (c['N'] = 2 ** 13)) },
-    { what: 'with a cost that is too high', code: 'STORE_INVALID', damage: () => edit((_, c) => (c['N'] = 2 ** 40)) },
+    { what: 'it is empty', code: 'STORE_INVALID', damage: () => writeFile(path(), '') },
+    { what: 'it is not JSON', code: 'STORE_INVALID', damage: () => writeFile(path(), '{') },
+    { what: 'it is of another format', code: 'STORE_INVALID', damage: () => edit((h) => (h['format'] = 'x')) },
+    { what: 'it is of a later version', code: 'STORE_INVALID', damage: () => edit((h) => (h['version'] = 2)) },
+    { what: 'it has a member too many', code: 'STORE_INVALID', damage: () => edit((h) => (h['more'] = 1)) },
+    { what: 'it has no check', code: 'STORE_INVALID', damage: () => edit((h) => delete h['check']) },
+    { what: 'its salt is too short', code: 'STORE_INVALID', damage: () => edit((_, c) => (c['salt'] = 'AAAA')) },
+    { what: 'its cost is too low', code: 'STORE_INVALID', damage: () => edit((_, c) => (c['N'] = 2 ** 13)) },
+    { what: 'its cost is too high', code: 'STORE_INVALID', damage: () => edit((_, c) => (c['N'] = 2 ** 40)) },
     {
-      what: 'with a cost that scrypt does not know',
+      what: 'its cost is none that scrypt knows',
       code: 'STORE_INVALID',
       damage: () => edit((_, c) => (c['N'] = 20000)),
     },
     {
-      what: 'with a cost of minutes',
+      what: 'its cost is minutes',
       code: 'STORE_INVALID',
       damage: () => edit((_, c) => Object.assign(c, { N: 2 ** 20, r: 16, p: 16 })),
     },
-    { what: 'with no parallelism', code: 'STORE_INVALID', damage: () => edit((_, c) => (c['p'] = 0)) },
-    { what: 'with another cost', code: 'PASSPHRASE_WRONG', damage: () => edit((_, c) => (c['N'] = 2 ** 15)) },
-    { what: 'with another salt', code: 'PASSPHRASE_WRONG', damage: () => edit((_, c) => (c['salt'] = other)) },
-    { what: 'with a check that is none', code: 'PASSPHRASE_WRONG', damage: () => edit((h) => (h['check'] = 'x')) },
-    { what: 'readable by everybody', code: 'FILE_MODE', damage: () => chmod(path(), 0o644) },
-    { what: 'missing', code: 'FILE_UNREADABLE', damage: () => unlink(path()) },
+    { what: 'its parallelism is zero', code: 'STORE_INVALID', damage: () => edit((_, c) => (c['p'] = 0)) },
+    { what: 'its cost was changed', code: 'PASSPHRASE_WRONG', damage: () => edit((_, c) => (c['N'] = 2 ** 15)) },
+    { what: 'its salt was changed', code: 'PASSPHRASE_WRONG', damage: () => edit((_, c) => (c['salt'] = other)) },
+    { what: 'its check is malformed', code: 'PASSPHRASE_WRONG', damage: () => edit((h) => (h['check'] = 'x')) },
+    { what: 'everybody can read it', code: 'FILE_MODE', damage: () => chmod(path(), 0o644) },
+    { what: 'it is missing', code: 'FILE_UNREADABLE', damage: () => unlink(path()) },
     {
-      what: 'a directory',
+      what: 'it is a directory',
       code: 'FILE_KIND',
       damage: async () => {
         await unlink(path())
         await mkdir(path(), { mode: 0o700 })
       },
     },
-    { what: 'too large', code: 'FILE_KIND', damage: () => writeFile(path(), ' '.repeat(70_000)) },
+    { what: 'it is too large', code: 'FILE_KIND', damage: () => writeFile(path(), ' '.repeat(70_000)) },
   ])('keeps the store shut, with an error that names the file, if $what', async ({ code, damage }) => {
     await damage()
     const error = await operatorError(open(temporary, ignore))

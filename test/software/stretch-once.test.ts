@@ -23,7 +23,7 @@ async function openingMs(keys: number): Promise<number> {
   return elapsed
 }
 
-it('the software store stretches its passphrase once, however many keys it has', { timeout: 60_000 }, async () => {
+it('the software store stretches its passphrase once, however many keys it has', async () => {
   // Stretching the passphrase costs a hundred times as much as reading a key.
   expect(await openingMs(100)).toBeLessThan(10 * (await openingMs(1)))
 })

@@ -12,6 +12,8 @@ import {
 export interface Fault {
   /** Milliseconds by which a call takes longer. */
   readonly delayMs?: number
+  /** Holds a call until it resolves. */
+  readonly until?: Promise<unknown>
   readonly fail?: AdapterErrorCode
   readonly retryAfterSeconds?: number
   /** A value that is not an AdapterError, as only a bug throws it. */
@@ -71,9 +73,10 @@ export class FaultyAdapter implements KeyAdapter {
       this.calls.push(name)
       this.lastSignal = context.signal
     }
-    const { delayMs, fail, bug, retryAfterSeconds, ofKeys } = this.fault
+    const { delayMs, until, fail, bug, retryAfterSeconds, ofKeys } = this.fault
     const result = await real()
     if (ofKeys === true && name === 'probe') return result
+    await until
     if (delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, delayMs))
     if (bug !== undefined) throw bug as Error
     if (fail)

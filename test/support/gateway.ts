@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { parse, stringify } from 'yaml'
@@ -17,7 +17,7 @@ import { makeWorkspace, type Workspace } from './workspace.ts'
 
 export const PASSPHRASE = 'correct horse battery staple 7c1f'
 
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 30_000
 
 export interface LogLine extends Record<string, unknown> {
   readonly event: string
@@ -130,10 +130,18 @@ export async function startTestGateway(
   })
   const admin = config.admin && (await serveAdmin(config.admin, view))
   const readLog = () => readFile(workspace.path('gateway.log'), 'utf8')
+  /** Waits until the log has every line that was written so far. The last one is a mark of its own. */
   const logText = async () => {
-    // Lines are gathered for some milliseconds and written together.
-    await setTimeout(60)
-    return readLog()
+    const { log } = gateway
+    const [mark, lost] = [randomUUID(), log.lost]
+    log.always(MARK, { mark })
+    // A closed log has written all that it had, and takes no further line.
+    if (log.lost > lost) return withoutMarks(await readLog())
+    for (const deadline = performance.now() + PATIENCE_MS; ; await setTimeout(5)) {
+      const text = await readLog()
+      if (text.includes(mark)) return withoutMarks(text)
+      if (performance.now() > deadline) throw new Error('the log does not have its last line')
+    }
   }
   const requestsFrom = async (address: string, count = 1) => {
     const deadline = performance.now() + PATIENCE_MS
@@ -161,6 +169,9 @@ export async function startTestGateway(
     },
   }
 }
+
+const MARK = 'mark_of_a_test'
+const withoutMarks = (text: string) => text.replaceAll(new RegExp(`^.*"${MARK}".*\n`, 'gm'), '')
 
 /** The records of `event` in the text of a log. The last line may be incomplete. */
 export const recordsIn = (text: string, event: string): LogLine[] =>

@@ -19,8 +19,8 @@ export interface Wanted {
   readonly headers?: Record<string, string | string[]>
   /** An object is sent as JSON. */
   readonly body?: unknown
-  /** Milliseconds between the head and the body. */
-  readonly bodyAfterMs?: number
+  /** The body follows the head when it resolves. */
+  readonly bodyAfter?: Promise<unknown>
   readonly agent?: Agent
 }
 
@@ -70,9 +70,9 @@ export function send(port: number, pki: Pki, wanted: Wanted, identity: Identity 
         resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text, json: parse(text) }),
       )
     })
-    if (wanted.bodyAfterMs === undefined) return void outgoing.end(raw)
+    if (wanted.bodyAfter === undefined) return void outgoing.end(raw)
     outgoing.flushHeaders()
-    setTimeout(() => outgoing.end(raw), wanted.bodyAfterMs)
+    void wanted.bodyAfter.then(() => outgoing.end(raw))
   })
 }
 

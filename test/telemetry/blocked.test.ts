@@ -21,8 +21,6 @@ afterAll(async () => {
 /** Makes each audit record about a kilobyte long, so that some hundred records fill any pipe. */
 const LONG = 'L'.repeat(300)
 const REQUESTS = 300
-/** A log that blocks delays a request for ever. A busy machine delays one for a second. */
-const NOT_BLOCKED_MS = 8000
 
 interface Standard {
   readonly stdout?: 'pipe' | number
@@ -49,30 +47,24 @@ async function serve(destination: string, prepare: (workspace: Workspace) => Pro
   return { cli, port, workspace }
 }
 
-/** Sends many requests, eight at a time. Each must succeed, and none may wait for the log. */
+/** Sends many requests, eight at a time. Each must succeed. One that waited for the log would wait for ever. */
 async function load(port: number): Promise<void> {
   const agent = makeAgent(pki)
   const body = { request_context: { request_id: LONG, correlation_id: LONG, pool_name: LONG } }
-  let slowest = 0
   let sent = 0
   const client = async () => {
     while (sent < REQUESTS) {
       sent += 1
-      const start = performance.now()
       expect((await send(port, pki, { path: `${BASE}/aes-1/metadata?${API}`, body, agent })).status).toBe(200)
-      slowest = Math.max(slowest, performance.now() - start)
     }
   }
   await Promise.all(Array.from({ length: 8 }, client))
-  expect(slowest).toBeLessThan(NOT_BLOCKED_MS)
   agent.destroy()
 }
 
 async function endsCleanly(cli: Cli): Promise<void> {
-  const start = performance.now()
   cli.kill('SIGTERM')
   expect(await cli.ended).toMatchObject({ code: 0, signal: null, stderr: '' })
-  expect(performance.now() - start).toBeLessThan(4000)
 }
 
 describe.concurrent('requests do not notice a log that', () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, open, readFile, rename, rm, symlink, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, readlink, rename, rm, symlink, unlink } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { describeBug } from '../../src/telemetry/bug.ts'
 import { openLog, type Log } from '../../src/telemetry/log.ts'
@@ -32,7 +32,10 @@ const parse = (text: string) =>
     .map((line) => JSON.parse(line) as Line)
 const read = async (path: string) => parse(await readFile(path, 'utf8').catch(() => ''))
 const turn = () => new Promise((resolve) => setImmediate(resolve))
-/** Waits until all log lines are written. */
+/** The names of this process's open files, as Linux tells them. */
+const openFiles = async () =>
+  Promise.all((await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
+/** Long enough for lines to be written that were gathered. */
 const gathered = () => new Promise((resolve) => setTimeout(resolve, 60))
 
 describe('the log', () => {
@@ -123,14 +126,11 @@ describe('a log destination that', () => {
     log = await openLog({ level: 'info', destination })
     const text = 'x'.repeat(1000)
     const wanted = 12_000
-    let slowest = 0
+    // A line that waited would wait for ever, because nobody reads yet.
     for (let n = 0; n < wanted; n += 1) {
-      const start = performance.now()
       log.info('line', { n, text })
-      slowest = Math.max(slowest, performance.now() - start)
       if (n % 100 === 0) await turn()
     }
-    expect(slowest).toBeLessThan(250)
 
     const reader = await open(destination)
     let received = ''
@@ -160,14 +160,16 @@ describe('a log destination that', () => {
     const destination = workspace.path('log')
     await symlink('/dev/full', destination)
     log = await openLog({ level: 'info', destination })
-    for (let n = 0; n < 3; n += 1) {
-      log.info('lost', { n })
-      // One loss at a time: the stream fails once, and later lines are kept.
+    const writing = log
+    writing.info('lost', { n: 0 })
+    // The stream fails once, and later lines are kept.
+    await until('the loss', () => writing.dropped === 1)
+    for (const n of [1, 2]) {
+      writing.info('lost', { n })
       await gathered()
     }
     await new Promise((resolve) => setTimeout(resolve, 1200))
     await unlink(destination)
-    const writing = log
     await until('a line', async () => {
       writing.info('again')
       return (await read(destination)).some(({ event }) => event === 'log_lines_dropped')
@@ -204,7 +206,7 @@ describe('a log destination that', () => {
     const destination = workspace.path('logs/log')
     log = await openLog({ level: 'info', destination })
     await rm(workspace.path('logs'), { recursive: true })
-    await new Promise((resolve) => setTimeout(resolve, 1200))
+    await until('it has left the removed file', async () => !(await openFiles()).includes(`${destination} (deleted)`))
     log.info('kept')
     await gathered()
     await mkdir(workspace.path('logs'))
@@ -223,7 +225,7 @@ describe('describeBug', () => {
     ['what JSON.parse throws', () => thrownBy(() => JSON.parse(`{"value":"${canary}`))],
     ['a string', () => canary],
     ['an object', () => ({ [canary]: canary })],
-    ['nothing', () => undefined],
+    ['undefined', () => undefined],
   ]
 
   it.each(bugs)('returns only members of %s that cannot hold a secret', (_what, make) => {

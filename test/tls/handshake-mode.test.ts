@@ -5,6 +5,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { aesKey, contosoPool, editConfig, startTestGateway, type TestGateway } from '../support/gateway.ts'
 import { API, CONTEXT, tlsOptions } from '../support/https.ts'
 import { CLIENT_CN, issue, makeClient, makePki, type Identity, type Pki } from '../support/pki.ts'
+import { eventually } from '../support/eventually.ts'
 
 let pki: Pki
 let fixture: TestGateway
@@ -117,7 +118,7 @@ describe('clientAuth: handshake', () => {
     const [expired = NaN, other = NaN] = [await counted('CERT_HAS_EXPIRED'), await counted('OTHER')]
     await visit(await makeClient(pki.clientCa, { notAfter: new Date(Date.now() - 1000) }))
     await visit(await makeClient(await issue({ commonName: 'nobody', usage: 'authority' })))
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect([await counted('CERT_HAS_EXPIRED'), await counted('OTHER')]).toEqual([expired + 1, other + 1])
     })
   })

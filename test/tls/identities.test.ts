@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { loadConfig } from '../../src/config/load.ts'
 import { childrenOf } from '../bench/process-tree.ts'
 import { until } from '../commands/cli.ts'
-import { startServing, type Serving } from '../commands/serving.ts'
+import { lessonsAreKnown, startServing, type Serving } from '../commands/serving.ts'
 import { certifyCa, certifyClient, sending, type Holder } from '../support/certify.ts'
 import { aesKey, editConfig, startTestGateway, type Settings, type TestGateway } from '../support/gateway.ts'
 import { newAddress } from '../support/https.ts'
@@ -157,7 +157,11 @@ describe('each pool takes its own clients, and no other:', () => {
 describe('each pool takes its own clients with two workers, too:', () => {
   let serving: Serving
   beforeAll(async () => {
-    serving = await startServing(pki, [key], { ...settingsOf([...workerPools, 'ancient']), workers: 2 })
+    serving = await startServing(pki, [key], {
+      ...settingsOf([...workerPools, 'ancient']),
+      workers: 2,
+      admin: { port: 0 },
+    })
   })
   afterAll(() => serving.remove())
 
@@ -194,8 +198,7 @@ describe('each pool takes its own clients with two workers, too:', () => {
     await first.ask('A')
     const ticket = await first.ticket()
     first.leave()
-    // A worker shares with the other one what it has learned.
-    await setTimeout(100)
+    await lessonsAreKnown(serving)
     const outcomes: Outcome[] = []
     const expected: string[] = []
     const answers = new Map(expectedOf(row, workerPools).map((line) => [line.split(': ')[0], line]))

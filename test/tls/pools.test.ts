@@ -115,7 +115,7 @@ describe('pools', () => {
 
 describe('client certificates that are refused', () => {
   const rows: readonly (readonly [string, () => Promise<Identity | null>, string])[] = [
-    ['none', () => Promise.resolve(null), 'NO_CERTIFICATE'],
+    ['no certificate at all', () => Promise.resolve(null), 'NO_CERTIFICATE'],
     ['expired', () => makeClient(pki.clientCa, { notAfter: new Date(Date.now() - 1000) }), 'CERT_HAS_EXPIRED'],
     ['not yet valid', () => makeClient(pki.clientCa, { notBefore: tomorrow(), notAfter: new Date(Date.now() + 9e8) }), 'CERT_NOT_YET_VALID'],
     ['for a server', () => makeClient(pki.clientCa, { usage: 'server' }), 'USAGE_NOT_PERMITTED'],
@@ -141,7 +141,10 @@ describe('client certificates that are refused', () => {
 
   it.each([
     ['another common name', () => makeClient(pki.clientCa, { commonName: 'mallory' })],
-    ['no pool by that case', () => makeClient(pki.clientCa, { commonName: CLIENT_CN.toUpperCase() })],
+    [
+      'a common name in capitals, which no pool lists',
+      () => makeClient(pki.clientCa, { commonName: CLIENT_CN.toUpperCase() }),
+    ],
     ['two common names', () => makeClient(pki.clientCa, { commonName: ['mallory', CLIENT_CN] })],
   ])('%s', async (_what, make) => {
     expectRefused(await call('/azureekm/contoso/info', await make()))

@@ -93,9 +93,9 @@ describe('a PROXY header', () => {
     ['a port beyond 65535', 'TCP4 192.0.2.1 192.0.2.2 1 65536', 'two ports'],
     ['a port with a zero in front', 'TCP4 192.0.2.1 192.0.2.2 01 2', 'two ports'],
     ['two spaces', 'TCP4  192.0.2.1 192.0.2.2 1 2', 'an address'],
-    ['UDP', 'UDP4 192.0.2.1 192.0.2.2 1 2', 'the protocol'],
-    ['lower case', 'tcp4 192.0.2.1 192.0.2.2 1 2', 'the protocol'],
-    ['nothing', '', 'the protocol'],
+    ['UDP as the protocol', 'UDP4 192.0.2.1 192.0.2.2 1 2', 'the protocol'],
+    ['the protocol in lower case', 'tcp4 192.0.2.1 192.0.2.2 1 2', 'the protocol'],
+    ['nothing after its first word', '', 'the protocol'],
     // Property names that every JavaScript object has.
     ...Object.getOwnPropertyNames(Object.prototype).map((name) => [name, `${name} a b 1 2`, 'the protocol'] as const),
   ])('of version 1 with %s is malformed', (_what, text, problem) => {

@@ -323,11 +323,12 @@ describe('backends', () => {
   })
 
   it('whose settings change are replaced after the running requests', async () => {
-    await start()
+    await start({ limits: { deadlineMs: 20_000 } })
     await makeStore(fixture.workspace.path('keys-2'), [aesKey('aes-2')])
     const connection = await open()
     const [old] = adapters
-    if (old) old.adapter.fault = { delayMs: 700 }
+    let answer: () => void = () => undefined
+    if (old) old.adapter.fault = { until: new Promise<void>((resolve) => (answer = resolve)), ofKeys: true }
     const slow = ask(connection, '/azureekm/contoso/aes-1/wrapkey', wrap)
     while (fixture.gateway.requestsUnderWay === 0) await setTimeout(5)
     expect(
@@ -338,6 +339,7 @@ describe('backends', () => {
     expect(await ask(await open(), '/azureekm/contoso/aes-1/wrapkey', wrap)).toBe(404)
     expect(await ask(await open(), '/azureekm/contoso/aes-2/wrapkey', wrap)).toBe(200)
     expect(old?.closed).toBe(false)
+    answer()
     expect(await slow).toBe(200)
     await expect.poll(() => adapters.map(({ closed }) => closed)).toEqual([true, false])
   })

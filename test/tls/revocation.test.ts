@@ -280,7 +280,7 @@ describe('a list that is replaced', () => {
       const days = () => metric(port, 'ekm_crl_days_left{pool="contoso",issuer="test client CA"}')
       expect(await days()).toBeCloseTo(1, 1)
       await workspace.write('crl-0.pem', await list({ revoked: [pki.client], nextUpdate: past() }))
-      await expect.poll(() => logged('reloaded'), { timeout: 10_000 }).toHaveLength(1)
+      await expect.poll(() => logged('reloaded')).toHaveLength(1)
       expect(await days()).toBeLessThan(0)
       expect(await logged('crl_expired')).toEqual([
         expect.objectContaining({ level: 'error', pool: 'contoso', issuer: 'test client CA' }),
@@ -319,8 +319,8 @@ describe('a revocation list', () => {
   it.each<readonly [string, () => Buffer | string | Promise<Buffer | string>, RegExp]>([
     ['a certificate', () => pki.clientCa.certificate, /no certificate revocation list.*: it holds CERTIFICATE$/],
     ['a certificate in DER', () => new X509Certificate(pki.clientCa.certificate).raw, /cannot be read/],
-    ['text', () => 'hello', /no certificate revocation list.*: it holds neither PEM nor DER$/],
-    ['nothing', () => '', /no certificate revocation list.*: it is empty$/],
+    ['a file of text', () => 'hello', /no certificate revocation list.*: it holds neither PEM nor DER$/],
+    ['an empty file', () => '', /no certificate revocation list.*: it is empty$/],
     ['a damaged list', async () => (await list()).replace(/\n[A-Za-z0-9]/, '\n!'), /cannot be read as .*: .*base64/],
     ['a list that is cut off', async () => (await list()).slice(0, -12), /cannot be read as .*: .*no end/],
     ['a good list and one that is cut off', async () => (await list()) + (await list()).slice(0, -12), /no end/],
@@ -335,7 +335,7 @@ describe('a revocation list', () => {
       async () => list({ nextUpdate: 'none' }),
       /cannot be read as .*: .*nextUpdate.* 5\.1\.2\.5/,
     ],
-    ['too long', () => Buffer.alloc(8 * 1024 * 1024 + 1, 0x30), /longer than 8388608 bytes/],
+    ['a file that is too long', () => Buffer.alloc(8 * 1024 * 1024 + 1, 0x30), /longer than 8388608 bytes/],
   ])('is not %s', async (_what, content, message) => {
     const { workspace, file } = await writeGatewayFiles(pki, [], settings({ lists: [''] }))
     await workspace.write('crl-0.pem', await content())

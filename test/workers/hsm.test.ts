@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { askOnce } from '../bench/http-connection.ts'
 import { openConnections } from '../bench/load.ts'
 import { childrenOf, descendantsOf, hostsOf, isRunning } from '../bench/process-tree.ts'
@@ -15,10 +15,11 @@ import { contosoPool } from '../support/gateway.ts'
 import { metric } from '../support/metrics.ts'
 import { makePki, type Pki } from '../support/pki.ts'
 import { SteadyStream, targetOf } from '../support/steady-stream.ts'
+import { eventually } from '../support/eventually.ts'
 
 const OTHER_PIN = '550273'
 /** `expect.poll` does not work in concurrent tests. */
-const settles = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 30_000, interval: 50 })
+const settles = (assertion: () => void | Promise<void>) => eventually(assertion)
 /** Longer than any call takes on a busy machine, so that a 408 is a lost call. */
 const DEADLINE_MS = 10_000
 

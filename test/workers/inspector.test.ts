@@ -78,7 +78,7 @@ async function withGateway(
   }
 }
 
-describe('SIGUSR1 opens no inspector', { timeout: 60_000 }, () => {
+describe('SIGUSR1 opens no inspector', () => {
   it.each([1, 2])('in the gateway, its workers, starters and HSM hosts, with workers: %i', async (workers) => {
     await withGateway(workers, async (cli, serves, port) => {
       const pid = cli.process.pid ?? 0

@@ -15,6 +15,7 @@ import {
   BASE,
   changeConfig,
   infoRequest,
+  lessonsAreKnown,
   openRequest,
   startServing,
   wrapRequest,
@@ -46,7 +47,12 @@ beforeAll(async () => {
 })
 
 async function serving(settings: Settings = {}, options: StartOptions = {}): Promise<Serving> {
-  const started = await startServing(pki, [aesKey('aes-1')], { workers: 2, ...settings }, options)
+  const started = await startServing(
+    pki,
+    [aesKey('aes-1')],
+    { workers: 2, limits: { deadlineMs: 20_000 }, ...settings },
+    options,
+  )
   removeLater(started)
   return started
 }
@@ -128,7 +134,8 @@ describe.concurrent('workers', () => {
     const other = await issue({ commonName: 'another root', usage: 'authority' })
     const pool = { backend: 'store', keys: 'all' }
     const clients = (ca: string) => [{ subjectCommonNames: [CLIENT_CN], caCertificates: [ca] }]
-    const { port, cli } = await serving({
+    const { port, cli, logs } = await serving({
+      admin: { port: 0 },
       pools: [
         { ...pool, name: 'contoso', pathPrefix: BASE, clients: clients('client-ca.pem') },
         { ...pool, name: 'other', clients: clients('other.pem') },
@@ -138,7 +145,7 @@ describe.concurrent('workers', () => {
     const client = await makeClientBehindIntermediate(pki.clientCa)
     const first = await visit(port, client)
     expect(first.status).toBe(200)
-    await setTimeout(200)
+    await lessonsAreKnown({ logs })
     for (let visits = 0; visits < 4; visits += 1) {
       expect((await visit(port, client, first.ticket)).status).toBe(200)
     }
@@ -168,7 +175,7 @@ describe.concurrent('workers', () => {
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('are replaced when they hang, and the others serve on', { timeout: 60_000 }, async () => {
+  it('are replaced when they hang, and the others serve on', async () => {
     const [kek, dek] = [randomBytes(32), randomBytes(32)]
     const settings = { workers: 2, limits: { deadlineMs: 30_000 } }
     const served = await startServing(pki, [aesKey('aes', kek)], settings, {
@@ -196,7 +203,7 @@ describe.concurrent('workers', () => {
     // One connection goes to the hanging worker, which gets no further one until it accepts that.
     await until('visits', () => visits >= 3)
     // Detection takes 6 seconds: five questions, one a second, and a second for the last answer.
-    await until('it is found out', () => logged('worker_lost').length > 0, 30_000)
+    await until('it is found out', () => logged('worker_lost').length > 0)
     expect(logged('worker_lost')).toMatchObject([{ pid: victim, signal: 'SIGKILL' }])
     expect(stream.right).toBeGreaterThan(rightBefore + 100)
     await until('it is replaced', () => logged('worker_replaced').length === 1)
@@ -247,8 +254,11 @@ describe.concurrent('workers', () => {
     expect(host).toBe('127.0.0.1')
     const ask = (path: string) => fetch(`http://127.0.0.1:${Number(admin)}/${path}`)
     for (let visits = 0; visits < 6; visits += 1) expect((await visit(port)).status).toBe(200)
-    const page = await (await ask('metrics')).text()
-    expect(page).toMatch(/^ekm_request_duration_seconds_count\{[^}]*operation="info"[^}]*\} 6$/m)
+    // A scrape leaves out a worker that a busy machine keeps from answering.
+    const page = await until('the counts of both', async () => {
+      const text = await (await ask('metrics')).text()
+      return /^ekm_request_duration_seconds_count\{[^}]*operation="info"[^}]*\} 6$/m.test(text) && text
+    })
     expect(page).toMatch(/^ekm_tls_handshakes_total\{result="full",reason=""\} 6$/m)
     expect(page).toMatch(/^ekm_certificate_days_left\{role="server",[^}]*\} [1-9]/m)
     expect(page).toMatch(/^ekm_backend_up\{backend="store"\} 1$/m)
@@ -285,7 +295,7 @@ describe.concurrent('workers', () => {
   })
 
   it('reload together or not at all', async () => {
-    const served = await serving({}, { program })
+    const served = await serving({}, { program, environment: { PREPARE_MS: '5000' } })
     const { cli, port, logsTimes, workspace } = served
     const useStore = (directory: string) =>
       changeConfig(served, ({ backends }) => Object.assign(backends?.['store'] ?? {}, { directory }))
@@ -439,11 +449,11 @@ describe.concurrent('a gateway of one process', () => {
     const { cli, port, logged } = await serving({ workers: 1 })
     const requests = load(port, 6)
     await until('some replies', () => requests.replies > 50)
-    for (let count = 0; count < 50; count += 1) {
+    // Signals that come during a reload cause one more reload, however many they are.
+    for (let count = 0; count < 50 || logged('reloaded').length <= 3; count += 1) {
       cli.kill('SIGHUP')
       await setTimeout(10)
     }
-    await until('reloads', () => logged('reloaded').length > 3)
     await requests.stop()
     expect(requests.failures).toEqual([])
     expect((await visit(port, await makeClient(pki.clientCa))).status).toBe(200)

@@ -3,7 +3,7 @@ import { wipeableCopy, type CallSignal } from '../../contract/index.ts'
 import type { BlockFunction } from '../../key-wrap/index.ts'
 import { ResultWrong } from '../errors.ts'
 import { crypt, ecb } from '../protocol/crypt.ts'
-import type { Requests } from '../transport/cluster.ts'
+import type { Requests } from '../transport/requests.ts'
 import { coalesced } from './coalesced.ts'
 
 const BLOCK = 16

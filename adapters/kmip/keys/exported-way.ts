@@ -12,7 +12,7 @@ import { isRepresentative, oaepWrap, rsaPublicKey } from '../../key-wrap/index.t
 import { invalidCiphertext, refusalError } from '../errors.ts'
 import { keyFormat, objectType } from '../protocol/numbers.ts'
 import { get } from '../protocol/objects.ts'
-import type { Requests } from '../transport/cluster.ts'
+import type { Requests } from '../transport/requests.ts'
 import { composedWay } from './composed-way.ts'
 import { keyWrapMode } from './native-way.ts'
 import type { Way } from './way.ts'

@@ -1,7 +1,7 @@
 import { abortable, AdapterError, type CallSignal } from '../../contract/index.ts'
 import { meaningOf, refusalError } from '../errors.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
-import type { Requests } from '../transport/cluster.ts'
+import type { Requests } from '../transport/requests.ts'
 import { KeyReader } from './key-reader.ts'
 import type { KmipKey } from './kmip-key.ts'
 import { Remembered } from './remembered.ts'

@@ -3,9 +3,8 @@ import type { ObjectSelector } from '../key-ref.ts'
 import { attribute } from '../protocol/attributes.ts'
 import { objectType } from '../protocol/numbers.ts'
 import { getAttributes, locate } from '../protocol/objects.ts'
-import type { KmipOperation, Outcome } from '../protocol/operation.ts'
-import type { Requests } from '../transport/cluster.ts'
-import { valueOf } from '../transport/server.ts'
+import { valueOf, type KmipOperation, type Outcome } from '../protocol/operation.ts'
+import type { Requests } from '../transport/requests.ts'
 import { isDestroyed } from './key-state.ts'
 
 /** Several objects may have one name. At most this many of each type are examined. */

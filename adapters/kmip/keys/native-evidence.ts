@@ -3,7 +3,7 @@ import type { CallSignal } from '../../contract/index.ts'
 import { meaningOf, ResultWrong } from '../errors.ts'
 import { crypt } from '../protocol/crypt.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
-import type { Requests } from '../transport/cluster.ts'
+import type { Requests } from '../transport/requests.ts'
 import { keyWrapParameters, nativeKeyWrap, type KnownAnswer } from './native-way.ts'
 import type { Way } from './way.ts'
 

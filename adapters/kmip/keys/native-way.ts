@@ -9,7 +9,7 @@ import { isRepresentative, oaepWrap, rsaPublicKey, type KeyWrapMode, type OaepHa
 import { invalidCiphertext, refusalError, ResultWrong } from '../errors.ts'
 import { crypt, keyWrap, oaep } from '../protocol/crypt.ts'
 import type { KmipOperation, KmipRefusal } from '../protocol/operation.ts'
-import type { Requests } from '../transport/cluster.ts'
+import type { Requests } from '../transport/requests.ts'
 import type { Way } from './way.ts'
 
 /** A wrapped value and what it must unwrap to. It was made for this and protects nothing. */

@@ -3,7 +3,7 @@ import { AdapterError, type CallSignal } from '../../contract/index.ts'
 import { child } from '../../ttlv-codec/src/index.ts'
 import { keyFormat, objectType, tag } from '../protocol/numbers.ts'
 import { getAttributes, get, type KeyObject } from '../protocol/objects.ts'
-import type { Requests } from '../transport/cluster.ts'
+import type { Requests } from '../transport/requests.ts'
 
 export interface RsaPublicKey {
   /** Both unsigned big-endian without leading zeros. */

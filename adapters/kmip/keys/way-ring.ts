@@ -8,7 +8,7 @@ import {
   type WrapAlgorithm,
 } from '../../contract/index.ts'
 import { KmipRefusal } from '../protocol/operation.ts'
-import type { Requests } from '../transport/cluster.ts'
+import type { Requests } from '../transport/requests.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { KmipKey } from './kmip-key.ts'
 import type { ServerBlockCipher } from './block-cipher.ts'

@@ -40,3 +40,13 @@ export class ReplyMismatch extends Error {
 
 export type Outcome<Result> =
   { readonly ok: true; readonly value: Result } | { readonly ok: false; readonly refusal: KmipRefusal }
+
+/**
+ * The value of a success.
+ * @throws KmipRefusal of a refusal, and ReplyMismatch if there is no outcome
+ */
+export function valueOf<Result>(outcome: Outcome<Result> | undefined): Result {
+  if (outcome === undefined) throw new ReplyMismatch('no outcome')
+  if (outcome.ok) return outcome.value
+  throw outcome.refusal
+}

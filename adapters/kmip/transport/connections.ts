@@ -5,8 +5,11 @@ export interface ConnectionsOptions {
   readonly open: () => Promise<Connection>
   readonly max: number
   /** Sends a small request, which keeps the server from closing an idle connection. Rejects if it is not answered. */
-  readonly ping: (connection: Connection) => Promise<void>
+  readonly ping: (connection: Connection) => Promise<PingAnswer>
 }
+
+/** Each ping is a login, and a server may lock the account after a few that it refuses. */
+export type PingAnswer = 'accepted' | 'login refused'
 
 /** Milliseconds. Servers close connections that are idle for 30 s or more, and PyKMIP logs a complaint after 10 s. */
 const PING_AFTER_MS = 7000
@@ -99,9 +102,18 @@ export class Connections {
     this.#release(connection)
   }
 
-  /** Pings every idle connection. Resolves when each has answered or is closed. */
-  pingIdle(): Promise<unknown> {
-    return Promise.all([...this.#idle].map((connection) => this.#ping(connection)))
+  /**
+   * Pings every idle connection, and lends none until it has answered. Resolves when each has answered or is closed, or
+   * the first has shown that the login is refused.
+   *
+   * @param accepted resolves if the server accepts the login elsewhere
+   */
+  async pingIdle(accepted: Promise<void>): Promise<PingAnswer> {
+    const idle = this.#idle.splice(0).reverse()
+    for (const connection of idle) this.#pinged.add(connection)
+    const answer = await inTurn(idle, (connection) => this.#ping(connection), accepted)
+    if (answer === 'login refused') for (const connection of idle.slice(1)) this.#takeBack(connection)
+    return answer
   }
 
   /**
@@ -248,21 +260,46 @@ export class Connections {
 
   #tend(): void {
     const now = performance.now()
+    const due: Connection[] = []
     for (const connection of [...this.#idle]) {
       if (now - connection.lastUsed < PING_AFTER_MS) continue
       const worked = this.#worked.get(connection) ?? 0
       if (this.size > KEPT_WARM && now - worked > CLOSE_AFTER_MS) connection.close()
-      else void this.#ping(connection)
+      else due.push(connection)
     }
+    void inTurn(due, async (connection) => {
+      const at = this.#idle.indexOf(connection)
+      if (at < 0) return undefined
+      this.#idle.splice(at, 1)
+      this.#pinged.add(connection)
+      return this.#ping(connection)
+    })
   }
 
-  async #ping(connection: Connection): Promise<void> {
-    this.#idle.splice(this.#idle.indexOf(connection), 1)
-    this.#pinged.add(connection)
-    await this.#options.ping(connection).catch(() => connection.close())
+  async #ping(connection: Connection): Promise<PingAnswer | undefined> {
+    const answer = await this.#options.ping(connection).catch(() => undefined)
+    if (answer === undefined) connection.close()
+    this.#takeBack(connection)
+    return answer
+  }
+
+  #takeBack(connection: Connection): void {
     this.#pinged.delete(connection)
     this.#release(connection)
   }
+}
+
+/** Pings the first, and the others if it does not show that the login is refused. */
+async function inTurn(
+  [first, ...others]: readonly Connection[],
+  ping: (connection: Connection) => Promise<PingAnswer | undefined>,
+  accepted?: Promise<void>,
+): Promise<PingAnswer> {
+  if (first === undefined) return 'accepted'
+  const answer = await Promise.race([ping(first), ...(accepted === undefined ? [] : [accepted])])
+  if (answer === 'login refused') return answer
+  await Promise.all(others.map(ping))
+  return 'accepted'
 }
 
 const closed = () => new AdapterError('CLOSED', 'the key manager connection is closed')

@@ -1,25 +1,20 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { abortable, AdapterError, type CallSignal } from '../../contract/index.ts'
-import { TtlvError } from '../../ttlv-codec/src/index.ts'
 import { connectionsOf, type KmipOptions, type KmipServerOptions } from '../options.ts'
 import { discoverVersions, query } from '../protocol/discovery.ts'
-import { encodeRequest, readResponse, type KmipCredentials } from '../protocol/message.ts'
-import { ReplyMismatch, type KmipOperation, type Outcome } from '../protocol/operation.ts'
+import type { KmipOperation, Outcome } from '../protocol/operation.ts'
 import { kmipVersions, type KmipVersion } from '../protocol/version.ts'
-import { areRepeatable, Batches } from './batches.ts'
-import { ConnectFailed, Connection, ConnectionLost } from './connection.ts'
-import { loginRefused, negotiate, refusesLogin, type Negotiated, type Send } from './negotiation.ts'
+import { Batches } from './batches.ts'
+import { Connection } from './connection.ts'
 import { Connections } from './connections.ts'
+import { Exchanges } from './exchanges.ts'
+import { Login } from './login.ts'
+import { loginRefused, negotiate, refusesLogin, type Negotiated } from './negotiation.ts'
 import { addressOf, tlsOptions } from './tls.ts'
-import { isTlsCode, NO_ANSWER, ServerUnreachable } from './unreachable.ts'
+import { NO_ANSWER, ServerUnreachable } from './unreachable.ts'
 
 const CONNECT_TIMEOUT_MS = 3000
 const NEGOTIATION_TIMEOUT_MS = 5000
-const PING_TIMEOUT_MS = 2000
-/** Milliseconds beyond a round trip, after which an unanswered request may have been lost on the way. */
-const QUIET_MS = 100
-/** Milliseconds. A request that had less time than this, because its caller used up the rest, proves nothing. */
-const SILENCE_MS = 50
 /** Milliseconds for an open connection to answer a ping. After that a fresh connection is tried at the same time. */
 const HEAD_START_MS = 50
 /**
@@ -27,47 +22,54 @@ const HEAD_START_MS = 50
  * another.
  */
 const JOINED_MS = 500
-/**
- * How many connections in a row may be dropped before a call fails. The connection after them is almost certainly new.
- */
-const MAX_DROPPED = 2
+/** Milliseconds to find out whether a login is refused. */
+const LOGIN_MS = 2000
 
-type Lend = Connections['use']
-
-const unavailable = (message: string) => new AdapterError('BACKEND_UNAVAILABLE', message)
+/** What a server reports of itself. */
+interface ServerEvents {
+  /** A request was not answered, and neither was any other since it was sent. */
+  doubt(): void
+  /** The login is refused. `began` is when it was tried, on `performance.now()`'s clock. */
+  loginRefused(began: number): void
+}
 
 /** One KMIP server: its connections, and what was negotiated with it. */
 export class KmipServer {
   readonly address: string
-  readonly #credentials: KmipCredentials | undefined
   readonly #offered: readonly KmipVersion[]
-  readonly #onDoubt: () => void
   readonly #connections: Connections
+  readonly #exchanges: Exchanges
+  readonly #login: Login
+  readonly #batches: Batches
   #negotiated: Negotiated | Promise<Negotiated> | undefined
-  readonly #batches = new Batches((operations, version, signal) => this.#send(operations, version, signal))
-  #nextId = 1
   /** The last attempt on a fresh connection, while it is under way. */
   #fresh: { readonly began: number; readonly answered: Promise<void> } | undefined
-  #heardAt = 0
-  /**
-   * About the shortest recent round trip. It grows when all answers take longer, because the network has become slower.
-   */
-  #roundTripMs: number | undefined
-  /** Each is called once when the server has answered a request. */
-  readonly #listeners = new Set<() => void>()
 
-  /** @param onDoubt called when a request was not answered, and neither was any other since it was sent */
-  constructor(server: KmipServerOptions, options: KmipOptions, onDoubt: () => void) {
+  constructor(server: KmipServerOptions, options: KmipOptions, events: ServerEvents) {
     const connect = tlsOptions(server, options)
     this.address = addressOf(server)
-    this.#credentials = options.credentials
     this.#offered = options.protocol === undefined ? kmipVersions : [options.protocol]
-    this.#onDoubt = onDoubt
     this.#connections = new Connections({
       open: () => Connection.open(connect, CONNECT_TIMEOUT_MS),
       max: connectionsOf(options),
-      ping: (connection) => this.#ping(connection),
+      ping: (connection) => this.#exchanges.ping(connection),
     })
+    this.#login = new Login({
+      address: this.address,
+      isRefused: () => this.#isLoginRefused(),
+      onRefused: (began) => events.loginRefused(began),
+    })
+    this.#exchanges = new Exchanges({
+      address: this.address,
+      credentials: options.credentials,
+      connections: this.#connections,
+      login: this.#login,
+      onDoubt: () => {
+        // Without a negotiated version the negotiation fails, and that is reported by itself.
+        if (this.#isAgreed) events.doubt()
+      },
+    })
+    this.#batches = new Batches((operations, version, signal) => this.#exchanges.send(operations, version, signal))
   }
 
   /**
@@ -76,7 +78,7 @@ export class KmipServer {
    */
   async call(operations: readonly KmipOperation<unknown>[], signal: CallSignal): Promise<Outcome<unknown>[]> {
     const { version } = await abortable(this.negotiate(), signal)
-    if (operations.length === 1) return this.#send(operations, version, signal)
+    if (operations.length === 1) return this.#exchanges.send(operations, version, signal)
     return this.#batches.ask(operations, version, signal)
   }
 
@@ -103,38 +105,37 @@ export class KmipServer {
   async check(signal: CallSignal): Promise<void> {
     if (!this.#isAgreed) {
       this.#negotiated = await this.#negotiate(signal)
+      this.#login.accepted()
       return
     }
     const began = performance.now()
-    const answer = new Promise<void>((resolve) => this.#listeners.add(resolve))
-    const pings = this.#connections.pingIdle()
-    const headStart = later(HEAD_START_MS + (this.#roundTripMs ?? 0))
-    await Promise.race([answer, pings, headStart])
-    if (this.#heardAt >= began) return
+    const { answers } = this.#exchanges
+    const answer = answers.next()
+    const pings = this.#connections.pingIdle(answer)
+    const headStart = later(HEAD_START_MS + answers.roundTripMs)
+    const said = await Promise.race([answer, pings, headStart])
+    if (answers.lastAt >= began) return
+    if (said === 'login refused') throw loginRefused(this.address)
     const fresh = this.#askSoon(began, signal)
     await Promise.race([answer, fresh])
   }
 
-  /**
-   * Whether the server refuses this client's login. The question names no key, because a server may give the same reason
-   * for one key alone.
-   */
-  async refusesLogin(signal: CallSignal): Promise<boolean> {
-    const { version } = await abortable(this.negotiate(), signal)
-    return (await this.#send([query], version, signal)).some(refusesLogin)
+  /** Like {@link Login.refuses}. */
+  refusesLogin(object: string | undefined): Promise<boolean> {
+    return this.#login.refuses(object)
   }
 
   /** Forgets what was negotiated and closes idle connections, because the server may have been replaced. */
   forget(): void {
     this.#negotiated = undefined
     this.#batches.forget()
-    this.#roundTripMs = undefined
+    this.#exchanges.answers.forget()
     this.#connections.reset()
   }
 
   /** When the server last answered a request, on `performance.now()`'s clock. */
   get heardAt(): number {
-    return this.#heardAt
+    return this.#exchanges.answers.lastAt
   }
 
   /** The number of connections that are open or being opened. */
@@ -152,10 +153,16 @@ export class KmipServer {
 
   async #negotiate(signal: CallSignal): Promise<Negotiated> {
     try {
-      return await this.#onFresh((send) => negotiate(send, this.address, this.#offered, signal))
+      return await this.#exchanges.onFresh((send) => negotiate(send, this.address, this.#offered, signal))
     } catch (error) {
       throw asUnreachable(error, this.address)
     }
+  }
+
+  async #isLoginRefused(): Promise<boolean> {
+    const { version } = await this.negotiate()
+    const signal = AbortSignal.timeout(LOGIN_MS)
+    return (await this.#exchanges.onFresh((send) => send([query], version, signal))).some(refusesLogin)
   }
 
   /**
@@ -175,133 +182,17 @@ export class KmipServer {
 
   async #askFresh(began: number, signal: CallSignal): Promise<void> {
     try {
-      const [outcome] = await this.#onFresh(async (send) => {
+      const [outcome] = await this.#exchanges.onFresh(async (send) => {
         const outcomes = await send([discoverVersions(kmipVersions)], '1.2', signal)
         await nextTurn()
         this.#connections.closeSilent(began)
         return outcomes
       })
       if (outcome?.ok === false) throw refusesLogin(outcome) ? loginRefused(this.address) : outcome.refusal
+      this.#login.accepted()
     } catch (error) {
       throw asUnreachable(error, this.address)
     }
-  }
-
-  /** Sends a request on a connection that is opened for it, and leaves the connection to the other callers. */
-  async #onFresh<T>(work: (send: Send) => Promise<T>): Promise<T> {
-    let connection: Connection | undefined
-    const lend: Lend = async (signal, use) => {
-      if (connection?.isOpen !== true) connection = await this.#connections.openFresh(signal)
-      return use(connection)
-    }
-    try {
-      return await work((operations, version, signal) => this.#send(operations, version, signal, lend))
-    } finally {
-      if (connection !== undefined) this.#connections.giveBack(connection)
-    }
-  }
-
-  async #send(
-    operations: readonly KmipOperation<unknown>[],
-    version: KmipVersion,
-    signal: CallSignal,
-    lend: Lend = this.#connections.use.bind(this.#connections),
-  ): Promise<Outcome<unknown>[]> {
-    for (let attempt = 1; ; attempt++) {
-      let wasUsed = false
-      try {
-        return await lend(
-          signal,
-          (connection) => {
-            wasUsed = connection.wasUsed
-            return this.#exchange(connection, operations, version, signal)
-          },
-          operations[0]?.object,
-        )
-      } catch (error) {
-        // The server dropped an idle connection at this very moment. It may have dropped several together.
-        const mayTryAgain = wasUsed && areRepeatable(operations) && attempt <= 1 + MAX_DROPPED
-        if (mayTryAgain && error instanceof ConnectionLost && !error.replyStarted) continue
-        throw this.#failure(error, wasUsed)
-      }
-    }
-  }
-
-  #failure(error: unknown, wasUsed: boolean): unknown {
-    if (error instanceof ConnectFailed) return new ServerUnreachable(error.code)
-    // The server did not accept this client, so it did not process the request.
-    if (error instanceof ConnectionLost && !wasUsed && error.code !== undefined && isTlsCode(error.code)) {
-      return new ServerUnreachable(error.code)
-    }
-    if (error instanceof ConnectionLost) {
-      this.#doubt()
-      const hint = wasUsed ? '' : '; servers that do not accept a client certificate do this'
-      return unavailable(`${this.address} closed the connection instead of answering${hint}`)
-    }
-    if (error instanceof TtlvError || error instanceof ReplyMismatch) {
-      this.#doubt()
-      return unavailable(`${this.address} answered with a message that is not a KMIP reply: ${error.message}`)
-    }
-    return error
-  }
-
-  async #exchange(
-    connection: Connection,
-    operations: readonly KmipOperation<unknown>[],
-    version: KmipVersion,
-    signal: CallSignal,
-  ): Promise<Outcome<unknown>[]> {
-    const firstId = this.#nextId
-    this.#nextId += operations.length
-    const request = encodeRequest(operations, version, firstId, this.#credentials)
-    const sentAt = performance.now()
-    let isUnderWay = true
-    const timer = setTimeout(
-      () => void nextTurn().then(() => isUnderWay && this.#doubtSince(sentAt)),
-      QUIET_MS + (this.#roundTripMs ?? 0),
-    )
-    let frame: Uint8Array
-    try {
-      // A server that answers other requests will answer this one, too. A new connection would cost all of them more.
-      frame = await connection.exchange(request, signal, () => this.#heardAt >= sentAt && this.#connections.mayBeLate)
-    } catch (error) {
-      if (signal.aborted && performance.now() - sentAt >= SILENCE_MS + (this.#roundTripMs ?? 0))
-        this.#doubtSince(sentAt)
-      throw error
-    } finally {
-      isUnderWay = false
-      clearTimeout(timer)
-    }
-    try {
-      const outcomes = readResponse(frame, operations, version, firstId)
-      if (outcomes.some(({ ok }) => ok)) this.#hear(sentAt)
-      return outcomes
-    } catch (error) {
-      connection.close()
-      throw error
-    } finally {
-      frame.fill(0)
-    }
-  }
-
-  #hear(sentAt: number): void {
-    this.#heardAt = performance.now()
-    this.#roundTripMs = Math.min(2 * (this.#roundTripMs ?? Infinity) + 1, this.#heardAt - sentAt)
-    for (const listener of this.#listeners) listener()
-    this.#listeners.clear()
-  }
-
-  /** Without a negotiated version the negotiation fails, and that is reported by itself. */
-  #doubt(): void {
-    if (this.#isAgreed) this.#onDoubt()
-  }
-
-  #doubtSince(sentAt: number): void {
-    if (this.#heardAt < sentAt) this.#doubt()
-  }
-
-  async #ping(connection: Connection): Promise<void> {
-    await this.#exchange(connection, [discoverVersions(kmipVersions)], '1.2', AbortSignal.timeout(PING_TIMEOUT_MS))
   }
 }
 
@@ -315,11 +206,4 @@ function asUnreachable(error: unknown, address: string): unknown {
   }
   if (error instanceof DOMException) return new ServerUnreachable(NO_ANSWER, `${address} did not answer in time`)
   return error
-}
-
-/** The value. Throws the refusal. */
-export function valueOf<Result>(outcome: Outcome<Result> | undefined): Result {
-  if (outcome === undefined) throw new ReplyMismatch('no outcome')
-  if (outcome.ok) return outcome.value
-  throw outcome.refusal
 }

@@ -62,7 +62,7 @@ function slowdown(small: () => void, large: () => void): number {
   return least
 }
 
-describe('the codec takes time linear in the length, up to the limit,', { timeout: 60_000 }, () => {
+describe('the codec takes time linear in the length, up to the limit,', () => {
   const small = defaultLimits.maxBytes
 
   it.each(shapes)('for $what', ({ make }) => {

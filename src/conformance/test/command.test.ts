@@ -78,7 +78,7 @@ describe('the packed package', () => {
   })
 })
 
-describe('ekm-conformance', { timeout: 60_000 }, () => {
+describe('ekm-conformance', () => {
   it('ends with 0 where every rule is kept, without colour or progress in a pipe', async () => {
     const { code, stdout, stderr } = await conformance({}, FEW)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -173,7 +173,7 @@ describe('ekm-conformance', { timeout: 60_000 }, () => {
   })
 })
 
-describe('ekm-conformance ends with 2, and says why, given', { timeout: 30_000 }, () => {
+describe('ekm-conformance ends with 2, and says why, given', () => {
   // Not formatted: one refusal a line.
   const rows: readonly (readonly [string, object, RegExp])[] = [
     [

@@ -33,7 +33,7 @@ export function describeWrongProxies(mutations: readonly Mutation[]): void {
   })
 
   describe('the suite catches a proxy that', () => {
-    it.each(mutations)('$name', { timeout: 60_000 }, async ({ change, caughtBy, options }) => {
+    it.each(mutations)('$name', async ({ change, caughtBy, options }) => {
       const behaviour = typeof change === 'function' ? change(laboratory.pki) : change
       const aesKeys = FULL || caughtBy.includes('key-wrap.keys-differ') ? ['aes-1', 'aes-2'] : ['aes-1']
       const report = await laboratory.test(behaviour, { only: casesFor(caughtBy), ...options }, aesKeys)

@@ -8,27 +8,21 @@ import { describeBug } from '../../telemetry/bug.ts'
 import type { RelayLog } from '../../telemetry/log.ts'
 import type { MetricSnapshot } from '../../telemetry/snapshot.ts'
 import type { ServiceEvents } from '../../telemetry/service-metrics.ts'
-import type { Lesson } from '../../tls/listener.ts'
+import type { Lesson } from '../../tls/lesson.ts'
 import { AwayBackends } from './away.ts'
 import { Counts } from './counts.ts'
+import { Lessons } from './lessons.ts'
 import { relayLines } from './line-relay.ts'
 import type { Answers, StartOrder } from './messages.ts'
+import { Pings } from './pings.ts'
+import { ServingWorkers } from './serving-workers.ts'
+import { StartDelays } from './start-delays.ts'
 import { WorkerLost, WorkerProcess, type WorkerEnd } from './worker-process.ts'
 
 /** Milliseconds. During a start a hung HSM is given up after 15 seconds, and the worker serves the others. */
 const START_MS = 60_000
-/** Milliseconds. Opening an HSM takes seconds; after this time something hangs. */
-const PREPARE_MS = 30_000
-const COMMIT_MS = 10_000
-/** Milliseconds. A worker that answers none of five questions in a row hangs. */
-const PING_MS = 2000
-const MAX_UNANSWERED = 5
-/** Milliseconds. A worker that lived this long did not die of its start, and its successor starts without delay. */
-const SETTLED_MS = 10_000
-const BACKOFF_MS = { first: 100, most: 10_000 } as const
 /** Milliseconds that a worker may take to end after its requests. */
 const END_MS = 3000
-const MAX_LEARNED = 1000
 
 export interface WorkerGroupOptions {
   readonly count: number
@@ -48,25 +42,27 @@ export interface WorkerGroupOptions {
 export class WorkerGroup {
   readonly #options: WorkerGroupOptions
   readonly #workers = new Map<number, WorkerProcess>()
-  /** The workers that serve, with the configuration that each serves by. */
-  readonly #serving = new Map<WorkerProcess, ConfigContents>()
-  /** Lessons of workers that stay true: issuing CAs. */
-  readonly #lessons = new Map<string, Lesson>()
+  readonly #serving: ServingWorkers
+  readonly #lessons = new Lessons()
   readonly #away = new AwayBackends()
   readonly #logins = new RefusedLogins()
   readonly #counts = new Counts<WorkerProcess>()
-  readonly #quickEnds = new Map<number, number>()
+  readonly #delays = new StartDelays()
   /** Workers whose login was refused. They are not started again before a reload. */
   readonly #givenUp = new Set<number>()
-  readonly #pings: NodeJS.Timeout
+  readonly #pings: Pings
   #contents: ConfigContents
   #draining = false
 
   private constructor(options: WorkerGroupOptions, contents: ConfigContents) {
     this.#options = options
     this.#contents = contents
-    this.#pings = setInterval(() => void this.#ping(), options.pingMs ?? PING_MS)
-    this.#pings.unref()
+    this.#serving = new ServingWorkers(options.prepareMs)
+    this.#pings = new Pings({
+      workers: () => this.#serving.all,
+      onAway: (workers) => this.#away.open(workers),
+      pingMs: options.pingMs,
+    })
     process.once('exit', () => {
       for (const worker of this.#workers.values()) worker.kill()
     })
@@ -98,7 +94,7 @@ export class WorkerGroup {
       return { group, port }
     } catch (error) {
       group.#draining = true
-      clearInterval(group.#pings)
+      group.#pings.stop()
       await group.#killAll()
       throw reasonOf(error)
     }
@@ -113,7 +109,7 @@ export class WorkerGroup {
    */
   async collect<Question extends keyof Answers>(question: Question, patienceMs: number): Promise<Answers[Question][]> {
     const answers = new Map<WorkerProcess, Answers[Question]>()
-    const asked = [...this.#serving.keys()].map(async (worker) => {
+    const asked = this.#serving.all.map(async (worker) => {
       const answer = await worker.order('answer', question, patienceMs)
       // A worker that has ended meanwhile would be counted twice.
       if (this.#serving.has(worker)) answers.set(worker, answer as Answers[Question])
@@ -131,27 +127,19 @@ export class WorkerGroup {
    * @throws OperatorError of the first worker that refuses
    */
   async reload(contents: ConfigContents, mayLogIn: boolean): Promise<void> {
-    const workers = [...this.#serving.keys()]
-    if (workers.length === 0 && mayLogIn && this.#givenUp.size > 0) return this.#startFirst(contents)
-    const prepared = await this.#prepare(workers, contents)
-    const alive = workers.filter((worker) => this.#serving.has(worker))
-    const problem = prepared.find(
-      (outcome, index) => outcome.status === 'rejected' && alive.includes(workers[index] as WorkerProcess),
-    )
-    const first = prepared.find((outcome) => outcome.status === 'fulfilled')
-    if (problem?.status === 'rejected' || first === undefined) {
-      // A worker that cannot even abort hangs in the backend that it opened.
-      for (const worker of alive) void worker.order('abort', undefined, COMMIT_MS).catch(() => worker.kill())
-      throw reasonOf(problem?.status === 'rejected' ? problem.reason : new WorkerLost('no worker is left'))
-    }
+    const workers = this.#serving.all
+    if (workers.length === 0 && mayLogIn && this.#givenUp.size > 0 && !this.#draining) return this.#startFirst(contents)
+    const prepared = await this.#serving.prepare(workers, contents).catch((error: unknown) => {
+      throw reasonOf(error)
+    })
     this.#contents = contents
-    await Promise.all(alive.map((worker) => this.#commit(worker, contents, mayLogIn)))
+    await Promise.all(prepared.map((worker) => this.#serving.commit(worker, contents, mayLogIn)))
     if (mayLogIn) this.#away.forget()
     // Workers that began to serve meanwhile were not asked. One that fails is killed, and its successor starts with the
     // configuration in use.
-    const late = [...this.#serving.keys()].filter((worker) => !workers.includes(worker))
-    await Promise.allSettled(late.map(({ index }) => this.#bringUpToDate(index)))
-    if (mayLogIn) void this.#startGivenUp()
+    const late = this.#serving.all.filter((worker) => !workers.includes(worker))
+    await Promise.allSettled(late.map((worker) => this.#serving.bringUpToDate(worker, this.#contents)))
+    if (mayLogIn && !this.#draining) void this.#startGivenUp()
   }
 
   /**
@@ -184,20 +172,10 @@ export class WorkerGroup {
     }
   }
 
-  /** Asks the first worker alone, as at the start, so that a wrong PIN is tried once. */
-  async #prepare([one, ...others]: readonly WorkerProcess[], contents: ConfigContents) {
-    const { prepareMs = PREPARE_MS } = this.#options
-    const order = (worker: WorkerProcess) => worker.order('prepare', contents, prepareMs)
-    const [first] = await Promise.allSettled(one === undefined ? [] : [order(one)])
-    if (first === undefined) return []
-    if (first.status === 'rejected' && !(first.reason instanceof WorkerLost)) return [first]
-    return [first, ...(await Promise.allSettled(others.map(order)))]
-  }
-
   /** Like {@link Gateway.retire}. Workers that end from now on are not replaced. */
   async retire(): Promise<void> {
     this.#draining = true
-    await Promise.allSettled([...this.#serving.keys()].map((worker) => worker.order('retire', undefined, COMMIT_MS)))
+    await this.#serving.retire()
   }
 
   /**
@@ -206,9 +184,9 @@ export class WorkerGroup {
    */
   async drain(drainMs: number): Promise<number> {
     this.#draining = true
-    clearInterval(this.#pings)
+    this.#pings.stop()
     const drained = await Promise.allSettled(
-      [...this.#serving.keys()].map((worker) => worker.order('drain', undefined, drainMs + END_MS)),
+      this.#serving.all.map((worker) => worker.order('drain', undefined, drainMs + END_MS)),
     )
     await this.#killAll()
     return drained.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0)
@@ -239,11 +217,11 @@ export class WorkerGroup {
       share: { index, count },
       ticketKeys,
       logins: this.#logins.memory,
-      lessons: [...this.#lessons.values()],
+      lessons: this.#lessons.all,
     }
     try {
       const { port } = await worker.order('start', order, START_MS)
-      this.#serving.set(worker, contents)
+      this.#serving.add(worker, contents)
       return port
     } catch (error) {
       // One successor after the other would try it again, which could lock the account.
@@ -260,17 +238,14 @@ export class WorkerGroup {
   async #replace(worker: WorkerProcess, end: WorkerEnd | undefined): Promise<void> {
     const { log, events } = this.#options
     const { index, pid } = worker
-    this.#serving.delete(worker)
+    this.#serving.remove(worker)
     this.#counts.forget(worker)
     if (this.#draining || this.#givenUp.has(index)) return
-    const lived = performance.now() - worker.started
-    const quickEnds = lived > SETTLED_MS ? 0 : (this.#quickEnds.get(index) ?? 0)
-    this.#quickEnds.set(index, quickEnds + 1)
+    const delay = this.#delays.after(index, performance.now() - worker.started)
     if (end !== undefined) {
       events.workerLost()
       log.error('worker_lost', { worker: index, pid, code: end.code ?? undefined, signal: end.signal ?? undefined })
     }
-    const delay = quickEnds === 0 ? 0 : Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** (quickEnds - 1))
     await new Promise((resolve) => setTimeout(resolve, delay))
     if (!this.#draining) await this.#startAgain(index)
   }
@@ -278,8 +253,9 @@ export class WorkerGroup {
   async #startAgain(index: number): Promise<void> {
     const { log } = this.#options
     try {
-      await this.#begin(this.#spawn(index))
-      await this.#bringUpToDate(index)
+      const worker = this.#spawn(index)
+      await this.#begin(worker)
+      await this.#serving.bringUpToDate(worker, this.#contents)
       this.#tellReplaced(index)
     } catch (error) {
       const reason = reasonOf(error)
@@ -293,63 +269,14 @@ export class WorkerGroup {
     this.#options.log.info('worker_replaced', { worker: index, pid: this.#workers.get(index)?.pid })
   }
 
-  /** A worker that started during a reload has the former configuration. */
-  async #bringUpToDate(index: number): Promise<void> {
-    const worker = this.#workers.get(index)
-    const contents = this.#contents
-    if (worker === undefined || this.#serving.get(worker) === contents) return
-    try {
-      await worker.order('prepare', contents, PREPARE_MS)
-      await this.#commit(worker, contents)
-    } catch (error) {
-      worker.kill()
-      throw error
-    }
-  }
-
-  async #commit(worker: WorkerProcess, contents: ConfigContents, mayLogIn = false): Promise<void> {
-    try {
-      await worker.order('commit', mayLogIn, COMMIT_MS)
-      this.#serving.set(worker, contents)
-    } catch {
-      // It must not keep serving by the former configuration. Its successor starts with the one in use.
-      worker.kill()
-    }
-  }
-
   #learn(lesson: Lesson, from: WorkerProcess): void {
-    if ('issuer' in lesson) {
-      const name = `${lesson.issuer} ${lesson.root}`
-      if (this.#lessons.has(name)) return
-      const [oldest] = this.#lessons.keys()
-      if (this.#lessons.size === MAX_LEARNED && oldest !== undefined) this.#lessons.delete(oldest)
-      this.#lessons.set(name, lesson)
-    }
+    if (!this.#lessons.add(lesson)) return
     for (const worker of this.#workers.values()) if (worker !== from) worker.learn(lesson)
   }
 
   #refuse(refused: RefusedLogin, from: WorkerProcess): void {
     this.#logins.learn(refused)
     for (const worker of this.#workers.values()) if (worker !== from) worker.refuse(refused)
-  }
-
-  readonly #unanswered = new WeakMap<WorkerProcess, number>()
-
-  async #ping(): Promise<void> {
-    const { pingMs = PING_MS } = this.#options
-    const pings = [...this.#serving.keys()].map(async (worker) => {
-      try {
-        const { backends } = (await worker.order('answer', 'status', pingMs)) as Answers['status']
-        this.#unanswered.set(worker, 0)
-        return backends.some(({ away }) => away) ? [worker] : []
-      } catch {
-        const unanswered = (this.#unanswered.get(worker) ?? 0) + 1
-        this.#unanswered.set(worker, unanswered)
-        if (unanswered >= MAX_UNANSWERED) worker.kill()
-        return []
-      }
-    })
-    await this.#away.open((await Promise.all(pings)).flat())
   }
 
   #relay({ stdout, stderr }: WorkerProcess): void {

@@ -47,8 +47,6 @@ export async function startWorkers(
   const reloader = new Reloader({ file, variables, log, events, apply }, loaded)
   const retire = async () => {
     if (group.draining) return
-    expiry.close()
-    reloader.close()
     log.info('draining', { workers: count })
     await group.retire()
   }
@@ -70,6 +68,8 @@ export async function startWorkers(
     logLinesLost: () => log.lost,
     reload: (cause) => reloader.reload(cause),
     drain: async () => {
+      expiry.close()
+      reloader.close()
       await retire()
       const cutOff = await group.drain(config.limits.drainMs)
       log.info('stopped', { requests_cut_off: cutOff })

@@ -2,7 +2,7 @@ import cluster, { type Worker } from 'node:cluster'
 import type { Readable } from 'node:stream'
 import { OperatorError } from '../../../adapters/contract/index.ts'
 import type { RefusedLogin } from '../../gateway/refused-logins.ts'
-import type { Lesson } from '../../tls/listener.ts'
+import type { Lesson } from '../../tls/lesson.ts'
 import { isOurs, MARK, type Learned, type Orders, type Outcome, type Refused } from './messages.ts'
 
 /** A worker ended or did not answer instead of carrying out an order. */

@@ -43,6 +43,7 @@ class Worker {
   #file = ''
   #logins: RefusedLogins | undefined
   #prepared: Prepared | undefined
+  #isDraining = false
   /**
    * These orders are carried out one after another. Other orders do not wait for a slow backend, and nothing waits for
    * them.
@@ -59,7 +60,7 @@ class Worker {
     if ('refused' in message) return this.#logins?.learn((message as Refused).refused)
     const { id, order, body } = message as Order
     const handle = () => (this.#handlers[order] as (body: unknown) => Promise<unknown>)(body)
-    const atOnce = order === 'answer' || order === 'open' || order === 'retire'
+    const atOnce = order === 'answer' || order === 'open' || order === 'retire' || order === 'drain'
     const done = atOnce ? handle() : this.#orders.then(handle)
     if (!atOnce) this.#orders = done.catch(() => undefined)
     await done.then(
@@ -73,6 +74,7 @@ class Worker {
   }
 
   async end(): Promise<void> {
+    this.#isDraining = true
     await this.#gateway?.drain()
     process.exit(0)
   }
@@ -102,8 +104,11 @@ class Worker {
     commit: async (isAboutBackends) => {
       const prepared = this.#prepared
       this.#prepared = undefined
-      prepared?.commit()
-      if (isAboutBackends) this.#running.reconsiderAway()
+      if (this.#isDraining) await prepared?.abort()
+      else {
+        prepared?.commit()
+        if (isAboutBackends) this.#running.reconsiderAway()
+      }
       return undefined
     },
     abort: async () => {
@@ -118,7 +123,10 @@ class Worker {
       this.#gateway?.retire()
       return undefined
     },
-    drain: async () => this.#gateway?.drain() ?? 0,
+    drain: async () => {
+      this.#isDraining = true
+      return this.#gateway?.drain() ?? 0
+    },
   }
 
   get #running(): Gateway {

@@ -1,7 +1,10 @@
 import type { Figure } from '../figure.ts'
 import { builds } from './builds.ts'
+import { disturbed } from './disturbed.ts'
+import { firstRequest } from './first-request.ts'
 import { floods } from './floods.ts'
 import { handshakes } from './handshakes.ts'
+import { kmipDistance } from './kmip-distance.ts'
 import { kmipLatency } from './kmip-latency.ts'
 import { rate } from './rate.ts'
 import { rsa } from './rsa.ts'
@@ -19,8 +22,11 @@ export const figures: readonly Figure[] = [
   softhsm,
   softhsmLatency,
   kmipLatency,
+  kmipDistance,
   rate,
+  disturbed,
   handshakes,
+  firstRequest,
   floods,
   rsa,
   slowKey,

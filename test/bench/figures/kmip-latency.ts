@@ -1,11 +1,7 @@
-import { performance } from 'node:perf_hooks'
-import { crypt, keyWrap } from '../../../adapters/kmip/protocol/crypt.ts'
-import { encodeRequest } from '../../../adapters/kmip/protocol/message.ts'
-import { Connection } from '../../../adapters/kmip/transport/connection.ts'
-import { tlsOptions } from '../../../adapters/kmip/transport/tls.ts'
 import type { Figure } from '../figure.ts'
+import { bareExchange } from '../bare-exchange.ts'
 import { HttpConnection } from '../http-connection.ts'
-import { keyNames, kmipOptionsOf, prefixes, untilRight, type KmipServer } from '../laboratory.ts'
+import { keyNames, prefixes, untilRight } from '../laboratory.ts'
 import { serial } from '../load.ts'
 import { makePair } from '../request.ts'
 import { difference, paired, spreadOf } from '../statistics.ts'
@@ -27,27 +23,13 @@ export const kmipLatency: Figure = {
     const [call] = makePair(where, dataKey, laboratory.wrapped(alg))
     await untilRight(gateway, call)
     const connection = await HttpConnection.open(gateway.target)
-    const toServer = await connectTo(kmip)
-    const request = encodeRequest([crypt('encrypt', kmip.keyId, keyWrap('NISTKeyWrap'), dataKey)], '2.1', 1, undefined)
-    const never = new AbortController().signal
-
-    const exchange = async (count: number) => {
-      const times: number[] = []
-      for (let made = 0; made < count; made += 1) {
-        const start = performance.now()
-        const reply = await toServer.exchange(Uint8Array.from(request), never)
-        times.push(performance.now() - start)
-        if (!Buffer.from(reply).includes(laboratory.wrapped(alg))) throw new Error('the server wrapped something else')
-      }
-      return times
-    }
+    await using bare = await bareExchange(kmip, dataKey, laboratory.wrapped(alg))
     const contestants = [
-      { name: EXCHANGE, take: exchange },
+      { name: EXCHANGE, take: (count: number) => bare.take(count) },
       { name: GATEWAY, take: (count: number) => serial(connection, [call], count) },
     ]
     const results = await latencies(bench, contestants)
     connection.close()
-    toServer.close()
     const values = (name: string) => results.get(name) ?? []
     return {
       checks: [
@@ -65,11 +47,4 @@ export const kmipLatency: Figure = {
       ],
     }
   },
-}
-
-function connectTo(kmip: KmipServer): Promise<Connection> {
-  const options = kmipOptionsOf(kmip)
-  const [server] = options.servers
-  if (server === undefined) throw new Error('no server')
-  return Connection.open(tlsOptions(server, options), 2000)
 }

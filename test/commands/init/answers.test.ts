@@ -10,7 +10,7 @@ import { init, makeSite, type Flags, type Site } from './site.ts'
 
 const software: Flags = { backend: 'software', 'create-key': 'kek-1:AES' }
 
-describe('init refuses, and writes no configuration for,', { timeout: 60_000 }, () => {
+describe('init refuses, and writes no configuration for,', () => {
   let site: Site
   beforeAll(async () => {
     site = await makeSite()
@@ -115,7 +115,7 @@ describe('init refuses, and writes no configuration for,', { timeout: 60_000 }, 
   })
 })
 
-describe('init wastes no login on a PIN', { timeout: 60_000 }, () => {
+describe('init wastes no login on a PIN', () => {
   const { hsm, faults } = faultyToken()
   let site: Site
   beforeAll(async () => {
@@ -158,7 +158,7 @@ describe('init wastes no login on a PIN', { timeout: 60_000 }, () => {
   })
 })
 
-describe('init, run again,', { timeout: 60_000 }, () => {
+describe('init, run again,', () => {
   let site: Site
   let written: string
   beforeAll(async () => {
@@ -194,7 +194,7 @@ describe('init, run again,', { timeout: 60_000 }, () => {
   })
 })
 
-describe('init with a file that no answer makes right', { timeout: 60_000 }, () => {
+describe('init with a file that no answer makes right', () => {
   let site: Site
   beforeAll(async () => {
     site = await makeSite()
@@ -256,7 +256,7 @@ describe('init with a certificate for a trial that is there', { timeout: 120_000
   })
 })
 
-describe('init with a request for a certificate', { timeout: 60_000 }, () => {
+describe('init with a request for a certificate', () => {
   let site: Site
   beforeAll(async () => {
     site = await makeSite()

@@ -7,7 +7,7 @@ import { Dialogue } from './dialogue.ts'
 import { init, makeSite, type Site } from './site.ts'
 
 /** Far less than a session takes, and more than a start takes on a busy machine. */
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 240_000
 
 describe('init, before it asks anything, refuses as the place of its file', { timeout: PATIENCE_MS }, () => {
   let site: Site

@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { makeLongPki, openssl, FQDN } from '../check/site.ts'
-import { MODULE, PIN, softHsm } from '../../pkcs11/support/softhsm.ts'
-import { onToken } from '../../pkcs11/support/token-objects.ts'
+import { MODULE, PIN } from '../../pkcs11/support/softhsm.ts'
 import { run } from '../cli.ts'
 import { Dialogue } from './dialogue.ts'
 import { argumentsOf, init, makeSite, usual, wrapOnce, type Flags, type Site } from './site.ts'
+import { tokenSite } from './token-site.ts'
 
 const PASSPHRASE = 'horse battery staple'
 const software: Flags = { backend: 'software', 'create-key': 'kek-1:AES', keys: 'kek-1' }
@@ -161,25 +161,17 @@ describe('init with an identity that a passphrase opens', { timeout: 240_000 }, 
   })
 })
 
-describe('init with a PIN in the environment', { timeout: 60_000 }, () => {
-  const hsm = softHsm()
-  const environment = { SOFTHSM2_CONF: process.env['SOFTHSM2_CONF'] ?? '', HSM_PIN: PIN }
-  let dialogue: Dialogue | undefined
-  beforeAll(async () => {
-    hsm.initToken('ekm')
-    onToken('ekm', (objects) => objects.aes('aes'))
-    site = await makeSite()
-  })
-  afterAll(async () => {
-    dialogue?.kill()
-    await site.remove()
-    hsm.remove()
+describe('init with a PIN in the environment', () => {
+  const own = tokenSite()
+  const environment = { ...own.environment, HSM_PIN: PIN }
+  beforeAll(() => {
+    site = own.site
   })
   const token: Flags = { backend: 'pkcs11', module: MODULE, token: 'ekm', keys: 'aes' }
 
   it('writes down the name of its variable, and wraps', async () => {
-    const args = argumentsOf({ ...usual, port: site.port, ...token, 'az-file': 'azure-client.json', 'create-key': '' })
-    dialogue = new Dialogue(['init', ...args], site.workspace.directory, environment)
+    const args = argumentsOf({ ...usual, port: own.site.port, ...token, 'az-file': 'azure-client.json', 'create-key': '' })
+    const dialogue = own.begin(args, environment)
     await dialogue.answer("File that holds the user's PIN; or env:NAME", 'env:HSM_PIN')
     expect({ status: await dialogue.ended, text: dialogue.text }).toMatchObject({ status: 0 })
     expect(await written()).toMatchObject({ backends: { hsm: { pin: { env: 'HSM_PIN' } } } })

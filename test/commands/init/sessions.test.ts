@@ -2,11 +2,11 @@ import { readFile, stat } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startPyKmip, type PyKmip } from '../../kmip/pykmip.ts'
 import { asBuffer } from '../../../adapters/contract/index.ts'
-import { MODULE, PIN, softHsm } from '../../pkcs11/support/softhsm.ts'
-import { onToken } from '../../pkcs11/support/token-objects.ts'
+import { MODULE, PIN } from '../../pkcs11/support/softhsm.ts'
 import { run } from '../cli.ts'
 import { Dialogue } from './dialogue.ts'
 import { init, makeSite, wrapOnce, type Site } from './site.ts'
+import { tokenSite } from './token-site.ts'
 
 /** The target: from nothing to a first wrapped key, with no page read. */
 const TARGET_S = 180
@@ -93,24 +93,12 @@ describe('init, from nothing to a first wrapped key', { timeout: PATIENCE_MS }, 
 })
 
 describe('init with a token, from nothing to a first wrapped key', { timeout: PATIENCE_MS }, () => {
-  const hsm = softHsm()
-  const environment = { SOFTHSM2_CONF: process.env['SOFTHSM2_CONF'] ?? '' }
-  let site: Site
-  let dialogue: Dialogue | undefined
-  beforeAll(async () => {
-    hsm.initToken('other')
-    hsm.initToken('ekm')
-    onToken('ekm', (objects) => objects.aes('aes'))
-    site = await makeSite()
-  })
-  afterAll(async () => {
-    dialogue?.kill()
-    await site.remove()
-    hsm.remove()
-  })
+  const own = tokenSite('other')
+  const { environment } = own
 
   it('shows its tokens and its keys, and lets the operator choose', async ({ annotate }) => {
-    dialogue = new Dialogue(['init', ...OWN_PORTS], site.workspace.directory, environment)
+    const { site } = own
+    const dialogue = own.begin(OWN_PORTS)
     await answerFirst(dialogue, site)
     await dialogue.answer('Where the keys are', 'pkcs11')
     await dialogue.answer("The vendor's PKCS#11 library", '/usr/lib/none.so')

@@ -34,7 +34,7 @@ export function recorder(): { report: Report; reported: Reported[]; of: (event: 
 export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Waits until `condition` holds. Resolves with the milliseconds that it took. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 15_000): Promise<number> {
+export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 30_000): Promise<number> {
   const start = performance.now()
   while (performance.now() - start < ms) {
     if (await condition()) return performance.now() - start
