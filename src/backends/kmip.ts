@@ -171,7 +171,7 @@ async function section(interview: Interview): Promise<Section> {
   const { references } = interview
   const holdsCertificates = (path: string) => {
     const [issue] = v.safeParse(certificateFile(references), path).issues ?? []
-    if (issue !== undefined) throw new OperatorError('FILE_UNREADABLE', `${path} ${issue.message}`)
+    if (issue !== undefined) throw new OperatorError('FILE_UNREADABLE', `the answer ${issue.message}`)
   }
   const server = await interview.ask(questions.server, (answer) => {
     if (!v.is(address(), answer)) throw new OperatorError('KMIP_OPTION_INVALID', `the address ${ADDRESS_RULE}`)
