@@ -117,7 +117,7 @@ describe('a gateway whose HSM is away at the start', () => {
     ['two workers', 2, 'pin'],
     ['one process whose URI names the PIN', 1, 'pin-source'],
     ['two workers whose URI names the PIN', 2, 'pin-source'],
-  ] as const)('tries a refused PIN once, and another one once: %s', async (_what, workers, place) => {
+  ] as const)('tries a refused PIN once, and another one once: %s', { timeout: 180_000 }, async (_what, workers, place) => {
     hsm.hideTokens(true)
     const folder = await makeWorkspace()
     onTestFinished(() => folder.remove())
@@ -150,7 +150,7 @@ describe('a gateway whose HSM is away at the start', () => {
     expect(await serving.cli.ended).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it.each([1, 2])('sees that the file of the PIN has changed, with workers: %i', async (workers) => {
+  it.each([1, 2])('sees that the file of the PIN has changed, with workers: %i', { timeout: 180_000 }, async (workers) => {
     hsm.hideTokens(true)
     const folder = await makeWorkspace()
     onTestFinished(() => folder.remove())
