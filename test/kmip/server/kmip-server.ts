@@ -129,7 +129,7 @@ export class KmipTestServer {
         : undefined
     void this.#response(message, items, fault).then((reply) => {
       sendWith(fault?.kind, socket, encode(reply))
-      if (this.idleMs !== undefined) socket.setTimeout(this.idleMs, () => socket.end())
+      if (this.idleMs !== undefined && socket.timeout === undefined) socket.setTimeout(this.idleMs, () => socket.end())
     })
   }
 
