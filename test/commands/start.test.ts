@@ -187,11 +187,12 @@ describe('a gateway whose HSM is away at the start', () => {
 
   it('looks again, after SIGHUP, for what was wrong beside the PIN', async () => {
     const twin = 'twin'
-    hsm.hideTokens(true)
-    const serving = await start(1, PIN, { token: { label: twin } })
     hsm.hideTokens(false)
     hsm.initToken(twin)
     hsm.initToken(twin)
+    hsm.hideTokens(true)
+    const serving = await start(1, PIN, { token: { label: twin } })
+    hsm.hideTokens(false)
     expect(await serving.logs('backend_given_up')).toMatchObject({ reason: 'TOKEN_AMBIGUOUS' })
     serving.cli.kill('SIGHUP')
     await serving.logsTimes('backend_given_up', 2)
