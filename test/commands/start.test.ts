@@ -189,7 +189,7 @@ describe('a gateway whose HSM is away at the start', () => {
     const twin = 'twin'
     hsm.hideTokens(false)
     hsm.initToken(twin)
-    hsm.initToken(twin)
+    hsm.initSecond(twin)
     hsm.hideTokens(true)
     const serving = await start(1, PIN, { token: { label: twin } })
     hsm.hideTokens(false)
