@@ -31,6 +31,8 @@ export interface BackendRow<Settings extends AnySettings> {
   share(settings: Settings, part: (total: number) => number): Settings
   /** How many descriptors one process has open for it at most. */
   descriptors(settings: Settings): number
+  /** The settings that a login is made with. A backend that has refused them refuses the same again. */
+  login(settings: Settings): unknown
   /** Certificates whose expiry stops the backend. */
   certificates(settings: Settings): readonly BackendCertificate[]
   /** Files that the settings name. */

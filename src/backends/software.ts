@@ -64,6 +64,7 @@ export const software = {
   share: (settings) => settings,
   // Key files are read now and then.
   descriptors: () => 16,
+  login: () => undefined,
   certificates: () => [],
   files: [{ setting: ['passphrase', 'file'], holds: 'secret' }],
   isName: () => true,

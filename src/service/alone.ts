@@ -1,10 +1,11 @@
+import type { ConfigContents } from '../config/make.ts'
 import type { Config } from '../config/schema.ts'
 import { tellDescriptors } from '../gateway/descriptors.ts'
 import { startGateway } from '../gateway/start.ts'
 import { whole } from '../gateway/share.ts'
 import { ServiceEvents } from '../telemetry/service-metrics.ts'
 import { ExpiryWatch } from '../tls/expiry.ts'
-import { Reloader } from './reload.ts'
+import { isAboutBackends, Reloader, type ReloadCause } from './reload.ts'
 import type { Service, Start } from './service.ts'
 import { answers } from './workers/messages.ts'
 
@@ -19,10 +20,13 @@ export async function startAlone({ file, variables, loaded }: Start): Promise<Se
   const expiry = new ExpiryWatch(log, loaded.config)
   const events = new ServiceEvents()
   let ended = false
-  const apply = async (config: Config) => {
+  const apply = async (config: Config, _contents: ConfigContents, cause: ReloadCause) => {
     const prepared = await gateway.prepare(config)
     if (ended) await prepared.abort()
-    else prepared.commit()
+    else {
+      prepared.commit()
+      if (isAboutBackends(cause, prepared.changed)) gateway.reconsiderAway()
+    }
     expiry.follow(config)
     await tellDescriptors(log, config, whole)
     return prepared.changed

@@ -39,6 +39,7 @@ export const transit = {
   load: () => import('./adapter/index.ts'),
   share: (settings, part) => ({ ...settings, connections: part(settings.connections) }),
   descriptors: ({ connections }) => connections,
+  login: ({ address, token }) => ({ address, token }),
   certificates: () => [],
   files: [{ setting: ['token', 'file'], holds: 'secret' }],
   isName: () => true,

@@ -3,7 +3,10 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { describe, expect, it, vi } from 'vitest'
 import { AdapterError, Secret } from '../../adapters/contract/index.ts'
 import { open } from '../../adapters/kmip/index.ts'
+import type { KmipServerOptions } from '../../adapters/kmip/options.ts'
 import { operation, resultReason } from '../../adapters/kmip/protocol/numbers.ts'
+import { Connection } from '../../adapters/kmip/transport/connection.ts'
+import { tlsOptions } from '../../adapters/kmip/transport/tls.ts'
 import { callContext, rejection } from '../contract/suite.ts'
 import { Reports, secret } from '../software/fixtures.ts'
 import { issue, makePki, type Pki } from '../support/pki.ts'
@@ -53,6 +56,16 @@ describe('connections to a KMIP server', () => {
       await adapter.wrap(ref('aes'), 'A256KW', dek, within(PATIENT_MS))
       await new Promise((resolve) => setTimeout(resolve, 985 + 15 * round))
     }
+  })
+
+  it('may be dropped by the server for their age before their first request', async () => {
+    await using fixture = await kmipFixture()
+    const { options } = fixture
+    const [server] = options.servers
+    const connection = await Connection.open(tlsOptions(server as KmipServerOptions, options), PATIENT_MS)
+    expect(connection.isSettled).toBe(false)
+    await expect.poll(() => connection.isSettled).toBe(true)
+    connection.close()
   })
 
   it('are closed after a request that was written and then cancelled, which is not sent again', async () => {

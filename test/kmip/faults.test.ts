@@ -102,7 +102,8 @@ describe.each(uses)(
       await expect.poll(() => run(fixture, within(10_000)).then(() => 'well', String)).toBe('well')
     })
 
-    it.each(faultKinds)('%s', async (kind) => {
+    // A busy machine can have the server examined on a further connection, but not each time.
+    it.each(faultKinds)('%s', { retry: 3 }, async (kind) => {
       const { code: wanted, keeps } = differs?.[kind] ?? expected[kind]
       const accepted = fixture.server.accepted
       const asked = () => fixture.server.received.filter((received) => received === code).length
@@ -128,8 +129,7 @@ describe.each(uses)(
         return
       }
       const opened = fixture.server.accepted - accepted
-      // On a busy machine, a slow answer has the server examined on a further connection.
-      if (keeps) expect(opened).toBeLessThanOrEqual(kind === 'slow' ? 1 : 0)
+      if (keeps) expect(opened).toBe(0)
       // Each lost connection has a successor, or each attempt has one. A further connection shows that the server is
       // well.
       else expect(opened).toBeLessThanOrEqual(1 + (kind === 'close' || kind === 'reset' ? sent : 1))

@@ -31,6 +31,8 @@ async function serve(destination: string, prepare: (workspace: Workspace) => Pro
   await release()
   const { workspace, file } = await writeGatewayFiles(pki, [aesKey('aes-1')], {
     listen: { port },
+    // Seven gateways at once keep a machine busy.
+    limits: { deadlineMs: 60_000, handshakeMs: 60_000 },
     log: { destination, level: 'debug' },
   })
   const { stdout = 'ignore' } = await prepare(workspace)

@@ -4,11 +4,12 @@ import type { Connection } from './connection.ts'
 export interface ConnectionsOptions {
   readonly open: () => Promise<Connection>
   readonly max: number
+  /** Whether each request is a login. A server may lock the account after a few that it refuses. */
+  readonly areLogins: boolean
   /** Sends a small request, which keeps the server from closing an idle connection. Rejects if it is not answered. */
   readonly ping: (connection: Connection) => Promise<PingAnswer>
 }
 
-/** Each ping is a login, and a server may lock the account after a few that it refuses. */
 export type PingAnswer = 'accepted' | 'login refused'
 
 /** Milliseconds. Servers close connections that are idle for 30 s or more, and PyKMIP logs a complaint after 10 s. */
@@ -111,7 +112,7 @@ export class Connections {
   async pingIdle(accepted: Promise<void>): Promise<PingAnswer> {
     const idle = this.#idle.splice(0).reverse()
     for (const connection of idle) this.#pinged.add(connection)
-    const answer = await inTurn(idle, (connection) => this.#ping(connection), accepted)
+    const answer = await this.#inTurn(idle, (connection) => this.#ping(connection), accepted)
     if (answer === 'login refused') for (const connection of idle.slice(1)) this.#takeBack(connection)
     return answer
   }
@@ -123,7 +124,9 @@ export class Connections {
   closeSilent(time: number): void {
     if (this.#pinged.size === 0) return
     for (const connection of [...this.#connections]) {
-      if (this.#pinged.has(connection) || (connection.waitingSince ?? time) < time) connection.close()
+      const { waitingSince } = connection
+      if (waitingSince === undefined) continue
+      if (this.#pinged.has(connection) || waitingSince < time) connection.close()
     }
   }
 
@@ -267,13 +270,30 @@ export class Connections {
       if (this.size > KEPT_WARM && now - worked > CLOSE_AFTER_MS) connection.close()
       else due.push(connection)
     }
-    void inTurn(due, async (connection) => {
+    void this.#inTurn(due, async (connection) => {
       const at = this.#idle.indexOf(connection)
       if (at < 0) return undefined
       this.#idle.splice(at, 1)
       this.#pinged.add(connection)
       return this.#ping(connection)
     })
+  }
+
+  /** Pings the first, and the others if it does not show that the login is refused. All at once if none is a login. */
+  async #inTurn(
+    connections: readonly Connection[],
+    ping: (connection: Connection) => Promise<PingAnswer | undefined>,
+    accepted?: Promise<void>,
+  ): Promise<PingAnswer> {
+    const [first, ...others] = this.#options.areLogins ? connections : []
+    if (first === undefined) {
+      await Promise.all(connections.map(ping))
+      return 'accepted'
+    }
+    const answer = await Promise.race([ping(first), ...(accepted === undefined ? [] : [accepted])])
+    if (answer === 'login refused') return answer
+    await Promise.all(others.map(ping))
+    return 'accepted'
   }
 
   async #ping(connection: Connection): Promise<PingAnswer | undefined> {
@@ -287,19 +307,6 @@ export class Connections {
     this.#pinged.delete(connection)
     this.#release(connection)
   }
-}
-
-/** Pings the first, and the others if it does not show that the login is refused. */
-async function inTurn(
-  [first, ...others]: readonly Connection[],
-  ping: (connection: Connection) => Promise<PingAnswer | undefined>,
-  accepted?: Promise<void>,
-): Promise<PingAnswer> {
-  if (first === undefined) return 'accepted'
-  const answer = await Promise.race([ping(first), ...(accepted === undefined ? [] : [accepted])])
-  if (answer === 'login refused') return answer
-  await Promise.all(others.map(ping))
-  return 'accepted'
 }
 
 const closed = () => new AdapterError('CLOSED', 'the key manager connection is closed')

@@ -60,19 +60,19 @@ export class Exchanges {
     const { connections } = this.#options
     const { object } = operations[0] ?? {}
     for (let attempt = 1; ; attempt++) {
-      let wasUsed = false
+      let wasSettled = false
       try {
         const ask = (connection: Connection) => {
-          wasUsed = connection.wasUsed
+          wasSettled = connection.isSettled
           const exchange = () => this.#exchange(connection, operations, version, signal)
           return lend === undefined ? this.#withLogin(exchange, object, signal) : exchange()
         }
         return await (lend === undefined ? connections.use(signal, ask, object) : lend(signal, ask))
       } catch (error) {
         // The server dropped an idle connection at this very moment. It may have dropped several together.
-        const mayTryAgain = wasUsed && areRepeatable(operations) && attempt <= 1 + MAX_DROPPED
+        const mayTryAgain = wasSettled && areRepeatable(operations) && attempt <= 1 + MAX_DROPPED
         if (mayTryAgain && error instanceof ConnectionLost && !error.replyStarted) continue
-        throw this.#failure(error, wasUsed)
+        throw this.#failure(error, wasSettled)
       }
     }
   }
@@ -118,15 +118,15 @@ export class Exchanges {
     return outcomes
   }
 
-  #failure(error: unknown, wasUsed: boolean): unknown {
+  #failure(error: unknown, wasSettled: boolean): unknown {
     if (error instanceof ConnectFailed) return new ServerUnreachable(error.code)
     // The server did not accept this client, so it did not process the request.
-    if (error instanceof ConnectionLost && !wasUsed && error.code !== undefined && isTlsCode(error.code)) {
+    if (error instanceof ConnectionLost && !wasSettled && error.code !== undefined && isTlsCode(error.code)) {
       return new ServerUnreachable(error.code)
     }
     if (error instanceof ConnectionLost) {
       this.#options.onDoubt()
-      const hint = wasUsed ? '' : '; servers that do not accept a client certificate do this'
+      const hint = wasSettled ? '' : '; servers that do not accept a client certificate do this'
       return unavailable(`${this.#options.address} closed the connection instead of answering${hint}`)
     }
     if (error instanceof TtlvError || error instanceof ReplyMismatch) {

@@ -52,6 +52,7 @@ export class KmipServer {
     this.#connections = new Connections({
       open: () => Connection.open(connect, CONNECT_TIMEOUT_MS),
       max: connectionsOf(options),
+      areLogins: options.credentials !== undefined,
       ping: (connection) => this.#exchanges.ping(connection),
     })
     this.#login = new Login({

@@ -1,3 +1,4 @@
+import { isLoginRefused } from '../../backends/index.ts'
 import type { Finding } from './finding.ts'
 import { givenUpFor, type BackendLook } from './look.ts'
 
@@ -17,7 +18,6 @@ export function backendFindings(backend: BackendLook): Finding[] {
 function refusedFor(subject: string, backend: BackendLook): Finding {
   const { openAdvice, command } = backend
   const reason = givenUpFor(backend) ?? ''
-  const isLogin = reason === 'LOGIN_REFUSED'
   return {
     level: 'critical',
     subject,
@@ -25,7 +25,7 @@ function refusedFor(subject: string, backend: BackendLook): Finding {
     turn: OPERATOR,
     advice: openAdvice[reason] ?? 'read the event backend_given_up below, and mend the configuration',
     ...(command !== undefined && { command }),
-    runbook: isLogin ? 'EkmLoginRefused' : 'EkmBackendDown',
+    runbook: isLoginRefused(reason) ? 'EkmLoginRefused' : 'EkmBackendDown',
   }
 }
 

@@ -111,7 +111,6 @@ export class KmipTestServer {
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
     socket.on('error', () => socket.destroy())
-    if (this.idleMs !== undefined) socket.setTimeout(this.idleMs, () => socket.end())
     const reader = new FrameReader((frame) => this.#reply(socket, frame))
     socket.on('data', (chunk: Buffer) => reader.push(chunk))
   }
@@ -128,7 +127,10 @@ export class KmipTestServer {
       this.fault && (this.fault.operation === undefined || codes.includes(this.fault.operation))
         ? this.fault
         : undefined
-    void this.#response(message, items, fault).then((reply) => sendWith(fault?.kind, socket, encode(reply)))
+    void this.#response(message, items, fault).then((reply) => {
+      sendWith(fault?.kind, socket, encode(reply))
+      if (this.idleMs !== undefined && socket.timeout === undefined) socket.setTimeout(this.idleMs, () => socket.end())
+    })
   }
 
   async #response(message: Structure, items: readonly Structure[], fault: Fault | undefined): Promise<Item> {
