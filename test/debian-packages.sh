@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the Debian packages that the tests need: SoftHSM, NSS, PyKMIP, HAProxy, faketime, openssl, git, and a compiler
-# if pkcs11js was not built. Does nothing if they are installed. Without the rights to install, the tests say what is
-# missing.
+# Installs the Debian packages that the tests need: SoftHSM, NSS, PyKMIP, HAProxy, faketime, openssl, git, curl, systemd
+# (its systemd-notify), and a compiler if pkcs11js was not built. Does nothing if they are installed. Without the rights to
+# install, the tests say what is missing.
 set -eu
 command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || exit 0
 
@@ -14,6 +14,8 @@ command -v certutil >/dev/null || missing="$missing libnss3-tools"
 command -v faketime >/dev/null || missing="$missing faketime"
 command -v openssl >/dev/null || missing="$missing openssl"
 command -v git >/dev/null || missing="$missing git"
+command -v curl >/dev/null || missing="$missing curl"
+command -v systemd-notify >/dev/null || missing="$missing systemd"
 built() { node -e 'require("pkcs11js")' 2>/dev/null; }
 command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
 built || for tool in g++ make python3; do command -v "$tool" >/dev/null || missing="$missing $tool"; done

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs'
-import { access, mkdir, readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, readdir, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { isKeyName, KEY_NAME_RULE, OperatorError, systemCode } from '../contract/index.ts'
 import { readPrivateFile, unreadable, unwritable, writePrivateFile } from './files.ts'
+import { makeDirectory } from './make-directory.ts'
 import type { SoftwareOptions } from './options.ts'
 import { defaultCost, isSaneCost, newSalt, stretch, type ScryptCost, type StoreKey } from './passphrase.ts'
 import { seal, unseal } from './sealed.ts'
@@ -68,7 +69,7 @@ export class KeyStore {
 
   /** Opens a store, or creates an empty one if there is none. */
   static async openOrCreate(options: SoftwareOptions, cost: ScryptCost = defaultCost): Promise<KeyStore> {
-    await mkdir(options.directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    await makeDirectory(resolve(options.directory), 0o700).catch((error: unknown) => {
       throw unwritable(options.directory, error)
     })
     await assertPrivateDirectory(options.directory)

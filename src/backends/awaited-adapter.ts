@@ -63,6 +63,11 @@ export class AwaitedAdapter implements KeyAdapter {
     return this.#adapter?.inspection
   }
 
+  /** Allows another attempt after one that was given up: what stood against it may be mended. */
+  reconsider(): void {
+    this.#isGivenUp = false
+  }
+
   /** Makes one attempt to open the backend, if that can help. */
   async tryAgain(): Promise<void> {
     if (!this.away || this.#isGivenUp || this.#isClosed) return

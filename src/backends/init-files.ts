@@ -1,19 +1,45 @@
+import { accessSync, constants, statSync } from 'node:fs'
 import * as v from 'valibot'
 import { OperatorError, systemCode, type Secret } from '../../adapters/contract/index.ts'
 import { Credentials } from '../settings/credentials.ts'
 import { secret, type References } from '../settings/fields.ts'
 import { FileUntrusted, type Holds } from '../settings/file-modes.ts'
-import { readTrusted } from '../settings/files.ts'
+import { readTrusted, type ReadFile } from '../settings/files.ts'
 import type { Interview, Question, SecretPlace, SecretQuestion } from './interview.ts'
+
+export { makeDirectory } from '../../adapters/software/make-directory.ts'
+
+/**
+ * Reads a file as the gateway does. `init` does not wait for what is written into a pipe: at a terminal, no key would end
+ * that, and a gateway could not read it again.
+ */
+export const readAnswered: ReadFile = (path, holds) => {
+  if (statSync(path).isFIFO()) throw Object.assign(new Error(`${path} is a pipe`), { code: 'ESPIPE' })
+  return readTrusted(path, holds)
+}
+
+const LET_READ = "let the gateway's user own it, and enter its directory (chown, chmod)"
+
+const remedyFor = (error: unknown): string => (systemCode(error) === 'EACCES' ? `: ${LET_READ}` : '')
+
+/** What is wrong with a file that can be read, the problem itself says. */
+function remedyAt(path: string): string {
+  try {
+    accessSync(path, constants.R_OK)
+    return ''
+  } catch (error) {
+    return systemCode(error) === 'EACCES' ? `; ${LET_READ}` : `; make it: ${putInto('FILE')}`
+  }
+}
 
 /** Throws an OperatorError for a file that cannot be read, or that every user can change. */
 export function readFileOf(path: string, holds?: Holds): Buffer {
   try {
-    return readTrusted(path, holds)
+    return readAnswered(path, holds)
   } catch (error) {
     if (error instanceof FileUntrusted)
       throw new OperatorError('FILE_UNTRUSTED', `${path} is a file that ${error.message}`)
-    throw new OperatorError('FILE_UNREADABLE', `${path} cannot be read (${systemCode(error)})`)
+    throw new OperatorError('FILE_UNREADABLE', `${path} cannot be read (${systemCode(error)})${remedyFor(error)}`)
   }
 }
 
@@ -26,8 +52,8 @@ export function secretAt(place: SecretPlace, references: References): Secret {
   const { output, issues } = v.safeParse(secret(references), place)
   if (issues === undefined) return output
   const remedy =
-    'env' in place ? 'set it before init is started: IFS= read -rs NAME; export NAME' : `make it: ${putInto('FILE')}`
-  throw new OperatorError('FILE_UNREADABLE', `the answer ${issues[0].message}; ${remedy}`)
+    'env' in place ? '; set it before init is started: IFS= read -rs NAME; export NAME' : remedyAt(place.file)
+  throw new OperatorError('FILE_UNREADABLE', `the answer ${issues[0].message}${remedy}`)
 }
 
 /** What puts a secret into a file, unseen. */

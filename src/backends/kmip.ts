@@ -171,7 +171,7 @@ async function section(interview: Interview): Promise<Section> {
   const { references } = interview
   const holdsCertificates = (path: string) => {
     const [issue] = v.safeParse(certificateFile(references), path).issues ?? []
-    if (issue !== undefined) throw new OperatorError('FILE_UNREADABLE', `${path} ${issue.message}`)
+    if (issue !== undefined) throw new OperatorError('FILE_UNREADABLE', `the answer ${issue.message}`)
   }
   const server = await interview.ask(questions.server, (answer) => {
     if (!v.is(address(), answer)) throw new OperatorError('KMIP_OPTION_INVALID', `the address ${ADDRESS_RULE}`)
@@ -223,6 +223,7 @@ export const kmip = {
   share: (settings, part) => ({ ...settings, connections: part(connectionsOf(settings)) }),
   // One more to each server, for its probe.
   descriptors: (settings) => settings.servers.length * (connectionsOf(settings) + 1),
+  login: ({ servers, tls, credentials }) => ({ servers, tls, credentials }),
   certificates: ({ tls }) => [
     ...certificatesIn(tls.certificate).map((certificate) => ({
       role: 'client' as const,
@@ -245,6 +246,7 @@ export const kmip = {
   isName: (ref) => !ref.startsWith('kmip:'),
   incidents: {
     hostLost: undefined,
+    tokenChanged: undefined,
     loginRefused: { event: 'kmip_server_unreachable', code: LOGIN_REFUSED, error: 'KMIP_LOGIN_REFUSED' },
   },
   check: {

@@ -1,4 +1,4 @@
-import { basename } from 'node:path'
+import { basename, isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as v from 'valibot'
 import { OperatorError, type WrapAlgorithm } from '../../adapters/contract/index.ts'
@@ -58,7 +58,9 @@ const mechanisms = () =>
     forbid: v.exactOptional(about('Numbers of mechanisms that must not be used.', listOf(mechanismNumber()), [0x2109])),
   })
 
-const schema = (references: References) =>
+const schema = (references: References) => v.pipe(settings(references), v.transform(withPinOf(references)))
+
+const settings = (references: References) =>
   mapping({
     kind: about('Keys in an HSM, through its PKCS#11 library.', v.literal('pkcs11')),
     module: about("The vendor's PKCS#11 library.", path(references), '/usr/lib/softhsm/libsofthsm2.so'),
@@ -108,6 +110,24 @@ function pinSourceOf(token: string): string | undefined {
     return undefined
   }
 }
+
+type Settings = v.InferOutput<ReturnType<typeof settings>>
+
+/**
+ * Takes the PIN that a URI names for one of the settings: then a reload sees when it has changed. The adapter reads the
+ * URI again, and says what is wrong with a `pin-source` that was left in it.
+ */
+const withPinOf =
+  (references: References) =>
+  (given: Settings): Settings => {
+    const { token: uri, pin } = given
+    const file = typeof uri === 'string' && pin === undefined ? pinSourceOf(uri) : undefined
+    if (typeof uri !== 'string' || file === undefined || !isAbsolute(file)) return given
+    const { typed, output } = v.safeParse(secret(references), { file })
+    return typed ? { ...given, token: withoutPinSource(uri), pin: output } : given
+  }
+
+const withoutPinSource = (uri: string): string => uri.replace(/([?&])pin-source=[^&]+&?/, '$1').replace(/[?&]$/, '')
 
 const questions = {
   module: { option: 'module', asks: "the vendor's PKCS#11 library, a path", setting: ['module'] },
@@ -222,6 +242,7 @@ export const pkcs11 = {
   share: (settings, part) => ({ ...settings, sessions: part(sessionCount(settings, undefined)) }),
   // A host has three pipes, and another may take its place while it still runs.
   descriptors: (settings) => sessionCount(settings, undefined) * 8,
+  login: ({ module, libraryParameters, token, pin }) => ({ module, libraryParameters, token, pin }),
   certificates: () => [],
   files: [
     { setting: ['module'], holds: 'trust' },
@@ -231,6 +252,7 @@ export const pkcs11 = {
   isName: (ref) => !/^(?:id|pkcs11):/.test(ref),
   incidents: {
     hostLost: { event: 'hsm_host_lost' },
+    tokenChanged: { event: 'hsm_token_changed' },
     loginRefused: { event: 'hsm_login_refused', error: 'LOGIN_REFUSED' },
   },
   check: {

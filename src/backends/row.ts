@@ -31,6 +31,8 @@ export interface BackendRow<Settings extends AnySettings> {
   share(settings: Settings, part: (total: number) => number): Settings
   /** How many descriptors one process has open for it at most. */
   descriptors(settings: Settings): number
+  /** The settings that a login is made with. A backend that has refused them refuses the same again. */
+  login(settings: Settings): unknown
   /** Certificates whose expiry stops the backend. */
   certificates(settings: Settings): readonly BackendCertificate[]
   /** Files that the settings name. */
@@ -70,6 +72,8 @@ export interface NamedSetting {
 export interface Incidents {
   /** A process that uses the HSM ended or was given up. */
   readonly hostLost: Reported | undefined
+  /** Another token than before has the configured name. */
+  readonly tokenChanged: Reported | undefined
   readonly loginRefused: RefusedLogin | undefined
 }
 

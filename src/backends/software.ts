@@ -64,10 +64,11 @@ export const software = {
   share: (settings) => settings,
   // Key files are read now and then.
   descriptors: () => 16,
+  login: () => undefined,
   certificates: () => [],
   files: [{ setting: ['passphrase', 'file'], holds: 'secret' }],
   isName: () => true,
-  incidents: { hostLost: undefined, loginRefused: undefined },
+  incidents: { hostLost: undefined, tokenChanged: undefined, loginRefused: undefined },
   check: {
     opened: 'the passphrase opens it',
     openAdvice: {},

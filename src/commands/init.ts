@@ -5,6 +5,7 @@ import { questions } from './init/questions.ts'
 
 interface InitFlags {
   readonly config: string
+  readonly as?: string
   readonly yes?: true
   readonly apply?: true
 }
@@ -13,6 +14,7 @@ export const initCommand = () => {
   const command = new Command('init')
     .description('ask for what only you know, try each answer, and write a configuration; docs/init.md')
     .option('--config <file>', 'the configuration file', 'gateway.yaml')
+    .option('--as <user>', "look and write as the gateway's user; only root can do this")
     .option('--yes', 'ask nothing: take the defaults; an answer that is missing is an error')
     .option('--apply', 'change a configuration that is there; without it, changes are proposed')
   for (const question of Object.values(questions)) optionsOf(question).forEach((option) => command.addOption(option))
@@ -28,6 +30,7 @@ export const initCommand = () => {
     })
     const status = await init({
       config: flags.config,
+      ...(flags.as !== undefined && { as: flags.as }),
       yes: flags.yes === true,
       apply: flags.apply === true,
       given: new Map(given),

@@ -6,9 +6,9 @@ import type { Config } from './schema.ts'
 /** A key of this process alone, so that a digest tells nobody anything about a secret. */
 const key = randomBytes(32)
 
-/** A digest of settings, secrets included. Equal settings have equal digests. It is never logged. */
-export function digestOf(settings: unknown): string {
-  const hmac = createHmac('sha256', key)
+/** A digest of settings, secrets included. Under one key, equal settings have equal digests. It is never logged. */
+export function digestOf(settings: unknown, under: Uint8Array = key): string {
+  const hmac = createHmac('sha256', under)
   feed(hmac, settings)
   return hmac.digest('base64')
 }

@@ -11,6 +11,7 @@ import { closeBackends, openGeneration, type Generation, type Surroundings } fro
 import { serveHttp } from '../http/server.ts'
 import { Examination, inheritProofs, listedKeys } from './pools.ts'
 import { backendReport, poolReport, type ProcessReport } from './report.ts'
+import type { RefusedLogins } from './refused-logins.ts'
 import type { Share } from './share.ts'
 import { describeBug } from '../telemetry/bug.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -63,6 +64,11 @@ export interface Gateway {
    * @returns the names of those that no further attempt can help
    */
   openAway(except?: readonly string[]): Promise<readonly string[]>
+  /**
+   * Has {@link Gateway.openAway} try again what no attempt could help, once each. A login that was refused is not made
+   * again.
+   */
+  reconsiderAway(): void
   /** Is no longer ready but keeps serving. Each connection ends with its next reply. */
   retire(): void
   /**
@@ -78,6 +84,8 @@ export interface GatewayOptions {
   readonly share?: Share
   /** The keys of TLS session tickets, if the configuration names none. By default random. */
   readonly ticketKeys?: Buffer
+  /** What is known of refused logins. By default nothing. */
+  readonly logins?: RefusedLogins
   /** Whether to log the start and the end. One of several processes does. */
   readonly announce?: boolean
 }
@@ -144,6 +152,12 @@ export class RunningGateway implements Gateway {
     }
     if (opened && !this.draining) this.#examine(this.#generation)
     return givenUp
+  }
+
+  reconsiderAway(): void {
+    for (const { adapter } of this.#generation.backends.values()) {
+      if (adapter instanceof AwaitedAdapter) adapter.reconsider()
+    }
   }
 
   get config(): Config {

@@ -1,5 +1,5 @@
 import { OperatorError, type KeyAdapter, type Report } from '../../adapters/contract/index.ts'
-import { openOrAwait } from '../backends/awaited-adapter.ts'
+import { AwaitedAdapter, openOrAwait } from '../backends/awaited-adapter.ts'
 import { isReport } from '../backends/incidents.ts'
 import { rowOf, type BackendConfig, type openBackend } from '../backends/index.ts'
 import { digestOf } from '../config/compare.ts'
@@ -13,6 +13,7 @@ import { createApp, type AppOptions } from '../http/app.ts'
 import type { Served } from '../http/server.ts'
 import type { BackendEvents } from './backend-events.ts'
 import { buildPools } from './pools.ts'
+import type { RefusedLogins } from './refused-logins.ts'
 import { shareBackend, shareLimits, type Share } from './share.ts'
 import { reportTo } from '../telemetry/log.ts'
 import type { ClientTrust } from '../tls/client.ts'
@@ -40,6 +41,8 @@ export interface OpenBackend {
 export interface Surroundings extends Pick<AppOptions, 'clientOf' | 'telemetry'> {
   readonly share: Share
   readonly open: typeof openBackend
+  /** Keeps reloads from logins that were refused. */
+  readonly logins: RefusedLogins
   /** Is told what happens to backends. */
   readonly events: BackendEvents
 }
@@ -77,16 +80,18 @@ async function openOne(
   surroundings: Surroundings,
   before: Generation | undefined,
 ): Promise<OpenBackend> {
-  const { open, share } = surroundings
+  const { open, share, logins } = surroundings
   const old = before?.backends.get(name)
   const own = shareBackend(settings, share)
   const { concurrency, queue, ...rest } = own
   const digests = { adapter: digestOf(rest), backend: digestOf({ concurrency, queue, keyCacheMs }) }
   if (old?.digests.adapter === digests.adapter && old.digests.backend === digests.backend) return old
   const report = reportOf(name, settings, surroundings)
-  const opener = () => open(own, report)
-  // A reload is refused if it cannot open a backend. A start continues with what it can open.
-  const openNew = () => (before === undefined ? openOrAwait(opener, report) : opener())
+  const opener = () => logins.open(own, () => open(own, report))
+  // A reload is refused if it cannot open a backend. A start continues with what it can open, and so does the reload that
+  // corrects a backend which is still away.
+  const isAwaited = before === undefined || (old?.adapter instanceof AwaitedAdapter && old.adapter.away)
+  const openNew = () => (isAwaited ? openOrAwait(opener, report) : opener())
   const isSame = old?.digests.adapter === digests.adapter
   const adapter = isSame ? old.adapter : await openNew()
   if (old !== undefined && !isSame) await assertNoLoss(name, old.adapter, adapter)
@@ -125,10 +130,11 @@ function reportOf(
   { telemetry: { log, metrics }, events }: Surroundings,
 ): Report {
   const report = reportTo(events.watching(backend, log), backend)
-  const { hostLost, loginRefused } = rowOf(settings).incidents
+  const { hostLost, tokenChanged, loginRefused } = rowOf(settings).incidents
   return (level, event, fields) => {
     report(level, event, fields)
     if (isReport(hostLost, event, fields)) metrics.hostLost(backend)
+    if (isReport(tokenChanged, event, fields)) metrics.tokenChanged(backend)
     if (isReport(loginRefused, event, fields)) metrics.loginRefused(backend)
   }
 }

@@ -4,6 +4,7 @@ import { rejections } from '../ekm/backend/capacity.ts'
 import { BackendEvents } from './backend-events.ts'
 import { RunningGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { closeBackends, openGeneration, type Surroundings } from './generation.ts'
+import { RefusedLogins } from './refused-logins.ts'
 import { statuses } from '../http/proxy-error.ts'
 import { operations } from '../http/route-table.ts'
 import { whole } from './share.ts'
@@ -28,6 +29,7 @@ export async function startGateway(config: Config, open = openBackend, options: 
       telemetry: { log, metrics },
       open,
       share: options.share ?? whole,
+      logins: options.logins ?? new RefusedLogins(),
       events: new BackendEvents(),
       clientOf: (socket) => running?.listener.clientOf(socket) ?? { audit: {} },
     }

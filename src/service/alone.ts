@@ -1,10 +1,11 @@
+import type { ConfigContents } from '../config/make.ts'
 import type { Config } from '../config/schema.ts'
 import { tellDescriptors } from '../gateway/descriptors.ts'
 import { startGateway } from '../gateway/start.ts'
 import { whole } from '../gateway/share.ts'
 import { ServiceEvents } from '../telemetry/service-metrics.ts'
 import { ExpiryWatch } from '../tls/expiry.ts'
-import { Reloader } from './reload.ts'
+import { isAboutBackends, Reloader, type ReloadCause } from './reload.ts'
 import type { Service, Start } from './service.ts'
 import { answers } from './workers/messages.ts'
 
@@ -18,27 +19,31 @@ export async function startAlone({ file, variables, loaded }: Start): Promise<Se
   await tellDescriptors(log, loaded.config, whole)
   const expiry = new ExpiryWatch(log, loaded.config)
   const events = new ServiceEvents()
-  const apply = async (config: Config) => {
+  let ended = false
+  const apply = async (config: Config, _contents: ConfigContents, cause: ReloadCause) => {
     const prepared = await gateway.prepare(config)
-    if (gateway.status().draining) await prepared.abort()
-    else prepared.commit()
+    if (ended) await prepared.abort()
+    else {
+      prepared.commit()
+      if (isAboutBackends(cause, prepared.changed)) gateway.reconsiderAway()
+    }
     expiry.follow(config)
     await tellDescriptors(log, config, whole)
     return prepared.changed
   }
   const reloader = new Reloader({ file, variables, log, events, apply }, loaded)
   const opening = setInterval(() => void gateway.openAway(), OPEN_AGAIN_MS).unref()
-  const retire = async () => {
+  const end = () => {
+    ended = true
     clearInterval(opening)
     expiry.close()
     reloader.close()
-    gateway.retire()
   }
   return {
     port,
     log,
     workers: 1,
-    retire,
+    retire: async () => gateway.retire(),
     get config() {
       return gateway.config
     },
@@ -52,7 +57,7 @@ export async function startAlone({ file, variables, loaded }: Start): Promise<Se
     logLinesLost: () => 0,
     reload: (cause) => reloader.reload(cause),
     drain: async () => {
-      await retire()
+      end()
       return gateway.drain()
     },
   }

@@ -38,6 +38,13 @@ export interface ReloaderOptions {
 export type ReloadCause = 'SIGHUP' | 'file'
 
 /**
+ * Whether a reload is a reason to try again what was given up. A file that changes every hour, such as a revocation list,
+ * is none.
+ */
+export const isAboutBackends = (cause: ReloadCause, changed: readonly string[]): boolean =>
+  cause === 'SIGHUP' || changed.some((name) => name.startsWith('backends.'))
+
+/**
  * Reloads the configuration on request, or when a file has changed, and applies it completely or not at all. The log
  * has the result. One reload at a time; a request during a reload causes another one after it.
  */
@@ -95,7 +102,8 @@ export class Reloader {
     } catch (error) {
       const problem =
         error instanceof OperatorError ? { reason: error.code, message: error.message } : describeBug(error)
-      events.reloaded('failed', error instanceof OperatorError ? error.message : 'internal_error: the log has more')
+      if (error instanceof OperatorError) events.reloaded('failed', error.message, error.code)
+      else events.reloaded('failed', 'internal_error: the log has more')
       log.error('reload_failed', { cause, ...problem })
       return false
     }

@@ -46,6 +46,8 @@ export class ServiceManager {
 
   /** Has the service reload its configuration. */
   async reload(service: Managed): Promise<void> {
+    // systemd would take READY=1 for a service that has started again.
+    if (service.draining) return void (await service.reload('SIGHUP'))
     // Microseconds of CLOCK_MONOTONIC. systemd recognises the reload that it requested by them.
     const now = process.hrtime.bigint() / 1000n
     this.#tell('RELOADING=1', `MONOTONIC_USEC=${now}`, 'STATUS=Reloading the configuration.')

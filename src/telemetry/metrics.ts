@@ -99,6 +99,11 @@ export class Metrics {
     'HSM host processes, each with one session, that ended unexpectedly or hung.',
     ['backend'],
   )
+  readonly #tokensChanged = new EventCounter(
+    'ekm_hsm_tokens_changed_total',
+    'Times that an HSM showed another token of the configured name.',
+    ['backend'],
+  )
   readonly #loginsRefused = loginsRefused()
   readonly #counters = [
     this.#requests,
@@ -111,6 +116,7 @@ export class Metrics {
     this.#handshakes,
     this.#shed,
     this.#hostsLost,
+    this.#tokensChanged,
     this.#loginsRefused,
   ]
 
@@ -133,7 +139,8 @@ export class Metrics {
     const isBackend = ([backend]: readonly (string | number)[]) => backends.includes(String(backend))
     const ofPools = [this.#requests, this.#failures, this.#slow, this.#durations, this.#authenticationFailures]
     for (const counter of ofPools) counter.keep(isPool)
-    for (const counter of [this.#calls, this.#hostsLost, this.#loginsRefused]) counter.keep(isBackend)
+    for (const counter of [this.#calls, this.#hostsLost, this.#tokensChanged, this.#loginsRefused])
+      counter.keep(isBackend)
     this.#rejected.keep(([by, name]) => (by === 'pool' ? pools : backends).includes(String(name)))
     for (const pool of pools) {
       for (const operation of operations) for (const status of statuses) this.#requests.begin(pool, operation, status)
@@ -144,6 +151,7 @@ export class Metrics {
     for (const backend of backends) {
       for (const reason of rejections) this.#rejected.begin('backend', backend, reason)
       this.#hostsLost.begin(backend)
+      this.#tokensChanged.begin(backend)
       this.#loginsRefused.begin(backend)
     }
   }
@@ -184,6 +192,10 @@ export class Metrics {
 
   hostLost(backend: string): void {
     this.#hostsLost.count(backend)
+  }
+
+  tokenChanged(backend: string): void {
+    this.#tokensChanged.count(backend)
   }
 
   loginRefused(backend: string): void {

@@ -32,6 +32,8 @@ export interface ReloadOutcome {
   readonly at: number
   /** Why it failed; absent where it succeeded. */
   readonly problem?: string
+  /** The OperatorError's code, if it failed with one. */
+  readonly code?: string
 }
 
 const MAX_LOSSES = 100
@@ -64,9 +66,13 @@ export class ServiceEvents {
     for (const reason of ['missing', 'wrong', 'too_many']) this.#adminRefused.begin(reason)
   }
 
-  /** @param problem why it failed, as the log tells it; absent where it succeeded */
-  reloaded(result: 'succeeded' | 'failed', problem?: string): void {
-    this.lastReload = { at: Date.now(), ...(result === 'failed' && { problem: problem ?? '' }) }
+  /**
+   * @param problem why it failed, as the log tells it; absent where it succeeded
+   * @param code of the OperatorError
+   */
+  reloaded(result: 'succeeded' | 'failed', problem?: string, code?: string): void {
+    const why = result === 'failed' && { problem: problem ?? '', ...(code !== undefined && { code }) }
+    this.lastReload = { at: Date.now(), ...why }
     if (result === 'succeeded') this.configuredAt = this.lastReload.at
     this.#reloads.count(result)
   }

@@ -39,9 +39,8 @@ describe('the admin port', () => {
     expect([reply.status, await reply.text()]).toEqual([200, 'alive\n'])
   })
 
-  it('answers 404 to another path, and to another method than GET', async () => {
+  it('answers 404 to another path', async () => {
     expect((await ask('/nothing')).status).toBe(404)
-    expect((await fetch(`http://127.0.0.1:${fixture.adminPort ?? 0}/metrics`, { method: 'POST' })).status).toBe(404)
   })
 
   it('counts requests by pool, operation, algorithm and status, and measures the backend’s time', async () => {

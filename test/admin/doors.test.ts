@@ -93,6 +93,33 @@ describe('the admin port’s check of the Host header', () => {
   })
 })
 
+describe('the admin port, asked by another method,', () => {
+  const paths = ['/', '/healthz', '/readyz', '/readyz?pool=none', '/status', '/metrics']
+  const methods = ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND']
+  const ask = (method: string, path: string) =>
+    exchange(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+
+  it.each(paths)('says for %s which ones there are', async (path) => {
+    for (const method of methods) {
+      const text = await ask(method, path)
+      expect([method, statusOf(text)]).toEqual([method, 405])
+      expect(text).toMatch(/^allow: GET, HEAD\r$/im)
+    }
+  })
+
+  it.each(['GET', ...methods])('says that there is no such path: %s', async (method) => {
+    const text = await ask(method, '/nothing')
+    expect(statusOf(text)).toBe(404)
+    expect(text).not.toMatch(/^allow:/im)
+  })
+
+  it.each(paths)('has the head of %s', async (path) => {
+    const text = await ask('HEAD', path)
+    expect(statusOf(text)).toBe(path.includes('none') ? 404 : 200)
+    expect(text).toMatch(/\r\n\r\n$/)
+  })
+})
+
 /** Holds connections open, and replaces those that the port closes. */
 class Siege {
   readonly #sockets = new Set<Socket>()

@@ -55,6 +55,7 @@ export const backendOf = (more: Partial<BackendLook> = {}): BackendLook => ({
   events: [],
   openAdvice: { LOGIN_REFUSED: 'make sure of the PIN before the next run' },
   command: 'pkcs11-tool --module /usr/lib/hsm.so --list-token-slots',
+  tokenChanged: 'hsm_token_changed',
   ...more,
 })
 

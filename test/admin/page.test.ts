@@ -30,6 +30,16 @@ describe('the first words of the status page', () => {
       onePool({ minute: spanOf({ 1: 10 }, { failed: 5 }), fiveMinutes: spanOf({ 1: 10 }, { failed: 5 }) }),
       'Azure is being served, but calls fail',
     ],
+    [
+      'the server’s certificate has expired',
+      lookOf({ certificates: [{ role: 'server', subject: 'CN=x', days: -1 }] }),
+      'Azure is not being served: the server certificate has expired',
+    ],
+    [
+      'an issuer of the server’s certificate has expired, and Azure has never called',
+      { ...onePool({ sinceCall: undefined }), certificates: [{ role: 'server_chain', subject: 'CN=x', days: -1 }] },
+      'Azure is not being served: the server certificate has expired',
+    ],
     ['something is about to fail', lookOf({ logLinesLost: 3 }), 'Azure is being served; something needs a look'],
     ['it drains', lookOf({ draining: true }), 'The gateway is about to stop'],
     ['no process answers', lookOf({ processes: [], pools: [] }), 'No process of the gateway answers'],
@@ -56,17 +66,53 @@ describe('what to do', () => {
       { at: NIGHT, level: 'error', event: 'backend_given_up', text: 'reason: LOGIN_REFUSED, message: no', times: 1 },
     ],
   })
+  const exchanged = backendOf({
+    events: [
+      { at: NIGHT, level: 'error', event: 'hsm_token_changed', text: 'token: x, serial: 2, before: 1', times: 1 },
+    ],
+  })
   const certificate = (days: number) => lookOf({ certificates: [{ role: 'server', subject: 'CN=x', days }] })
+  const refusedReload = (code: string) =>
+    lookOf({ configuration: { since: 0, lastReload: { at: NIGHT, problem: 'x', code } } })
+  const givenUpKmip = backendOf({
+    up: false,
+    away: true,
+    givenUp: true,
+    events: [
+      {
+        at: NIGHT,
+        level: 'error',
+        event: 'backend_given_up',
+        text: 'reason: KMIP_LOGIN_REFUSED, message: no',
+        times: 1,
+      },
+    ],
+  })
   const list = (share: number) => lookOf({ lists: [{ pool: 'contoso', issuer: 'CN=ca', days: share * 10, share }] })
   const rows: readonly (readonly [string, Look, string, RegExp])[] = [
     ['a backend that is down', lookOf({ backends: [down] }), 'EkmBackendDown', /whether it is up/],
     ['a PIN that is refused', lookOf({ backends: [givenUp] }), 'EkmLoginRefused', /make sure of the PIN/],
+    ['a password that is refused', lookOf({ backends: [givenUpKmip] }), 'EkmLoginRefused', /given_up/],
+    ['a reload with a PIN that is refused', refusedReload('LOGIN_REFUSED'), 'EkmLoginRefused', /by no check .*attempt/],
+    [
+      'a reload with a password that is refused',
+      refusedReload('KMIP_LOGIN_REFUSED'),
+      'EkmLoginRefused',
+      /by no check .*attempt/,
+    ],
+    [
+      'a CA of clients that ends',
+      lookOf({ certificates: [{ role: 'client_ca', subject: 'CN=x', days: 3 }] }),
+      'EkmCertificateExpiresSoon',
+      /ekm-connection certificate show --hsm-name HSM$/,
+    ],
     [
       'sessions that are lost',
       lookOf({ backends: [backendOf({ connections: 2 })] }),
       'EkmSessionsLost',
       /hsm_host_lost/,
     ],
+    ['another token of the same name', lookOf({ backends: [exchanged] }), 'EkmTokenChanged', /serial number/],
     ['a pool that is not served', onePool({ ready: false, reason: 'why' }), 'EkmPoolNotServed', /the backend hsm/],
     ['answers of 502', failed('BACKEND_UNAVAILABLE'), 'EkmBackendDown', /the backend/],
     ['answers of 408', failed('DEADLINE_EXCEEDED'), 'EkmDeadlineShare', /backend_ms/],

@@ -10,13 +10,16 @@ const kinds = { software, pkcs11, kmip }
 it.each([
   ['pkcs11', 'hsm_host_lost', { pid: 1, reason: 'SIGSEGV' }, ['hostLost']],
   ['pkcs11', 'hsm_login_refused', { reason: 'CKR_PIN_INCORRECT' }, ['loginRefused']],
+  ['pkcs11', 'hsm_token_changed', { token: 'ekm', serial: '2', before: '1' }, ['tokenChanged']],
   ['pkcs11', 'hsm_back', { token: 'ekm', serial: '1' }, []],
   ['kmip', 'kmip_server_unreachable', { server: 'kms:5696', code: 'AUTHENTICATION_NOT_SUCCESSFUL' }, ['loginRefused']],
   ['kmip', 'kmip_server_unreachable', { server: 'kms:5696', code: 'ECONNREFUSED' }, []],
   ['software', 'key_file_refused', { key: 'aes' }, []],
 ] as const)('what a backend of the kind %s reports by %s %o is counted as: %j', (kind, event, fields, counted) => {
-  const { hostLost, loginRefused } = kinds[kind].incidents
-  const found = Object.entries({ hostLost, loginRefused }).filter(([, reported]) => isReport(reported, event, fields))
+  const { hostLost, tokenChanged, loginRefused } = kinds[kind].incidents
+  const found = Object.entries({ hostLost, tokenChanged, loginRefused }).filter(([, reported]) =>
+    isReport(reported, event, fields),
+  )
   expect(found.map(([incident]) => incident)).toEqual(counted)
 })
 

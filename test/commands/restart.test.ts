@@ -3,9 +3,10 @@ import { Worker } from 'node:worker_threads'
 import { beforeAll, expect, it } from 'vitest'
 import { makeRequest } from '../bench/request.ts'
 import { startHaproxy } from '../tls/support/haproxy.ts'
-import { aesKey, startTestGateway, writeGatewayFiles } from '../support/gateway.ts'
+import { makeList } from '../support/crl.ts'
+import { aesKey, contosoPool, startTestGateway, writeGatewayFiles } from '../support/gateway.ts'
 import { makeAgent, openSocket, send, tlsOptions } from '../support/https.ts'
-import { makePki, type Pki } from '../support/pki.ts'
+import { CLIENT_CN, makePki, type Pki } from '../support/pki.ts'
 import { leftovers } from '../support/leftovers.ts'
 import { Cli, until } from './cli.ts'
 import { BASE, infoRequest, listeningPort, startServing, takePort, wrapRequest } from './serving.ts'
@@ -152,6 +153,42 @@ it.each([1, 2])(
     expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
     expect(logged('stopped')).toMatchObject([{ requests_cut_off: 0 }])
     for (const agent of agents) agent.destroy()
+  },
+)
+
+it.each([1, 2])(
+  'a client that is revoked while the gateway serves on after SIGTERM is refused: %i workers',
+  { timeout: 60_000 },
+  async (workers) => {
+    const clients = [
+      { subjectCommonNames: [CLIENT_CN], caCertificates: ['client-ca.pem'], revocation: { lists: ['crl.pem'] } },
+    ]
+    const serving = await startServing(pki, [aesKey('aes-1')], {
+      workers,
+      files: { 'crl.pem': await makeList(pki.clientCa) },
+      pools: [{ ...contosoPool('azureekm/contoso', 'all'), clients }],
+      limits: { deadlineMs: 30_000, drainDelayMs: 60_000 },
+    })
+    removeLater(serving)
+    const { cli, port, logs, logged, workspace } = serving
+    const agent = makeAgent(pki)
+    const statuses = async () => {
+      const replies = [await send(port, pki, infoRequest), await send(port, pki, { ...infoRequest, agent })]
+      return replies.map(({ status, headers }) => [status, headers.connection])
+    }
+    cli.kill('SIGTERM')
+    await logs('draining')
+    expect(await statuses()).toEqual(Array(2).fill([200, 'close']))
+    await workspace.write('crl.pem', await makeList(pki.clientCa, { revoked: [pki.client] }))
+    expect(await logs('reloaded')).toMatchObject({ cause: 'file' })
+    for (let times = 0; times < workers; times += 1) expect(await statuses()).toEqual(Array(2).fill([401, 'close']))
+    cli.kill('SIGHUP')
+    await serving.logsTimes('reloaded', 2)
+    expect(await statuses()).toEqual(Array(2).fill([401, 'close']))
+    cli.kill('SIGTERM')
+    expect(await cli.ended).toMatchObject({ code: 0, stderr: '' })
+    expect(logged('stopped')).toMatchObject([{ requests_cut_off: 0 }])
+    agent.destroy()
   },
 )
 

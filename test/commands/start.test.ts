@@ -12,6 +12,7 @@ import { FaultyAdapter, type Fault } from '../support/faulty-adapter.ts'
 import { aesKey, contosoPool, startTestGateway, writeGatewayFiles, type Settings } from '../support/gateway.ts'
 import { metric } from '../support/metrics.ts'
 import { makePki, type Pki } from '../support/pki.ts'
+import { makeWorkspace } from '../support/workspace.ts'
 import { targetOf } from '../support/steady-stream.ts'
 import { expectRefusal, run } from './cli.ts'
 import { startServing, type Serving } from './serving.ts'
@@ -60,8 +61,9 @@ const settings = (workers: number, pkcs11: object = {}): Settings => ({
 
 const keys = [aesKey('aes', kek)]
 
-async function start(workers: number, pin = PIN): Promise<Serving> {
-  const serving = await startServing(pki, keys, { ...settings(workers), files: { pin } }, { environment })
+async function start(workers: number, pin = PIN, pkcs11: object = {}, watch = false): Promise<Serving> {
+  const more = { files: { pin }, top: { reload: { watch } } }
+  const serving = await startServing(pki, keys, { ...settings(workers, pkcs11), ...more }, { environment })
   onTestFinished(() => serving.remove())
   return serving
 }
@@ -96,21 +98,95 @@ describe('a gateway whose HSM is away at the start', () => {
     expect(await serving.cli.ended).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('tries a refused PIN once for all processes, and uses the right one after a reload', async () => {
+  /** The place of the PIN beside the other settings: the setting `pin`, or within a URI. */
+  const places: Readonly<Record<string, (directory: string) => object>> = {
+    pin: () => ({}),
+    'pin-source': (directory) => ({ token: `pkcs11:token=${LABEL}?pin-source=${directory}/pin`, pin: undefined }),
+  }
+  const told = { level: 'error', backend: 'hsm', reason: 'LOGIN_REFUSED' }
+  const reload = async ({ cli, logged, logsTimes }: Serving, event = 'reloaded') => {
+    const before = logged(event).length
+    cli.kill('SIGHUP')
+    await logsTimes(event, before + 1)
+    // The next attempt would come within a second, and that of another worker within two.
+    await sleep(2500)
+  }
+
+  it.each([
+    ['one process', 1, 'pin'],
+    ['two workers', 2, 'pin'],
+    ['one process whose URI names the PIN', 1, 'pin-source'],
+    ['two workers whose URI names the PIN', 2, 'pin-source'],
+  ] as const)('tries a refused PIN once, and another one once: %s', async (_what, workers, place) => {
     hsm.hideTokens(true)
-    const serving = await start(2, '000000')
+    const folder = await makeWorkspace()
+    onTestFinished(() => folder.remove())
+    const outside = places[place]?.(folder.directory)
+    await folder.write('pin', '000000')
+    const serving = await start(workers, '000000', outside)
+    const write = (pin: string) => Promise.all([serving.workspace, folder].map((at) => at.write('pin', pin)))
     module.logins()
     hsm.hideTokens(false)
-    const told = { level: 'error', backend: 'hsm', reason: 'LOGIN_REFUSED' }
     expect(await serving.logs('backend_given_up')).toMatchObject(told)
-    // The other worker would have asked within two seconds.
     await sleep(2500)
     expect(module.logins()).toBe(1)
     expect([await answers(serving, 'store'), await answers(serving, 'hsm')]).toEqual(['right', 502])
+
+    await reload(serving)
+    expect(module.logins()).toBe(0)
+    await write('111111')
+    await reload(serving, 'reload_failed')
+    expect(module.logins()).toBe(1)
+    await reload(serving, 'reload_failed')
+    await write('000000')
+    await reload(serving)
+    expect(module.logins()).toBe(0)
+    expect(await answers(serving, 'hsm')).toBe(502)
+
+    await write(PIN)
+    await reload(serving)
+    for (let calls = 0; calls < 4; calls += 1) expect(await answers(serving, 'hsm')).toBe('right')
+    serving.cli.kill('SIGTERM')
+    expect(await serving.cli.ended).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  it.each([1, 2])('sees that the file of the PIN has changed, with workers: %i', async (workers) => {
+    hsm.hideTokens(true)
+    const folder = await makeWorkspace()
+    onTestFinished(() => folder.remove())
+    await folder.write('pin', '000000')
+    const serving = await start(workers, '000000', places['pin-source']?.(folder.directory), true)
+    hsm.hideTokens(false)
+    await serving.logs('backend_given_up')
+    module.logins()
+    await folder.write('pin', PIN)
+    expect(await serving.logs('reloaded')).toMatchObject({ cause: 'file', changed: 'backends.hsm' })
+    expect(await answers(serving, 'hsm')).toBe('right')
+  })
+
+  it('takes a PIN that is corrected while the HSM is still away', async () => {
+    hsm.hideTokens(true)
+    const serving = await start(1, '000000')
     await serving.workspace.write('pin', PIN)
     serving.cli.kill('SIGHUP')
     await serving.logs('reloaded')
-    for (let calls = 0; calls < 4; calls += 1) expect(await answers(serving, 'hsm')).toBe('right')
+    module.logins()
+    hsm.hideTokens(false)
+    await serving.logs('backend_open')
+    expect(serving.logged('backend_given_up')).toEqual([])
+    expect(await answers(serving, 'hsm')).toBe('right')
+  })
+
+  it('looks again, after SIGHUP, for what was wrong beside the PIN', async () => {
+    const twin = 'twin'
+    hsm.hideTokens(true)
+    const serving = await start(1, PIN, { token: { label: twin } })
+    hsm.hideTokens(false)
+    hsm.initToken(twin)
+    hsm.initToken(twin)
+    expect(await serving.logs('backend_given_up')).toMatchObject({ reason: 'TOKEN_AMBIGUOUS' })
+    serving.cli.kill('SIGHUP')
+    await serving.logsTimes('backend_given_up', 2)
   })
 })
 

@@ -20,7 +20,7 @@ export const incomplete: CheckRow<TransitSettings> = withoutAdvice
 type Row = BackendRow<TransitSettings>
 
 // @ts-expect-error It does not say how the adapter reports a login that is refused.
-export const silent: Row['incidents'] = { hostLost: undefined }
+export const silent: Row['incidents'] = { hostLost: undefined, tokenChanged: undefined }
 
 export const exhaustive: Rows<FourKinds> = { software, pkcs11, kmip, transit }
 

@@ -7,6 +7,7 @@ import { BASE, listeningPort } from '../commands/serving.ts'
 import { rsaKey } from '../contract/rsa-keys.ts'
 import { contosoPool, recordsIn, writeGatewayFiles } from '../support/gateway.ts'
 import { API, CONTEXT, send } from '../support/https.ts'
+import { freePort } from '../kmip/pykmip.ts'
 import { metric } from '../support/metrics.ts'
 import { makePki, type Pki } from '../support/pki.ts'
 import type { Workspace } from '../support/workspace.ts'
@@ -179,7 +180,7 @@ describe('a fourth kind of backend, in `serve` with two workers,', () => {
     }
   })
 
-  it('tries a token that is refused once, counts it, and takes it again at a reload', async () => {
+  it('tries a token that is refused once, counts it, and takes another at a reload', async () => {
     const cli = new Cli(['serve', '--config', config], { program: product.program })
     const logged = (event: string) => recordsIn(cli.stdout, event)
     const soon = (what: string, ask: () => boolean | Promise<boolean>) => until(what, ask, 30_000)
@@ -196,7 +197,10 @@ describe('a fourth kind of backend, in `serve` with two workers,', () => {
       expect(await refused('')).toBe(1)
       // The other worker asks for the token's identity every few seconds.
       await soon('the other worker is refused', async () => (await refused('store')) === 1)
-      server.revoked = false
+      server.renewToken()
+      cli.kill('SIGHUP')
+      await soon('the successor does not ask again', () => logged('worker_failed').length > 1)
+      await workspace.write('token', server.token)
       cli.kill('SIGHUP')
       await soon('the worker is replaced', () => logged('worker_replaced').length > 0)
     } finally {
@@ -217,7 +221,16 @@ describe('a fourth kind of backend, in `init`,', () => {
       '--transit-token-file',
       workspace.path('token'),
     ]
-    const site = ['--hsm-name', 'contoso', '--host-name', 'localhost', '--port', '0', '--admin-port', 'none']
+    const site = [
+      '--hsm-name',
+      'contoso',
+      '--host-name',
+      'localhost',
+      '--port',
+      String(await freePort()),
+      '--admin-port',
+      'none',
+    ]
     const trial = ['--server-certificate', 'trial', '--client-name', 'contoso.managedhsmclient.azure.net']
     const rest = ['--client-ca', workspace.path('client-ca.pem'), '--keys', 'payroll=rsa-1', '--yes']
     const made = workspace.path('made/gateway.yaml')

@@ -39,11 +39,13 @@ export const transit = {
   load: () => import('./adapter/index.ts'),
   share: (settings, part) => ({ ...settings, connections: part(settings.connections) }),
   descriptors: ({ connections }) => connections,
+  login: ({ address, token }) => ({ address, token }),
   certificates: () => [],
   files: [{ setting: ['token', 'file'], holds: 'secret' }],
   isName: () => true,
   incidents: {
     hostLost: undefined,
+    tokenChanged: undefined,
     loginRefused: { event: 'transit_token_refused', error: 'TRANSIT_TOKEN_REFUSED' },
   },
   check: {

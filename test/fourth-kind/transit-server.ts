@@ -28,15 +28,23 @@ interface Answer {
 const failed = (status: number, ...errors: string[]): Answer => ({ status, body: { errors } })
 const found = (data: object): Answer => ({ status: 200, body: { data } })
 
+const newToken = () => `hvs.${randomBytes(18).toString('base64url')}`
+
 /** A key service in the manner of Vault's Transit engine, with RSA keys and OAEP with SHA-256. */
 export class TransitServer {
-  readonly token = `hvs.${randomBytes(18).toString('base64url')}`
+  token = newToken()
   /** Whether the server answers that it is sealed. */
   sealed = false
   /** Whether the server refuses the token. */
   revoked = false
   readonly #keys = new Map<string, TransitKey>()
   readonly #server = createServer((request, response) => void this.#serve(request, response))
+
+  /** Takes another token from now on. */
+  renewToken(): void {
+    this.token = newToken()
+    this.revoked = false
+  }
 
   async start(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { AdapterError, Secret } from '../../adapters/contract/index.ts'
 import { open } from '../../adapters/kmip/index.ts'
+import type { KmipServerOptions } from '../../adapters/kmip/options.ts'
 import { operation, resultReason } from '../../adapters/kmip/protocol/numbers.ts'
+import { Connection } from '../../adapters/kmip/transport/connection.ts'
+import { tlsOptions } from '../../adapters/kmip/transport/tls.ts'
 import { callContext, rejection } from '../contract/suite.ts'
 import { Reports, secret } from '../software/fixtures.ts'
 import { issue, makePki, type Pki } from '../support/pki.ts'
@@ -53,6 +56,16 @@ describe('connections to a KMIP server', () => {
       await adapter.wrap(ref('aes'), 'A256KW', dek, within(PATIENT_MS))
       await new Promise((resolve) => setTimeout(resolve, 985 + 15 * round))
     }
+  })
+
+  it('may be dropped by the server for their age before their first request', async () => {
+    await using fixture = await kmipFixture()
+    const { options } = fixture
+    const [server] = options.servers
+    const connection = await Connection.open(tlsOptions(server as KmipServerOptions, options), PATIENT_MS)
+    expect(connection.isSettled).toBe(false)
+    await expect.poll(() => connection.isSettled).toBe(true)
+    connection.close()
   })
 
   it('are closed after a request that was written and then cancelled, which is not sent again', async () => {
@@ -263,14 +276,20 @@ describe('opening the KMIP adapter', () => {
   })
 
   describe('whose password is changed on the server', () => {
+    const CONNECTIONS = 8
     const ours = 'correct horse battery staple'
     const login = (password: string) => ({ credentials: { username: 'ekm', password } })
 
     async function start() {
       const { server, options } = await startTestServer(login(ours))
+      /** How many logins the server has got since. Each request is one. */
+      const logins = () => {
+        const before = server.received.length
+        return () => server.received.length - before
+      }
       const reports = new Reports()
       const credentials = { username: 'ekm', password: secret(ours) }
-      const adapter = await open({ ...options, credentials }, reports.report)
+      const adapter = await open({ ...options, credentials, connections: CONNECTIONS }, reports.report)
       const changePassword = () => {
         const { operations } = server
         operations.behaviour = { ...operations.behaviour, ...login('another') }
@@ -292,7 +311,7 @@ describe('opening the KMIP adapter', () => {
         await adapter.close()
         await server.stop()
       }
-      return { server, changePassword, ask, codes, loginsWhileAsked, stop }
+      return { server, adapter, changePassword, ask, codes, loginsWhileAsked, logins, stop }
     }
 
     it('makes no login for those who ask, also if the server was away before', async () => {
@@ -314,6 +333,78 @@ describe('opening the KMIP adapter', () => {
       await ask()
       expect(codes()).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
       expect(await loginsWhileAsked()).toBe(0)
+      await stop()
+    })
+
+    /** As many connections as there may be, all idle. */
+    async function startBusy() {
+      const started = await start()
+      const { server, adapter } = started
+      const describeSome = (count: number) =>
+        Promise.allSettled(
+          Array.from({ length: count }, (_, at) =>
+            adapter.describe(ref(`kmip:id=${server.received.length}-${at}`), within(5000)),
+          ),
+        )
+      server.fault = { kind: 'slow' }
+      await expect.poll(() => describeSome(3 * CONNECTIONS).then(() => server.connections)).toBe(CONNECTIONS)
+      server.fault = undefined
+      return { ...started, describeSome }
+    }
+
+    it('gets one login of a probe, however many connections are idle', async () => {
+      const { adapter, changePassword, codes, logins, stop } = await startBusy()
+      changePassword()
+      const made = logins()
+      await rejection(adapter.probe(within(2000)))
+      await expect.poll(codes).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
+      expect(made()).toBe(1)
+      await stop()
+    })
+
+    it('gets one login from connections that are kept alive', { timeout: 30_000 }, async () => {
+      const { changePassword, codes, logins, stop } = await startBusy()
+      changePassword()
+      const made = logins()
+      await expect.poll(codes, { timeout: 20_000 }).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
+      await sleep(200)
+      expect(made()).toBe(1)
+      await stop()
+    })
+
+    it('gets no more logins than requests under way and one, however many others wait', async () => {
+      const { server, changePassword, describeSome, codes, logins, stop } = await startBusy()
+      changePassword()
+      const made = logins()
+      const outcomes = await describeSome(10 * CONNECTIONS)
+      expect(outcomes.map(({ status }) => status)).not.toContain('fulfilled')
+      expect(codes()).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
+      expect(made()).toBeLessThanOrEqual(CONNECTIONS + 1)
+      expect(server.connections).toBeLessThanOrEqual(CONNECTIONS + 1)
+      await stop()
+    })
+
+    it('is asked again after 15 s, and after pauses that double, up to 5 minutes', { timeout: 60_000 }, async () => {
+      const { ask, changePassword, adapter, server, codes, logins, stop } = await start()
+      vi.spyOn(Math, 'random').mockReturnValue(0.5)
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      changePassword()
+      await rejection(adapter.probe(within(2000)))
+      expect(codes()).toEqual(['AUTHENTICATION_NOT_SUCCESSFUL'])
+      for (const seconds of [15, 30, 60, 120, 240, 300, 300]) {
+        const made = logins()
+        vi.advanceTimersByTime(seconds * 1000 - 1)
+        await ask()
+        expect(made()).toBe(0)
+        vi.advanceTimersByTime(1)
+        while (made() === 0) await sleep(5)
+        // The next pause begins with the reply.
+        await sleep(300)
+        expect(made()).toBe(1)
+      }
+      vi.useRealTimers()
+      vi.restoreAllMocks()
+      expect(server.connections).toBeLessThanOrEqual(1)
       await stop()
     })
   })

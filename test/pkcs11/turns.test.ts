@@ -13,6 +13,7 @@ beforeAll(() =>
   onToken('ekm', (objects) => {
     objects.rsa('rsa')
     objects.aes('slow')
+    objects.aes('slow-too')
   }),
 )
 
@@ -36,7 +37,7 @@ describe('a key that the token is slow with', () => {
   beforeAll(async () => {
     control = await openControl()
     adapter = await open(hsm.options('ekm', { module: faults.path, sessions: 2 }), recorder().report)
-    for (const key of ['aes', 'rsa', 'slow']) await adapter.qualify(ref(key), context())
+    for (const key of ['aes', 'rsa', 'slow', 'slow-too']) await adapter.qualify(ref(key), context())
     wrapped = await adapter.wrap(ref('rsa'), 'RSA-OAEP-256', dek, context())
     await until('both serve', () => adapter.hosts.length === 2)
   })
@@ -57,6 +58,11 @@ describe('a key that the token is slow with', () => {
       what: 'AES, with a call of the token for each step',
       script: [`C_EncryptUpdate@slow delay 3`],
       call: () => adapter.wrap(ref('slow'), 'A256KWP', dek, context()),
+    },
+    {
+      what: 'two AES keys, with a call of the token for each step, which many values share',
+      script: [`C_EncryptUpdate@slow delay 3`, `C_EncryptUpdate@slow-too delay 3`],
+      call: () => Promise.all(['slow', 'slow-too'].map((key) => adapter.wrap(ref(key), 'A256KWP', dek, context()))),
     },
   ]
   it.each(slow)('does not hold up the others, however many calls with it wait: $what', async ({ script, call }) => {

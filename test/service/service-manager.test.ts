@@ -71,6 +71,25 @@ const serviceThat = (alive: () => boolean, warnings: unknown[] = []): Managed =>
   collect: (async () => (alive() ? [{ pools: [], backends: [], connections: {} }] : [])) as Managed['collect'],
 })
 
+it('does not report a reload while it stops, because systemd would take that for a service that has started', async () => {
+  const socket = await open()
+  const reloads: unknown[] = []
+  const service: Managed = {
+    ...serviceThat(() => true),
+    draining: true,
+    reload: async (cause) => {
+      reloads.push(cause)
+      return true
+    },
+  }
+  const serviceManager = new ServiceManager({ ...process.env, NOTIFY_SOCKET: socket.path })
+  await serviceManager.reload(service)
+  await serviceManager.stopping()
+  await socket.receives('STOPPING=1')
+  expect(reloads).toEqual(['SIGHUP'])
+  expect(socket.received).toHaveLength(1)
+})
+
 it('reports nothing while no serving process answers', async () => {
   const socket = await open()
   let alive = true

@@ -69,6 +69,7 @@ describe('what alerts ask for', () => {
       'ekm_rejected_total{by="pool",name="contoso",reason="rate"} 0',
       'ekm_rejected_total{by="backend",name="hsm",reason="queue_full"} 0',
       'ekm_hsm_hosts_lost_total{backend="hsm"} 0',
+      'ekm_hsm_tokens_changed_total{backend="hsm"} 0',
       'ekm_logins_refused_total{backend="hsm"} 0',
       'ekm_connections_shed_total{reason="silent"} 0',
       'ekm_log_lines_dropped_total 0',

@@ -201,6 +201,12 @@ describe('workers with an HSM', () => {
       await served.workspace.write('pin', '000000')
       expect(await gateway.reload('reload_failed')).toMatchObject({ reason: 'LOGIN_REFUSED' })
       expect(module.logins()).toBe(1)
+      // Another file, or the operator's impatience.
+      expect(await gateway.reload('reload_failed')).toMatchObject({
+        reason: 'LOGIN_REFUSED',
+        message: expect.stringMatching(/has refused this login before, and it was not tried again/) as string,
+      })
+      expect(module.logins()).toBe(0)
       expect(gateway.hosts).toEqual(second)
       await served.workspace.write('pin', OTHER_PIN)
       expect(await gateway.reload()).toMatchObject({ changed: 'backends.store' })
@@ -248,6 +254,10 @@ describe.concurrent('workers whose PIN is refused', () => {
     await settles(() => expect(logged('reloaded')).toMatchObject([{ cause: 'file', changed: 'pools.contoso' }]))
     await sleep(1000)
     expect(module.logins()).toBe(0)
+    await gateway.reload()
+    await settles(() => expect(logged('worker_failed')).toHaveLength(2))
+    expect(module.logins()).toBe(0)
+    expect(gateway.workers).toEqual([survivor])
 
     await workspace.write('pin', OTHER_PIN)
     await settles(() => expect(logged('worker_replaced')).toHaveLength(1))
@@ -268,7 +278,7 @@ describe.concurrent('workers whose PIN is refused', () => {
     await settles(() => expect(logged('worker_failed')).toHaveLength(2))
     module.logins()
     expect(await gateway.reload('reload_failed')).toMatchObject({ reason: 'LOGIN_REFUSED' })
-    expect(module.logins()).toBe(1)
+    expect(module.logins()).toBe(0)
     await workspace.write('pin', OTHER_PIN)
     await gateway.reload()
     await settles(() => expect(logged('worker_replaced')).toHaveLength(2))

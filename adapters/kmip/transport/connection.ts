@@ -31,6 +31,9 @@ export class ConnectionLost extends Error {
 /** How long a connection waits for the reply to a cancelled request, in milliseconds. */
 const LATE_MS = 2000
 
+/** Milliseconds. A server that does not accept the client has closed a new connection by then. */
+const SETTLED_MS = 500
+
 /** Larger than any expected reply: `keys list` asks for one page at a time. */
 const MAX_REPLY_BYTES = 1_048_576
 
@@ -101,9 +104,12 @@ export class Connection {
     return this.#open
   }
 
-  /** True if an exchange succeeded before. The end of the connection may then be just the server's idle timeout. */
-  get wasUsed(): boolean {
-    return this.#exchanges > 0
+  /**
+   * True if the server has accepted this client: an exchange succeeded, or the connection has stayed open for a while.
+   * Its end may then be just the server's idle timeout.
+   */
+  get isSettled(): boolean {
+    return this.#exchanges > 0 || performance.now() - this.#lastUsed > SETTLED_MS
   }
 
   /** When the last exchange ended, on `performance.now()`'s clock. */

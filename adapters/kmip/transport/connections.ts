@@ -4,9 +4,13 @@ import type { Connection } from './connection.ts'
 export interface ConnectionsOptions {
   readonly open: () => Promise<Connection>
   readonly max: number
+  /** Whether each request is a login. A server may lock the account after a few that it refuses. */
+  readonly areLogins: boolean
   /** Sends a small request, which keeps the server from closing an idle connection. Rejects if it is not answered. */
-  readonly ping: (connection: Connection) => Promise<void>
+  readonly ping: (connection: Connection) => Promise<PingAnswer>
 }
+
+export type PingAnswer = 'accepted' | 'login refused'
 
 /** Milliseconds. Servers close connections that are idle for 30 s or more, and PyKMIP logs a complaint after 10 s. */
 const PING_AFTER_MS = 7000
@@ -99,9 +103,18 @@ export class Connections {
     this.#release(connection)
   }
 
-  /** Pings every idle connection. Resolves when each has answered or is closed. */
-  pingIdle(): Promise<unknown> {
-    return Promise.all([...this.#idle].map((connection) => this.#ping(connection)))
+  /**
+   * Pings every idle connection, and lends none until it has answered. Resolves when each has answered or is closed, or
+   * the first has shown that the login is refused.
+   *
+   * @param accepted resolves if the server accepts the login elsewhere
+   */
+  async pingIdle(accepted: Promise<void>): Promise<PingAnswer> {
+    const idle = this.#idle.splice(0).reverse()
+    for (const connection of idle) this.#pinged.add(connection)
+    const answer = await this.#inTurn(idle, (connection) => this.#ping(connection), accepted)
+    if (answer === 'login refused') for (const connection of idle.slice(1)) this.#takeBack(connection)
+    return answer
   }
 
   /**
@@ -111,7 +124,9 @@ export class Connections {
   closeSilent(time: number): void {
     if (this.#pinged.size === 0) return
     for (const connection of [...this.#connections]) {
-      if (this.#pinged.has(connection) || (connection.waitingSince ?? time) < time) connection.close()
+      const { waitingSince } = connection
+      if (waitingSince === undefined) continue
+      if (this.#pinged.has(connection) || waitingSince < time) connection.close()
     }
   }
 
@@ -248,18 +263,47 @@ export class Connections {
 
   #tend(): void {
     const now = performance.now()
+    const due: Connection[] = []
     for (const connection of [...this.#idle]) {
       if (now - connection.lastUsed < PING_AFTER_MS) continue
       const worked = this.#worked.get(connection) ?? 0
       if (this.size > KEPT_WARM && now - worked > CLOSE_AFTER_MS) connection.close()
-      else void this.#ping(connection)
+      else due.push(connection)
     }
+    void this.#inTurn(due, async (connection) => {
+      const at = this.#idle.indexOf(connection)
+      if (at < 0) return undefined
+      this.#idle.splice(at, 1)
+      this.#pinged.add(connection)
+      return this.#ping(connection)
+    })
   }
 
-  async #ping(connection: Connection): Promise<void> {
-    this.#idle.splice(this.#idle.indexOf(connection), 1)
-    this.#pinged.add(connection)
-    await this.#options.ping(connection).catch(() => connection.close())
+  /** Pings the first, and the others if it does not show that the login is refused. All at once if none is a login. */
+  async #inTurn(
+    connections: readonly Connection[],
+    ping: (connection: Connection) => Promise<PingAnswer | undefined>,
+    accepted?: Promise<void>,
+  ): Promise<PingAnswer> {
+    const [first, ...others] = this.#options.areLogins ? connections : []
+    if (first === undefined) {
+      await Promise.all(connections.map(ping))
+      return 'accepted'
+    }
+    const answer = await Promise.race([ping(first), ...(accepted === undefined ? [] : [accepted])])
+    if (answer === 'login refused') return answer
+    await Promise.all(others.map(ping))
+    return 'accepted'
+  }
+
+  async #ping(connection: Connection): Promise<PingAnswer | undefined> {
+    const answer = await this.#options.ping(connection).catch(() => undefined)
+    if (answer === undefined) connection.close()
+    this.#takeBack(connection)
+    return answer
+  }
+
+  #takeBack(connection: Connection): void {
     this.#pinged.delete(connection)
     this.#release(connection)
   }

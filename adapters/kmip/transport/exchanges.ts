@@ -8,9 +8,10 @@ import { kmipVersions, type KmipVersion } from '../protocol/version.ts'
 import { Answers } from './answers.ts'
 import { areRepeatable } from './batches.ts'
 import { ConnectFailed, ConnectionLost, type Connection } from './connection.ts'
-import type { Connections } from './connections.ts'
-import type { Send } from './negotiation.ts'
-import { isTlsCode, ServerUnreachable } from './unreachable.ts'
+import type { Connections, PingAnswer } from './connections.ts'
+import type { Login } from './login.ts'
+import { refusesLogin, type Send } from './negotiation.ts'
+import { isTlsCode, LOGIN_REFUSED, ServerUnreachable } from './unreachable.ts'
 
 const PING_TIMEOUT_MS = 2000
 /** Milliseconds beyond a round trip, after which an unanswered request may have been lost on the way. */
@@ -30,6 +31,7 @@ export interface ExchangesOptions {
   readonly address: string
   readonly credentials: KmipCredentials | undefined
   readonly connections: Connections
+  readonly login: Login
   /** Called when a request was not answered, and neither was any other since it was sent. */
   readonly onDoubt: () => void
 }
@@ -46,31 +48,31 @@ export class Exchanges {
 
   /**
    * Sends the operations as one message. A refusal is an outcome, not a rejection.
-   * @param lend by default, any connection is used
+   * @param lend by default, any connection is used, if the server accepts the login
    * @throws ServerUnreachable if nothing could be sent; the signal's reason; an AdapterError
    */
   async send(
     operations: readonly KmipOperation<unknown>[],
     version: KmipVersion,
     signal: CallSignal,
-    lend: Lend = this.#options.connections.use.bind(this.#options.connections),
+    lend?: Lend,
   ): Promise<Outcome<unknown>[]> {
+    const { connections } = this.#options
+    const { object } = operations[0] ?? {}
     for (let attempt = 1; ; attempt++) {
-      let wasUsed = false
+      let wasSettled = false
       try {
-        return await lend(
-          signal,
-          (connection) => {
-            wasUsed = connection.wasUsed
-            return this.#exchange(connection, operations, version, signal)
-          },
-          operations[0]?.object,
-        )
+        const ask = (connection: Connection) => {
+          wasSettled = connection.isSettled
+          const exchange = () => this.#exchange(connection, operations, version, signal)
+          return lend === undefined ? this.#withLogin(exchange, object, signal) : exchange()
+        }
+        return await (lend === undefined ? connections.use(signal, ask, object) : lend(signal, ask))
       } catch (error) {
         // The server dropped an idle connection at this very moment. It may have dropped several together.
-        const mayTryAgain = wasUsed && areRepeatable(operations) && attempt <= 1 + MAX_DROPPED
+        const mayTryAgain = wasSettled && areRepeatable(operations) && attempt <= 1 + MAX_DROPPED
         if (mayTryAgain && error instanceof ConnectionLost && !error.replyStarted) continue
-        throw this.#failure(error, wasUsed)
+        throw this.#failure(error, wasSettled)
       }
     }
   }
@@ -84,25 +86,47 @@ export class Exchanges {
     }
     try {
       return await work((operations, version, signal) => this.send(operations, version, signal, lend))
+    } catch (error) {
+      // What keeps an idle connection open would be another login.
+      if (error instanceof ServerUnreachable && error.code === LOGIN_REFUSED) connection?.close()
+      throw error
     } finally {
       if (connection !== undefined) this.#options.connections.giveBack(connection)
     }
   }
 
   /** Sends a small request on a connection. Rejects if it is not answered. */
-  async ping(connection: Connection): Promise<void> {
-    await this.#exchange(connection, [discoverVersions(kmipVersions)], '1.2', AbortSignal.timeout(PING_TIMEOUT_MS))
+  async ping(connection: Connection): Promise<PingAnswer> {
+    const began = performance.now()
+    const signal = AbortSignal.timeout(PING_TIMEOUT_MS)
+    const outcomes = await this.#exchange(connection, [discoverVersions(kmipVersions)], '1.2', signal)
+    if (!outcomes.some(refusesLogin)) return 'accepted'
+    this.#options.login.refused(began)
+    return 'login refused'
   }
 
-  #failure(error: unknown, wasUsed: boolean): unknown {
+  async #withLogin(
+    exchange: () => Promise<Outcome<unknown>[]>,
+    object: string | undefined,
+    signal: CallSignal,
+  ): Promise<Outcome<unknown>[]> {
+    const { login } = this.#options
+    await login.assertAccepted(signal)
+    const outcomes = await exchange()
+    // The question comes before the next request, which may wait for this very connection.
+    if (outcomes.some(refusesLogin)) login.refuses(object).catch(() => undefined)
+    return outcomes
+  }
+
+  #failure(error: unknown, wasSettled: boolean): unknown {
     if (error instanceof ConnectFailed) return new ServerUnreachable(error.code)
     // The server did not accept this client, so it did not process the request.
-    if (error instanceof ConnectionLost && !wasUsed && error.code !== undefined && isTlsCode(error.code)) {
+    if (error instanceof ConnectionLost && !wasSettled && error.code !== undefined && isTlsCode(error.code)) {
       return new ServerUnreachable(error.code)
     }
     if (error instanceof ConnectionLost) {
       this.#options.onDoubt()
-      const hint = wasUsed ? '' : '; servers that do not accept a client certificate do this'
+      const hint = wasSettled ? '' : '; servers that do not accept a client certificate do this'
       return unavailable(`${this.#options.address} closed the connection instead of answering${hint}`)
     }
     if (error instanceof TtlvError || error instanceof ReplyMismatch) {

@@ -10,6 +10,8 @@ const FIRST_PROBE_MS = 250
 const LAST_PROBE_MS = 15_000
 /** Milliseconds between probes of a sick server that callers need. */
 const WANTED_PROBE_MS = 1000
+/** Milliseconds between logins at a server that has refused one, doubling. It may lock the account after a few. */
+const LOGIN_PROBE_MS = { first: 15_000, last: 300_000 }
 /** Milliseconds for a silent server to answer on a fresh connection, and for a sick server to agree on a version. */
 const CHECK_MS = 2000
 const PROBE_MS = 5000
@@ -37,12 +39,13 @@ export class Member implements Requests {
   readonly #report: Report
   #isDoubted = false
   #sick: Sick | undefined
-  /** Is true if the server refuses the login. Undefined while nobody asks. */
-  #loginCheck: Promise<boolean> | undefined
   #closed = false
 
   constructor(server: KmipServerOptions, options: KmipOptions, report: Report) {
-    this.#server = new KmipServer(server, options, () => void this.#examine())
+    this.#server = new KmipServer(server, options, {
+      doubt: () => void this.#examine(),
+      loginRefused: (began) => this.#markSick(LOGIN_REFUSED, began),
+    })
     this.#report = report
   }
 
@@ -128,29 +131,14 @@ export class Member implements Requests {
     try {
       const outcomes = await this.#server.call(operations, signal)
       if (!outcomes.some(refusesLogin)) return outcomes
-      if (this.#sick === undefined && (await abortable(this.#refusesLogin(), signal))) {
-        this.#markSick(LOGIN_REFUSED, began)
-      }
-      return this.standing === 'sick' ? undefined : outcomes
+      const isRefused = await abortable(this.#server.refusesLogin(operations[0]?.object), signal)
+      return isRefused || this.standing === 'sick' ? undefined : outcomes
     } catch (error) {
       if (this.#closed) throw closed()
       if (!(error instanceof ServerUnreachable)) throw error
       this.#markSick(error.code, began)
       return undefined
     }
-  }
-
-  /** A login is tried once for all who ask. */
-  #refusesLogin(): Promise<boolean> {
-    this.#loginCheck ??= this.#server
-      .refusesLogin(AbortSignal.timeout(CHECK_MS))
-      .catch((error: unknown) => {
-        if (error instanceof ServerUnreachable) throw error
-        // Without an answer nothing is known.
-        return false
-      })
-      .finally(() => (this.#loginCheck = undefined))
-    return this.#loginCheck
   }
 
   /** Finds out whether a server that was silent is sick. */
@@ -185,7 +173,7 @@ export class Member implements Requests {
       sick.reported.add(code)
       this.#report('error', 'kmip_server_unreachable', { server: this.address, code })
     }
-    if (code === LOGIN_REFUSED) sick.delayMs = LAST_PROBE_MS
+    if (code === LOGIN_REFUSED) sick.delayMs = LOGIN_PROBE_MS.first
     if (isNew || code === LOGIN_REFUSED) this.#scheduleProbe(sick)
   }
 
@@ -202,7 +190,7 @@ export class Member implements Requests {
     sick.mayProbeAt = Infinity
     await this.check(AbortSignal.timeout(PROBE_MS)).catch(() => undefined)
     if (this.#sick !== sick || this.#closed) return
-    sick.delayMs = Math.min(2 * sick.delayMs, LAST_PROBE_MS)
+    sick.delayMs = Math.min(2 * sick.delayMs, sick.code === LOGIN_REFUSED ? LOGIN_PROBE_MS.last : LAST_PROBE_MS)
     this.#scheduleProbe(sick)
   }
 }

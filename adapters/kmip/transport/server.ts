@@ -8,6 +8,7 @@ import { Batches } from './batches.ts'
 import { Connection } from './connection.ts'
 import { Connections } from './connections.ts'
 import { Exchanges } from './exchanges.ts'
+import { Login } from './login.ts'
 import { loginRefused, negotiate, refusesLogin, type Negotiated } from './negotiation.ts'
 import { addressOf, tlsOptions } from './tls.ts'
 import { NO_ANSWER, ServerUnreachable } from './unreachable.ts'
@@ -21,34 +22,52 @@ const HEAD_START_MS = 50
  * another.
  */
 const JOINED_MS = 500
+/** Milliseconds to find out whether a login is refused. */
+const LOGIN_MS = 2000
+
+/** What a server reports of itself. */
+interface ServerEvents {
+  /** A request was not answered, and neither was any other since it was sent. */
+  doubt(): void
+  /** The login is refused. `began` is when it was tried, on `performance.now()`'s clock. */
+  loginRefused(began: number): void
+}
+
 /** One KMIP server: its connections, and what was negotiated with it. */
 export class KmipServer {
   readonly address: string
   readonly #offered: readonly KmipVersion[]
   readonly #connections: Connections
   readonly #exchanges: Exchanges
+  readonly #login: Login
   readonly #batches: Batches
   #negotiated: Negotiated | Promise<Negotiated> | undefined
   /** The last attempt on a fresh connection, while it is under way. */
   #fresh: { readonly began: number; readonly answered: Promise<void> } | undefined
 
-  /** @param onDoubt called when a request was not answered, and neither was any other since it was sent */
-  constructor(server: KmipServerOptions, options: KmipOptions, onDoubt: () => void) {
+  constructor(server: KmipServerOptions, options: KmipOptions, events: ServerEvents) {
     const connect = tlsOptions(server, options)
     this.address = addressOf(server)
     this.#offered = options.protocol === undefined ? kmipVersions : [options.protocol]
     this.#connections = new Connections({
       open: () => Connection.open(connect, CONNECT_TIMEOUT_MS),
       max: connectionsOf(options),
+      areLogins: options.credentials !== undefined,
       ping: (connection) => this.#exchanges.ping(connection),
+    })
+    this.#login = new Login({
+      address: this.address,
+      isRefused: () => this.#isLoginRefused(),
+      onRefused: (began) => events.loginRefused(began),
     })
     this.#exchanges = new Exchanges({
       address: this.address,
       credentials: options.credentials,
       connections: this.#connections,
+      login: this.#login,
       onDoubt: () => {
         // Without a negotiated version the negotiation fails, and that is reported by itself.
-        if (this.#isAgreed) onDoubt()
+        if (this.#isAgreed) events.doubt()
       },
     })
     this.#batches = new Batches((operations, version, signal) => this.#exchanges.send(operations, version, signal))
@@ -87,26 +106,24 @@ export class KmipServer {
   async check(signal: CallSignal): Promise<void> {
     if (!this.#isAgreed) {
       this.#negotiated = await this.#negotiate(signal)
+      this.#login.accepted()
       return
     }
     const began = performance.now()
     const { answers } = this.#exchanges
     const answer = answers.next()
-    const pings = this.#connections.pingIdle()
+    const pings = this.#connections.pingIdle(answer)
     const headStart = later(HEAD_START_MS + answers.roundTripMs)
-    await Promise.race([answer, pings, headStart])
+    const said = await Promise.race([answer, pings, headStart])
     if (answers.lastAt >= began) return
+    if (said === 'login refused') throw loginRefused(this.address)
     const fresh = this.#askSoon(began, signal)
     await Promise.race([answer, fresh])
   }
 
-  /**
-   * Whether the server refuses this client's login. The question names no key, because a server may give the same reason
-   * for one key alone.
-   */
-  async refusesLogin(signal: CallSignal): Promise<boolean> {
-    const { version } = await abortable(this.negotiate(), signal)
-    return (await this.#exchanges.send([query], version, signal)).some(refusesLogin)
+  /** Like {@link Login.refuses}. */
+  refusesLogin(object: string | undefined): Promise<boolean> {
+    return this.#login.refuses(object)
   }
 
   /** Forgets what was negotiated and closes idle connections, because the server may have been replaced. */
@@ -143,6 +160,12 @@ export class KmipServer {
     }
   }
 
+  async #isLoginRefused(): Promise<boolean> {
+    const { version } = await this.negotiate()
+    const signal = AbortSignal.timeout(LOGIN_MS)
+    return (await this.#exchanges.onFresh((send) => send([query], version, signal))).some(refusesLogin)
+  }
+
   /**
    * Joins a check that has just begun. The check goes on when nobody waits for it, because it also judges other
    * connections.
@@ -167,6 +190,7 @@ export class KmipServer {
         return outcomes
       })
       if (outcome?.ok === false) throw refusesLogin(outcome) ? loginRefused(this.address) : outcome.refusal
+      this.#login.accepted()
     } catch (error) {
       throw asUnreachable(error, this.address)
     }

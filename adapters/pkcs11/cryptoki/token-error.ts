@@ -52,6 +52,11 @@ export class TokenError extends AdapterError {
     return new TokenError('BACKEND_UNAVAILABLE', `the token answered ${ckrName(ckr)}, and ${why}`, 'unclear', ckr)
   }
 
+  /** What is known of the key is known of the former token. */
+  static otherToken(): TokenError {
+    return TokenError.unavailable('another token is open')
+  }
+
   static unavailable(message: string, ckr?: number): TokenError {
     return new TokenError('BACKEND_UNAVAILABLE', message, 'token', ckr)
   }

@@ -1,4 +1,4 @@
-import { AdapterError, wipeableCopy } from '../../contract/index.ts'
+import { wipeableCopy } from '../../contract/index.ts'
 import { closeInspector } from '../../contract/no-inspector.ts'
 import { decodeCrypt, encodeCrypt, type CryptMessage } from '../wire/crypt-message.ts'
 import { Answer, Ask, type Frame } from '../wire/frames.ts'
@@ -165,12 +165,11 @@ export class Answerer {
       this.#reply({ id, kind: Answer.ckr, payload: encodeFailure(ckr, functionOf(error)) })
       return
     }
-    if (error instanceof KeysVanished) {
+    if (error instanceof KeysVanished || error instanceof TokenReplaced) {
       this.#reply({ id, kind: Answer.vanished, payload: EMPTY })
       return
     }
-    const refusal = error instanceof TokenReplaced ? new AdapterError('BACKEND_UNAVAILABLE', 'another token') : error
-    this.#reply({ id, kind: Answer.refused, payload: encodeRefusal(refusal) })
+    this.#reply({ id, kind: Answer.refused, payload: encodeRefusal(error) })
   }
 }
 

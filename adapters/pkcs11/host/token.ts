@@ -71,6 +71,8 @@ export class Token {
       const old = this.#session
       this.#session = undefined
       if (old !== undefined) closeQuietly(this.#module, old)
+      // Another token must not get the PIN, and a few wrong ones would lock it.
+      this.#assertSame()
       this.#session = this.#module.C_OpenSession(this.#slot, this.#sessionFlags)
       const state = this.#module.C_GetSessionInfo(this.#session).state
       this.#state = state
@@ -88,8 +90,11 @@ export class Token {
   /** Throws unless the token is present and is the one that was opened, and the session is valid and logged in. */
   probe(): void {
     this.#module.C_GetSessionInfo(this.session)
-    const info = this.#module.C_GetTokenInfo(this.#slot)
-    if (info.serialNumber !== this.#serial) throw new TokenReplaced()
+    this.#assertSame()
+  }
+
+  #assertSame(): void {
+    if (this.#module.C_GetTokenInfo(this.#slot).serialNumber !== this.#serial) throw new TokenReplaced()
   }
 
   /** Like {@link probe}. Throws also if the login is lost, which would hide private keys. */

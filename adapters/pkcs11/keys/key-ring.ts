@@ -29,6 +29,8 @@ const RENEW_MS = { first: 5000, last: 60_000 }
 /** A key, and how its algorithms are done. All looks at the same unchanged key share the latter. */
 export interface KnownKey extends QualifiedKey {
   readonly readAt: number
+  /** That of the token that showed it. */
+  readonly generation: number
 }
 
 /**
@@ -47,12 +49,13 @@ export class KeyRing {
   /** By the way that a qualification of the key found. */
   readonly #witnesses = new WeakMap<Way, KeyWitness>()
   readonly #warned = new Set<string>()
-  #generation = 0
+  #generation: number
   #renewMs = RENEW_MS.first
   #renewAfter = performance.now() + RENEW_MS.first
 
   constructor(supervisor: Supervisor, options: Pkcs11Options, report: Report) {
     this.#supervisor = supervisor
+    this.#generation = supervisor.generation
     this.#options = options
     this.#report = report
     this.#calls = new TokenCalls(supervisor)
@@ -60,6 +63,7 @@ export class KeyRing {
       crypt: (selector, way, direction, data, witness) =>
         this.#calls.crypt({ selector, way, direction, data, witness, purpose: 'background' }),
       mechanisms: (algorithm) => this.#mechanisms(algorithm),
+      generation: () => supervisor.generation,
       onWay: (key, way) => this.#worked(this.#witnessOf(key, way)),
       report,
     })
@@ -67,6 +71,7 @@ export class KeyRing {
 
   /** The key as the token shows it now, or showed it seconds ago. A known key is returned at once. */
   find(ref: KeyRef): KnownKey | Promise<KnownKey> {
+    this.#forgetOtherToken()
     const known = this.#entries.get(ref)
     const age = known === undefined ? Infinity : performance.now() - known.readAt
     if (known === undefined || age > STALE_MS) return this.read(ref)
@@ -89,6 +94,7 @@ export class KeyRing {
 
   /** How to do `algorithm` with this key for a value of `bytes`: see {@link Qualifier.qualification}. */
   qualification(key: KnownKey, algorithm: WrapAlgorithm, bytes?: number): Qualification | Promise<Qualification> {
+    this.#assertSameToken(key.generation)
     return this.#qualifier.qualification(key, algorithm, bytes)
   }
 
@@ -105,6 +111,7 @@ export class KeyRing {
     data: Uint8Array,
     signal: CallSignal,
   ): Promise<Uint8Array> {
+    this.#assertSameToken(key.generation)
     const witness = this.#witnessOf(key, way)
     const { ref, selector } = key
     const result = await this.#cryptIfThere(ref, { selector, way, direction, data, witness, signal })
@@ -116,7 +123,9 @@ export class KeyRing {
   /** Resolves if the token can use a recently used key. If none was used yet: if the token answers. */
   async probe(signal: CallSignal): Promise<void> {
     let failed = false
+    const { generation } = this.#supervisor
     for (const witness of this.#supervisor.witnesses) {
+      this.#assertSameToken(generation)
       const said = await witness.testify((selector, way, direction, data) =>
         this.#cryptIfThere(witness.ref, { selector, way, direction, data, witness, signal, purpose: 'probe' }),
       )
@@ -156,13 +165,16 @@ export class KeyRing {
   }
 
   async #readNow(ref: KeyRef): Promise<KnownKey> {
+    this.#forgetOtherToken()
+    const generation = this.#generation
     try {
       const selector = encodeSelector(parseKeyRef(ref, this.#openToken()))
       const facts = await this.#look(selector)
+      this.#assertSameToken(generation)
       const key = tokenKey(ref, selector, facts)
       this.#checkExposure(key)
       this.#checkSize(key)
-      const known = { ...key, readAt: performance.now(), qualified: this.#qualifier.of(key) }
+      const known = { ...key, readAt: performance.now(), generation, qualified: this.#qualifier.of(key) }
       this.#entries.set(ref, known)
       return known
     } catch (error) {
@@ -184,7 +196,6 @@ export class KeyRing {
   async #look(selector: string): Promise<KeyFacts> {
     try {
       const found = await this.#supervisor.call(Ask.find, encodeMessage(this.#seen.question(selector)))
-      this.#forgetOtherToken()
       this.#seen.saw(selector)
       return decodeMessage<KeyFacts>(found)
     } catch (error) {
@@ -196,13 +207,18 @@ export class KeyRing {
     }
   }
 
+  /** Another token with the same keys need not do them in the same way. */
   #forgetOtherToken(): void {
     if (this.#generation === this.#supervisor.generation) return
     this.#generation = this.#supervisor.generation
+    this.#entries.clear()
     this.#qualifier.clear()
     this.#calls.forget()
     this.#seen.clear()
-    this.#supervisor.forget()
+  }
+
+  #assertSameToken(generation: number): void {
+    if (generation !== this.#supervisor.generation) throw TokenError.otherToken()
   }
 
   #openToken(): OpenToken {

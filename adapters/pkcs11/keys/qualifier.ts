@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AdapterError, type Report, type WrapAlgorithm } from '../../contract/index.ts'
+import { TokenError } from '../cryptoki/token-error.ts'
 import { wayName, type Mechanisms, type Way } from '../cryptoki/way.ts'
 import { SHORT_BYTES } from './known-answers.ts'
 import { isRefuted, isUndecided, qualify, rejections, type Qualification } from './qualification.ts'
@@ -36,6 +37,8 @@ export interface QualifierOptions {
   /** Runs behind the calls that callers wait for. */
   readonly crypt: Crypt
   readonly mechanisms: (algorithm: WrapAlgorithm) => Mechanisms
+  /** Changes with the token. What was not determined on one token alone is not a result. */
+  readonly generation: () => number
   /** Called with each way that was found to be right. */
   readonly onWay: (key: TokenKey, way: Way) => void
   readonly report: Report
@@ -132,10 +135,19 @@ export class Qualifier {
     algorithm: WrapAlgorithm,
     onShort?: (soFar: Qualification) => void,
   ): Promise<Qualification> {
-    const { crypt, mechanisms } = this.#options
+    const { mechanisms } = this.#options
+    const generation = this.#options.generation()
+    const assertSameToken = () => {
+      if (generation !== this.#options.generation()) throw TokenError.otherToken()
+    }
+    const crypt: Crypt = async (...call) => {
+      assertSameToken()
+      return this.#options.crypt(...call)
+    }
     const [before, turn, longTurn] = [this.#turn, promiseWithResolvers<void>(), promiseWithResolvers<void>()]
     this.#turn = turn.promise
     const goOn = (soFar: Qualification) => {
+      assertSameToken()
       onShort?.(soFar)
       turn.resolve()
       const others = this.#longTurn
@@ -144,6 +156,10 @@ export class Qualifier {
     }
     return before
       .then(() => confirmed(() => qualify(key, algorithm, mechanisms(algorithm), crypt, goOn)))
+      .then((result) => {
+        assertSameToken()
+        return result
+      })
       .finally(() => {
         turn.resolve()
         longTurn.resolve()

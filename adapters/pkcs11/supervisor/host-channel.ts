@@ -1,7 +1,7 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { wipeableCopy } from '../../contract/index.ts'
 import { FrameReader, FrameWriter } from '../wire/frames.ts'
-import type { Starters } from './starters.ts'
+import type { StartsHosts } from './starters.ts'
 
 /** Milliseconds in which the starter reports how a host ended, after the host's channel has closed. */
 const REASON_MS = 50
@@ -20,13 +20,13 @@ export class HostChannel {
   readonly #stop: () => void
   readonly #frames = new FrameWriter()
   #listener: HostListener | undefined
-  #running: { readonly pid: number; readonly channel: Socket } | undefined
+  #running: { readonly pid: number; readonly channel: Duplex } | undefined
   #nextId = 0
 
   /**
    * @param environment all that the process sees of the gateway's environment; the vendor's library may need any of it
    */
-  constructor(starters: Starters, environment: NodeJS.ProcessEnv, listener: HostListener) {
+  constructor(starters: StartsHosts, environment: NodeJS.ProcessEnv, listener: HostListener) {
     this.#listener = listener
     this.#stop = starters.start(environment, {
       started: (pid, channel) => this.#started(pid, channel),
@@ -73,7 +73,7 @@ export class HostChannel {
     clearTimeout(timer)
   }
 
-  #started(pid: number, channel: Socket): void {
+  #started(pid: number, channel: Duplex): void {
     // The host is not wanted any more. Closing its channel ends it.
     if (this.#listener === undefined) return void channel.destroy()
     this.#running = { pid, channel }

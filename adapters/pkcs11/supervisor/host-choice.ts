@@ -1,5 +1,6 @@
 import type { Host } from './host.ts'
 import type { Job } from './job.ts'
+import type { PacedKey } from './pace.ts'
 
 /**
  * How many calls, by weight, a host gets before the first has returned. The host then need not wait between calls, and
@@ -21,32 +22,39 @@ export interface Hosts {
  *
  * @param mayJoin whether a slow call may join others of its key, which keeps their host from other slow keys
  */
-export function hostFor(job: Job, { ready, expected }: Hosts, mayJoin: boolean): Host | undefined {
-  const { pace, isSlow } = job
-  const key = pace?.key
+export function hostFor(job: Job, hosts: Hosts, mayJoin: boolean): Host | undefined {
+  const { isSlow, pace } = job
+  const { ready } = hosts
   const isOnly = ready.length === 1 && !isSlow
   const free = ready.filter((host) => !host.stalled && (isOnly || !host.hasSlow))
-  if (!isSlow && (key === undefined || !pace?.isBesideOthers)) return leastBusy(free)
-  const now = performance.now()
-  const tried = key === undefined ? [] : ready.filter((host) => host.isTriedBy(key, now))
+  const isBesideOthers = pace?.isBesideOthers === true
+  if (!isSlow && !isBesideOthers) return leastBusy(free)
+  const tried = ready.filter((host) => host.isTriedBy(pace?.key))
   const untried = free.filter((host) => !tried.includes(host))
   if (isSlow) {
-    // One host is left to quicker keys, unless keys that are slower still have all others. A key that has cost a host
-    // leaves the others one until it is replaced.
-    const hosts = key?.hasHung === true ? expected : ready.length
-    const slower = key === undefined ? [] : ready.filter((host) => host.isSlowerThan(job, now))
-    const within = hosts - slower.length
-    const mayDelay = pace?.isBesideQuicker === true || (pace?.isBesideOthers === true && tried.length > 0)
-    const kept = within > 1 && mayDelay ? 1 : 0
-    // Calls that no caller waits for give way soon.
-    const yielding = ready.filter((host) => host.hasBackground && !host.stalled && !untried.includes(host))
-    const joined = mayJoin ? ready.filter((host) => !host.stalled && host.hasSlow && host.sharesSlow(job)) : []
-    return leastBusy([...(untried.length + yielding.length > kept ? untried : []), ...joined])
+    const own = untried.length > (isBesideOthers ? keptFrom(job, hosts) : 0) ? untried : []
+    return leastBusy([...own, ...(mayJoin ? ready.filter((host) => mayShare(host, job)) : [])])
   }
-  if (key === undefined || tried.length === 0 || untried.length > 1) return leastBusy(free)
-  // The last host is used if the others are full of calls that are answered in time, one after another.
-  const areInTime = tried.every((host) => host.keepsUpWith(key) && !host.isLate(now))
-  return leastBusy(free.filter((host) => tried.includes(host))) ?? (areInTime ? leastBusy(untried) : undefined)
+  if (tried.length === 0 || untried.length > 1) return leastBusy(free)
+  const triedAndFree = free.filter((host) => tried.includes(host))
+  return leastBusy(triedAndFree) ?? (areInTime(tried, pace?.key) ? leastBusy(untried) : undefined)
+}
+
+/**
+ * How many hosts a slow call leaves to other keys: one, unless keys that are slower still have all others. A key that
+ * has cost a host leaves the others one until it is replaced.
+ */
+function keptFrom(job: Job, { ready, expected }: Hosts): number {
+  const hosts = job.pace?.key?.hasHung === true ? expected : ready.length
+  return hosts - ready.filter((host) => host.isSlowerThan(job)).length > 1 ? 1 : 0
+}
+
+const mayShare = (host: Host, job: Job): boolean => !host.stalled && host.hasSlow && host.sharesSlow(job)
+
+/** Whether these hosts are full of calls with `key` that are answered in time, one after another. */
+function areInTime(tried: readonly Host[], key: PacedKey | undefined): boolean {
+  const now = performance.now()
+  return key !== undefined && tried.every((host) => host.keepsUpWith(key) && !host.isLate(now))
 }
 
 function leastBusy(hosts: readonly Host[]): Host | undefined {

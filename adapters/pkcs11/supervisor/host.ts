@@ -15,12 +15,14 @@ import { ckrName } from '../cryptoki/ckr-table.ts'
 import type { Crypt } from '../keys/witness.ts'
 import { TokenError } from '../cryptoki/token-error.ts'
 import { HostChannel } from './host-channel.ts'
-import type { Starters } from './starters.ts'
+import type { StartsHosts } from './starters.ts'
 import { Job } from './job.ts'
-import { isSlowBeside, type PacedKey } from './pace.ts'
+import { isSlowBeside, type Pace, type PacedKey } from './pace.ts'
 
 /** The factor by which the slowest call loses weight with each later call. */
 const FADING = 0.95
+/** Milliseconds in which the answers of calls arrive that went to the token together. */
+const TOGETHER_MS = 2
 /** Milliseconds; nearly the most that fits into a message. The supervisor's own values are short. */
 const OWN_SLICE_MS = 250
 
@@ -64,11 +66,13 @@ export class Host {
   #load = 0
   #slowest = 0
   #headSince = performance.now()
+  /** The first answer of calls that went to the token together. */
+  #first: { readonly pace: Pace | undefined; readonly at: number; readonly ms: number } | undefined
   #aliveAt = performance.now()
   /** The id of the login that has no answer yet. */
   #login: number | undefined
 
-  constructor(starters: Starters, environment: NodeJS.ProcessEnv, events: HostEvents) {
+  constructor(starters: StartsHosts, environment: NodeJS.ProcessEnv, events: HostEvents) {
     this.#channel = new HostChannel(starters, environment, {
       replied: (id, answer, payload) => this.#replied(id, answer, payload, events),
       ended: (why) => {
@@ -107,11 +111,10 @@ export class Host {
   }
 
   /** Whether it has a call with `key` that may prove to be slower than it is known to be. */
-  isTriedBy(key: PacedKey, now: number): boolean {
-    return this.#jobs.some(({ job: { pace, isSlow }, isRecalled }, index) => {
-      if (pace?.key !== key) return false
-      return index === 0 ? !isSlow || this.isLate(now) : !isSlow && !isRecalled
-    })
+  isTriedBy(key: PacedKey | undefined): boolean {
+    return (
+      key !== undefined && this.#jobs.some(({ job, isRecalled }) => job.pace?.key === key && !job.isSlow && !isRecalled)
+    )
   }
 
   /** Whether a call with `key` was answered since the oldest that it has was made. */
@@ -121,13 +124,9 @@ export class Host {
   }
 
   /** Whether it has a call with another key that is slower than `job`. */
-  isSlowerThan({ pace }: Job, now: number): boolean {
+  isSlowerThan({ pace }: Job): boolean {
     const usualMs = pace?.ms ?? 0
-    return this.#jobs.some(
-      ({ job }, index) =>
-        job.pace?.key !== pace?.key &&
-        isSlowBeside(Math.max(job.pace?.ms ?? 0, index === 0 ? this.headAge(now) : 0), usualMs),
-    )
+    return this.#jobs.some(({ job }) => job.pace?.key !== pace?.key && isSlowBeside(job.pace?.ms ?? 0, usualMs))
   }
 
   /** Milliseconds that a call like its oldest takes at most, as far as is known. */
@@ -183,7 +182,6 @@ export class Host {
   /** Takes back every call, oldest first, including those that wait for a new session. */
   abandon(error: unknown): { readonly begun: Job | undefined; readonly others: Job[] } {
     const head = this.#jobs[0]
-    head?.job.pace?.lost()
     const jobs = this.#jobs.filter(({ isRecalled }) => !isRecalled).map(({ job }) => job)
     const calls = jobs.filter((job) => !(job instanceof OwnJob))
     this.#jobs = []
@@ -263,10 +261,10 @@ export class Host {
     const job = given?.isRecalled === false ? given.job : undefined
     this.#load -= given?.job.weight ?? 0
     const now = performance.now()
-    given?.job.pace?.took(now - this.#headSince)
+    const tookMs = this.#duration(given?.job, now)
+    given?.job.pace?.took(tookMs)
     // A slow key says nothing of the others.
-    if (!(job instanceof OwnJob) && given?.job.isSlow !== true)
-      this.#slowest = Math.max(FADING * this.#slowest, now - this.#headSince)
+    if (!(job instanceof OwnJob) && given?.job.isSlow !== true) this.#slowest = Math.max(FADING * this.#slowest, tookMs)
     this.#headSince = now
     this.stalled = false
     try {
@@ -280,6 +278,17 @@ export class Host {
     events.idle()
   }
 
+  /** Of calls that went to the token together, each took as long as the first, not no time. */
+  #duration(job: Job | undefined, now: number): number {
+    const ms = now - this.#headSince
+    const first = this.#first
+    if (job?.shares === true && first !== undefined && first.pace === job.pace && now - first.at < TOGETHER_MS) {
+      return Math.max(ms, first.ms)
+    }
+    this.#first = { pace: job?.pace, at: now, ms }
+    return ms
+  }
+
   #settle(job: Job, answer: number, payload: Uint8Array, events: HostEvents): void {
     if (answer === Answer.result) job.resolve(payload)
     else if (answer === Answer.refused) job.reject(decodeRefusal(payload))
@@ -288,8 +297,10 @@ export class Host {
       job.goOnWith(payload)
       if (job instanceof OwnJob) this.give(job)
       else if (!job.over) events.unfinished(job)
-    } else if (answer === Answer.vanished) events.vanished(job)
-    else {
+    } else if (answer === Answer.vanished) {
+      if (job instanceof OwnJob) job.reject(TokenError.unavailable('the token is gone'))
+      else events.vanished(job)
+    } else {
       const { ckr, at } = decodeFailure(payload)
       if (!(job instanceof OwnJob)) events.failed(job, ckr)
       else job.reject(TokenError.unavailable(`${at === '' ? 'the token' : at} answered ${ckrName(ckr)}`, ckr))

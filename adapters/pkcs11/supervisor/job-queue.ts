@@ -43,7 +43,7 @@ export class JobQueue {
       const job = queue.jobs[0]
       if (job === undefined || !isWanted(job)) continue
       queue.jobs.shift()
-      queue.given += job.isSlow ? TURN : job.weight
+      queue.given += job.isSlow && !job.shares ? TURN : job.weight
       this.#size -= 1
       this.#endTurn(queue)
       return job

@@ -46,9 +46,13 @@ export class Job {
   readonly #aborted: () => void
   #payload: Uint8Array
 
+  /** That of the token that it is for. */
+  readonly generation: number
+
   /** @param payload becomes the job's own and is zeroed at the end */
-  constructor(kind: number, payload: Uint8Array, options: CallOptions) {
+  constructor(kind: number, payload: Uint8Array, options: CallOptions, generation = 0) {
     this.kind = kind
+    this.generation = generation
     const { signal, unwrapping = false, weight = 1, pace, witness } = options
     const { shares = false, background = false, inRightWay = false } = options
     this.#payload = payload

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { OperatorError, type Report } from '../../contract/index.ts'
 import { callTimeoutOf, checkOptions, tokenSelector, type Pkcs11Options } from '../options.ts'
@@ -30,11 +31,14 @@ export async function openSupervisor(
   return Supervisor.open({ open, pin, callTimeoutMs: callTimeoutOf(options) }, report)
 }
 
+/** Opening a pipe does not wait until somebody writes into it. */
+const AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+
 /**
  * Detects the two mistakes that a loader's message explains badly: no such file, and a library for another processor.
  */
 export async function checkModule(path: string): Promise<void> {
-  const file = await openFile(path).catch(() => {
+  const file = await openFile(path, AT_ONCE).catch(() => {
     throw new OperatorError(
       'MODULE_MISSING',
       `there is no readable PKCS#11 module at ${path}: install the vendor's client software (for SoftHSM: apt-get ` +
@@ -42,6 +46,7 @@ export async function checkModule(path: string): Promise<void> {
     )
   })
   try {
+    if (!(await file.stat()).isFile()) throw new OperatorError('MODULE_UNUSABLE', `${path} is not a shared library`)
     // Whoever can change the module gets the PIN.
     await assertTrusted(path, file)
     const header = Buffer.alloc(20)

@@ -43,18 +43,13 @@ export class Pace {
     const { ms } = this
     // Nearly all calls are quick, and are asked often.
     if (ms <= SLOW_MS) return false
-    const quickest = Math.min(this.#quickestBeside, (!this.#isDoubted && this.#sibling?.averageMs) || Infinity)
+    const quickest = Math.min(this.#quickestBeside, this.#sibling?.averageMs ?? Infinity)
     return isSlowBeside(ms, Number.isFinite(quickest) ? quickest : 0)
   }
 
   /** Whether another key is in use. */
   get isBesideOthers(): boolean {
     return this.#quickestBeside < Infinity
-  }
-
-  /** Whether another key is in use whose calls should not have to wait for this one's. */
-  get isBesideQuicker(): boolean {
-    return isSlowBeside(this.ms, this.#quickestBeside)
   }
 
   get #ownMs(): number {
@@ -83,11 +78,6 @@ export class Pace {
   lasts(ms: number): void {
     this.#doubtOther(ms)
     this.#lastsMs = Math.max(this.#lastsMs, ms)
-  }
-
-  /** Records that a call was lost with its host. */
-  lost(): void {
-    this.#lastsMs = 0
   }
 
   /** Records that a call has cost its host after `ms`. */

@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { withoutInspector } from '../../contract/no-inspector.ts'
@@ -14,7 +15,7 @@ const END_TIMEOUT_MS = 2000
 
 export interface StartListener {
   /** The host runs. `channel` is the socket pair to it. */
-  started(pid: number, channel: Socket): void
+  started(pid: number, channel: Duplex): void
   /** The host could not be started, or has ended. `why` is for people. */
   ended(why: string): void
 }

@@ -6,6 +6,9 @@ import { Starter, type StartListener } from './starter.ts'
  */
 const START_TIMEOUT_MS = { first: 10_000, next: 2000 }
 
+/** What starts the hosts. */
+export type StartsHosts = Pick<Starters, 'start' | 'close'>
+
 /** Has a starter start each HSM host, and replaces a starter that is lost or stuck. */
 export class Starters {
   #starter: Starter | undefined

@@ -66,7 +66,7 @@ export class Supervisor implements SupervisorEvents {
     return this.#upkeep.token
   }
 
-  /** Changes when another token was opened, or the same one after it was initialised again. */
+  /** Changes when another token was opened. Then every call for the former one is rejected. */
   get generation(): number {
     return this.#upkeep.generation
   }
@@ -85,7 +85,7 @@ export class Supervisor implements SupervisorEvents {
    * @throws AdapterError, or the signal's reason
    */
   async call(kind: number, payload: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
-    const job = new Job(kind, payload, options)
+    const job = new Job(kind, payload, options, this.generation)
     if (this.#closed) job.reject(closed())
     else if (options.signal?.aborted) job.reject(options.signal.reason)
     else if (this.#queue.size >= MAX_QUEUE)
@@ -109,10 +109,9 @@ export class Supervisor implements SupervisorEvents {
     this.#upkeep.worked()
   }
 
-  /** Forgets a key that no longer exists. Without a selector it forgets all keys, because the token is another one. */
-  forget(selector?: string): void {
-    if (selector === undefined) this.#evidence.clear()
-    else this.#evidence.drop(selector)
+  /** Forgets a key that no longer exists. */
+  forget(selector: string): void {
+    this.#evidence.drop(selector)
   }
 
   async close(): Promise<void> {
@@ -165,6 +164,13 @@ export class Supervisor implements SupervisorEvents {
     this.#takeBack(host, new TokenError('BACKEND_UNAVAILABLE', `the HSM host is gone: ${why}`, 'module'))
   }
 
+  /** What a call was made for is known of the former token only: its key, and the way that it is used in. */
+  exchanged(hosts: readonly Host[]): void {
+    this.#evidence.clear()
+    for (const host of hosts) this.#takeBack(host, TokenError.otherToken())
+    this.#requeue(...this.#queue.clear(), ...this.#background.clear())
+  }
+
   unfinished(job: Job): void {
     if (job.background) this.#background.push(job)
     else this.#queue.giveBack([job])
@@ -189,8 +195,11 @@ export class Supervisor implements SupervisorEvents {
 
   /** Queues calls that have not begun, or are tried once more. */
   #requeue(...jobs: readonly Job[]): void {
-    this.#queue.giveBack(jobs.filter(({ background }) => !background))
-    this.#background.giveBack(jobs.filter(({ background }) => background))
+    const isCurrent = ({ generation }: Job) => generation === this.generation
+    for (const job of jobs) if (!isCurrent(job)) job.reject(TokenError.otherToken())
+    const current = jobs.filter(isCurrent)
+    this.#queue.giveBack(current.filter(({ background }) => !background))
+    this.#background.giveBack(current.filter(({ background }) => background))
   }
 
   #takeBack(host: Host, error: AdapterError): void {

@@ -7,7 +7,7 @@ import { Host } from './host.ts'
 import type { Job } from './job.ts'
 import { mayPass, openFailure } from './open-failure.ts'
 import { hostEnvironment } from './host-channel.ts'
-import { Starters } from './starters.ts'
+import { Starters, type StartsHosts } from './starters.ts'
 import { Logins } from './logins.ts'
 import { MemoryWatch } from './memory-watch.ts'
 
@@ -27,6 +27,8 @@ const FIRST_ATTEMPTS = 5
 export interface HostSettings {
   readonly open: Omit<OpenMessage, 'pin'>
   readonly pin: Secret | undefined
+  /** By default processes. */
+  readonly starters?: StartsHosts
 }
 
 /** What the hosts and their upkeep report to the supervisor. */
@@ -39,6 +41,8 @@ export interface SupervisorEvents {
   unfinished(job: Job): void
   /** A host is lost. The supervisor takes its calls. */
   lost(host: Host, why: string): void
+  /** Another token is open. `hosts` had the former one, and are gone. */
+  exchanged(hosts: readonly Host[]): void
   /** There may be room for another call, or no host is left that could take one. */
   idle(): void
 }
@@ -65,7 +69,7 @@ export class Upkeep {
   #generation = 0
   #retry: NodeJS.Timeout | undefined
   #closed = false
-  readonly #starters = new Starters()
+  readonly #starters: StartsHosts
   readonly #memory = new MemoryWatch()
   readonly #weighing: NodeJS.Timeout
 
@@ -73,6 +77,7 @@ export class Upkeep {
     this.#settings = settings
     this.#events = events
     this.#report = report
+    this.#starters = settings.starters ?? new Starters()
     this.#logins = new Logins(settings.pin, report)
     this.#weighing = setInterval(() => void this.#replaceOutgrown(), WEIGH_MS)
     this.#weighing.unref()
@@ -84,7 +89,7 @@ export class Upkeep {
     return this.#facts
   }
 
-  /** Changes when another token was opened, or the same one after it was initialised again. */
+  /** Changes when another token was opened. */
   get generation(): number {
     return this.#generation
   }
@@ -270,6 +275,19 @@ export class Upkeep {
     return host
   }
 
+  /** No two sessions may use keys of different tokens. What a session sees that was opened just now is true. */
+  #exchange(host: Host, { serial: before }: TokenFacts): void {
+    const { label, serial } = this.token
+    this.#generation++
+    this.#report('error', 'hsm_token_changed', { token: label, serial, before })
+    const others = [...this.hosts].filter((other) => other !== host)
+    for (const other of others) {
+      this.hosts.delete(other)
+      void other.kill()
+    }
+    this.#events.exchanged(others)
+  }
+
   #reportBack({ label, serial }: TokenFacts): void {
     this.#report('info', 'hsm_back', { token: label, serial })
   }
@@ -279,11 +297,12 @@ export class Upkeep {
     try {
       const facts = await this.#logins.run((pin) => host.open({ ...this.#settings.open, ...(pin && { pin }) }))
       if (host.state !== 'opening') return
-      if (this.#facts?.serial !== facts.serial) this.#generation++
+      const before = this.#facts
       this.#facts = facts
       host.state = 'ready'
       host.readyAt = performance.now()
       this.#isRefusedMore = false
+      if (before !== undefined && before.serial !== facts.serial) this.#exchange(host, before)
       if (this.#failures > 0 && !this.#isSick) this.#reportBack(facts)
       this.#failures = 0
       this.retire()

@@ -3,6 +3,7 @@ import type { Findings, More } from './findings.ts'
 import type { KeyQuestion, WantedKey } from './key-question.ts'
 import { nearMiss } from './near-miss.ts'
 import { quoted } from '../../base/shell.ts'
+import { startedAs } from '../started-as.ts'
 import { dayOf, daysUntil, WARNING_DAYS } from './x509.ts'
 
 const namesakes = ({ ref }: WantedKey, all: readonly KeySummary[]) => all.filter(({ name }) => name === ref)
@@ -31,7 +32,7 @@ export function tellUnusable(key: WantedKey, error: AdapterError, question: KeyQ
 }
 
 const listCommand = ({ backend, config }: KeyQuestion): string =>
-  `ekm-gateway keys list --config ${quoted(config)} --backend ${backend}`
+  `${startedAs()} keys list --config ${quoted(config)} --backend ${backend}`
 
 function tellMissing(
   { subject, name, ref }: WantedKey,
@@ -65,7 +66,7 @@ const enabling = ({ ref }: WantedKey, { row, config, backend }: KeyQuestion): Pi
   row.check.enabledBy === 'keys enable'
     ? {
         advice: 'enable it if it is disabled',
-        command: `ekm-gateway keys enable ${ref} --config ${quoted(config)} --backend ${backend}`,
+        command: `${startedAs()} keys enable ${ref} --config ${quoted(config)} --backend ${backend}`,
       }
     : { advice: "activate it with the backend's own tools" }
 

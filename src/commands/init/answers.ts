@@ -16,6 +16,7 @@ import {
   type SecretQuestion,
 } from '../../backends/interview.ts'
 import type { References } from '../../settings/fields.ts'
+import { rootsAlone } from '../check/as-user.ts'
 import { print } from '../terminal.ts'
 import { Unanswered, type Terminal } from './terminal.ts'
 
@@ -27,6 +28,8 @@ export type Earlier = (question: Question) => string | undefined
 
 const PRIVATE = 0o600
 
+export const isRoot = (): boolean => process.geteuid?.() === 0
+
 /** Answers from the options of the command line; what they leave open is asked at the terminal, if there is one. */
 export class Answers implements Interview {
   readonly references: References
@@ -36,6 +39,7 @@ export class Answers implements Interview {
   readonly #terminal: Terminal | undefined
   /** The answers of this session: proposed again where the whole of them did not work. */
   readonly #last = new Map<string, string>()
+  readonly #noted = new Set<string>()
   /** How many questions were put to the terminal. */
   #asked = 0
 
@@ -65,6 +69,7 @@ export class Answers implements Interview {
   async openPath<Found>(question: Question, attempt: Attempt<string, Found>) {
     const fallback = this.#fallbackOf(question)
     const { answer, found } = await this.#until(question, fallback && this.#shown(fallback), fromHere, attempt)
+    this.noteRootOnly(answer)
     return { path: this.written(answer), found }
   }
 
@@ -90,7 +95,9 @@ export class Answers implements Interview {
       attempt(placeOf(typed)),
     )
     const place = placeOf(answer)
-    return 'env' in place ? place : { file: this.written(place.file) }
+    if ('env' in place) return place
+    this.noteRootOnly(place.file)
+    return { file: this.written(place.file) }
   }
 
   async choose(question: Question, choices: readonly Choice[]): Promise<string> {
@@ -124,14 +131,29 @@ export class Answers implements Interview {
     print(`   ${found}`)
   }
 
+  /** Says, once, where root alone can read an absolute path: a gateway that runs as another user could not. */
+  noteRootOnly(path: string): void {
+    const note = isRoot() ? rootsAlone(path) : undefined
+    if (note === undefined || this.#noted.has(note)) return
+    this.#noted.add(note)
+    this.tell(`note: ${note}`)
+  }
+
   async makeSecret(path: string): Promise<void> {
-    await this.make(path, randomBytes(24).toString('base64url') + '\n', PRIVATE)
+    await this.#write(path, randomBytes(24).toString('base64url') + '\n', PRIVATE)
   }
 
   /** Never in the place of a file that is there. */
   async make(path: string, content: string, mode: number): Promise<void> {
+    await this.#write(path, content, mode)
+    this.noteRootOnly(path)
+  }
+
+  async #write(path: string, content: string, mode: number): Promise<void> {
     await writeFile(path, content, { mode, flag: 'wx' }).catch((error: unknown) => {
-      throw new OperatorError('FILE_UNWRITABLE', `${path} cannot be made (${systemCode(error)})`)
+      const code = systemCode(error)
+      const remedy = code === 'EEXIST' ? ': it is there, and no file is replaced; move it away to have it made' : ''
+      throw new OperatorError('FILE_UNWRITABLE', `${path} cannot be made (${code})${remedy}`)
     })
   }
 

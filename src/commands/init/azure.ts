@@ -1,4 +1,5 @@
 import { quoted } from '../../base/shell.ts'
+import { startedAs } from '../started-as.ts'
 import type { PoolKeys } from './keys.ts'
 import type { CertificateRequest } from './server.ts'
 
@@ -12,6 +13,8 @@ export interface AzureFacts {
   readonly request?: CertificateRequest
   readonly keys: PoolKeys
   readonly config: string
+  /** The one that the gateway runs as, if that is not the user of this command. */
+  readonly user: string | undefined
   /** Names of the environment variables that hold its secrets. */
   readonly variables: readonly string[]
 }
@@ -20,9 +23,10 @@ const AZURE_PORT = 443
 
 /** What is left to do, line for line as it is typed. */
 export function nextSteps(facts: AzureFacts): string {
-  const { config, host, serverCa, request, variables } = facts
+  const { config, host, serverCa, request, variables, user } = facts
   const ca = serverCa === undefined ? 'ROOT-CA.pem' : quoted(serverCa)
-  const check = `ekm-gateway check --config ${quoted(config)} --fqdn ${quoted(host)} --server-ca ${ca}`
+  const [as, run] = user === undefined ? ['', ''] : [` --as ${quoted(user)}`, `runuser -u ${quoted(user)} -- `]
+  const check = `${startedAs()} check${as} --config ${quoted(config)} --fqdn ${quoted(host)} --server-ca ${ca}`
   const awaited =
     request === undefined
       ? ''
@@ -35,7 +39,7 @@ ${quoted(request.certificate)}. ROOT-CA.pem below is that CA's root.
 On this machine${environment}:
 
   ${check}
-  ekm-gateway serve --config ${quoted(config)}
+  ${run}${startedAs()} serve --config ${quoted(config)}
 
 In Azure, once it serves:
 

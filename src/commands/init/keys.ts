@@ -8,7 +8,7 @@ import {
   type KeySpec,
   type KeySummary,
 } from '../../../adapters/contract/index.ts'
-import { administerBackend, rowOf } from '../../backends/index.ts'
+import { administerBackend, isLoginRefused, rowOf } from '../../backends/index.ts'
 import type { Choice } from '../../backends/interview.ts'
 import { Findings } from '../check/findings.ts'
 import type { WantedKey } from '../check/key-question.ts'
@@ -16,6 +16,7 @@ import { checkKey } from '../check/keys.ts'
 import type { Answers } from './answers.ts'
 import { openForInit, type AskedBackend } from './backend.ts'
 import { questions } from './questions.ts'
+import { Unanswered } from './terminal.ts'
 import { notesOf, problemsOf } from './trying.ts'
 
 /** So many are looked at before one is chosen. */
@@ -61,20 +62,36 @@ async function makeKeys(
   all: readonly KeySummary[],
   isSecondRun: boolean,
 ): Promise<string[]> {
-  let wanted: readonly NewKey[] = []
+  const made = new Set<string>()
   const first = all.length === 0 && !isSecondRun && !answers.has('keys')
-  await answers.ask({ ...questions.newKeys, ...(!first && { fallback: '' }) }, (answer) => {
-    wanted = answer === '' ? [] : answer.split(',').map((text) => newKey(text.trim()))
-  })
-  for (const { name, spec } of wanted) {
-    const there = all.find((key) => key.name === name)
-    if (there !== undefined) answers.tell(`${name} is there already, and is kept: ${there.kty} ${there.bits ?? '?'}`)
-    else {
-      const { kty, bits = spec.bits } = await administration.create(name, spec, {})
-      answers.tell(`made ${name}  ${kty} ${bits}`)
+  await answers.ask({ ...questions.newKeys, ...(!first && { fallback: '' }) }, async (answer) => {
+    const wanted = answer === '' ? [] : answer.split(',').map((text) => newKey(text.trim()))
+    assertOnce(wanted)
+    for (const { name, spec } of wanted) {
+      if (made.has(name)) continue
+      const there = all.find((key) => key.name === name)
+      if (there !== undefined) answers.tell(`${name} is there already, and is kept: ${there.kty} ${there.bits ?? '?'}`)
+      else {
+        const { kty, bits = spec.bits } = await administration.create(name, spec, {}).catch(notAgain)
+        answers.tell(`made ${name}  ${kty} ${bits}`)
+      }
+      made.add(name)
     }
-  }
-  return wanted.map(({ name }) => name)
+  })
+  return [...made]
+}
+
+/** Another answer would make the login again. */
+function notAgain(error: unknown): never {
+  const isRefused = error instanceof OperatorError && isLoginRefused(error.code)
+  throw isRefused ? new Unanswered(error.code, error.message) : error
+}
+
+/** Each name stands for one key. */
+function assertOnce(keys: readonly { readonly name: string }[]): void {
+  const names = keys.map(({ name }) => name)
+  const twice = names.find((name, index) => names.indexOf(name) < index)
+  if (twice !== undefined) throw new OperatorError('ANSWER_REFUSED', `${twice} is named twice`)
 }
 
 interface NewKey {
@@ -113,6 +130,7 @@ async function chooseKeys(
     if (named.length === 0) throw new OperatorError('ANSWER_REFUSED', 'name at least one key')
     const keys = answer === 'all' ? trial.all() : named.map((text) => choiceOf(text, shown, answers))
     if (keys.length === 0) throw new OperatorError('ANSWER_REFUSED', 'the backend has no key that could be used')
+    assertOnce(keys)
     for (const { name, ref } of keys) answers.tell(`${name}: ${await trial.assertUsable(name, ref)}`)
     chosen = Object.fromEntries(keys.map(({ name, ref }) => [name, ref === name ? {} : { ref }]))
   })

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { OperatorError } from '../../../adapters/contract/index.ts'
 import { askPassphrase, askPrivateKey, readFileOf } from '../../backends/init-files.ts'
+import { quoted } from '../../base/shell.ts'
 import type { SecretPlace } from '../../backends/interview.ts'
 import { Credentials } from '../../settings/credentials.ts'
 import { isPkcs12, parseCertificates, toPem } from '../../settings/certificate-file.ts'
@@ -107,8 +108,15 @@ async function makeTrial(answers: Answers, host: string): Promise<ServerIdentity
     await answers.make(key, server.key, PRIVATE)
     answers.tell(`made ${certificate} and its key, valid for ${TRIAL_DAYS} days, and their CA ${ca}`)
   }
-  assertPair(certificate, key)
-  judge(answers, { file: certificate, chain: certificatesOf(certificate), ordered: true, host, serverCa: ca })
+  answers.noteRootOnly(key)
+  try {
+    assertPair(certificate, key)
+    judge(answers, { file: certificate, chain: certificatesOf(certificate), ordered: true, host, serverCa: ca })
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error
+    const files = [certificate, key, ca].map(quoted).join(' ')
+    throw new OperatorError(error.code, `${error.message}; to have others made, move these away: ${files}`)
+  }
   return { tls: { certificate: answers.written(certificate), key: answers.written(key) }, serverCa: ca }
 }
 
@@ -119,8 +127,10 @@ async function makeRequest(answers: Answers, host: string): Promise<ServerIdenti
     answers.tell(`${certificate} is there: it is taken for the answer to the request`)
     return askOwn(answers, host)
   }
-  if (existsSync(key) && existsSync(request)) answers.tell(`${request} is there already, and is kept`)
-  else {
+  if (existsSync(key) && existsSync(request)) {
+    answers.tell(`${request} is there already, and is kept`)
+    answers.noteRootOnly(key)
+  } else {
     const { requestCertificate } = await import('../quickstart/certificates.ts')
     const made = await requestCertificate(host)
     await answers.make(key, made.key, PRIVATE)

@@ -1,20 +1,23 @@
-import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { OperatorError, systemCode } from '../../../adapters/contract/index.ts'
+import { OperatorError } from '../../../adapters/contract/index.ts'
+import { readAnswered } from '../../backends/init-files.ts'
 import { quoted } from '../../base/shell.ts'
 import { trimSlashes } from '../../config/cross-check.ts'
 import { pathPrefix } from '../../config/pool.ts'
 import { at } from '../../config/problem.ts'
 import { secretVariables, Variables } from '../../settings/variables.ts'
+import { becomeUser } from '../check/as-user.ts'
+import { CouldNotRun } from '../check/could-not-run.ts'
 import { tryPort } from '../check/listener.ts'
 import { isHostName } from '../check/command.ts'
 import { print } from '../terminal.ts'
-import { Answers, type Given } from './answers.ts'
+import { Answers, isRoot, type Given } from './answers.ts'
 import { nextSteps } from './azure.ts'
 import { askBackend, type AskedBackend } from './backend.ts'
 import { askClients, type ClientEntry } from './clients.ts'
 import { certificateIn, earlierAnswers, poolIndex, readEarlier, textAt, type EarlierFile } from './earlier.ts'
 import { askKeys, type PoolKeys } from './keys.ts'
+import { assertFile, assertWritable } from './place.ts'
 import { changedText, changesTo, freshText, inWords, type Wanted } from './proposal.ts'
 import { questions } from './questions.ts'
 import { askServer, type ServerIdentity } from './server.ts'
@@ -28,35 +31,49 @@ const PROPOSED = 3
 
 export interface InitOptions {
   readonly config: string
+  /** Everything is looked at and written as this user. */
+  readonly as?: string
   readonly yes: boolean
   readonly apply: boolean
   readonly given: Given
 }
 
 /** Asks, tries, and writes the configuration. Resolves with the exit status; rejects with an OperatorError. */
-export async function init({ config, yes, apply, given }: InitOptions): Promise<number> {
+export async function init({ config, as, yes, apply, given }: InitOptions): Promise<number> {
+  const user = as === undefined ? undefined : actAs(as)
   const file = resolve(config)
+  assertFile(config, file)
   // What a backend's library starts inherits no secret.
-  const references = { directory: dirname(file), variables: new Variables(process.env) }
+  const references = { directory: dirname(file), variables: new Variables(process.env), read: readAnswered }
   const earlier = readEarlier(file, references)
   const isTerminal = process.stdin.isTTY && process.stdout.isTTY && !yes
+  const onlyProposes = earlier !== undefined && !isTerminal && !apply
+  if (!onlyProposes) await assertWritable(file)
   const terminal = isTerminal ? new Terminal() : undefined
   try {
     const answers = new Answers(given, terminal, references)
-    await mkdir(references.directory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-      throw new OperatorError('FILE_UNWRITABLE', `${references.directory} cannot be made (${systemCode(error)})`)
-    })
     print(`ekm-gateway init: ${earlier === undefined ? 'makes' : 'looks at'} ${file}`)
+    if (user !== undefined) print(`Everything is looked at and written as ${user}.`)
+    else if (isRoot()) print("Root may read every file: if the gateway's user is another, give that with --as USER.")
     if (isTerminal) print('Enter takes the answer in brackets; Ctrl-C ends it. Secrets stay in their own files.')
     const facts = await askAll(answers, file, earlier)
     const status = await propose(answers, file, earlier, facts, apply)
     if (status === DONE) {
       const { server, ...others } = facts
-      print(nextSteps({ ...others, ...server, config: file, variables: variablesIn(facts) }))
+      print(nextSteps({ ...others, ...server, config: file, user, variables: variablesIn(facts) }))
     }
     return status
   } finally {
     terminal?.close()
+  }
+}
+
+function actAs(user: string): string {
+  try {
+    return becomeUser(user)
+  } catch (error) {
+    if (error instanceof CouldNotRun) throw refused(error.message)
+    throw error
   }
 }
 
@@ -76,11 +93,12 @@ interface Facts {
 async function askAll(answers: Answers, file: string, earlier: EarlierFile | undefined): Promise<Facts> {
   const data = earlier?.data
   answers.earlier = earlierAnswers(data, answers.references)
+  // What nobody is asked comes first: if it is refused, the session ends.
+  const adminText = await answers.ask(questions.adminPort, (text) => assertAdminPort(answers, text, data))
+  const address = await answers.ask(questions.address, assertAddress)
   const hsm = await answers.ask(questions.hsm, assertHsmName)
   const host = await answers.ask(questions.host, assertHostName)
-  const address = await answers.ask(questions.address)
-  const port = Number(await answers.ask(questions.port, (text) => assertPort(answers, address, text, data)))
-  const adminText = await answers.ask(questions.adminPort, (text) => (text === 'none' ? undefined : void portOf(text)))
+  const port = Number(await answers.ask(questions.port, (text) => assertPort(answers, address, text, data, adminText)))
   const server = await askServer(answers, host, certificateIn(data) !== undefined)
   const index = poolIndex(data, hsm)
   const pool = at(data, ['pools', index])
@@ -110,6 +128,7 @@ async function propose(
   if (earlier === undefined) {
     await writeConfig(file, freshText(wanted), variables, awaitsCertificate)
     print(`Wrote ${file}`)
+    answers.noteRootOnly(file)
     return DONE
   }
   const changes = changesTo(earlier, wanted, directory)
@@ -133,7 +152,7 @@ function wantedOf({ address, port, adminPort, prefix, server, clients, backend, 
   const ofBackend = Object.entries(comments).map(([setting, comment]) => [`backends.${name}.${setting}`, comment])
   return {
     listen: { host: address, port, tls: server.tls, clientAuth: 'required' },
-    admin: adminPort === undefined ? undefined : { host: '127.0.0.1', port: adminPort },
+    admin: adminPort === undefined ? undefined : { host: ADMIN_HOST, port: adminPort },
     backend: { name, section },
     pool: { name: hsm, pathPrefix: prefix, clients: [clients], backend: name, keys },
     comments: {
@@ -168,26 +187,51 @@ function assertHostName(text: string): void {
   throw refused(`${text} is no host name such as ekm.example.com: Azure calls a name, without port and path`)
 }
 
-function portOf(text: string): number {
-  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
-  throw refused(`${text} is no port number`)
+/** With port 0 the system chooses another one at each start, of which Azure would not know. */
+function portOf(text: string, otherwise = ''): number {
+  if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535) return Number(text)
+  throw refused(`${text} is no port: write a number from 1 to 65535${otherwise}`)
+}
+
+const ADMIN_HOST = '127.0.0.1'
+
+async function assertAdminPort(answers: Answers, text: string, data: unknown): Promise<void> {
+  if (text === 'none') return
+  const port = portOf(text, ', or none')
+  const code = await tryPort({ host: ADMIN_HOST, port })
+  if (code === undefined || isInUse(code, data, 'admin', text)) return
+  if (code === 'EACCES') return answers.tell(mayNot(port))
+  throw cannotListen(ADMIN_HOST, port, code)
+}
+
+/** At any port: a wrong address would be taken for a port that is not free. */
+async function assertAddress(host: string): Promise<void> {
+  const code = await tryPort({ host, port: 0 })
+  if (code !== undefined) throw refused(`cannot listen on ${host} (${code}): ${portAdvice[code] ?? 'choose another'}`)
 }
 
 /** The port is free, or it is the one that a gateway with the earlier file has. */
-async function assertPort(answers: Answers, host: string, text: string, data: unknown): Promise<void> {
+async function assertPort(answers: Answers, host: string, text: string, data: unknown, admin: string): Promise<void> {
   const port = portOf(text)
+  if (text === admin) throw refused(`${text} is the admin port too: choose another, or give --admin-port`)
   const code = await tryPort({ host, port })
   if (code === undefined) return
-  if (code === 'EADDRINUSE' && textAt(data, ['listen', 'port']) === text) {
-    answers.tell(`port ${port} is in use: by the gateway that runs with this file, as check can tell`)
-    return
+  if (isInUse(code, data, 'listen', text)) {
+    return answers.tell(`port ${port} is in use: by the gateway that runs with this file, as check can tell`)
   }
-  if (code === 'EACCES') {
-    answers.tell(`this user may not listen on port ${port}: the service must be allowed to (CAP_NET_BIND_SERVICE)`)
-    return
-  }
-  throw refused(`cannot listen on ${host} port ${port} (${code}): ${portAdvice[code] ?? 'choose another'}`)
+  if (code === 'EACCES') return answers.tell(mayNot(port))
+  throw cannotListen(host, port, code)
 }
+
+/** The earlier file has this port, so it is its gateway that uses it. */
+const isInUse = (code: string, data: unknown, section: string, port: string): boolean =>
+  code === 'EADDRINUSE' && textAt(data, [section, 'port']) === port
+
+const mayNot = (port: number) =>
+  `this user may not listen on port ${port}: the service must be allowed to (CAP_NET_BIND_SERVICE)`
+
+const cannotListen = (host: string, port: number, code: string) =>
+  refused(`cannot listen on ${host} port ${port} (${code}): ${portAdvice[code] ?? 'choose another'}`)
 
 const portAdvice: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program has it (ss -ltnp shows which): end that, or choose another',

@@ -1,8 +1,10 @@
-import { copyFileSync, existsSync, rmSync, statSync } from 'node:fs'
-import { chmod, rename, writeFile } from 'node:fs/promises'
+import { existsSync, rmSync, statSync } from 'node:fs'
+import { chmod, rename } from 'node:fs/promises'
 import { OperatorError, systemCode } from '../../../adapters/contract/index.ts'
 import { ConfigInvalid, loadConfig } from '../../config/load.ts'
+import { readBounded } from '../../settings/files.ts'
 import type { Variables } from '../../settings/variables.ts'
+import { freshOf, makeFile, previousOf } from './place.ts'
 
 /** It holds no secret; a gateway refuses what every user can change. */
 const MODE = 0o644
@@ -18,19 +20,24 @@ export async function writeConfig(
   variables: Variables,
   awaitsCertificate: boolean,
 ): Promise<void> {
-  const fresh = `${file}.new`
+  const fresh = freshOf(file)
   const mode = existsSync(file) ? statSync(file).mode & MODE_BITS : MODE
   try {
-    await writeFile(fresh, text, { mode })
+    await makeFile(fresh, text, mode)
     await chmod(fresh, mode)
     assertValid(fresh, variables, awaitsCertificate)
-    if (existsSync(file)) copyFileSync(file, `${file}.previous`)
+    if (existsSync(file)) await keep(file, mode)
     await rename(fresh, file)
   } catch (error) {
     rmSync(fresh, { force: true })
     if (error instanceof OperatorError) throw error
     throw new OperatorError('FILE_UNWRITABLE', `${file} cannot be written (${systemCode(error)})`)
   }
+}
+
+/** Copies `file` to where it is kept. Whatever was kept before goes. */
+async function keep(file: string, mode: number): Promise<void> {
+  await makeFile(previousOf(file), readBounded(file).bytes, mode)
 }
 
 function assertValid(file: string, variables: Variables, awaitsCertificate: boolean): void {

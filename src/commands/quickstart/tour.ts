@@ -1,9 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { OperatorError } from '../../../adapters/contract/index.ts'
 import { loadConfig } from '../../config/load.ts'
 import { startGateway } from '../../gateway/start.ts'
+import { quoted } from '../../base/shell.ts'
 import { apiVersion } from '../../base/version.ts'
+import { startedAs } from '../started-as.ts'
 import { print, StopSignals } from '../terminal.ts'
 import { Client, type Reply } from './client.ts'
 import { AES_KEY, PATH_PREFIX, prepareWorkspace, RSA_KEY, type Workspace } from './workspace.ts'
@@ -75,13 +77,6 @@ const shorten = (body: object): string =>
     typeof value === 'string' && value.length > 80 ? `${value.slice(0, 60)}… (${value.length} characters)` : value,
   )
 
-/** Quoted for a shell, which would split a path at its spaces. */
-const quoted = (path: string): string =>
-  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
-
-/** How this program was started, relative to the user's directory. */
-const program = () => `node ${quoted(relative(process.cwd(), process.argv[1] ?? '') || 'ekm-gateway')}`
-
 function printNextSteps(base: string, directory: string, { serverCa, client, config }: Workspace): void {
   print(`
 The gateway keeps serving. From another terminal:
@@ -91,7 +86,7 @@ The gateway keeps serving. From another terminal:
     -d '{"request_context":{"correlation_id":"1","pool_name":"me"}}' \\
     '${base}/info?api-version=${apiVersion}'
 
-  ${program()} keys create my-key --type RSA --config ${quoted(config)}
+  ${startedAs()} keys create my-key --type RSA --config ${quoted(config)}
   tail -f ${quoted(join(directory, 'gateway.log'))}
 
 With a Managed HSM of your own, a public host name and port 443:

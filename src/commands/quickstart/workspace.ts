@@ -1,9 +1,10 @@
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { OperatorError, systemCode } from '../../../adapters/contract/index.ts'
 import { administerBackend } from '../../backends/index.ts'
+import { makeDirectory } from '../../backends/init-files.ts'
 import { loadBackends } from '../../config/load.ts'
 import { issue } from './certificates.ts'
 
@@ -26,7 +27,9 @@ export interface Workspace {
 export async function prepareWorkspace(directory: string, port: number): Promise<Workspace> {
   const at = (name: string) => join(directory, name)
   const keysKept = await isFromQuickstart(directory)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeDirectory(resolve(directory), 0o700).catch((error: unknown) => {
+    throw new OperatorError('FILE_UNWRITABLE', `${directory} cannot be made (${systemCode(error)})`)
+  })
 
   const serverCa = await issue({ commonName: 'ekm-gateway quickstart server CA', usage: 'authority' })
   const server = await issue(

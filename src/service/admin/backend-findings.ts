@@ -1,3 +1,4 @@
+import { isLoginRefused } from '../../backends/index.ts'
 import type { Finding } from './finding.ts'
 import { givenUpFor, type BackendLook } from './look.ts'
 
@@ -9,14 +10,14 @@ export function backendFindings(backend: BackendLook): Finding[] {
   const { name, up, away, givenUp } = backend
   const subject = `backend ${name}`
   if (givenUp) return [refusedFor(subject, backend)]
-  if (away || !up) return [unreachable(subject, backend)]
-  return lostSessions(subject, backend)
+  const changed = otherToken(subject, backend)
+  if (away || !up) return [unreachable(subject, backend), ...changed]
+  return [...lostSessions(subject, backend), ...changed]
 }
 
 function refusedFor(subject: string, backend: BackendLook): Finding {
   const { openAdvice, command } = backend
   const reason = givenUpFor(backend) ?? ''
-  const isLogin = reason === 'LOGIN_REFUSED'
   return {
     level: 'critical',
     subject,
@@ -24,7 +25,7 @@ function refusedFor(subject: string, backend: BackendLook): Finding {
     turn: OPERATOR,
     advice: openAdvice[reason] ?? 'read the event backend_given_up below, and mend the configuration',
     ...(command !== undefined && { command }),
-    runbook: isLogin ? 'EkmLoginRefused' : 'EkmBackendDown',
+    runbook: isLoginRefused(reason) ? 'EkmLoginRefused' : 'EkmBackendDown',
   }
 }
 
@@ -38,6 +39,23 @@ function unreachable(subject: string, { away, command }: BackendLook): Finding {
     ...(command !== undefined && { command }),
     runbook: 'EkmBackendDown',
   }
+}
+
+/** It stays until other events have taken its place: somebody has to look into it, however well the backend does. */
+function otherToken(subject: string, { events, tokenChanged, command }: BackendLook): Finding[] {
+  const last = events.find(({ event }) => event === tokenChanged)
+  if (last === undefined) return []
+  return [
+    {
+      level: 'warning',
+      subject,
+      found: `another token has its name (${last.text}): it unwraps what the former one wrapped only if it has the same keys`,
+      turn: OWNER,
+      advice: 'find out whether that was meant, and name the serial number of the right token in the configuration',
+      ...(command !== undefined && { command }),
+      runbook: 'EkmTokenChanged',
+    },
+  ]
 }
 
 function lostSessions(subject: string, { connections, connectionsWanted }: BackendLook): Finding[] {

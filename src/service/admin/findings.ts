@@ -16,12 +16,19 @@ export interface Verdict {
   readonly says: string
 }
 
-export function verdictOf({ pools, processes, draining }: Look, findings: readonly Finding[]): Verdict {
+/** Azure completes no handshake with such a gateway. */
+const isExpired = ({ role, days }: Look['certificates'][number]): boolean =>
+  days < 0 && (role === 'server' || role === 'server_chain')
+
+export function verdictOf({ pools, processes, draining, certificates }: Look, findings: readonly Finding[]): Verdict {
   const away = pools.filter(({ ready }) => !ready).length
   const isFailing = findings.some(({ level }) => level === 'critical')
   if (processes.length === 0) return { state: 'bad', says: 'No process of the gateway answers' }
   if (draining) return { state: 'warning', says: 'The gateway is about to stop' }
   if (away === pools.length) return { state: 'bad', says: 'Azure is not being served' }
+  if (certificates.some(isExpired)) {
+    return { state: 'bad', says: 'Azure is not being served: the server certificate has expired' }
+  }
   if (away > 0) {
     return { state: 'bad', says: `Azure is served in part: ${away} of ${pools.length} pools cannot be served` }
   }

@@ -1,3 +1,4 @@
+import { isLoginRefused } from '../../backends/index.ts'
 import { count } from '../../base/words.ts'
 import type { Finding } from './finding.ts'
 import type { Look } from './look.ts'
@@ -38,9 +39,16 @@ function processes({ processes: all, workers, workersLost }: Look): Finding[] {
   return [of('warning', 'gateway', found, advice, 'EkmWorkersLost')]
 }
 
+const LOGIN_ADVICE =
+  'make sure of the PIN or password, write it to its file, and reload (SIGHUP); try it by no check and no restart ' +
+  'before: each is an attempt, and a few wrong ones lock it'
+
 function reload({ configuration: { lastReload } }: Look): Finding[] {
   if (lastReload?.problem === undefined) return []
   const found = `the configuration that was read last is refused, and the one before is served: ${lastReload.problem}`
+  if (isLoginRefused(lastReload.code ?? '')) {
+    return [of('warning', 'configuration', found, LOGIN_ADVICE, 'EkmLoginRefused')]
+  }
   const advice = 'mend it, and run ekm-gateway config validate --config FILE'
   return [of('warning', 'configuration', found, advice, 'EkmReloadFailed')]
 }
@@ -53,7 +61,7 @@ function certificates({ certificates: all }: Look): Finding[] {
       const advice = role.startsWith('kmip')
         ? "have the key manager's owner issue another, and replace the files"
         : role === 'client_ca'
-          ? 'get the list of CAs from Azure anew: az keyvault ekm-connection certificate show'
+          ? 'get the list of CAs from Azure anew: az keyvault ekm-connection certificate show --hsm-name HSM'
           : 'replace the files; they are read within seconds'
       const runbook = days < SOON_DAYS ? 'EkmCertificateExpiresSoon' : 'EkmCertificateExpires'
       return of(days < 0 ? 'critical' : 'warning', `certificate ${role}`, found, advice, runbook)

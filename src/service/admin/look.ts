@@ -23,6 +23,8 @@ export interface BackendLook extends BackendReport {
   /** What to do if it does not open for this reason, and a command that looks at it without the gateway. */
   readonly openAdvice: Readonly<Record<string, string>>
   readonly command: string | undefined
+  /** The event by which it tells that another token has its name. */
+  readonly tokenChanged: string | undefined
 }
 
 /** Why a backend could not be opened, by the OperatorError's code; undefined if it is not given up. */

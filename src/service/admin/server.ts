@@ -98,6 +98,8 @@ function tokenRefusal(incoming: IncomingMessage, gate: TokenGate): Refusal | und
   return refusal && refusals[refusal]
 }
 
+const READING = 'GET, HEAD'
+
 /** A browser takes the page for nothing else, does not keep it, and tells nobody of it. */
 const pageHeaders = {
   'content-security-policy': contentSecurityPolicy,
@@ -127,6 +129,10 @@ function adminApp(view: AdminView): Hono {
     c.header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
     return c.body(await view.metrics())
   })
+  const paths = app.routes.map(({ path }) => path)
+  for (const path of paths) {
+    app.all(path, (c) => c.text(`the admin port is only read: ${READING}\n`, 405, { allow: READING }))
+  }
   app.notFound((c) => c.text('not found; the paths are /, /healthz, /readyz, /status and /metrics\n', 404))
   app.onError((_error, c) => c.text('the gateway could not answer\n', 500))
   return app

@@ -101,7 +101,8 @@ function poolLook(pool: ReturnType<typeof combinePools>[number], history: Histor
 function backendLook(backend: ReturnType<typeof combineBackends>[number], { backends }: Config): BackendLook[] {
   const settings = backends[backend.name]
   if (settings === undefined) return []
-  const { check } = rowOf(settings)
+  const { check, incidents } = rowOf(settings)
+  const tokenChanged = incidents.tokenChanged?.event
   const command = check.command(settings, () => undefined, givenUpFor(backend))
-  return [{ ...backend, kind: settings.kind, openAdvice: check.openAdvice, command }]
+  return [{ ...backend, kind: settings.kind, openAdvice: check.openAdvice, command, tokenChanged }]
 }

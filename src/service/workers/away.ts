@@ -10,6 +10,8 @@ const OPEN_MS = 60_000
 export class AwayBackends {
   readonly #givenUp = new Set<string>()
   #isOpening = false
+  /** Counts up with each {@link AwayBackends.forget}: what was given up before it says nothing any more. */
+  #age = 0
 
   /** @param workers those that have such backends */
   async open(workers: readonly WorkerProcess[]): Promise<void> {
@@ -17,14 +19,16 @@ export class AwayBackends {
     this.#isOpening = true
     for (const worker of workers) {
       // The successor of a lost worker makes its own attempt.
+      const age = this.#age
       const givenUp = await worker.order('open', [...this.#givenUp], OPEN_MS).catch(() => [])
-      for (const backend of givenUp) this.#givenUp.add(backend)
+      if (age === this.#age) for (const backend of givenUp) this.#givenUp.add(backend)
     }
     this.#isOpening = false
   }
 
   /** Allows one more attempt. */
   forget(): void {
+    this.#age += 1
     this.#givenUp.clear()
   }
 }

@@ -3,6 +3,7 @@ import { OperatorError } from '../../../adapters/contract/index.ts'
 import { withoutInspector } from '../../../adapters/contract/no-inspector.ts'
 import { isLoginRefused } from '../../backends/index.ts'
 import type { ConfigContents } from '../../config/make.ts'
+import { RefusedLogins, type RefusedLogin } from '../../gateway/refused-logins.ts'
 import { describeBug } from '../../telemetry/bug.ts'
 import type { RelayLog } from '../../telemetry/log.ts'
 import type { MetricSnapshot } from '../../telemetry/snapshot.ts'
@@ -44,6 +45,7 @@ export class WorkerGroup {
   readonly #serving: ServingWorkers
   readonly #lessons = new Lessons()
   readonly #away = new AwayBackends()
+  readonly #logins = new RefusedLogins()
   readonly #counts = new Counts<WorkerProcess>()
   readonly #delays = new StartDelays()
   /** Workers whose login was refused. They are not started again before a reload. */
@@ -121,23 +123,23 @@ export class WorkerGroup {
    * Switches all workers to another configuration, or none. A worker that dies meanwhile does not count: its successor
    * starts with the configuration that is then in use.
    *
-   * @param mayLogIn whether workers whose login was refused are started again
+   * @param mayLogIn whether workers whose login was refused are started again, and backends that were given up opened
    * @throws OperatorError of the first worker that refuses
    */
   async reload(contents: ConfigContents, mayLogIn: boolean): Promise<void> {
     const workers = this.#serving.all
-    if (workers.length === 0 && mayLogIn && this.#givenUp.size > 0) return this.#startFirst(contents)
+    if (workers.length === 0 && mayLogIn && this.#givenUp.size > 0 && !this.#draining) return this.#startFirst(contents)
     const prepared = await this.#serving.prepare(workers, contents).catch((error: unknown) => {
       throw reasonOf(error)
     })
     this.#contents = contents
+    await Promise.all(prepared.map((worker) => this.#serving.commit(worker, contents, mayLogIn)))
     if (mayLogIn) this.#away.forget()
-    await Promise.all(prepared.map((worker) => this.#serving.commit(worker, contents)))
     // Workers that began to serve meanwhile were not asked. One that fails is killed, and its successor starts with the
     // configuration in use.
     const late = this.#serving.all.filter((worker) => !workers.includes(worker))
     await Promise.allSettled(late.map((worker) => this.#serving.bringUpToDate(worker, this.#contents)))
-    if (mayLogIn) void this.#startGivenUp()
+    if (mayLogIn && !this.#draining) void this.#startGivenUp()
   }
 
   /**
@@ -196,6 +198,7 @@ export class WorkerGroup {
     this.#workers.set(index, worker)
     this.#relay(worker)
     worker.onLesson = (lesson) => this.#learn(lesson, worker)
+    worker.onRefused = (refused) => this.#refuse(refused, worker)
     void worker.ended.then((end) => this.#replace(worker, this.#serving.has(worker) ? end : undefined))
     return worker
   }
@@ -213,6 +216,7 @@ export class WorkerGroup {
       contents,
       share: { index, count },
       ticketKeys,
+      logins: this.#logins.memory,
       lessons: this.#lessons.all,
     }
     try {
@@ -268,6 +272,11 @@ export class WorkerGroup {
   #learn(lesson: Lesson, from: WorkerProcess): void {
     if (!this.#lessons.add(lesson)) return
     for (const worker of this.#workers.values()) if (worker !== from) worker.learn(lesson)
+  }
+
+  #refuse(refused: RefusedLogin, from: WorkerProcess): void {
+    this.#logins.learn(refused)
+    for (const worker of this.#workers.values()) if (worker !== from) worker.refuse(refused)
   }
 
   #relay({ stdout, stderr }: WorkerProcess): void {

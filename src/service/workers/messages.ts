@@ -1,6 +1,7 @@
 import type { ConfigContents } from '../../config/make.ts'
 import type { GatewayStatus } from '../../gateway/status.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
+import type { LoginMemory, RefusedLogin } from '../../gateway/refused-logins.ts'
 import type { Share } from '../../gateway/share.ts'
 import type { Lesson } from '../../tls/lesson.ts'
 import type { ProcessReport } from '../../gateway/report.ts'
@@ -34,6 +35,8 @@ export interface StartOrder {
   readonly contents: ConfigContents
   readonly share: Share
   readonly ticketKeys: Uint8Array
+  /** Logins that were refused to any worker. */
+  readonly logins: LoginMemory
   /** What other workers learned. */
   readonly lessons: readonly Lesson[]
 }
@@ -42,7 +45,8 @@ export interface StartOrder {
 export interface Orders {
   readonly start: { readonly body: StartOrder; readonly result: { readonly port: number } }
   readonly prepare: { readonly body: ConfigContents; readonly result: readonly string[] }
-  readonly commit: { readonly body: undefined; readonly result: undefined }
+  /** The body: whether backends that were given up are tried again. */
+  readonly commit: { readonly body: boolean; readonly result: undefined }
   readonly abort: { readonly body: undefined; readonly result: undefined }
   readonly answer: { readonly body: keyof Answers; readonly result: Answers[keyof Answers] }
   /**
@@ -83,6 +87,12 @@ export interface Ready {
 export interface Learned {
   readonly mark: typeof MARK
   readonly lesson: Lesson
+}
+
+/** A login that was refused to one worker. The others do not make it. */
+export interface Refused {
+  readonly mark: typeof MARK
+  readonly refused: RefusedLogin
 }
 
 export const isOurs = (message: unknown): message is { readonly mark: typeof MARK } =>

@@ -58,10 +58,14 @@ export class ServingWorkers {
     return [first, ...(await Promise.allSettled(others.map(order)))]
   }
 
-  /** The second step: a worker serves by what it has prepared. */
-  async commit(worker: WorkerProcess, contents: ConfigContents): Promise<void> {
+  /**
+   * The second step: a worker serves by what it has prepared.
+   *
+   * @param isAboutBackends whether it also tries again what was given up
+   */
+  async commit(worker: WorkerProcess, contents: ConfigContents, isAboutBackends = false): Promise<void> {
     try {
-      await worker.order('commit', undefined, COMMIT_MS)
+      await worker.order('commit', isAboutBackends, COMMIT_MS)
       this.#contents.set(worker, contents)
     } catch {
       // It must not keep serving by the former configuration. Its successor starts with the one in use.

@@ -6,7 +6,7 @@ import { tellDescriptors } from '../../gateway/descriptors.ts'
 import { openLog } from '../../telemetry/log.ts'
 import { ServiceEvents } from '../../telemetry/service-metrics.ts'
 import { ExpiryWatch } from '../../tls/expiry.ts'
-import { Reloader } from '../reload.ts'
+import { isAboutBackends, Reloader } from '../reload.ts'
 import type { Service, Start } from '../service.ts'
 import { WorkerGroup, type WorkerGroupOptions } from './group.ts'
 
@@ -38,9 +38,7 @@ export async function startWorkers(
   const apply: ConstructorParameters<typeof Reloader>[0]['apply'] = async (next, contents, cause) => {
     const changed = changedSettings(config, next)
     assertReloadable(changed)
-    // A file that changes every hour, such as a revocation list, must not log in again with a PIN that was refused.
-    const mayLogIn = cause === 'SIGHUP' || changed.some((name) => name.startsWith('backends.'))
-    await group.reload(contents, mayLogIn)
+    await group.reload(contents, isAboutBackends(cause, changed))
     config = next
     expiry.follow(next)
     await tellDescriptors(log, next, share)
@@ -49,8 +47,6 @@ export async function startWorkers(
   const reloader = new Reloader({ file, variables, log, events, apply }, loaded)
   const retire = async () => {
     if (group.draining) return
-    expiry.close()
-    reloader.close()
     log.info('draining', { workers: count })
     await group.retire()
   }
@@ -72,6 +68,8 @@ export async function startWorkers(
     logLinesLost: () => log.lost,
     reload: (cause) => reloader.reload(cause),
     drain: async () => {
+      expiry.close()
+      reloader.close()
       await retire()
       const cutOff = await group.drain(config.limits.drainMs)
       log.info('stopped', { requests_cut_off: cutOff })

@@ -1,8 +1,9 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { Readable } from 'node:stream'
 import { OperatorError } from '../../../adapters/contract/index.ts'
+import type { RefusedLogin } from '../../gateway/refused-logins.ts'
 import type { Lesson } from '../../tls/lesson.ts'
-import { isOurs, MARK, type Learned, type Orders, type Outcome } from './messages.ts'
+import { isOurs, MARK, type Learned, type Orders, type Outcome, type Refused } from './messages.ts'
 
 /** A worker ended or did not answer instead of carrying out an order. */
 export class WorkerLost extends Error {
@@ -27,6 +28,8 @@ export class WorkerProcess {
   readonly started = performance.now()
   /** Called with what the worker learned. */
   onLesson: ((lesson: Lesson) => void) | undefined
+  /** Called with a login that was refused to the worker. */
+  onRefused: ((refused: RefusedLogin) => void) | undefined
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
@@ -97,6 +100,10 @@ export class WorkerProcess {
     this.#send({ mark: MARK, lesson })
   }
 
+  refuse(refused: RefusedLogin): void {
+    this.#send({ mark: MARK, refused })
+  }
+
   kill(): void {
     this.#worker.process.kill('SIGKILL')
   }
@@ -115,6 +122,7 @@ export class WorkerProcess {
       return
     }
     if ('lesson' in message) return this.onLesson?.((message as Learned).lesson)
+    if ('refused' in message) return this.onRefused?.((message as Refused).refused)
     const outcome = message as Outcome
     const waiting = this.#waiting.get(outcome.id)
     this.#waiting.delete(outcome.id)

@@ -4,8 +4,19 @@ import { openBackend } from '../../backends/index.ts'
 import { makeConfigFrom } from '../../config/make.ts'
 import type { Gateway, Prepared } from '../../gateway/gateway.ts'
 import { startGateway } from '../../gateway/start.ts'
+import { RefusedLogins } from '../../gateway/refused-logins.ts'
 import { describeBug } from '../../telemetry/bug.ts'
-import { answers, isOurs, MARK, type Learned, type Order, type Orders, type Outcome, type Ready } from './messages.ts'
+import {
+  answers,
+  isOurs,
+  MARK,
+  type Learned,
+  type Order,
+  type Orders,
+  type Outcome,
+  type Ready,
+  type Refused,
+} from './messages.ts'
 
 /**
  * Serves as one of several processes, as the primary orders, until the primary ends it or is gone.
@@ -30,7 +41,9 @@ class Worker {
   readonly #open: typeof openBackend
   #gateway: Gateway | undefined
   #file = ''
+  #logins: RefusedLogins | undefined
   #prepared: Prepared | undefined
+  #isDraining = false
   /**
    * These orders are carried out one after another. Other orders do not wait for a slow backend, and nothing waits for
    * them.
@@ -44,9 +57,10 @@ class Worker {
   async receive(message: unknown): Promise<void> {
     if (!isOurs(message)) return
     if ('lesson' in message) return this.#gateway?.learn((message as Learned).lesson)
+    if ('refused' in message) return this.#logins?.learn((message as Refused).refused)
     const { id, order, body } = message as Order
     const handle = () => (this.#handlers[order] as (body: unknown) => Promise<unknown>)(body)
-    const atOnce = order === 'answer' || order === 'open' || order === 'retire'
+    const atOnce = order === 'answer' || order === 'open' || order === 'retire' || order === 'drain'
     const done = atOnce ? handle() : this.#orders.then(handle)
     if (!atOnce) this.#orders = done.catch(() => undefined)
     await done.then(
@@ -60,18 +74,22 @@ class Worker {
   }
 
   async end(): Promise<void> {
+    this.#isDraining = true
     await this.#gateway?.drain()
     process.exit(0)
   }
 
   readonly #handlers: Handlers = {
-    start: async ({ file, contents, share, ticketKeys, lessons }) => {
+    start: async ({ file, contents, share, ticketKeys, logins, lessons }) => {
       this.#file = file
+      this.#logins = new RefusedLogins(logins)
+      this.#logins.onRefused = (refused) => send({ mark: MARK, refused })
       const config = makeConfigFrom(file, contents, process.env)
       const gateway = await startGateway(config, this.#open, {
         share,
         ticketKeys: Buffer.from(ticketKeys),
         announce: false,
+        logins: this.#logins,
       })
       this.#gateway = gateway
       for (const lesson of lessons) gateway.learn(lesson)
@@ -83,10 +101,14 @@ class Worker {
       this.#prepared = await this.#running.prepare(makeConfigFrom(this.#file, contents, process.env))
       return this.#prepared.changed
     },
-    commit: async () => {
+    commit: async (isAboutBackends) => {
       const prepared = this.#prepared
       this.#prepared = undefined
-      prepared?.commit()
+      if (this.#isDraining) await prepared?.abort()
+      else {
+        prepared?.commit()
+        if (isAboutBackends) this.#running.reconsiderAway()
+      }
       return undefined
     },
     abort: async () => {
@@ -101,7 +123,10 @@ class Worker {
       this.#gateway?.retire()
       return undefined
     },
-    drain: async () => this.#gateway?.drain() ?? 0,
+    drain: async () => {
+      this.#isDraining = true
+      return this.#gateway?.drain() ?? 0
+    },
   }
 
   get #running(): Gateway {
@@ -112,7 +137,7 @@ class Worker {
 
 const operatorOf = ({ code, message, transient }: OperatorError) => ({ code, message, transient })
 
-function send(message: Outcome | Learned | Ready): void {
+function send(message: Outcome | Learned | Refused | Ready): void {
   // If the primary is gone, nobody is left to tell.
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
 }

@@ -33,7 +33,7 @@ describe('check, asked for the keys of a software store,', () => {
     expectLine(checked, 'key.found', 'problem', {
       found: /not in use: off is disabled/,
       subject: 'contoso/off',
-      command: /^ekm-gateway keys enable off --config .*gateway\.yaml --backend store$/,
+      command: /^\S.* keys enable off --config .*gateway\.yaml --backend store$/,
     })
     expectLine(checked, 'key.found', 'problem', { found: /aes-2 has expired/, subject: 'contoso/aes-2' })
     expectLine(checked, 'key.expiry', 'warning', { found: /12 days left/, subject: 'contoso/ends-soon' })

@@ -80,7 +80,7 @@ describe('check reports a key of a token that', () => {
     expectLine(checked, 'key.found', 'problem', {
       found: /not there: the token has no key with the label "nowhere-1"/,
       subject: 'contoso/nowhere-1',
-      command: /^ekm-gateway keys list --config .*gateway\.yaml --backend hsm$/,
+      command: /^\S.* keys list --config .*gateway\.yaml --backend hsm$/,
     })
   })
 

@@ -29,6 +29,13 @@ describe('init refuses, and writes no configuration for,', () => {
       { 'host-name': '10.0.0.1' },
       /^ekm-gateway: --host-name: 10\.0\.0\.1 is no host name/,
     ],
+    ['a port that the system would choose', { port: '0' }, /^ekm-gateway: --port: 0 is no port: write a number from 1/],
+    ['a port that there is not', { port: '65536' }, /^ekm-gateway: --port: 65536 is no port/],
+    ['a port in another spelling', { port: '0443' }, /^ekm-gateway: --port: 0443 is no port/],
+    ['a word as a port', { port: 'https' }, /^ekm-gateway: --port: https is no port/],
+    ['an admin port of 0', { 'admin-port': '0' }, /^ekm-gateway: --admin-port: 0 is no port: .*, or none/],
+    ['one port for both', { port: '8443', 'admin-port': '8443' }, /^ekm-gateway: --port: 8443 is the admin port too/],
+    ['an address that is not here', { 'listen-host': '192.0.2.1' }, /^ekm-gateway: --listen-host: .*\(EADDRNOTAVAIL\)/],
     [
       'a certificate for another name',
       { ...own, 'host-name': 'ekm.example.com' },
@@ -56,6 +63,17 @@ describe('init refuses, and writes no configuration for,', () => {
       /--passphrase-file: .*none\/passphrase cannot be made \(ENOENT\)/,
     ],
     ['no key at all', { ...software, keys: ' , ' }, /--keys: name at least one key/],
+    [
+      'one name for two new keys',
+      { ...software, 'create-key': 'kek-1:AES,kek-1:RSA' },
+      /^ekm-gateway: --create-key: kek-1 is named twice/,
+    ],
+    ['one name for two keys', { ...software, keys: 'kek-1=a,kek-1=b' }, /^ekm-gateway: --keys: kek-1 is named twice/],
+    [
+      'a directory that every user can change as a module',
+      { backend: 'pkcs11', module: '/tmp' },
+      /^ekm-gateway: --module: \/tmp is not a shared library/,
+    ],
     ['a directory in the place of a file', { 'az-file': '.' }, /--az-file: .*cannot be read \(EISDIR\)/],
     ['a file without an end', { 'az-file': '/dev/zero' }, /--az-file: .*cannot be read \(ENODEV\)/],
     [
@@ -86,6 +104,14 @@ describe('init refuses, and writes no configuration for,', () => {
     await release()
     expect(code).toBe(1)
     expect(stderr).toContain(`--port: cannot listen on 127.0.0.1 port ${port} (EADDRINUSE): another program has it`)
+  })
+
+  it('an admin port that another program has', async () => {
+    const { port, release } = await takePort()
+    const { code, stderr } = await init(site, { 'admin-port': String(port) }, ['--yes'])
+    await release()
+    expect(code).toBe(1)
+    expect(stderr).toContain(`--admin-port: cannot listen on 127.0.0.1 port ${port} (EADDRINUSE): another program`)
   })
 })
 
@@ -198,6 +224,35 @@ describe('init with a file that no answer makes right', () => {
     await site.workspace.write('gateway.yaml', '# soon\n')
     expect(await init(site, software, ['--yes', '--apply'])).toMatchObject({ code: 0, stderr: '' })
     expect(await readFile(site.config, 'utf8')).toMatch(/^# soon\n/)
+  })
+})
+
+describe('init with a certificate for a trial that is there', { timeout: 120_000 }, () => {
+  let site: Site
+  beforeAll(async () => {
+    site = await makeSite()
+    expect(await init(site, { ...software, keys: 'none' }, ['--yes'])).toMatchObject({ code: 1 })
+  })
+  afterAll(() => site.remove())
+  const path = (name: string) => site.workspace.path(name)
+
+  it('keeps it, and says what to do where it is for another name', async () => {
+    const before = await readFile(path('server.pem'), 'utf8')
+    const { code, stderr } = await init(site, { ...software, 'host-name': 'ekm.example.net' }, ['--yes'])
+    const files = ['server.pem', 'server.key', 'server-ca.pem'].map(path).join(' ')
+    expect(code).toBe(1)
+    expect(stderr).toContain(`does not name ekm.example.net, but DNS:localhost`)
+    expect(stderr).toContain(`; to have others made, move these away: ${files}\n`)
+    expect(await readFile(path('server.pem'), 'utf8')).toBe(before)
+  })
+
+  it('says what stands in the way where a run was cut off', async () => {
+    await site.workspace.discard('server.key')
+    const { code, stderr } = await init(site, software, ['--yes'])
+    expect(code).toBe(1)
+    expect(stderr).toContain(
+      'server-ca.pem cannot be made (EEXIST): it is there, and no file is replaced; move it away',
+    )
   })
 })
 

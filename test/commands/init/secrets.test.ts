@@ -52,6 +52,7 @@ describe('init with an identity that a passphrase opens', { timeout: 240_000 }, 
 
   const flags = (more: Flags = {}): Flags => ({
     ...usual,
+    port: site.port,
     ...software,
     'host-name': FQDN,
     'server-certificate': 'own',
@@ -169,7 +170,13 @@ describe('init with a PIN in the environment', () => {
   const token: Flags = { backend: 'pkcs11', module: MODULE, token: 'ekm', keys: 'aes' }
 
   it('writes down the name of its variable, and wraps', async () => {
-    const args = argumentsOf({ ...usual, ...token, 'az-file': 'azure-client.json', 'create-key': '' })
+    const args = argumentsOf({
+      ...usual,
+      port: own.site.port,
+      ...token,
+      'az-file': 'azure-client.json',
+      'create-key': '',
+    })
     const dialogue = own.begin(args, environment)
     await dialogue.answer("File that holds the user's PIN; or env:NAME", 'env:HSM_PIN')
     expect({ status: await dialogue.ended, text: dialogue.text }).toMatchObject({ status: 0 })

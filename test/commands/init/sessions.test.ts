@@ -18,10 +18,10 @@ const PATIENCE_MS = 2000 * TARGET_S
 const OWN_PORTS = ['--listen-host', '127.0.0.1', '--admin-port', 'none']
 
 /** What is asked whatever the backend is. */
-async function answerFirst(dialogue: Dialogue): Promise<void> {
+async function answerFirst(dialogue: Dialogue, { port }: Site): Promise<void> {
   await dialogue.answer('Name of your Managed HSM', 'contoso')
   await dialogue.answer('Public host name', 'localhost')
-  await dialogue.answer('Port to listen on', '0')
+  await dialogue.answer('Port to listen on', port)
   await dialogue.answer('Where the server certificate comes from', 'trial')
   await dialogue.answer('File with the output of az', '')
 }
@@ -58,6 +58,7 @@ describe('init, from nothing to a first wrapped key', { timeout: PATIENCE_MS }, 
     await dialogue.answer('Name of your Managed HSM', 'contoso')
     await dialogue.answer('Public host name', 'localhost')
     await dialogue.answer('Port to listen on', '0')
+    await dialogue.answer('Port to listen on', site.port)
     await dialogue.answer('Where the server certificate comes from', '3')
     await dialogue.answer('File with the output of az', '')
     await dialogue.answer('Where the keys are', '1')
@@ -70,6 +71,7 @@ describe('init, from nothing to a first wrapped key', { timeout: PATIENCE_MS }, 
 
     const { text } = dialogue
     expect(text).toContain('no: the name of a Managed HSM has 3 to 24 letters')
+    expect(text).toContain('no: 0 is no port: write a number from 1 to 65535')
     expect(text).toContain('no: kek 1:AES is no key to make')
     expect(text).toContain('kek-1: a data key was wrapped with it, and came back: A256KW, A256KWP')
     const ca = site.workspace.path('server-ca.pem')
@@ -97,7 +99,7 @@ describe('init with a token, from nothing to a first wrapped key', { timeout: PA
   it('shows its tokens and its keys, and lets the operator choose', async ({ annotate }) => {
     const { site } = own
     const dialogue = own.begin(OWN_PORTS)
-    await answerFirst(dialogue)
+    await answerFirst(dialogue, site)
     await dialogue.answer('Where the keys are', 'pkcs11')
     await dialogue.answer("The vendor's PKCS#11 library", '/usr/lib/none.so')
     await dialogue.answer("The vendor's PKCS#11 library", MODULE)
@@ -156,7 +158,7 @@ describe('init with a key manager, from nothing to a first wrapped key', { timeo
 
   it('reaches it, makes a key there, and lets the operator choose', async ({ annotate }) => {
     dialogue = new Dialogue(['init', ...OWN_PORTS], site.workspace.directory)
-    await answerFirst(dialogue)
+    await answerFirst(dialogue, site)
     await dialogue.answer('Where the keys are', '3')
     await dialogue.answer('The key manager', 'kms')
     await dialogue.answer('PEM file of the CA', 'kms-ca.pem')

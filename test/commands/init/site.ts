@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { expect } from 'vitest'
 import { API, CONTEXT, send } from '../../support/https.ts'
+import { freePort } from '../../kmip/pykmip.ts'
 import { CLIENT_CN, makePki, type Pki } from '../../support/pki.ts'
 import { makeWorkspace, type Workspace } from '../../support/workspace.ts'
 import { Cli, run, type Ended } from '../cli.ts'
@@ -13,6 +14,8 @@ export interface Site {
   readonly workspace: Workspace
   readonly pki: Pki
   readonly config: string
+  /** A free one. */
+  readonly port: string
   readonly remove: () => Promise<void>
 }
 
@@ -25,7 +28,8 @@ export async function makeSite(): Promise<Site> {
       subjectCommonName: CLIENT_CN,
     }),
   )
-  return { workspace, pki, config: workspace.path('gateway.yaml'), remove: () => workspace.remove() }
+  const port = String(await freePort())
+  return { workspace, pki, config: workspace.path('gateway.yaml'), port, remove: () => workspace.remove() }
 }
 
 export type Flags = Readonly<Record<string, string>>
@@ -35,7 +39,6 @@ export const usual: Flags = {
   'hsm-name': 'contoso',
   'host-name': 'localhost',
   'listen-host': '127.0.0.1',
-  port: '0',
   'admin-port': 'none',
   'server-certificate': 'trial',
 }
@@ -45,12 +48,12 @@ export const argumentsOf = (flags: Flags): string[] =>
 
 /** A run without a terminal. */
 export const init = (
-  { workspace }: Site,
+  { workspace, port }: Site,
   flags: Flags,
   more: readonly string[] = [],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ended> =>
-  run(['init', ...argumentsOf({ ...usual, ...flags }), ...more], { cwd: workspace.directory, environment })
+  run(['init', ...argumentsOf({ ...usual, port, ...flags }), ...more], { cwd: workspace.directory, environment })
 
 /** Serves the written configuration, and wraps and unwraps a data key as Azure does. */
 export async function wrapOnce(
@@ -60,7 +63,8 @@ export async function wrapOnce(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   // On a busy machine PyKMIP takes longer than Azure waits.
-  const patient = { ...environment, EKM_GATEWAY__LIMITS__DEADLINEMS: '20000' }
+  const patience = { EKM_GATEWAY__LIMITS__DEADLINEMS: '20000' }
+  const patient = { ...environment, ...patience, EKM_GATEWAY__LISTEN__PORT: '0' }
   const cli = new Cli(['serve', '--config', config], { environment: patient })
   try {
     const port = await listeningPort(cli)

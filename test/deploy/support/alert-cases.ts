@@ -95,6 +95,7 @@ export const alertCases: readonly AlertCase[] = [
     burst: false,
   },
   { alert: 'EkmHsmHostsLost', series: { [`ekm_hsm_hosts_lost_total{${backend}}`]: counter(only(3)) }, burst: true },
+  { alert: 'EkmTokenChanged', series: { [`ekm_hsm_tokens_changed_total{${backend}}`]: counter(only(1)) }, burst: true },
   { alert: 'EkmLoginRefused', series: { [`ekm_logins_refused_total{${backend}}`]: counter(only(1)) }, burst: true },
   {
     alert: 'EkmDeadlineShare',

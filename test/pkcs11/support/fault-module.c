@@ -22,7 +22,7 @@
  *                  has this one
  *   fails-with     is the same with CKR_GENERAL_ERROR
  *   instead        answers with the argument where the token answers with an error
- *   nul-padded, sessions, flags
+ *   nul-padded, sessions, flags, serial
  *                  change the result of C_GetTokenInfo
  *   unended        is "rv" of a C_Decrypt that leaves its operation active until C_DecryptFinal
  *
@@ -71,6 +71,7 @@ static unsigned long calls[FUNCTIONS];
 static int padding;
 static word sessions;
 static word more_flags;
+static word serial;
 /* The answer in place of an error. */
 static word instead;
 /* The answer of C_Decrypt, and whether it left an operation active. */
@@ -157,6 +158,12 @@ static void nul_pad(struct token_info *info) {
     for (int at = name_ends[name] - 1; at > 0 && info->names[at] == ' '; at--) info->names[at] = 0;
 }
 
+static void number(struct token_info *info) {
+  char digits[17];
+  snprintf(digits, sizeof digits, "%016lx", serial);
+  memcpy(info->names + 80, digits, 16);
+}
+
 static int applies(const char *line, int index, const word *arguments, char action[16], word *argument) {
   char name[80], from[16] = "1", to[16] = "4294967295";
   char argument_text[32] = "0";
@@ -220,6 +227,7 @@ static int fault(int index, const word *arguments, int public, word *rv) {
     if (strcmp(action, "nul-padded") == 0) padding = 1;
     if (strcmp(action, "sessions") == 0) sessions = argument;
     if (strcmp(action, "flags") == 0) more_flags = argument;
+    if (strcmp(action, "serial") == 0) serial = argument;
     if (strcmp(action, "instead") == 0) instead = argument;
     if (strcmp(action, "unended") == 0) unended = argument;
   }
@@ -237,6 +245,7 @@ static word forward(int index, word a, word b, word c, word d, word e, word f, w
   padding = 0;
   sessions = 0;
   more_flags = 0;
+  serial = 0;
   instead = 0;
   unended = 0;
   remember_key(index, arguments);
@@ -261,6 +270,7 @@ static word forward(int index, word a, word b, word c, word d, word e, word f, w
   if (rv == 0 && padding) nul_pad((struct token_info *)b);
   if (rv == 0 && sessions) ((struct token_info *)b)->max_sessions = sessions;
   if (rv == 0 && more_flags) ((struct token_info *)b)->flags |= more_flags;
+  if (rv == 0 && serial) number((struct token_info *)b);
   return rv;
 }
 

@@ -25,6 +25,8 @@ export interface SoftHsm {
   initSecond(label: string): void
   /** Hides every token from processes that start now, or shows them again. */
   hideTokens(hidden: boolean): void
+  /** Has processes that start now see other tokens, of which there are none at first. */
+  showOthers(): void
   options(label: string, more?: Partial<Pkcs11Options>): Pkcs11Options
   remove(): void
 }
@@ -40,7 +42,7 @@ export function softHsm(): SoftHsm {
   const directory = mkdtempSync(join(tmpdir(), 'ekm-softhsm-'))
   const conf = join(directory, 'softhsm2.conf')
   mkdirSync(join(directory, 'tokens'))
-  mkdirSync(join(directory, 'nothing'))
+  for (const name of ['nothing', 'others']) mkdirSync(join(directory, name))
   const configure = (tokens: string) =>
     writeFileSync(
       conf,
@@ -59,6 +61,7 @@ export function softHsm(): SoftHsm {
       util(['--init-token', '--free', '--label', label, '--pin', PIN, '--so-pin', SO_PIN])
     },
     hideTokens: (hidden) => configure(hidden ? 'nothing' : 'tokens'),
+    showOthers: () => configure('others'),
     options: (label, more = {}) => ({
       module: MODULE,
       token: { label },
