@@ -117,52 +117,60 @@ describe('a gateway whose HSM is away at the start', () => {
     ['two workers', 2, 'pin'],
     ['one process whose URI names the PIN', 1, 'pin-source'],
     ['two workers whose URI names the PIN', 2, 'pin-source'],
-  ] as const)('tries a refused PIN once, and another one once: %s', async (_what, workers, place) => {
-    hsm.hideTokens(true)
-    const folder = await makeWorkspace()
-    onTestFinished(() => folder.remove())
-    const outside = places[place]?.(folder.directory)
-    await folder.write('pin', '000000')
-    const serving = await start(workers, '000000', outside)
-    const write = (pin: string) => Promise.all([serving.workspace, folder].map((at) => at.write('pin', pin)))
-    module.logins()
-    hsm.hideTokens(false)
-    expect(await serving.logs('backend_given_up')).toMatchObject(told)
-    await sleep(2500)
-    expect(module.logins()).toBe(1)
-    expect([await answers(serving, 'store'), await answers(serving, 'hsm')]).toEqual(['right', 502])
+  ] as const)(
+    'tries a refused PIN once, and another one once: %s',
+    { timeout: 180_000 },
+    async (_what, workers, place) => {
+      hsm.hideTokens(true)
+      const folder = await makeWorkspace()
+      onTestFinished(() => folder.remove())
+      const outside = places[place]?.(folder.directory)
+      await folder.write('pin', '000000')
+      const serving = await start(workers, '000000', outside)
+      const write = (pin: string) => Promise.all([serving.workspace, folder].map((at) => at.write('pin', pin)))
+      module.logins()
+      hsm.hideTokens(false)
+      expect(await serving.logs('backend_given_up')).toMatchObject(told)
+      await sleep(2500)
+      expect(module.logins()).toBe(1)
+      expect([await answers(serving, 'store'), await answers(serving, 'hsm')]).toEqual(['right', 502])
 
-    await reload(serving)
-    expect(module.logins()).toBe(0)
-    await write('111111')
-    await reload(serving, 'reload_failed')
-    expect(module.logins()).toBe(1)
-    await reload(serving, 'reload_failed')
-    await write('000000')
-    await reload(serving)
-    expect(module.logins()).toBe(0)
-    expect(await answers(serving, 'hsm')).toBe(502)
+      await reload(serving)
+      expect(module.logins()).toBe(0)
+      await write('111111')
+      await reload(serving, 'reload_failed')
+      expect(module.logins()).toBe(1)
+      await reload(serving, 'reload_failed')
+      await write('000000')
+      await reload(serving)
+      expect(module.logins()).toBe(0)
+      expect(await answers(serving, 'hsm')).toBe(502)
 
-    await write(PIN)
-    await reload(serving)
-    for (let calls = 0; calls < 4; calls += 1) expect(await answers(serving, 'hsm')).toBe('right')
-    serving.cli.kill('SIGTERM')
-    expect(await serving.cli.ended).toMatchObject({ code: 0, stderr: '' })
-  })
+      await write(PIN)
+      await reload(serving)
+      for (let calls = 0; calls < 4; calls += 1) expect(await answers(serving, 'hsm')).toBe('right')
+      serving.cli.kill('SIGTERM')
+      expect(await serving.cli.ended).toMatchObject({ code: 0, stderr: '' })
+    },
+  )
 
-  it.each([1, 2])('sees that the file of the PIN has changed, with workers: %i', async (workers) => {
-    hsm.hideTokens(true)
-    const folder = await makeWorkspace()
-    onTestFinished(() => folder.remove())
-    await folder.write('pin', '000000')
-    const serving = await start(workers, '000000', places['pin-source']?.(folder.directory), true)
-    hsm.hideTokens(false)
-    await serving.logs('backend_given_up')
-    module.logins()
-    await folder.write('pin', PIN)
-    expect(await serving.logs('reloaded')).toMatchObject({ cause: 'file', changed: 'backends.hsm' })
-    expect(await answers(serving, 'hsm')).toBe('right')
-  })
+  it.each([1, 2])(
+    'sees that the file of the PIN has changed, with workers: %i',
+    { timeout: 180_000 },
+    async (workers) => {
+      hsm.hideTokens(true)
+      const folder = await makeWorkspace()
+      onTestFinished(() => folder.remove())
+      await folder.write('pin', '000000')
+      const serving = await start(workers, '000000', places['pin-source']?.(folder.directory), true)
+      hsm.hideTokens(false)
+      await serving.logs('backend_given_up')
+      module.logins()
+      await folder.write('pin', PIN)
+      expect(await serving.logs('reloaded')).toMatchObject({ cause: 'file', changed: 'backends.hsm' })
+      expect(await answers(serving, 'hsm')).toBe('right')
+    },
+  )
 
   it('takes a PIN that is corrected while the HSM is still away', async () => {
     hsm.hideTokens(true)
@@ -179,11 +187,12 @@ describe('a gateway whose HSM is away at the start', () => {
 
   it('looks again, after SIGHUP, for what was wrong beside the PIN', async () => {
     const twin = 'twin'
-    hsm.hideTokens(true)
-    const serving = await start(1, PIN, { token: { label: twin } })
     hsm.hideTokens(false)
     hsm.initToken(twin)
     hsm.initToken(twin)
+    hsm.hideTokens(true)
+    const serving = await start(1, PIN, { token: { label: twin } })
+    hsm.hideTokens(false)
     expect(await serving.logs('backend_given_up')).toMatchObject({ reason: 'TOKEN_AMBIGUOUS' })
     serving.cli.kill('SIGHUP')
     await serving.logsTimes('backend_given_up', 2)
