@@ -10,6 +10,14 @@ until_status() {
     sleep 0.2
   done
 }
+# Waits until the event is in the log's file, for at most 20 seconds: the log is written a moment after the start.
+until_logged() {
+  for _ in $(seq 100); do
+    grep -q "\"event\":\"$1\"" /var/log/ekm-gateway/gateway.log && return
+    sleep 0.2
+  done
+  return 1
+}
 ask() {
   /usr/lib/ekm-gateway/lib/node -e '
     const options = { host: "127.0.0.1", port: 443, method: "POST", path: "/azureekm/example/info?api-version=0.1-preview", rejectUnauthorized: false }
@@ -59,7 +67,7 @@ printf '[Service]\nEnvironment=EKM_GATEWAY__LOG__DESTINATION=/var/log/ekm-gatewa
   >/run/systemd/system/$unit.d/test.conf
 systemctl daemon-reload
 systemctl restart $unit
-say logged_to_file 'grep -q "\"event\":\"listening\"" /var/log/ekm-gateway/gateway.log; echo $?'
+say logged_to_file 'until_logged listening; echo $?'
 say log_of_root_alone 'stat -L -c %a /var/log/ekm-gateway'
 rm -r /run/systemd/system/$unit.d
 systemctl daemon-reload

@@ -22,7 +22,7 @@ const completions = {
   bash: (line: string) => {
     const words = line.split(' ')
     const script = `. "${join(share, 'bash-completion/completions/ekm-gateway')}"; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _ekm_gateway; printf '%s\\n' "\${COMPREPLY[@]}"`
-    return output('bash', ['-c', script], { env: PATH })
+    return output('bash', ['--norc', '-c', script], { env: PATH })
   },
   fish: (line: string) =>
     output(

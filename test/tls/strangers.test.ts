@@ -113,7 +113,7 @@ describe('the cost of an unverified connection', () => {
   })
 
   it('is limited in bytes: a flood of key updates is cut', async () => {
-    const { port, gateway } = await start()
+    const { port, gateway } = await start({ handshakeMs: 20_000 })
     const flood = floodWithKeyUpdates({ host: '127.0.0.1', port, localAddress: '127.0.0.2' }, 8000)
     await new Promise((resolve) => void flood.once('close', resolve))
     const shed = (await gateway.metrics.snapshot()).find(({ name }) => name === 'ekm_connections_shed_total')
