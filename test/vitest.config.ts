@@ -28,6 +28,7 @@ const long = [
   'src/conformance/test/protocol.test.ts',
   'test/workers/hsm.test.ts',
   'test/tls/identities.test.ts',
+  'test/commands/start.test.ts',
   'test/workers/workers.test.ts',
   'test/pkcs11/differential.test.ts',
   'test/pkcs11/starter.test.ts',

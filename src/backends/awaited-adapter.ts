@@ -82,6 +82,8 @@ export class AwaitedAdapter implements KeyAdapter {
       this.#adapter = adapter
       this.#report('info', 'backend_open', {})
     } catch (error) {
+      // A reload has replaced it, and other settings are tried by now.
+      if (this.#isClosed) return
       if (error instanceof OperatorError && error.transient) return
       this.#isGivenUp = true
       if (error instanceof OperatorError) {
