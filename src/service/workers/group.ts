@@ -16,6 +16,7 @@ import { relayLines } from './line-relay.ts'
 import type { Answers, StartOrder } from './messages.ts'
 import { Pings } from './pings.ts'
 import { ServingWorkers } from './serving-workers.ts'
+import { startAll } from './start-all.ts'
 import { StartDelays } from './start-delays.ts'
 import { WorkerLost, WorkerProcess, type WorkerEnd } from './worker-process.ts'
 
@@ -86,11 +87,8 @@ export class WorkerGroup {
     })
     const group = new WorkerGroup(options, contents)
     try {
-      // All processes load their modules at the same time.
-      const workers = Array.from({ length: options.count }, (_, index) => group.#spawn(index))
-      const [first, ...others] = workers as [WorkerProcess, ...WorkerProcess[]]
-      const port = await group.#begin(first)
-      await Promise.all(others.map((worker) => group.#begin(worker)))
+      const spawn = (index: number) => group.#spawn(index)
+      const port = await startAll(options.count, spawn, (worker) => group.#begin(worker))
       return { group, port }
     } catch (error) {
       group.#draining = true
