@@ -41,8 +41,8 @@ describe('the text of a log line', () => {
     for (const text of texts) {
       for (const level of ['error', 'warn', 'info', 'debug'] as const) log[level]('x', { text })
       log.always('x', { text })
-      log.always('x', {}, { text })
-      log.always('x', { other: 1 }, { text })
+      log.always('x', { text, other: 1 })
+      log.always('x', { other: 1, text })
     }
     await log.close()
     const written = await readFile(destination, 'utf8')
