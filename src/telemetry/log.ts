@@ -1,4 +1,4 @@
-import { pino } from 'pino'
+import { pino, stdTimeFunctions } from 'pino'
 import { OperatorError, systemCode, type Report } from '../../adapters/contract/index.ts'
 import { visible } from '../base/visible.ts'
 import type { LogLevel } from './log-levels.ts'
@@ -48,7 +48,7 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
     {
       level,
       base: null,
-      timestamp: () => `,"time":"${isoTime()}"`,
+      timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       hooks: { streamWrite: visible },
     },
@@ -77,7 +77,7 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
 class UnwrittenLine {
   /** The approximate length of the text. */
   readonly length = 512
-  readonly #ms = Date.now()
+  readonly #time = new Date()
   readonly #event: string
   readonly #fields: LogFields
 
@@ -87,21 +87,9 @@ class UnwrittenLine {
   }
 
   toString(): string {
-    const line = { level: 'info', time: isoTime(this.#ms), event: this.#event, ...this.#fields }
+    const line = { level: 'info', time: this.#time, event: this.#event, ...this.#fields }
     return visible(JSON.stringify(line)) + '\n'
   }
-}
-
-let lastMs = 0
-let lastTime = ''
-
-/** A time in ISO 8601. It is cached, because many lines are written in the same millisecond. */
-function isoTime(ms = Date.now()): string {
-  if (ms !== lastMs) {
-    lastMs = ms
-    lastTime = new Date(ms).toISOString()
-  }
-  return lastTime
 }
 
 /** The log as an adapter sees it. */
