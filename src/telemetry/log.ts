@@ -72,8 +72,8 @@ export async function openLog({ level, destination }: LogOptions): Promise<Relay
 }
 
 /**
- * A line that becomes text together with the lines that are written with it. There is one for each request. If it were
- * made at once, a wrap would take 12 % more processor time, and 20 % more if pino made it (docs/adr/0011).
+ * A line that becomes text together with the lines that are written with it. There is one for each request. Made at
+ * once, it would leave 0.88 × of the wraps for each second of CPU, and made by pino 0.81 × (docs/adr/0011).
  */
 class UnwrittenLine {
   /** The approximate length of the text. */
