@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { compiledPrograms } from './support/compiled-programs.ts'
 
 const all = ['test/**/*.test.ts', 'adapters/*/test/**/*.test.ts', 'src/conformance/test/**/*.test.ts']
 /** These files measure times and need a machine with little other work. */
@@ -65,6 +66,7 @@ const group = (groupOrder: number, name: string, maxWorkers: number, include: st
 })
 
 export default defineConfig({
+  plugins: [compiledPrograms],
   test: {
     root: new URL('..', import.meta.url).pathname,
     globalSetup: 'test/contract/shared-keys.ts',
