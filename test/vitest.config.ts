@@ -3,19 +3,22 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { compiledPrograms } from './support/compiled-programs.ts'
 
 const all = ['test/**/*.test.ts', 'adapters/*/test/**/*.test.ts', 'src/conformance/test/**/*.test.ts']
-/** These files measure times and need a machine with little other work. */
+/** These files measure times of the processor, and need a machine without other work. */
 const quiet = [
-  'test/admin/doors.test.ts',
   'test/faults/flood.test.ts',
-  'test/faults/matrix.test.ts',
   'test/tls/flood.test.ts',
-  'test/kmip/gateway.test.ts',
   'test/kmip/overhead.test.ts',
+  'test/commands/serve-times.test.ts',
+  'src/conformance/test/right-proxy.test.ts',
+]
+/** These files measure times too, but mostly wait. One such file disturbs another one little. */
+const calm = [
+  'test/admin/doors.test.ts',
+  'test/faults/matrix.test.ts',
+  'test/kmip/gateway.test.ts',
   'test/kmip/found-again.test.ts',
   'test/pkcs11/recovery-times.test.ts',
-  'test/commands/serve-times.test.ts',
   'test/software/refresh-times.test.ts',
-  'src/conformance/test/right-proxy.test.ts',
 ]
 
 /** These have commands of their own, such as `npm run test:deploy`. */
@@ -23,6 +26,8 @@ const apart = ['test/deploy/**', 'test/browser/**']
 
 /** Long files begin first, in this order. Otherwise the other cores would wait for them at the end. */
 const long = [
+  'test/faults/matrix.test.ts',
+  'test/pkcs11/recovery-times.test.ts',
   'test/pkcs11/recovery.test.ts',
   'test/http/kmip.test.ts',
   'test/contract/pykmip.test.ts',
@@ -48,9 +53,17 @@ const long = [
   'test/http/soak.test.ts',
 ]
 
+/** These begin last. They leave a large heap, and a large process takes long to start others. */
+const large = [
+  'adapters/ttlv-codec/test/fuzz.test.ts',
+  'adapters/ttlv-codec/test/linear.test.ts',
+  'test/x509/search.test.ts',
+]
+
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {
+      if (large.some((path) => moduleId.endsWith(path))) return long.length + 1
       const index = long.findIndex((path) => moduleId.endsWith(path))
       return index === -1 ? long.length : index
     }
@@ -81,8 +94,9 @@ export default defineConfig({
     sequence: { sequencer: LongFirst },
     projects: [
       // One more file than cores: most files wait for half of their time. A fourth file would save nothing.
-      group(0, 'busy', 3, all, [...quiet, ...apart]),
-      group(1, 'quiet', 1, quiet),
+      group(0, 'busy', 3, all, [...quiet, ...calm, ...apart]),
+      group(1, 'calm', 2, calm),
+      group(2, 'quiet', 1, quiet),
     ],
   },
 })
