@@ -24,63 +24,66 @@ const calm = [
 /** These have commands of their own, such as `npm run test:deploy`. */
 const apart = ['test/deploy/**', 'test/browser/**']
 
-/** Long files begin first, in this order. Otherwise the other cores would wait for them at the end. */
+/**
+ * Long files begin first, in about the order of their times. Otherwise the other cores would wait for them at the end.
+ * Files that mostly wait stand between files that need the processor.
+ */
 const long = [
   'test/commands/start.test.ts',
-  'test/tls/identities.test.ts',
-  'test/workers/hsm.test.ts',
-  'test/pkcs11/recovery.test.ts',
   'test/http/kmip.test.ts',
-  'src/conformance/test/protocol.test.ts',
-  'test/pkcs11/turns.test.ts',
+  'test/workers/hsm.test.ts',
   'test/contract/pykmip.test.ts',
-  'test/faults/matrix.test.ts',
-  'test/commands/init/secrets.test.ts',
+  'test/pkcs11/recovery.test.ts',
+  'test/tls/identities.test.ts',
+  'src/conformance/test/protocol.test.ts',
   'test/commands/init/answers.test.ts',
-  'src/conformance/test/command.test.ts',
-  'test/commands/init/place.test.ts',
+  'test/pkcs11/turns.test.ts',
+  'test/commands/init/secrets.test.ts',
+  'test/faults/matrix.test.ts',
   'test/pkcs11/slow-token.test.ts',
-  'test/commands/init/sessions.test.ts',
-  'test/contract/kmip.test.ts',
+  'src/conformance/test/command.test.ts',
   'test/kmip/connections.test.ts',
   'test/workers/workers.test.ts',
   'test/commands/restart.test.ts',
-  'src/conformance/test/cryptography.test.ts',
+  'test/commands/init/place.test.ts',
   'test/http/pkcs11-faults.test.ts',
+  'test/contract/kmip.test.ts',
   'test/tls/balancer.test.ts',
-  'test/http/nss.test.ts',
+  'test/commands/init/sessions.test.ts',
   'test/pkcs11/starter.test.ts',
-  'test/http/pkcs11.test.ts',
-  'test/kmip/pykmip.test.ts',
-  'test/fourth-kind/product.test.ts',
-  'test/commands/quickstart.test.ts',
+  'src/conformance/test/cryptography.test.ts',
   'test/http/overload.test.ts',
+  'test/http/nss.test.ts',
+  'test/tls/strangers.test.ts',
+  'test/http/pkcs11.test.ts',
+  'test/kmip/silence.test.ts',
+  'test/kmip/pykmip.test.ts',
+  'test/pkcs11/recovery-times.test.ts',
+  'test/fourth-kind/product.test.ts',
+  'test/pkcs11/outgrown.test.ts',
+  'test/commands/quickstart.test.ts',
   'test/pkcs11/faults.test.ts',
   'test/commands/init/as-user.test.ts',
-  'test/tls/strangers.test.ts',
-  'test/kmip/silence.test.ts',
-  'test/pkcs11/recovery-times.test.ts',
   'test/pkcs11/differential.test.ts',
   'test/pkcs11/administration.test.ts',
-  'test/pkcs11/outgrown.test.ts',
   'test/pkcs11/data-keys.test.ts',
   'test/http/soak.test.ts',
   'test/commands/serve.test.ts',
 ]
 
-/** These begin last. They leave a large heap, and a large process takes long to start others. */
+/** These begin last, the longest first. They leave a large heap, and a large process takes long to start others. */
 const large = [
-  'adapters/ttlv-codec/test/fuzz.test.ts',
   'adapters/ttlv-codec/test/linear.test.ts',
+  'adapters/ttlv-codec/test/fuzz.test.ts',
   'test/x509/search.test.ts',
 ]
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification) => {
-      if (large.some((path) => moduleId.endsWith(path))) return long.length + 1
-      const index = long.findIndex((path) => moduleId.endsWith(path))
-      return index === -1 ? long.length : index
+      const placeIn = (list: readonly string[]) => list.findIndex((path) => moduleId.endsWith(path))
+      const [early, late] = [placeIn(long), placeIn(large)]
+      return early === -1 ? long.length + 1 + late : early
     }
     const sorted = await super.sort(files)
     return sorted.toSorted((one, other) => rank(one) - rank(other))
