@@ -34,7 +34,7 @@ it.each<[string, string, string[]]>([
   ['config validate', 'src/commands/config/validate.ts', ['valibot', 'yaml']],
   ['serve, before it knows how many workers there are', 'src/commands/serve/run.ts', ['valibot', 'yaml']],
   ['the primary of several workers', 'src/service/workers/start.ts', ['pino', 'valibot', 'yaml']],
-  ['a worker', 'src/commands/serve/worker.ts', ['@hono/node-server', 'hono', 'pino', 'valibot']],
+  ['a worker', 'src/commands/serve/worker.ts', ['hono', 'pino', 'valibot']],
   ['the admin port', 'src/service/admin/start.ts', ['@hono/node-server', 'hono', 'valibot']],
   ['check', 'src/commands/check/command.ts', ['valibot', 'yaml']],
   ['keys', 'src/commands/keys.ts', ['commander', 'valibot', 'yaml']],

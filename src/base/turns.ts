@@ -3,6 +3,12 @@ import { setImmediate } from 'node:timers/promises'
 /** Milliseconds for which other work may have to wait. */
 const TURN_MS = 4
 
+/** Lets the event loop do what has arrived meanwhile. After one immediate, it may not have looked for that yet. */
+export async function nextTurn(): Promise<void> {
+  await setImmediate()
+  await setImmediate()
+}
+
 /** Long work of one kind, which lets the event loop do other work every few milliseconds. */
 export class Turns {
   #began = performance.now()

@@ -49,14 +49,14 @@ interface Ingredients {
  * Makes the whole configuration, frozen.
  * @throws ConfigInvalid with every problem at once
  */
-export const makeConfig = (ingredients: Ingredients): Config => make(ingredients, configSchema, crossCheck)
+export const makeConfig = (ingredients: Ingredients): Config => make(ingredients, (whole) => whole, crossCheck)
 
 /**
  * Makes only the backends.
  * @throws ConfigInvalid with every problem at once
  */
 export const makeBackends = (ingredients: Ingredients): Config['backends'] =>
-  make(ingredients, (references) => v.object({ backends: backendsSchema(references) })).backends
+  make(ingredients, (_whole, references) => v.object({ backends: backendsSchema(references) })).backends
 
 /**
  * Everything that a configuration was made from. Another process makes the same one from it, whatever the disk contains
@@ -104,17 +104,18 @@ interface Finding {
 
 function make<const Schema extends v.GenericSchema>(
   { source, environment, read }: Ingredients,
-  schemaFor: (references: References) => Schema,
+  schemaFor: (whole: ReturnType<typeof configSchema>, references: References) => Schema,
   check: (data: unknown) => readonly Finding[] = () => [],
 ): v.InferOutput<Schema> {
   const { file, directory } = source
   const variables = variablesOf(environment)
   const references = { directory, variables, read }
+  const whole = configSchema(references)
   // Every override is applied to the whole file, even if only a part of it is used.
-  const { data, overrides, problems } = applyEnvironment(source.data, configSchema(references), variables.overrides)
+  const { data, overrides, problems } = applyEnvironment(source.data, whole, variables.overrides)
   variables.hide(secretVariables(data))
   // One message for each setting: a number can be neither whole nor in range.
-  const parsed = v.safeParse(schemaFor(references), data, { abortPipeEarly: true })
+  const parsed = v.safeParse(schemaFor(whole, references), data, { abortPipeEarly: true })
   const findings = [...(parsed.issues ?? []).flatMap(findingsOf), ...check(data)]
   if (!parsed.success || findings.length > 0 || problems.length > 0) {
     const located = findings.map(({ path, message }): Problem => {

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { isKeyName } from '../../adapters/contract/index.ts'
 import type { Deadlines } from '../base/deadlines.ts'
@@ -14,6 +13,7 @@ import { refuse } from './proxy-error.ts'
 import { assertWanted, parseJsonObject, readBody } from './request-body.ts'
 import { assertSound, parseTarget, valuesOf } from './request-head.ts'
 import { FamiliarTargets, RouteTable, type Destination } from './route-table.ts'
+import { unreadResponse } from './unread.ts'
 import { parseBody } from './wire.ts'
 
 export interface AppOptions {
@@ -37,7 +37,7 @@ export interface AppEnv {
 
 /**
  * The EKM Proxy API over every pool. Every reply is JSON, and every failure is a ProxyError, whatever the request is. It
- * reads and answers Node.js's own request; Hono's `Request` and `Response` would cost more than the wrap.
+ * reads and answers Node.js's own request; a `Request` and a `Response` would cost more than the wrap.
  */
 export function createApp(options: AppOptions): Hono<AppEnv> {
   const { clientOf, deadlines, telemetry } = options
@@ -73,7 +73,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
     } finally {
       exchange.end()
     }
-    return RESPONSE_ALREADY_SENT
+    return unreadResponse
   })
   // The listener answers an error at this point.
   app.onError((error) => {

@@ -17,12 +17,11 @@ export function assertSound({ headers, rawHeaders, httpVersionMinor }: IncomingM
   let host: string | undefined
   let types = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? ''
-    // Few names have these lengths, and comparing a length costs less than lowering the case.
-    if (name.length === 4 && name.toLowerCase() === 'host') {
+    const name = rawHeaders[at]?.toLowerCase()
+    if (name === 'host') {
       if (host !== undefined) throw malformed('the request has more than one Host header')
       host = rawHeaders[at + 1] ?? ''
-    } else if (name.length === 12 && name.toLowerCase() === 'content-type') types += 1
+    } else if (name === 'content-type') types += 1
   }
   if (host === undefined ? httpVersionMinor > 0 : !isHost(host)) throw malformed(BAD_HOST)
   if (types > 1) throw malformed('the request has more than one Content-Type header')

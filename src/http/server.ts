@@ -1,4 +1,4 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Hono } from 'hono'
@@ -12,6 +12,7 @@ import type { AppEnv } from './app.ts'
 import { Exchange, goneAway } from './exchange.ts'
 import { recordOf, refuse, toProxyError, type ProxyError } from './proxy-error.ts'
 import { reportMalformedBody } from './request-body.ts'
+import { unreadRequest } from './unread.ts'
 
 /** What answers requests. It can change from one request to the next. */
 export interface Served {
@@ -60,7 +61,7 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
 
   const dispatch = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
     try {
-      await served().app.fetch(anyRequest, { incoming, outgoing })
+      await served().app.fetch(unreadRequest, { incoming, outgoing })
     } catch (error) {
       answerBug(incoming, outgoing, error)
     }
@@ -116,11 +117,8 @@ export function serveHttp(listener: Listener, served: () => Served, telemetry: T
 
 const ignore = () => undefined
 
-/**
- * What Hono is given for every request. The one route takes it, whatever was sent: the application reads Node.js's own
- * request.
- */
-const anyRequest = new Request('https://localhost/', { method: 'POST' })
+// `import` reads every export of node:http, and for `WebSocket` Node.js loads all of its fetch.
+const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 function rawReply({ status, code, message, headers }: ProxyError): string {
   const body = JSON.stringify({ code, message })

@@ -1,8 +1,9 @@
 import { OperatorError } from '../../adapters/contract/index.ts'
+import { nextTurn } from '../base/turns.ts'
 import type { Exposure } from '../settings/file-modes.ts'
 import { FileRecorder } from '../settings/files.ts'
 import { readSource } from '../config/load.ts'
-import { makeConfig, type ConfigContents } from '../config/make.ts'
+import { makeConfig, type ConfigContents, type ConfigSource } from '../config/make.ts'
 import type { Config } from '../config/schema.ts'
 import type { Variables } from '../settings/variables.ts'
 import { FileWatch } from '../config/watch.ts'
@@ -19,9 +20,11 @@ export interface LoadedConfig {
 
 /** @throws ConfigInvalid with every problem at once */
 export function readConfig(file: string, variables: Variables, recorder = new FileRecorder()): LoadedConfig {
-  const { read } = recorder
-  const source = readSource(file, read)
-  const config = makeConfig({ source, environment: variables, read })
+  return load(readSource(file, recorder.read), variables, recorder)
+}
+
+function load(source: ConfigSource, variables: Variables, recorder: FileRecorder): LoadedConfig {
+  const config = makeConfig({ source, environment: variables, read: recorder.read })
   const contents = { data: source.data, files: recorder.contents, variables: variables.contents }
   return { config, contents, recorder }
 }
@@ -92,7 +95,8 @@ export class Reloader {
   async #once(cause: ReloadCause): Promise<boolean> {
     const { log, apply, events } = this.#options
     try {
-      const { config, contents, recorder } = this.#read()
+      const { config, contents, recorder } = await this.#read()
+      await nextTurn()
       const changed = await apply(config, contents, cause)
       this.#config = config
       events.reloaded('succeeded')
@@ -119,11 +123,14 @@ export class Reloader {
     this.#exposures = exposures
   }
 
-  #read(): LoadedConfig {
+  /** Each part takes milliseconds, so requests are served in between. */
+  async #read(): Promise<LoadedConfig> {
     const { file, variables } = this.#options
     const recorder = new FileRecorder()
     try {
-      return readConfig(file, variables, recorder)
+      const source = readSource(file, recorder.read)
+      await nextTurn()
+      return load(source, variables, recorder)
     } finally {
       // Also after an invalid configuration, because a change of its files corrects it. And before it is applied: an
       // HSM may take long to refuse a PIN, and that PIN must not be read as a new one meanwhile.

@@ -3,7 +3,10 @@ export type LabelValue = string | number
 /** A tree of values: by the first label's value, then by the second's, and so on. */
 type Tree<Value> = Map<LabelValue, Tree<Value> | Value>
 
-/** The series of one metric, by the values of its labels in order. Finding a series creates no text. */
+/**
+ * The series of one metric, by the values of its labels in order. Finding a series creates no text: prom-client's
+ * counters and histograms leave 0.90 to 0.96 × of the wraps for each second of CPU (docs/adr/0011).
+ */
 export class Series<Value extends object> {
   readonly #make: (labels: readonly LabelValue[]) => Value
   readonly #tree: Tree<Value> = new Map()

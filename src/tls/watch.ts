@@ -7,6 +7,11 @@ import type { Stranger } from './stranger.ts'
 const INTERVAL_MS = 20
 /** The largest share of the event loop that looking may take. With many strangers, looks are less frequent. */
 const LOOKING = 0.02
+/**
+ * The most milliseconds between two looks. A look that had to wait for a core seems to have taken long. Without a bound,
+ * strangers would go unwatched for fifty times as long as the process waited.
+ */
+const MAX_INTERVAL_MS = 1000
 /** Milliseconds of the event loop after which the next look is at once. */
 const URGENT_MS = 5
 
@@ -93,7 +98,7 @@ export class Watch {
       const start = performance.now()
       this.#time.mark()
       this.#look()
-      if (this.#strangers.size > 0) this.#wait(Math.max(INTERVAL_MS, (performance.now() - start) / LOOKING))
+      if (this.#strangers.size > 0) this.#wait(intervalAfter(performance.now() - start))
     }, ms)
     this.#timer.unref()
   }
@@ -129,5 +134,7 @@ export class Watch {
     }
   }
 }
+
+const intervalAfter = (lookMs: number): number => Math.min(MAX_INTERVAL_MS, Math.max(INTERVAL_MS, lookMs / LOOKING))
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)

@@ -8,8 +8,17 @@ import { API, CONTEXT, makeAgent, send } from '../support/https.ts'
 import { makePki, type Pki } from '../support/pki.ts'
 import { leftovers } from '../support/leftovers.ts'
 import { childrenOf } from '../bench/process-tree.ts'
-import { Cli, CLI, expectRefusal, POINTER, run, until } from './cli.ts'
-import { accepts, BASE, infoRequest, openRequest, startServing, takePort, type Serving } from './serving.ts'
+import { Cli, CLI, expectRefusal, POINTER, run, until, type StartOptions } from './cli.ts'
+import {
+  accepts,
+  BASE,
+  infoRequest,
+  openRequest,
+  startServing,
+  takePort,
+  wrapRequest,
+  type Serving,
+} from './serving.ts'
 
 let pki: Pki
 beforeAll(async () => {
@@ -18,13 +27,14 @@ beforeAll(async () => {
 
 const removeLater = leftovers()
 
-async function serving(settings: Settings = {}): Promise<Serving> {
-  const started = await startServing(pki, [aesKey('aes-1')], settings)
+async function serving(settings: Settings = {}, options: StartOptions = {}): Promise<Serving> {
+  const started = await startServing(pki, [aesKey('aes-1')], settings, options)
   removeLater(started)
   return started
 }
 
 const EX_CONFIG = 78
+const WITHOUT_FETCH = { NODE_OPTIONS: `--import=${new URL('without-fetch.mjs', import.meta.url).href}` }
 const PATIENT = { limits: { deadlineMs: 60_000, drainMs: 60_000 } }
 /** Milliseconds. Much less than anything that a request or its connection may wait for in these tests. */
 const AT_ONCE_MS = 30_000
@@ -99,6 +109,11 @@ describe.concurrent('serve', () => {
     expect(await cli.ended).toMatchObject({ code, signal: null, stderr: '' })
     expect(performance.now() - start).toBeLessThan(AT_ONCE_MS)
     open.destroy()
+  })
+
+  it.each([1, 2])('does without fetch, which would be loaded into each process, in %i', async (workers) => {
+    const { port } = await serving({ workers, limits: { deadlineMs: 20_000 } }, { environment: WITHOUT_FETCH })
+    expect((await send(port, pki, wrapRequest)).status).toBe(200)
   })
 
   it('sees by itself that a key was added, disabled and enabled', async () => {

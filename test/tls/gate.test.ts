@@ -316,6 +316,28 @@ describe('the traffic of an unverified connection', () => {
     },
   )
 
+  it('is limited soon after a look that had to wait for a core', async () => {
+    const { begun, shed, open } = await makeGate()
+    const client = await open()
+    await expect.poll(() => begun.length).toBe(1)
+    const clock = stopClock()
+    const arrival = begun[0]
+    if (arrival === undefined) throw new Error('no connection')
+    arrival.socket.resume()
+    let looks = 0
+    // The process waits for a core for a minute while it looks.
+    const bytesRead = vi.spyOn(arrival, 'bytesRead', 'get').mockImplementation(() => {
+      looks += 1
+      clock.pass(60_000)
+      return 0
+    })
+    await expect.poll(() => looks).toBeGreaterThan(0)
+    bytesRead.mockRestore()
+    client.write(chunk)
+    client.write(chunk)
+    await expect.poll(() => shed).toEqual(['too_many_bytes'])
+  })
+
   it('is not counted for an allowed client, and is counted again for one that is no longer allowed', async () => {
     const { gate, shed, connectAs } = await makeGate()
     const [client] = await connectAs(allowed('a'))

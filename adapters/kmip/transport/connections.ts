@@ -1,5 +1,6 @@
 import { abortable, AdapterError, type CallSignal } from '../../contract/index.ts'
 import type { Connection } from './connection.ts'
+import { pingAll, type PingAnswer } from './pings.ts'
 
 export interface ConnectionsOptions {
   readonly open: () => Promise<Connection>
@@ -9,8 +10,6 @@ export interface ConnectionsOptions {
   /** Sends a small request, which keeps the server from closing an idle connection. Rejects if it is not answered. */
   readonly ping: (connection: Connection) => Promise<PingAnswer>
 }
-
-export type PingAnswer = 'accepted' | 'login refused'
 
 /** Milliseconds. Servers close connections that are idle for 30 s or more, and PyKMIP logs a complaint after 10 s. */
 const PING_AFTER_MS = 7000
@@ -112,7 +111,7 @@ export class Connections {
   async pingIdle(accepted: Promise<void>): Promise<PingAnswer> {
     const idle = this.#idle.splice(0).reverse()
     for (const connection of idle) this.#pinged.add(connection)
-    const answer = await this.#inTurn(idle, (connection) => this.#ping(connection), accepted)
+    const answer = await pingAll(idle, (connection) => this.#ping(connection), this.#options.areLogins, accepted)
     if (answer === 'login refused') for (const connection of idle.slice(1)) this.#takeBack(connection)
     return answer
   }
@@ -270,30 +269,14 @@ export class Connections {
       if (this.size > KEPT_WARM && now - worked > CLOSE_AFTER_MS) connection.close()
       else due.push(connection)
     }
-    void this.#inTurn(due, async (connection) => {
+    const pingIfIdle = async (connection: Connection) => {
       const at = this.#idle.indexOf(connection)
       if (at < 0) return undefined
       this.#idle.splice(at, 1)
       this.#pinged.add(connection)
       return this.#ping(connection)
-    })
-  }
-
-  /** Pings the first, and the others if it does not show that the login is refused. All at once if none is a login. */
-  async #inTurn(
-    connections: readonly Connection[],
-    ping: (connection: Connection) => Promise<PingAnswer | undefined>,
-    accepted?: Promise<void>,
-  ): Promise<PingAnswer> {
-    const [first, ...others] = this.#options.areLogins ? connections : []
-    if (first === undefined) {
-      await Promise.all(connections.map(ping))
-      return 'accepted'
     }
-    const answer = await Promise.race([ping(first), ...(accepted === undefined ? [] : [accepted])])
-    if (answer === 'login refused') return answer
-    await Promise.all(others.map(ping))
-    return 'accepted'
+    void pingAll(due, pingIfIdle, this.#options.areLogins)
   }
 
   async #ping(connection: Connection): Promise<PingAnswer | undefined> {

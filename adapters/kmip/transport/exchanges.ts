@@ -8,9 +8,10 @@ import { kmipVersions, type KmipVersion } from '../protocol/version.ts'
 import { Answers } from './answers.ts'
 import { areRepeatable } from './batches.ts'
 import { ConnectFailed, ConnectionLost, type Connection } from './connection.ts'
-import type { Connections, PingAnswer } from './connections.ts'
+import type { Connections } from './connections.ts'
 import type { Login } from './login.ts'
 import { refusesLogin, type Send } from './negotiation.ts'
+import type { PingAnswer } from './pings.ts'
 import { isTlsCode, LOGIN_REFUSED, ServerUnreachable } from './unreachable.ts'
 
 const PING_TIMEOUT_MS = 2000

@@ -15,14 +15,11 @@ import { ckrName } from '../cryptoki/ckr-table.ts'
 import type { Crypt } from '../keys/witness.ts'
 import { TokenError } from '../cryptoki/token-error.ts'
 import { HostChannel } from './host-channel.ts'
+import { HostClock } from './host-clock.ts'
 import type { StartsHosts } from './starters.ts'
 import { Job } from './job.ts'
-import { isSlowBeside, type Pace, type PacedKey } from './pace.ts'
+import { isSlowBeside, type PacedKey } from './pace.ts'
 
-/** The factor by which the slowest call loses weight with each later call. */
-const FADING = 0.95
-/** Milliseconds in which the answers of calls arrive that went to the token together. */
-const TOGETHER_MS = 2
 /** Milliseconds; nearly the most that fits into a message. The supervisor's own values are short. */
 const OWN_SLICE_MS = 250
 
@@ -64,11 +61,7 @@ export class Host {
   /** A handful of jobs, oldest first. Not a Map: V8 would keep all of its former entries until a full collection. */
   #jobs: Given[] = []
   #load = 0
-  #slowest = 0
-  #headSince = performance.now()
-  /** The first answer of calls that went to the token together. */
-  #first: { readonly pace: Pace | undefined; readonly at: number; readonly ms: number } | undefined
-  #aliveAt = performance.now()
+  readonly #clock = new HostClock()
   /** The id of the login that has no answer yet. */
   #login: number | undefined
 
@@ -131,12 +124,12 @@ export class Host {
 
   /** Milliseconds that a call like its oldest takes at most, as far as is known. */
   get usualMs(): number {
-    return Math.max(this.#slowest, this.#jobs[0]?.job.pace?.averageMs ?? 0)
+    return Math.max(this.#clock.slowestMs, this.#jobs[0]?.job.pace?.averageMs ?? 0)
   }
 
   /** Milliseconds since its module last returned from a call; 0 during a login, which may take seconds. */
   silence(now: number): number {
-    return Math.min(this.headAge(now), now - this.#aliveAt)
+    return Math.min(this.headAge(now), this.#clock.silence(now))
   }
 
   /** Whether it has a call that no caller waits for. */
@@ -147,11 +140,11 @@ export class Host {
   /** Milliseconds since its oldest call began; 0 during a login, which may take seconds. */
   headAge(now: number): number {
     const head = this.#jobs[0]?.id
-    return head === undefined || head === this.#login ? 0 : now - this.#headSince
+    return head === undefined || head === this.#login ? 0 : this.#clock.headAge(now)
   }
 
   give(job: Job): number {
-    if (this.#jobs.length === 0) this.#headSince = performance.now()
+    if (this.#jobs.length === 0) this.#clock.begin()
     const id = this.#channel.send(job.kind, job.payload)
     this.#jobs.push({ id, job, isRecalled: false })
     this.#load += job.weight
@@ -251,21 +244,13 @@ export class Host {
   }
 
   #replied(id: number, answer: number, payload: Uint8Array, events: HostEvents): void {
-    if (answer === Answer.alive) {
-      this.#aliveAt = performance.now()
-      return
-    }
+    if (answer === Answer.alive) return this.#clock.alive()
     if (id === this.#login) this.#login = undefined
     const index = this.#jobs.findIndex((one) => one.id === id)
     const given = index === -1 ? undefined : this.#jobs.splice(index, 1)[0]
     const job = given?.isRecalled === false ? given.job : undefined
     this.#load -= given?.job.weight ?? 0
-    const now = performance.now()
-    const tookMs = this.#duration(given?.job, now)
-    given?.job.pace?.took(tookMs)
-    // A slow key says nothing of the others.
-    if (!(job instanceof OwnJob) && given?.job.isSlow !== true) this.#slowest = Math.max(FADING * this.#slowest, tookMs)
-    this.#headSince = now
+    this.#clock.answered(given?.job, !(job instanceof OwnJob))
     this.stalled = false
     try {
       if (job === undefined) payload.fill(0)
@@ -276,17 +261,6 @@ export class Host {
       throw error
     }
     events.idle()
-  }
-
-  /** Of calls that went to the token together, each took as long as the first, not no time. */
-  #duration(job: Job | undefined, now: number): number {
-    const ms = now - this.#headSince
-    const first = this.#first
-    if (job?.shares === true && first !== undefined && first.pace === job.pace && now - first.at < TOGETHER_MS) {
-      return Math.max(ms, first.ms)
-    }
-    this.#first = { pace: job?.pace, at: now, ms }
-    return ms
   }
 
   #settle(job: Job, answer: number, payload: Uint8Array, events: HostEvents): void {

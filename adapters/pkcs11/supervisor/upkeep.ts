@@ -9,7 +9,7 @@ import { mayPass, openFailure } from './open-failure.ts'
 import { hostEnvironment } from './host-channel.ts'
 import { Starters, type StartsHosts } from './starters.ts'
 import { Logins } from './logins.ts'
-import { MemoryWatch } from './memory-watch.ts'
+import { OutgrownHosts } from './outgrown-hosts.ts'
 
 /** Milliseconds. C_Initialize and C_Login of a network HSM may take seconds. */
 const OPEN_TIMEOUT_MS = 15_000
@@ -19,11 +19,9 @@ const OPEN_TIMEOUT_MS = 15_000
  */
 const RETRY_MS = { min: 100, max: 1000 }
 
-/** Milliseconds between measurements of the hosts' memory. */
-const WEIGH_MS = 5000
-
 /** SoftHSM 2.6.1 shows no token, or fails with CKR_GENERAL_ERROR, to a process that starts while another logs in. */
 const FIRST_ATTEMPTS = 5
+
 export interface HostSettings {
   readonly open: Omit<OpenMessage, 'pin'>
   readonly pin: Secret | undefined
@@ -70,8 +68,7 @@ export class Upkeep {
   #retry: NodeJS.Timeout | undefined
   #closed = false
   readonly #starters: StartsHosts
-  readonly #memory = new MemoryWatch()
-  readonly #weighing: NodeJS.Timeout
+  readonly #outgrown: OutgrownHosts
 
   constructor(settings: HostSettings, events: SupervisorEvents, report: Report) {
     this.#settings = settings
@@ -79,8 +76,7 @@ export class Upkeep {
     this.#report = report
     this.#starters = settings.starters ?? new Starters()
     this.#logins = new Logins(settings.pin, report)
-    this.#weighing = setInterval(() => void this.#replaceOutgrown(), WEIGH_MS)
-    this.#weighing.unref()
+    this.#outgrown = new OutgrownHosts(this.hosts, () => this.keepUp(), report)
   }
 
   /** The facts of the token as it was last opened. */
@@ -201,7 +197,7 @@ export class Upkeep {
     this.#lastFailure = why
     if (host.readyAt === 0) {
       this.#isRefusedMore = true
-      this.#keepOutgrown()
+      this.#outgrown.keep()
     }
     this.#events.lost(host, why)
     this.keepUp()
@@ -234,31 +230,13 @@ export class Upkeep {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
-    clearInterval(this.#weighing)
+    this.#outgrown.close()
     const hosts = [...this.hosts]
     this.hosts.clear()
     const ends = hosts.map((host) => host.close())
     for (const host of hosts) host.abandon(new AdapterError('CLOSED', 'the adapter is closed'))
     await Promise.all(ends)
     this.#starters.close()
-  }
-
-  /** Replaces one at a time, so that at most one session more than wanted is open. */
-  async #replaceOutgrown(): Promise<void> {
-    for (const host of this.hosts) {
-      for (const { state, outdated } of this.hosts) if (state === 'opening' || outdated !== undefined) return
-      if (host.state !== 'ready') continue
-      const grownMiB = await this.#memory.outgrown(host)
-      if (grownMiB === undefined || host.state !== 'ready') continue
-      this.#report('info', 'hsm_host_outgrown', { pid: host.pid, grownMiB })
-      host.outdated = 'memory'
-      this.keepUp()
-    }
-  }
-
-  /** The token gave no further session, so it is not asked again, and the hosts that have grown keep serving. */
-  #keepOutgrown(): void {
-    for (const host of this.hosts) if (host.outdated === 'memory') host.outdated = undefined
   }
 
   #newHost(): Host {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { exchange, makeAgent } from './client.ts'
 import { statisticsOf, type LoadPlan, type LoadResult } from './measurements.ts'
-import { base64url, requestContext, type Probe } from './probe.ts'
+import { base64url, requestContext } from './api.ts'
+import type { Probe } from './probe.ts'
 
 /** Milliseconds. Managed HSM's health monitor calls info 3 times a minute. */
 const HEARTBEAT_MS = 20_000

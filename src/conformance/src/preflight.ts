@@ -1,6 +1,7 @@
 import { CouldNotRun } from './outcome.ts'
 import { exchange, makeAgent, openSocket, tlsOptions } from './client.ts'
-import { parseObject, reasonOf, requestContext, API_QUERY } from './probe.ts'
+import { API_QUERY, requestContext } from './api.ts'
+import { parseObject, reasonOf } from './probe.ts'
 import type { Target } from './target.ts'
 
 /** @throws CouldNotRun if a run would judge the options rather than the proxy */

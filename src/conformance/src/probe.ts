@@ -1,14 +1,12 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Agent } from 'node:https'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import { API_QUERY, base64url, isCall, requestContext } from './api.ts'
 import { exchange, exchangeRaw, openSocket, tlsOptions, type Answer, type Wanted } from './client.ts'
 import { hideValues, spellings, type Masks } from './masks.ts'
 import type { LoadPlan, Measurements } from './measurements.ts'
 import { CouldNotRun, NotApplicable, Unmet, type Step } from './outcome.ts'
 import type { ClientIdentity, Target } from './target.ts'
-
-export const API_VERSION = '0.1-preview'
-export const API_QUERY = `api-version=${API_VERSION}`
 
 const CALLERS = 8
 const THROTTLED = 429
@@ -256,18 +254,9 @@ export class Probe {
   #isOperation(path: string): boolean {
     const [route = ''] = path.split('?')
     const base = this.path('', '')
-    return (
-      route.startsWith(base) &&
-      /^(?:info|[A-Za-z0-9-]+\/(?:metadata|wrapkey|unwrapkey))$/.test(route.slice(base.length))
-    )
+    return route.startsWith(base) && isCall(route.slice(base.length))
   }
 }
-
-export const requestContext = () => ({
-  request_context: { request_id: randomUUID(), correlation_id: randomUUID(), pool_name: 'conformance' },
-})
-
-export const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url')
 
 const spell = (value: Uint8Array | string) => (typeof value === 'string' ? value : base64url(value))
 

@@ -12,10 +12,11 @@ import type { Lesson } from '../../tls/lesson.ts'
 import { AwayBackends } from './away.ts'
 import { Counts } from './counts.ts'
 import { Lessons } from './lessons.ts'
-import { relayLines } from './line-relay.ts'
+import { relayOutput } from './line-relay.ts'
 import type { Answers, StartOrder } from './messages.ts'
 import { Pings } from './pings.ts'
 import { ServingWorkers } from './serving-workers.ts'
+import { startAll } from './start-all.ts'
 import { StartDelays } from './start-delays.ts'
 import { WorkerLost, WorkerProcess, type WorkerEnd } from './worker-process.ts'
 
@@ -86,11 +87,8 @@ export class WorkerGroup {
     })
     const group = new WorkerGroup(options, contents)
     try {
-      // All processes load their modules at the same time.
-      const workers = Array.from({ length: options.count }, (_, index) => group.#spawn(index))
-      const [first, ...others] = workers as [WorkerProcess, ...WorkerProcess[]]
-      const port = await group.#begin(first)
-      await Promise.all(others.map((worker) => group.#begin(worker)))
+      const spawn = (index: number) => group.#spawn(index)
+      const port = await startAll(options.count, spawn, (worker) => group.#begin(worker))
       return { group, port }
     } catch (error) {
       group.#draining = true
@@ -196,7 +194,7 @@ export class WorkerGroup {
   #spawn(index: number): WorkerProcess {
     const worker = new WorkerProcess(index)
     this.#workers.set(index, worker)
-    this.#relay(worker)
+    relayOutput(worker, this.#options)
     worker.onLesson = (lesson) => this.#learn(lesson, worker)
     worker.onRefused = (refused) => this.#refuse(refused, worker)
     void worker.ended.then((end) => this.#replace(worker, this.#serving.has(worker) ? end : undefined))
@@ -277,17 +275,6 @@ export class WorkerGroup {
   #refuse(refused: RefusedLogin, from: WorkerProcess): void {
     this.#logins.learn(refused)
     for (const worker of this.#workers.values()) if (worker !== from) worker.refuse(refused)
-  }
-
-  #relay({ stdout, stderr }: WorkerProcess): void {
-    const { log, destination } = this.#options
-    for (const [name, stream, own] of [
-      ['stdout', stdout, process.stdout],
-      ['stderr', stderr, process.stderr],
-    ] as const) {
-      const isLog = destination === name
-      relayLines(stream, (text, lines) => (isLog ? log.relay(text, lines) : own.write(text)))
-    }
   }
 
   async #killAll(): Promise<void> {

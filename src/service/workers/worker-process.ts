@@ -25,6 +25,8 @@ interface Waiting {
 export class WorkerProcess {
   readonly index: number
   readonly ended: Promise<WorkerEnd>
+  /** Resolves when it takes orders, or has ended. */
+  readonly loaded: Promise<unknown>
   readonly started = performance.now()
   /** Called with what the worker learned. */
   onLesson: ((lesson: Lesson) => void) | undefined
@@ -32,6 +34,7 @@ export class WorkerProcess {
   onRefused: ((refused: RefusedLogin) => void) | undefined
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
+  #hasLoaded: () => void = () => undefined
   #lastId = 0
   /** Messages that wait until the worker listens. */
   #unsent: object[] | undefined = []
@@ -51,6 +54,8 @@ export class WorkerProcess {
         resolve({ code, signal })
       })
     })
+    const listens = new Promise<void>((resolve) => (this.#hasLoaded = resolve))
+    this.loaded = Promise.race([listens, this.ended])
   }
 
   get pid(): number | undefined {
@@ -118,6 +123,7 @@ export class WorkerProcess {
     if ('ready' in message) {
       const unsent = this.#unsent ?? []
       this.#unsent = undefined
+      this.#hasLoaded()
       for (const order of unsent) this.#send(order)
       return
     }

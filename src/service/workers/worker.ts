@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
 import { OperatorError } from '../../../adapters/contract/index.ts'
 import { openBackend } from '../../backends/index.ts'
+import { nextTurn } from '../../base/turns.ts'
 import { makeConfigFrom } from '../../config/make.ts'
 import type { Gateway, Prepared } from '../../gateway/gateway.ts'
 import { startGateway } from '../../gateway/start.ts'
@@ -98,7 +99,10 @@ class Worker {
     },
     prepare: async (contents) => {
       await this.#prepared?.abort()
-      this.#prepared = await this.#running.prepare(makeConfigFrom(this.#file, contents, process.env))
+      const config = makeConfigFrom(this.#file, contents, process.env)
+      // Each of the two takes milliseconds, so requests are served in between.
+      await nextTurn()
+      this.#prepared = await this.#running.prepare(config)
       return this.#prepared.changed
     },
     commit: async (isAboutBackends) => {

@@ -1,12 +1,15 @@
 import { createCipheriv, createHmac } from 'node:crypto'
 import { connect as connectTcp } from 'node:net'
 import { Duplex } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { connect } from 'node:tls'
 
 const HANDSHAKE = 22
 const APPLICATION_DATA = 23
 /** KeyUpdate with update_requested (RFC 8446 section 4.6.3). */
 const KEY_UPDATE = Buffer.from([24, 0, 0, 1, 1])
+/** Records that are made in one turn of the event loop. */
+const A_TURN = 100
 
 /** HKDF-Expand-Label with an empty context and a length of one SHA-256 block. */
 function expand(secret, label, length) {
@@ -57,17 +60,17 @@ export function floodWithKeyUpdates(target, count) {
       const [label, , hex] = line.toString().trim().split(' ')
       if (label === 'CLIENT_TRAFFIC_SECRET_0') secret = Buffer.from(hex, 'hex')
     })
-    client.once('secureConnect', () => {
+    client.once('secureConnect', async () => {
       raw.off('data', forward)
       raw.resume()
-      setImmediate(() => {
-        const records = []
-        for (let made = 0; made < count; made += 1) {
-          records.push(seal(secret, KEY_UPDATE, HANDSHAKE))
-          secret = expand(secret, 'traffic upd', 32)
-        }
-        raw.write(Buffer.concat(records))
-      })
+      const records = []
+      for (let made = 0; made < count; made += 1) {
+        // The server may be in this process, and has the handshake to end.
+        if (made % A_TURN === 0) await setImmediate()
+        records.push(seal(secret, KEY_UPDATE, HANDSHAKE))
+        secret = expand(secret, 'traffic upd', 32)
+      }
+      raw.write(Buffer.concat(records))
     })
   })
   return raw

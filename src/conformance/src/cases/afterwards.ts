@@ -1,5 +1,6 @@
 import type { Case } from '../case.ts'
-import { base64url, notApplicable, type Probe, type Seen } from '../probe.ts'
+import { base64url } from '../api.ts'
+import { notApplicable, type Probe, type Seen } from '../probe.ts'
 
 const afterwards = (id: string, severity: Case['severity'], clause: string, title: string, run: Case['run']): Case => ({
   id,

@@ -1,5 +1,5 @@
 import type { Case, Severity } from '../case.ts'
-import { requestContext } from '../probe.ts'
+import { requestContext } from '../api.ts'
 
 const clause = 'Bodies'
 const context = { correlation_id: 'c-1', pool_name: 'conformance' }

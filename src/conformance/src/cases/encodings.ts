@@ -1,5 +1,6 @@
 import type { Case, Severity } from '../case.ts'
-import { base64url, type Probe } from '../probe.ts'
+import { base64url } from '../api.ts'
+import type { Probe } from '../probe.ts'
 
 const clause = 'Bodies, values'
 /** The bytes of a data key. Both it and its 40 wrapped bytes leave unused bits in the last character. */

@@ -1,5 +1,6 @@
 import type { Case } from '../case.ts'
-import { API_QUERY, notApplicable, requestContext, type Reply } from '../probe.ts'
+import { API_QUERY, requestContext } from '../api.ts'
+import { notApplicable, type Reply } from '../probe.ts'
 
 const http = (id: string, severity: Case['severity'], clause: string, title: string, run: Case['run']): Case => ({
   id: `http.${id}`,

@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import type { Case } from '../case.ts'
-import { API_VERSION, base64url, type Reply } from '../probe.ts'
+import { API_VERSION, base64url } from '../api.ts'
+import type { Reply } from '../probe.ts'
 
 const text = (reply: Reply, member: string): string => {
   const value = reply.json?.[member]

@@ -1,5 +1,6 @@
 import type { Case } from '../case.ts'
-import { API_QUERY, API_VERSION, notApplicable, requestContext, type Probe } from '../probe.ts'
+import { API_QUERY, API_VERSION, requestContext } from '../api.ts'
+import { notApplicable, type Probe } from '../probe.ts'
 
 const clause = 'URL'
 const operations = ['metadata', 'wrapkey', 'unwrapkey'] as const
