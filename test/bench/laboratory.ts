@@ -151,8 +151,6 @@ export class Laboratory {
   /** A SoftHSM token with an AES key and an RSA-4096 key, made as `keys create` makes them. */
   async softHsm(): Promise<SoftHsm & { readonly token: string }> {
     const hsm = softHsm()
-    // The hosts run compiled code, as in an installation.
-    delete process.env['NODE_OPTIONS']
     hsm.initToken(TOKEN)
     const options: Pkcs11Options = hsm.options(TOKEN)
     const administration = await administer(options)

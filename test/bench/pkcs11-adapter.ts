@@ -13,7 +13,6 @@ import { contextOf } from '../support/context.ts'
 const sessions = Number(process.argv[2] ?? 2)
 const ms = Number(process.argv[3] ?? 2) * 1000
 const hsm = softHsm()
-delete process.env['NODE_OPTIONS']
 const say = (line: string) => process.stdout.write(line + '\n')
 const context = () => contextOf(new AbortController().signal, performance.now() + 200, 'bench')
 const percentile = (sorted: Float64Array, p: number) => (sorted[Math.floor((sorted.length - 1) * p)] ?? NaN).toFixed(0)

@@ -13,9 +13,16 @@ export interface StartedTestServer {
   cluster(): KmipCluster
 }
 
-export async function startTestServer(behaviour: Partial<Behaviour> = {}): Promise<StartedTestServer> {
+async function makeCertificates() {
   const pki = await makePki()
-  const client = await issue({ commonName: 'ekm-gateway', usage: 'client' }, pki.clientCa)
+  return { pki, client: await issue({ commonName: 'ekm-gateway', usage: 'client' }, pki.clientCa) }
+}
+
+/** Made once for all servers of a process: that takes several times as long as the start of one. */
+let certificates: ReturnType<typeof makeCertificates> | undefined
+
+export async function startTestServer(behaviour: Partial<Behaviour> = {}): Promise<StartedTestServer> {
+  const { pki, client } = await (certificates ??= makeCertificates())
   const server = new KmipTestServer({ ...cosmianLike, ...behaviour }, pki.server, pki.clientCa.certificate)
   await server.start()
   const options: KmipOptions = {

@@ -185,7 +185,15 @@ describe('a key that is not there', () => {
       expect(await look()).toBe('OK')
       onToken('single', (objects) => objects.destroy('only'))
       const before = single.hosts
-      await until('it is gone', async () => (await look()) === 'KEY_NOT_FOUND')
+      const codes = new Set<string>()
+      const isGone = async () => {
+        const code = await look()
+        codes.add(code)
+        return code === 'KEY_NOT_FOUND'
+      }
+      await until('it is gone', isGone).catch((error: unknown) => {
+        throw new Error(`it answers ${[...codes].join(', then ')}`, { cause: error })
+      })
       expect(single.hosts).not.toEqual(before)
     } finally {
       await single.close()

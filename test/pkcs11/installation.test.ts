@@ -1,7 +1,7 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Secret } from '../../adapters/contract/index.ts'
 import { open, type Pkcs11Options } from '../../adapters/pkcs11/index.ts'
 import { isRunning } from '../bench/process-tree.ts'
@@ -46,15 +46,14 @@ function openModule(): string {
 
 describe('opening the PKCS#11 adapter reports a wrong setting:', () => {
   it('pkcs11js is not installed', async () => {
-    const options = process.env['NODE_OPTIONS']
     const blocker = fileURLToPath(new URL('support/without-pkcs11js.mjs', import.meta.url))
-    process.env['NODE_OPTIONS'] = `${options} --import ${blocker}`
+    vi.stubEnv('NODE_OPTIONS', `--import ${blocker}`)
     try {
       const { code, message } = await refusal({})
       expect(code).toBe('PKCS11JS_MISSING')
       expect(message).toContain('npm install pkcs11js')
     } finally {
-      process.env['NODE_OPTIONS'] = options
+      vi.unstubAllEnvs()
     }
   })
 

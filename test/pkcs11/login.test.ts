@@ -7,8 +7,9 @@ import { open } from '../../adapters/pkcs11/index.ts'
 import { descendantsOf, hostsOf, isRunning } from '../bench/process-tree.ts'
 import { faultyToken } from './support/faulty-token.ts'
 import { context, recorder, ref, sleep, until } from './support/harness.ts'
+import { PIN } from './support/softhsm.ts'
 
-const oneCall = fileURLToPath(new URL('support/one-call.ts', import.meta.url))
+const oneCall = fileURLToPath(new URL('support/one-call.mjs', import.meta.url))
 const { hsm, faults } = faultyToken()
 
 const LOGIN_MS = 600
@@ -39,7 +40,9 @@ describe('a login to the token is not cut off', () => {
   it('by the end of the gateway, however it ends', async () => {
     faults.script(`C_Login delay ${LOGIN_MS}`)
     faults.logins()
-    const gateway = spawn(process.execPath, [oneCall, faults.path, 'ekm'], { stdio: ['ignore', 'ignore', 'inherit'] })
+    const gateway = spawn(process.execPath, [oneCall, faults.path, 'ekm', PIN], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
     await until('its host logs in', () => faults.logins() > 0)
     const family = descendantsOf(gateway.pid ?? 0)
     const before = writtenAt()

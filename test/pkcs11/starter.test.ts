@@ -11,9 +11,10 @@ import { Starters } from '../../adapters/pkcs11/supervisor/starters.ts'
 import { hostsOf, isRunning, treeOf } from '../bench/process-tree.ts'
 import { faultyToken } from './support/faulty-token.ts'
 import { context, recorder, ref, sleep, until } from './support/harness.ts'
+import { PIN } from './support/softhsm.ts'
 
 const pathOf = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
-const oneCall = pathOf('support/one-call.ts')
+const oneCall = pathOf('support/one-call.mjs')
 const { hsm, faults } = faultyToken()
 
 const SESSIONS = 2
@@ -110,8 +111,7 @@ describe('the process that starts the hosts', () => {
   it('may start slowly, as on a busy machine', async () => {
     const starters = new Starters()
     const waits = encodeURIComponent('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500)')
-    const options = `${process.env['NODE_OPTIONS'] ?? ''} --import=data:text/javascript,${waits}`
-    const environment = { ...process.env, NODE_OPTIONS: options }
+    const environment = { ...process.env, NODE_OPTIONS: `--import=data:text/javascript,${waits}` }
     const stop = await new Promise<() => void>((resolve, reject) => {
       const end = starters.start(environment, { started: () => resolve(end), ended: reject })
     })
@@ -147,7 +147,9 @@ describe('the process that starts the hosts', () => {
 
   it('takes a host that hangs in a call with it when the gateway dies', async () => {
     faults.script('C_FindObjectsInit log', 'C_FindObjectsInit hang')
-    const gateway = spawn(process.execPath, [oneCall, faults.path, 'ekm'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const gateway = spawn(process.execPath, [oneCall, faults.path, 'ekm', PIN], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const [line] = (await once(gateway.stdout, 'data')) as [Buffer]
     const host = Number(line)
     await until('it hangs', () => faults.logged('C_FindObjectsInit') > 0)
@@ -158,13 +160,13 @@ describe('the process that starts the hosts', () => {
   it('ends when the gateway dies before it has taken its end of a host', async () => {
     const order: StarterOrder = {
       start: 1,
-      program: pathOf('../../adapters/pkcs11/host/main.ts'),
+      program: pathOf('../../dist/adapters/pkcs11/host/main.js'),
       environment: process.env,
     }
     // A gateway that never reads the replies.
     const program = `
       const { fork } = require('node:child_process')
-      const starter = fork(${JSON.stringify(pathOf('../../adapters/pkcs11/starter/main.ts'))}, { execArgv: [] })
+      const starter = fork(${JSON.stringify(pathOf('../../dist/adapters/pkcs11/starter/main.js'))}, { execArgv: [] })
       starter.send(${JSON.stringify(order)}, () => { for (;;); })
     `
     const gateway = spawn(process.execPath, ['--eval', program], { stdio: ['ignore', 'ignore', 'inherit'] })

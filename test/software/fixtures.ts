@@ -9,7 +9,7 @@ import { KeyStore } from '../../adapters/software/store.ts'
 import type { StoredKey } from '../../adapters/software/stored-key.ts'
 
 /** The cheapest cost of a store, for tests of other behaviour. */
-export const quickCost: ScryptCost = { N: 2 ** 14, r: 8, p: 1 }
+export const quickCost: ScryptCost = { N: 2 ** 14, r: 1, p: 1 }
 
 export const secret = (text: string): Secret => new Secret(new TextEncoder().encode(text))
 

@@ -61,7 +61,7 @@ export type TestKey = Pick<StoredKey, 'name' | 'jwk'> & Partial<StoredKey>
 /** A store with a cheaply stretched passphrase, so that tests start at once. */
 export async function makeStore(directory: string, keys: readonly TestKey[]): Promise<void> {
   const passphrase = new Secret(Buffer.from(PASSPHRASE))
-  const store = await KeyStore.openOrCreate({ directory, passphrase }, { N: 2 ** 14, r: 8, p: 1 })
+  const store = await KeyStore.openOrCreate({ directory, passphrase }, { N: 2 ** 14, r: 1, p: 1 })
   for (const key of keys) await store.add({ enabled: true, created: new Date(), ...key })
 }
 

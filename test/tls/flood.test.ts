@@ -16,6 +16,8 @@ const BOUND_MS = 50
 const TRIES = 12
 
 let serving: Serving
+/** The percentile without an attack, as it was measured last. */
+let quiet: number
 
 beforeAll(async () => {
   const pki = await makePki()
@@ -28,6 +30,8 @@ beforeAll(async () => {
     'server-ca.pem': pki.serverCa.certificate,
   }
   serving = await startServing(pki, [aesKey('aes-1')], { files, limits: { deadlineMs: 2000, handshakeMs: 1000 } })
+  // The first requests are slower than later ones.
+  quiet = Math.min(await measure(), await measure())
 })
 afterAll(() => serving.remove())
 
@@ -60,7 +64,7 @@ it.each([
     let niceness = 10
     // On a busy machine everything is slow now and then. A successful attack is slow every time.
     while (costs.length < TRIES && !costs.some((cost) => cost < BOUND_MS)) {
-      const quiet = await measure()
+      if (costs.length > 0) quiet = await measure()
       // The attacker has another address and gets the remaining CPU time: a real attacker has a separate machine.
       const args = [way, serving.port, rate, address, serving.workspace.path('heavy')].map(String)
       const attacker = spawn('nice', ['-n', String(niceness), process.execPath, program('attacker.mjs'), ...args])

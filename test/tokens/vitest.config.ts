@@ -1,10 +1,12 @@
 import { defineConfig } from 'vitest/config'
+import { compiledPrograms } from '../support/compiled-programs.ts'
 
 /**
  * `npm run test:tokens`. It is apart from `npm test` because its libraries take long to build, or use the machine's
  * daemons.
  */
 export default defineConfig({
+  plugins: [compiledPrograms],
   test: {
     root: new URL('../..', import.meta.url).pathname,
     include: ['test/tokens/*.ts'],

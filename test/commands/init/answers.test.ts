@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { faultyToken } from '../../pkcs11/support/faulty-token.ts'
 import { PIN } from '../../pkcs11/support/softhsm.ts'
 import { takePort } from '../serving.ts'
-import { init, makeSite, type Flags, type Site } from './site.ts'
+import { init, makeSite, makeSiteWithStore, type Flags, type Site } from './site.ts'
 
 const software: Flags = { backend: 'software', 'create-key': 'kek-1:AES' }
 
@@ -162,7 +162,7 @@ describe('init, run again,', () => {
   let site: Site
   let written: string
   beforeAll(async () => {
-    site = await makeSite()
+    site = await makeSiteWithStore()
     expect(await init(site, software, ['--yes'])).toMatchObject({ code: 0, stderr: '' })
     written = (await readFile(site.config, 'utf8')).replace('pools:', '# mine\nlimits:\n  deadlineMs: 150\n\npools:')
   })
@@ -197,7 +197,7 @@ describe('init, run again,', () => {
 describe('init with a file that no answer makes right', () => {
   let site: Site
   beforeAll(async () => {
-    site = await makeSite()
+    site = await makeSiteWithStore()
   })
   afterAll(() => site.remove())
 
@@ -230,7 +230,7 @@ describe('init with a file that no answer makes right', () => {
 describe('init with a certificate for a trial that is there', { timeout: 120_000 }, () => {
   let site: Site
   beforeAll(async () => {
-    site = await makeSite()
+    site = await makeSiteWithStore()
     expect(await init(site, { ...software, keys: 'none' }, ['--yes'])).toMatchObject({ code: 1 })
   })
   afterAll(() => site.remove())
@@ -259,7 +259,7 @@ describe('init with a certificate for a trial that is there', { timeout: 120_000
 describe('init with a request for a certificate', () => {
   let site: Site
   beforeAll(async () => {
-    site = await makeSite()
+    site = await makeSiteWithStore()
   })
   afterAll(() => site.remove())
 

@@ -3,7 +3,7 @@ import { chmod, chown, mkdir, readFile, stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MODULE, PIN, softHsm } from '../../pkcs11/support/softhsm.ts'
-import { init, makeSite, type Flags, type Site } from './site.ts'
+import { init, makeSite, makeSiteWithStore, type Flags, type Site } from './site.ts'
 
 const isRoot = process.getuid?.() === 0
 const NOBODY = 65_534
@@ -132,7 +132,7 @@ const notesIn = (text: string) => [...text.matchAll(/note: (root alone .*)/g)].m
 describe('init without --as', { timeout: 120_000 }, () => {
   let site: Site
   beforeAll(async () => {
-    site = await makeSite()
+    site = await makeSiteWithStore()
   })
   afterAll(() => site.remove())
 

@@ -4,7 +4,7 @@ import { chmod, mkdir, readFile, readdir, symlink } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Cli, CLI, run } from '../cli.ts'
 import { Dialogue } from './dialogue.ts'
-import { init, makeSite, type Site } from './site.ts'
+import { init, makeSite, makeSiteWithStore, type Site } from './site.ts'
 
 /** Far less than a session takes, and more than a start takes on a busy machine. */
 const PATIENCE_MS = 240_000
@@ -85,7 +85,7 @@ describe('init with a pipe as the answer', { timeout: PATIENCE_MS }, () => {
 describe('init with a file that is there', { timeout: PATIENCE_MS }, () => {
   let site: Site
   beforeAll(async () => {
-    site = await makeSite()
+    site = await makeSiteWithStore()
   })
   beforeEach(() => site.workspace.discard('gateway.yaml.new'))
   afterAll(() => site.remove())

@@ -5,7 +5,7 @@ import { makeLongPki, openssl, FQDN } from '../check/site.ts'
 import { MODULE, PIN } from '../../pkcs11/support/softhsm.ts'
 import { run } from '../cli.ts'
 import { Dialogue } from './dialogue.ts'
-import { argumentsOf, init, makeSite, usual, wrapOnce, type Flags, type Site } from './site.ts'
+import { argumentsOf, init, makeSiteWithStore, usual, wrapOnce, type Flags, type Site } from './site.ts'
 import { tokenSite } from './token-site.ts'
 
 const PASSPHRASE = 'horse battery staple'
@@ -16,7 +16,7 @@ const written = async () => parse(await readFile(site.config, 'utf8')) as Record
 const tlsWritten = async () => (await written())['listen'] as { readonly tls: unknown }
 
 async function makeOwnSite(): Promise<void> {
-  site = await makeSite()
+  site = await makeSiteWithStore()
   const { workspace } = site
   const pki = await makeLongPki()
   await workspace.write('right', `${PASSPHRASE}\n`)

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { expect } from 'vitest'
 import { API, CONTEXT, send } from '../../support/https.ts'
 import { freePort } from '../../kmip/pykmip.ts'
+import { makeStore, PASSPHRASE } from '../../support/gateway.ts'
 import { CLIENT_CN, makePki, type Pki } from '../../support/pki.ts'
 import { makeWorkspace, type Workspace } from '../../support/workspace.ts'
 import { Cli, run, type Ended } from '../cli.ts'
@@ -30,6 +31,17 @@ export async function makeSite(): Promise<Site> {
   )
   const port = String(await freePort())
   return { workspace, pki, config: workspace.path('gateway.yaml'), port, remove: () => workspace.remove() }
+}
+
+/**
+ * A site with a key store whose passphrase is cheap to stretch. A store that init makes costs half a second of the
+ * processor each time that it is opened, and each run opens it twice.
+ */
+export async function makeSiteWithStore(): Promise<Site> {
+  const site = await makeSite()
+  await makeStore(site.workspace.path('keys'), [])
+  await site.workspace.write('passphrase', `${PASSPHRASE}\n`)
+  return site
 }
 
 export type Flags = Readonly<Record<string, string>>

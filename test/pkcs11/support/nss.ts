@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Secret } from '../../../adapters/contract/index.ts'
 import type { Pkcs11Options } from '../../../adapters/pkcs11/index.ts'
-import { PIN, runSources } from './softhsm.ts'
+import { PIN } from './softhsm.ts'
 import type { TokenKind } from './token-kind.ts'
 import { onToken, type Attributes } from './token-objects.ts'
 
@@ -38,7 +38,6 @@ export function nss(iterations?: number): Nss {
   if (iterations === undefined) Reflect.deleteProperty(process.env, limit)
   else process.env[limit] = String(iterations)
   execFileSync('certutil', ['-N', '-d', `sql:${directory}`, '-f', password], { stdio: 'pipe' })
-  runSources()
   const parameters = (flags = '') => `configdir='sql:${directory}' ${flags && `flags=${flags}`}`.trim()
   return {
     directory,

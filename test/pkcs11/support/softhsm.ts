@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process'
 import { accessSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Secret } from '../../../adapters/contract/index.ts'
 import type { Pkcs11Options } from '../../../adapters/pkcs11/index.ts'
 import type { TokenKind } from './token-kind.ts'
@@ -10,11 +9,6 @@ import type { TokenKind } from './token-kind.ts'
 export const MODULE = '/usr/lib/softhsm/libsofthsm2.so'
 export const PIN = '648219'
 const SO_PIN = '975310'
-
-/** The adapter's child processes run its TypeScript sources; see the file named here. */
-export function runSources(): void {
-  process.env['NODE_OPTIONS'] = `--import ${fileURLToPath(new URL('typescript-children.mjs', import.meta.url))}`
-}
 
 /** A separate directory of tokens, which this process and its children find through SOFTHSM2_CONF. */
 export interface SoftHsm {
@@ -50,7 +44,6 @@ export function softHsm(): SoftHsm {
     )
   configure('tokens')
   process.env['SOFTHSM2_CONF'] = conf
-  runSources()
   return {
     directory,
     initToken: (label, pin = PIN) => {

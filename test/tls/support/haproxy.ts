@@ -71,7 +71,9 @@ ${servers.join('\n')}
     await ended
     await rm(directory, { recursive: true })
   }
-  for (const start = performance.now(); !(await accepts(port)); await setTimeout(20)) {
+  // The port may be open before the socket of the statistics has its name.
+  const isReady = async () => (await accepts(port)) && existsSync(control)
+  for (const start = performance.now(); !(await isReady()); await setTimeout(20)) {
     if (child.exitCode === null && performance.now() - start < READY_MS) continue
     await stop()
     throw new Error(`HAProxy does not listen: ${errors}`)

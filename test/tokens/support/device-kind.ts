@@ -1,7 +1,7 @@
 import { accessSync } from 'node:fs'
 import { PKCS11 } from 'pkcs11js'
 import { CKF } from '../../../adapters/pkcs11/cryptoki/numbers.ts'
-import { PIN, runSources } from '../../pkcs11/support/softhsm.ts'
+import { PIN } from '../../pkcs11/support/softhsm.ts'
 import type { TestToken, TokenKind } from '../../pkcs11/support/token-kind.ts'
 import { initialize, type Library } from '../../pkcs11/support/token-objects.ts'
 
@@ -36,7 +36,6 @@ const CKU_USER = 1
  * there is one.
  */
 export function initToken(library: Library, label: string, index = 0, factoryPin = SO_PIN): void {
-  runSources()
   const module = new PKCS11()
   module.load(library.module)
   initialize(module, library)
