@@ -1,4 +1,5 @@
 import type { AuditedClient, AuditRecord } from './audit-record.ts'
+import { auditText } from './audit-text.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -16,8 +17,9 @@ export interface Telemetry {
   readonly metrics: Metrics
 }
 
+/** @param client the same object for every record of a connection */
 export function writeAudit({ log, metrics }: Telemetry, record: AuditRecord, client: AuditedClient): void {
-  log.always('request', { ...client, ...record })
+  log.always('request', record, client, auditText)
   metrics.request(record, record.total_ms / 1000)
 }
 

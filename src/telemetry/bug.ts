@@ -1,4 +1,4 @@
-import type { LogFields } from './log-fields.ts'
+import type { LogFields } from './members.ts'
 
 /**
  * What may be logged of an unexpected error. Its message is left out, and so are the first lines of the stack that

@@ -78,8 +78,8 @@ describe('the log', () => {
       log = await openLog({ level: 'info', destination })
       const fields = { text, number: 0.25, no: false, absent: undefined }
       log.always('request', { ...fields })
-      log.always('request', { number: 0.25, no: false, absent: undefined, text })
-      log.info('request', { ...fields })
+      log.always('request', { number: 0.25, no: false, absent: undefined }, { text })
+      log.always('request', {}, { ...fields })
       await log.close()
       const line = {
         level: 'info',
