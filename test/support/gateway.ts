@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { parse, stringify } from 'yaml'
 import { Secret } from '../../adapters/contract/index.ts'
+import type { ScryptCost } from '../../adapters/software/passphrase.ts'
 import { KeyStore } from '../../adapters/software/store.ts'
 import type { StoredKey } from '../../adapters/software/stored-key.ts'
 import { serveAdmin } from '../../src/service/admin/server.ts'
@@ -12,6 +13,7 @@ import { ServiceEvents } from '../../src/telemetry/service-metrics.ts'
 import type { Gateway } from '../../src/gateway/gateway.ts'
 import { startGateway } from '../../src/gateway/start.ts'
 import { answers } from '../../src/service/workers/messages.ts'
+import { quickCost } from '../software/fixtures.ts'
 import { CLIENT_CN, type Pki } from './pki.ts'
 import { makeWorkspace, type Workspace } from './workspace.ts'
 
@@ -54,14 +56,20 @@ export interface Settings {
   readonly top?: object
   /** Further files beside the configuration. */
   readonly files?: Readonly<Record<string, string>>
+  /** The cost of the store's passphrase. By default {@link quickCost}. */
+  readonly storeCost?: ScryptCost
 }
 
 export type TestKey = Pick<StoredKey, 'name' | 'jwk'> & Partial<StoredKey>
 
 /** A store with a cheaply stretched passphrase, so that tests start at once. */
-export async function makeStore(directory: string, keys: readonly TestKey[]): Promise<void> {
+export async function makeStore(
+  directory: string,
+  keys: readonly TestKey[],
+  cost: ScryptCost = quickCost,
+): Promise<void> {
   const passphrase = new Secret(Buffer.from(PASSPHRASE))
-  const store = await KeyStore.openOrCreate({ directory, passphrase }, { N: 2 ** 14, r: 1, p: 1 })
+  const store = await KeyStore.openOrCreate({ directory, passphrase }, cost)
   for (const key of keys) await store.add({ enabled: true, created: new Date(), ...key })
 }
 
@@ -84,7 +92,7 @@ export const contosoPool = (pathPrefix: string, keys: 'all' | Readonly<Record<st
 /** Writes certificates, a store with `keys` and a configuration file, without starting anything. */
 export async function writeGatewayFiles(pki: Pki, keys: readonly TestKey[], settings: Settings = {}) {
   const workspace = await makeWorkspace()
-  await makeStore(workspace.path('keys'), keys)
+  await makeStore(workspace.path('keys'), keys, settings.storeCost)
   await workspace.write('passphrase', PASSPHRASE + '\n')
   await workspace.write('server.pem', pki.server.certificate)
   await workspace.write('server.key', pki.server.key)
