@@ -3,9 +3,10 @@
  * read /proc, Linux may take seconds to release a process that has ended, and blocks the process that waits for it
  * (docs/adr/0006).
  */
-import { closeInspector, withoutInspector } from '../../contract/no-inspector.ts'
+import { closeInspector } from '../../contract/no-inspector.ts'
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
+import { nodeArguments } from '../../contract/node-arguments.ts'
 import type { StarterNews, StarterOrder } from '../wire/starter-protocol.ts'
 
 const CHANNEL = 3
@@ -52,7 +53,7 @@ process.on('message', (order: StarterOrder) => {
 })
 
 function start({ start: id, program, environment }: Extract<StarterOrder, { start: number }>): void {
-  const host = spawn(process.execPath, [...withoutInspector, program], {
+  const host = spawn(process.execPath, [...nodeArguments, program], {
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
     env: environment,
   })

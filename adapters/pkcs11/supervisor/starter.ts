@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { withoutInspector } from '../../contract/no-inspector.ts'
+import { nodeArguments } from '../../contract/node-arguments.ts'
 import type { StarterNews, StarterOrder } from '../wire/starter-protocol.ts'
 
 // The compiler cannot rewrite a program's name inside a string, so the extension follows that of this file.
@@ -41,7 +41,7 @@ export class Starter {
   constructor(environment: NodeJS.ProcessEnv, gone: () => void) {
     this.#gone = gone
     const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const
-    this.#process = fork(programOf('starter'), { stdio: [...stdio], env: environment, execArgv: [...withoutInspector] })
+    this.#process = fork(programOf('starter'), { stdio: [...stdio], env: environment, execArgv: [...nodeArguments] })
     this.#process.on('message', (news: StarterNews, channel) => this.#hear(news, channel as Socket | undefined))
     const lost = (why: string) => {
       this.#gone()

@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import { OperatorError } from '../../../adapters/contract/index.ts'
-import { withoutInspector } from '../../../adapters/contract/no-inspector.ts'
+import { nodeArguments } from '../../../adapters/contract/node-arguments.ts'
 import { isLoginRefused } from '../../backends/index.ts'
 import type { ConfigContents } from '../../config/make.ts'
 import { RefusedLogins, type RefusedLogin } from '../../gateway/refused-logins.ts'
@@ -81,7 +81,7 @@ export class WorkerGroup {
     cluster.setupPrimary({
       serialization: 'advanced',
       silent: true,
-      execArgv: [...process.execArgv, ...withoutInspector],
+      execArgv: [...process.execArgv, ...nodeArguments],
       exec: options.exec,
       args: [],
     })
