@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Secret } from '../../adapters/contract/index.ts'
 import type { KmipOptions } from '../../adapters/kmip/index.ts'
@@ -14,7 +15,7 @@ import { CLIENT_CN, issue, makePki, type Identity, type Pki } from '../support/p
 import { NotAvailable } from './figure.ts'
 import { askOnce, makeTarget, type Target } from './http-connection.ts'
 import { moveBesideGenerator, type Cores } from './machine.ts'
-import { descendantsOf } from './process-tree.ts'
+import { descendantsOf, hostsOf } from './process-tree.ts'
 import type { BareServerInput } from './programs/bare-server.ts'
 import type { KmipServerInput, KmipServerOutput } from './programs/kmip-server.ts'
 import { isRight, type Call } from './request.ts'
@@ -27,6 +28,8 @@ const TOKEN = 'bench'
 const STORE_COST = { N: 2 ** 14, r: 8, p: 1 }
 const READY_MS = 20_000
 const HOSTS_MS = 50
+/** What the release starts Node.js with: deploy/release/ekm-gateway.sh. */
+const RELEASE_ARGUMENTS = ['--v8-pool-size=1']
 
 /** The path prefix of each backend's pool, and the key names in every backend that has them. Only KMIP has `slow`. */
 export const prefixes = { software: 'azureekm/contoso', hsm: 'azureekm/hsm', kmip: 'azureekm/kmip' } as const
@@ -114,17 +117,16 @@ export class Laboratory {
     const begin = Date.now()
     const process = new ServerProcess({
       prefix: workers === undefined ? this.cores.server : this.cores.anywhere,
-      command: [this.#node, cli, 'serve', '--config', file],
+      command: [this.#node, ...RELEASE_ARGUMENTS, cli, 'serve', '--config', file],
       environment: parts.hsm ? { SOFTHSM2_CONF: `${parts.hsm.directory}/softhsm2.conf` } : {},
     })
-    const moving = parts.hostsAway && this.#keepHostsAway(process.pid)
     const stop = async () => {
-      clearInterval(moving)
       await process.stop()
       await workspace.remove()
     }
     try {
       const { port, at } = await Promise.race([listening(workspace.path('gateway.log')), process.failure()])
+      if (parts.hostsAway) await this.#moveHostsAway(process.pid)
       const target = this.target(port)
       return { pid: process.pid, target, startMs: at - begin, [Symbol.asyncDispose]: stop }
     } catch (error) {
@@ -181,14 +183,20 @@ export class Laboratory {
     return { ...output, serverCa: input.serverCa, client, [Symbol.asyncDispose]: () => server.stop() }
   }
 
-  /** Moves the hosts, and those that replace them later, until the returned function is called. */
-  #keepHostsAway(pid: number): NodeJS.Timeout {
+  /**
+   * Moves the HSM hosts, and the starter, from which later hosts inherit their core. To look for hosts again and again
+   * would take milliseconds of the load generator each time, and requests would be late because of it.
+   */
+  async #moveHostsAway(pid: number): Promise<void> {
     const moved = new Set<number>()
-    return setInterval(() => {
+    for (const deadline = performance.now() + READY_MS; performance.now() < deadline;) {
       const started = descendantsOf(pid).filter((one) => !moved.has(one))
+      if (started.length === 0 && hostsOf(pid).length > 0) return
+      await moveBesideGenerator(started, this.cores)
       for (const one of started) moved.add(one)
-      moveBesideGenerator(started, this.cores)
-    }, HOSTS_MS)
+      await sleep(HOSTS_MS)
+    }
+    throw new Error('no HSM host has started')
   }
 
   /** A relay in this process between the KMIP server and a gateway, which gets the relay's address instead. */

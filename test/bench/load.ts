@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { HttpConnection, type Target } from './http-connection.ts'
 import { cpuSeconds, treeOf } from './process-tree.ts'
 import { assertRight, isRight, type Call } from './request.ts'
@@ -82,14 +82,26 @@ export interface Stream {
   readonly rate: number
 }
 
+/** The name of {@link OpenLoopResult.ownDelay} in a report. If it is long, the times say little about the server. */
+export const OWN_DELAY = "99th percentile of the load generator's own delay"
+
 export interface OpenLoopResult {
   /** Milliseconds from each request's due time to its reply. */
   readonly times: readonly number[]
   /** Failed requests by cause: a status, a wrong body, a lost connection. */
   readonly failures: Readonly<Record<string, number>>
+  /** Milliseconds by which this process itself was late, at the 99th percentile. They are part of the times. */
+  readonly ownDelay: number
 }
 
+/**
+ * An open loop of a minute is warmed up for 10 s. For so long, V8 compiles functions beside a new server on the same core,
+ * and at a fixed rate that is what the slowest requests show.
+ */
+export const WARM_UP_SHARE = 6
+
 const TICK_MS = 1
+const NS_PER_MS = 1e6
 /** A request without a reply counts as failed this long after the last one was due. */
 const PATIENCE_MS = 5000
 
@@ -132,11 +144,14 @@ export async function openLoop({ connections, calls, rate }: Stream, seconds: nu
       })
     }
   }
+  const delay = monitorEventLoopDelay({ resolution: TICK_MS })
+  delay.enable()
   const patience = start + seconds * 1000 + PATIENCE_MS
   while (over < total && performance.now() < patience) {
     sendDue()
     await new Promise((resolve) => setTimeout(resolve, TICK_MS))
   }
+  delay.disable()
   if (over < total) failures['no reply'] = total - over
-  return { times, failures }
+  return { times, failures, ownDelay: delay.percentile(99) / NS_PER_MS - TICK_MS }
 }

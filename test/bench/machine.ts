@@ -1,6 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
+import { promisify } from 'node:util'
 
 /** The machine and software of a measurement. */
 export interface Machine {
@@ -66,10 +67,10 @@ export function takeCores(): Cores {
   }
 }
 
-/** Moves running processes to the load generator's core without waiting. Ignores processes that have ended. */
-export function moveBesideGenerator(pids: readonly number[], cores: Cores): void {
+/** Moves running processes to the load generator's core. Ignores processes that have ended. */
+export async function moveBesideGenerator(pids: readonly number[], cores: Cores): Promise<void> {
   if (cores.server.length === 0) return
-  for (const pid of pids) {
-    execFile('taskset', ['--all-tasks', '--pid', '--cpu-list', '1', String(pid)], () => undefined)
-  }
+  const run = promisify(execFile)
+  const move = (pid: number) => run('taskset', ['--all-tasks', '--pid', '--cpu-list', '1', String(pid)])
+  await Promise.allSettled(pids.map(move))
 }

@@ -1,7 +1,7 @@
 import { wrapOnToken } from '../direct-token.ts'
 import type { Figure } from '../figure.ts'
 import { keyNames, prefixes, untilRight } from '../laboratory.ts'
-import { openConnections, openLoop } from '../load.ts'
+import { openConnections, openLoop, OWN_DELAY, WARM_UP_SHARE } from '../load.ts'
 import { hostsOf } from '../process-tree.ts'
 import { makePair } from '../request.ts'
 import { quantile, spreadOf, sum } from '../statistics.ts'
@@ -25,7 +25,7 @@ export const disturbed: Figure = {
       for (const call of calls) await untilRight(gateway, call)
       const connections = await openConnections(gateway.target, CONNECTIONS)
       progress('warming up')
-      await openLoop({ connections, calls, rate: RATE }, plan.warmUpSeconds)
+      await openLoop({ connections, calls, rate: RATE }, plan.rateSeconds / WARM_UP_SHARE)
       let [killed, reloads] = [0, 0]
       const timers = [
         setInterval(() => {
@@ -41,7 +41,7 @@ export const disturbed: Figure = {
         }, RELOAD_MS),
       ]
       progress(`${plan.rateSeconds} s`)
-      const { times, failures } = await openLoop({ connections, calls, rate: RATE }, plan.rateSeconds)
+      const { times, failures, ownDelay } = await openLoop({ connections, calls, rate: RATE }, plan.rateSeconds)
       for (const timer of timers) clearInterval(timer)
       for (const connection of connections) connection.close()
       return {
@@ -65,6 +65,7 @@ export const disturbed: Figure = {
           { what: 'median', unit: 'ms', values: [quantile(times, 0.5)] },
           { what: '99.9th percentile', unit: 'ms', values: [quantile(times, 0.999)] },
           { what: 'longest', unit: 'ms', values: [quantile(times, 1)] },
+          { what: OWN_DELAY, unit: 'ms', values: [ownDelay] },
         ],
         notes: [
           `${plan.rateSeconds} s, ${killed} hosts killed with SIGKILL, one each ${HOST_MS / 1000} s, ${reloads} reloads by ` +

@@ -1,7 +1,7 @@
 import type { Bench, Figure } from '../figure.ts'
 import { wrapOnToken } from '../direct-token.ts'
 import { keyNames, prefixes, untilRight, type Server } from '../laboratory.ts'
-import { openConnections, openLoop, type OpenLoopResult } from '../load.ts'
+import { openConnections, openLoop, OWN_DELAY, WARM_UP_SHARE, type OpenLoopResult } from '../load.ts'
 import { makePair, type Call } from '../request.ts'
 import { quantile, spreadOf, sum } from '../statistics.ts'
 import { CONNECTIONS } from '../turns.ts'
@@ -56,13 +56,14 @@ export const rate: Figure = {
             },
           ]
         }),
-        series: all.flatMap(({ what, result }) =>
-          quantiles.map(([name, share]) => ({
+        series: all.flatMap(({ what, result }) => [
+          ...quantiles.map(([name, share]) => ({
             what: `${what}: ${name}`,
             unit: 'ms',
             values: [quantile(result.times, share)],
           })),
-        ),
+          { what: `${what}: ${OWN_DELAY}`, unit: 'ms', values: [result.ownDelay] },
+        ]),
         notes: [
           `${plan.rateSeconds} s for each backend. A request's time counts from its due time. The spread is that of ${WINDOWS} parts of the run.`,
           ...all.flatMap(({ what, result: { failures } }) =>
@@ -84,7 +85,7 @@ async function hold(
 ): Promise<{ what: string; result: OpenLoopResult }> {
   progress(`${what}, warming up`)
   const connections = await openConnections(target, CONNECTIONS)
-  await openLoop({ connections, calls, rate: RATE }, plan.warmUpSeconds)
+  await openLoop({ connections, calls, rate: RATE }, plan.rateSeconds / WARM_UP_SHARE)
   progress(`${what}, ${plan.rateSeconds} s`)
   const result = await openLoop({ connections, calls, rate: RATE }, plan.rateSeconds)
   for (const connection of connections) connection.close()

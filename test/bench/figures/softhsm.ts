@@ -36,7 +36,7 @@ export const softhsm: Figure = {
           {
             what: 'SoftHSM throughput against the software store',
             relation: 'at least',
-            target: 0.5,
+            target: 0.7,
             unit: '×',
             measured: spreadOf(paired(values(HSM), values(SOFTWARE), ratio)),
           },

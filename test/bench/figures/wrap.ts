@@ -44,7 +44,7 @@ export const wrap: Figure = {
         {
           what: 'throughput of one core against a bare node:https handler',
           relation: 'at least',
-          target: 0.57,
+          target: 0.85,
           unit: '×',
           measured: spreadOf(against(HTTPS)),
         },
