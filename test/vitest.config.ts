@@ -13,6 +13,7 @@ const quiet = [
 /** These files measure times too, but mostly wait. One such file disturbs another one little. */
 const calm = [
   'test/admin/doors.test.ts',
+  'test/faults/slow-token.test.ts',
   'test/faults/matrix.test.ts',
   'test/kmip/gateway.test.ts',
   'test/kmip/found-again.test.ts',
