@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { passes, type Check } from './figure.ts'
 import { chartOf } from './report/chart.ts'
 import { pageOf } from './report/document.ts'
-import { formatMeasured, formatTarget, mergeRuns, type FigureResult, type Run } from './report/results.ts'
+import {
+  formatMeasured,
+  formatTarget,
+  mergeRuns,
+  withLatestTargets,
+  type FigureResult,
+  type Run,
+} from './report/results.ts'
 import { tableOf } from './report/table.ts'
 import { median, paired, quantile, ratio, spreadOf } from './statistics.ts'
 
@@ -53,6 +60,17 @@ describe('the benchmark’s statistics', () => {
 })
 
 describe('a check of the benchmark', () => {
+  it('has the target of the latest measurement, also where an older one had an easier target', () => {
+    const measured = (measuredAt: string, target: number): Run => {
+      const base = withChecks(check({ target }))
+      return { ...base, figures: base.figures.map((figure) => ({ ...figure, measuredAt })) }
+    }
+    const runs = withLatestTargets([measured('2026-11-30', 0.95), measured('2026-11-27', 0.5)])
+    const checks = runs.flatMap(({ figures }) => figures).flatMap(({ outcome }) => outcome?.checks ?? [])
+    expect(checks.map(({ target }) => target)).toEqual([0.95, 0.95])
+    expect(checks.map(passes)).toEqual([false, false])
+  })
+
   it.each([
     [{}, true, '≥ 0.8 ×', '0.90 × (0.85 to 0.95)'],
     [{ relation: 'at most' }, false, '≤ 0.8 ×', '0.90 × (0.85 to 0.95)'],

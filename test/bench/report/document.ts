@@ -3,7 +3,15 @@ import { format, resolveConfig } from 'prettier'
 import { passes, type Check, type Outcome, type Series } from '../figure.ts'
 import { median } from '../statistics.ts'
 import { chartOf } from './chart.ts'
-import { describeMachine, formatMeasured, formatTarget, mergeRuns, type FigureResult, type Run } from './results.ts'
+import {
+  describeMachine,
+  formatMeasured,
+  formatTarget,
+  mergeRuns,
+  withLatestTargets,
+  type FigureResult,
+  type Run,
+} from './results.ts'
 
 const docs = (name: string) => new URL(`../../../../docs/${name}`, import.meta.url)
 const JSON_FILE = docs('performance.json')
@@ -24,7 +32,7 @@ export async function writeDocs(latest: Run, order: readonly string[]): Promise<
 export async function renderDocs(): Promise<void> {
   const runs = JSON.parse(await readFile(JSON_FILE, 'utf8')) as Run[]
   const page = await readFile(PAGE_FILE, 'utf8')
-  await writeFile(CHART_FILE, chartOf(runs))
+  await writeFile(CHART_FILE, chartOf(withLatestTargets(runs)))
   await write(PAGE_FILE, pageOf(page, runs))
 }
 
@@ -45,7 +53,8 @@ async function write(file: URL, text: string): Promise<void> {
 }
 
 /** @returns the part of docs/performance.md that is made from results, as Markdown that Prettier has not seen */
-function sectionOf(runs: readonly Run[]): string {
+function sectionOf(stored: readonly Run[]): string {
+  const runs = withLatestTargets(stored)
   const names = [...new Set(runs.flatMap(({ figures }) => figures.map(({ name }) => name)))]
   return [
     tableOf(['measured', 'by', ...runs.map(columnOf)], summaryOf(runs)),

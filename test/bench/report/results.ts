@@ -39,6 +39,22 @@ export function mergeRuns(before: readonly Run[], latest: Run, order: readonly s
   )
 }
 
+/** The same runs, with the target of each check that the latest measurement has: a table has one target for all. */
+export function withLatestTargets(runs: readonly Run[]): Run[] {
+  const results = runs.flatMap(({ figures }) => figures).sort((a, b) => a.measuredAt.localeCompare(b.measuredAt))
+  const targetOf = (figure: string, { what, target }: Check) =>
+    results
+      .filter(({ name }) => name === figure)
+      .flatMap(({ outcome }) => outcome?.checks ?? [])
+      .findLast((check) => check.what === what)?.target ?? target
+  const renewed = ({ name, outcome, ...rest }: FigureResult): FigureResult => {
+    if (outcome === undefined) return { name, ...rest }
+    const checks = outcome.checks.map((check) => ({ ...check, target: targetOf(name, check) }))
+    return { name, ...rest, outcome: { ...outcome, checks } }
+  }
+  return runs.map((run) => ({ ...run, figures: run.figures.map(renewed) }))
+}
+
 const isSame = (a: object, b: object) => JSON.stringify(a) === JSON.stringify(b)
 
 const digits = { '×': 2, ms: 2, '%': 1, of: 0, MiB: 0 } as const
