@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { HttpConnection, type Target } from './http-connection.ts'
+import { stolenMs } from './machine.ts'
 import { cpuSeconds, treeOf } from './process-tree.ts'
 import { assertRight, isRight, type Call } from './request.ts'
 
@@ -82,23 +83,18 @@ export interface Stream {
   readonly rate: number
 }
 
-/** The name of {@link OpenLoopResult.ownDelay} in a report. If it is long, the times say little about the server. */
-export const OWN_DELAY = "99th percentile of the load generator's own delay"
-
 export interface OpenLoopResult {
   /** Milliseconds from each request's due time to its reply. */
   readonly times: readonly number[]
   /** Failed requests by cause: a status, a wrong body, a lost connection. */
   readonly failures: Readonly<Record<string, number>>
-  /** Milliseconds by which this process itself was late, at the 99th percentile. They are part of the times. */
-  readonly ownDelay: number
+  /** When each of them failed, in seconds from the first request. */
+  readonly failedAt: readonly number[]
+  /** Milliseconds by which this process itself was late. They are part of the times. */
+  readonly ownDelay: { readonly late: number; readonly longest: number }
+  /** Milliseconds that the machine's host took from its cores during the loop. */
+  readonly stolen: number
 }
-
-/**
- * An open loop of a minute is warmed up for 10 s. For so long, V8 compiles functions beside a new server on the same core,
- * and at a fixed rate that is what the slowest requests show.
- */
-export const WARM_UP_SHARE = 6
 
 const TICK_MS = 1
 const NS_PER_MS = 1e6
@@ -112,6 +108,8 @@ const PATIENCE_MS = 5000
 export async function openLoop({ connections, calls, rate }: Stream, seconds: number): Promise<OpenLoopResult> {
   const times: number[] = []
   const failures: Record<string, number> = {}
+  const failedAt: number[] = []
+  const stolenBefore = stolenMs()
   const total = Math.round(rate * seconds)
   const start = performance.now()
   const dueAt = (index: number) => start + (index * 1000) / rate
@@ -120,6 +118,7 @@ export async function openLoop({ connections, calls, rate }: Stream, seconds: nu
   let over = 0
   const fail = (what: string) => {
     failures[what] = (failures[what] ?? 0) + 1
+    failedAt.push((performance.now() - start) / 1000)
     over += 1
   }
   const sendDue = () => {
@@ -153,5 +152,12 @@ export async function openLoop({ connections, calls, rate }: Stream, seconds: nu
   }
   delay.disable()
   if (over < total) failures['no reply'] = total - over
-  return { times, failures, ownDelay: delay.percentile(99) / NS_PER_MS - TICK_MS }
+  const late = (ns: number) => ns / NS_PER_MS - TICK_MS
+  return {
+    times,
+    failures,
+    failedAt,
+    ownDelay: { late: late(delay.percentile(99)), longest: late(delay.max) },
+    stolen: stolenMs() - stolenBefore,
+  }
 }

@@ -44,6 +44,14 @@ export function describeMachine(node: string, placement: string): Machine {
 /** The load average of the last minute, which shows other work of the machine. */
 export const loadNow = (): number => Math.round((loadavg()[0] ?? 0) * 100) / 100
 
+const MS_PER_TICK = 10
+
+/** Milliseconds for which the host of this virtual machine let its cores wait, all cores together, since the start. */
+export function stolenMs(): number {
+  const [, steal] = /^cpu +(?:\d+ ){7}(\d+)/.exec(readFileSync('/proc/stat', 'latin1')) ?? []
+  return Number(steal) * MS_PER_TICK
+}
+
 /** The cores for the servers and for the load. Both are empty where processes cannot be held to a core. */
 export interface Cores {
   readonly server: readonly string[]
