@@ -49,6 +49,8 @@ describe('the benchmark’s statistics', () => {
   it('take the nearest rank, whatever the order', () => {
     const values = [5, 1, 4, 2, 3]
     expect(median(values)).toBe(3)
+    expect(median([8, 2, 6, 1])).toBe(4)
+    expect(median([])).toBeNaN()
     expect(quantile(values, 0.99)).toBe(5)
     expect(quantile([], 0.5)).toBeNaN()
     expect(spreadOf(values)).toEqual({ median: 3, low: 1, high: 5 })

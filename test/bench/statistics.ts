@@ -15,7 +15,12 @@ export const sum = (values: Iterable<number>): number => [...values].reduce((tot
 
 export const mean = (values: readonly number[]): number => sum(values) / values.length
 
-export const median = (values: readonly number[]): number => quantile(values, 0.5)
+/** Of an even number of values, the mean of the two in the middle: the lower one alone would flatter every "at most". */
+export const median = (values: readonly number[]): number => {
+  const sorted = Float64Array.from(values).sort()
+  const middle = (sorted.length - 1) / 2
+  return mean([sorted[Math.floor(middle)] ?? NaN, sorted[Math.ceil(middle)] ?? NaN])
+}
 
 /** The median with the least and the greatest value. */
 export const spreadOf = (values: readonly number[]): Spread => ({
