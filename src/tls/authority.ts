@@ -1,7 +1,7 @@
 import { createHash, type X509Certificate } from 'node:crypto'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import type { Revocation } from '../x509/revocation.ts'
-import { PathSearch, type Found, type Path, type SignatureChecks } from '../x509/search.ts'
+import { PathSearch, type Found, type Path, type SearchChecks } from '../x509/search.ts'
 import { eraOf, type Held, type Lasting, type Span } from './verdict.ts'
 
 /** The most issuing CAs that one entry learns from its clients; no PKI uses more. Beyond it the oldest is forgotten. */
@@ -91,7 +91,7 @@ export class Authority<Entry extends TrustedCas> {
   async find(
     leaf: Certificate,
     sent: readonly Certificate[],
-    signatures: SignatureChecks,
+    checks: SearchChecks,
     now: number,
   ): Promise<Held | Exclude<Found, Path>> {
     const untrusted = [...sent, ...this.learned]
@@ -102,10 +102,7 @@ export class Authority<Entry extends TrustedCas> {
       configured: (subject: string) => this.#configured(subject),
       others: (subject: string) => untrusted.filter((certificate) => certificate.subject.key === subject),
     }
-    const found = await new PathSearch({ issuers, signatures, revocation: this.revocation, now }).find(
-      leaf,
-      'clientAuth',
-    )
+    const found = await new PathSearch({ issuers, checks, revocation: this.revocation, now }).find(leaf, 'clientAuth')
     if (!('certificates' in found)) return found
     return this.revocation === undefined ? { ...found, isOutdated: () => false } : { ...found, ...lasting }
   }

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
+import { inTurns } from '../base/turns.ts'
 import type { AllowedClients, VerifiedClient } from '../ekm/allow-list.ts'
 import type { AuditedClient } from '../telemetry/audit-record.ts'
 import { cut } from '../telemetry/audit.ts'
@@ -8,7 +9,7 @@ import { DerError } from '../x509/der.ts'
 import { pathRefusals } from '../x509/path.ts'
 import type { Arrival } from './stranger.ts'
 import type { TrustedCas } from './authority.ts'
-import type { Trust } from './trust.ts'
+import { TURN_MS, type Trust } from './trust.ts'
 import type { Opinion, Verdict } from './verdict.ts'
 
 /** The most certificates above the client's own that are read, in the order in which they were sent. */
@@ -129,11 +130,25 @@ export function identify(
   const commonName = commonNameOf(leaf)
   if (commonName !== undefined) audit.client_cn = cut(commonName)
   if (known !== undefined) return new Identity(audit, known)
-  const issuers = [...(sent?.values() ?? [])].map(parsed).filter((issuer) => issuer !== undefined)
-  return trust.judge(leaf, issuers, now).then((verdict) => {
+  return judge(leaf, [...(sent?.values() ?? [])], trust, now).then((verdict) => {
     onCost(verdict.costMs)
     return new Identity(audit, verdict, isLong)
   })
+}
+
+async function judge(
+  leaf: Certificate,
+  sent: readonly X509Certificate[],
+  trust: ClientTrust,
+  now: number,
+): Promise<Verdict<ClientEntry>> {
+  // A certificate can be made to take a millisecond.
+  const issuers = await inTurns(sent, parsed, TURN_MS)
+  return trust.judge(
+    leaf,
+    issuers.filter((issuer) => issuer !== undefined),
+    now,
+  )
 }
 
 function leafOf(socket: TLSSocket): X509Certificate | undefined {

@@ -1,12 +1,15 @@
 import { OperatorError } from '../../adapters/contract/index.ts'
 import { Recent } from '../base/recent.ts'
+import { Turns } from '../base/turns.ts'
 import type { Certificate } from '../x509/certificate.ts'
 import type { PathRefusal } from '../x509/path.ts'
-import { SignatureChecks, SignatureMemory } from '../x509/search.ts'
+import { ClientChecks, SearchChecks } from '../x509/search.ts'
 import { modernSignatures } from '../x509/signature.ts'
 import { authoritiesOf, type Authority, type TrustedCas } from './authority.ts'
 import { lasts, Verdict, type Held, type Lasting } from './verdict.ts'
 
+/** Milliseconds of the event loop after which a search gives way to other work. */
+export const TURN_MS = 1
 /** The most clients whose verdict is remembered. */
 const MAX_REMEMBERED = 256
 
@@ -72,22 +75,23 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     now: number,
     before: Verdict<Entry> | undefined = this.#remembered.get(spelled(leaf))?.verdict,
   ): Promise<Verdict<Entry>> {
-    const memory = new SignatureMemory(modernSignatures)
+    const turns = new Turns(TURN_MS)
+    const memory = new ClientChecks(modernSignatures, () => turns.giveWay())
     const paths = new Map<Entry, Held>()
     const lacks: Lasting[] = []
     let refusal: PathRefusal = 'ISSUER_UNKNOWN'
     let isComplete = true
     for (const authority of this.#authorities) {
       const { lessons } = authority
-      // One entry's search must not use up another's signature checks.
-      const signatures = new SignatureChecks(memory)
-      const found = heldBy(before, authority, now) ?? (await authority.find(leaf, sent, signatures, now))
+      // One entry's search must not use up another's checks.
+      const checks = new SearchChecks(memory)
+      const found = heldBy(before, authority, now) ?? (await authority.find(leaf, sent, checks, now))
       if ('certificates' in found) for (const entry of authority.entries) paths.set(entry, found)
       else {
         lacks.push(authority.lackOf(leaf, sent, lessons, now))
         if (refusal === 'ISSUER_UNKNOWN') refusal = found.refusal
       }
-      isComplete &&= !signatures.isExhausted
+      isComplete &&= !checks.isExhausted
     }
     const verdict = new Verdict({ leaf, paths, lacks, refusal, costMs: memory.costMs })
     if (paths.size > 0) this.#learnFrom(verdict, sent)

@@ -1,6 +1,6 @@
 import type { NameConstraints } from './extensions.ts'
 import type { Certificate } from './certificate.ts'
-import { namesAllowed } from './name-constraints.ts'
+import type { NameChecks } from './name-constraints.ts'
 import { PolicyState } from './policies.ts'
 
 /** Why there is no path. */
@@ -64,7 +64,12 @@ const allowsClients = (extKeyUsage: readonly string[] | undefined): boolean =>
  *
  * @param path from the certificate to the trust anchor; each was issued by the next one, and is strong enough
  */
-export function pathFlawOf(path: readonly Certificate[], usage: Usage, now: number): PathRefusal | undefined {
+export function pathFlawOf(
+  path: readonly Certificate[],
+  usage: Usage,
+  names: NameChecks,
+  now: number,
+): PathRefusal | undefined {
   const constraints: NameConstraints[] = []
   const policies = new PolicyState(path.length - 1, path.at(-1) as Certificate)
   let room = Infinity
@@ -74,7 +79,7 @@ export function pathFlawOf(path: readonly Certificate[], usage: Usage, now: numb
     const isLast = index === 0
     const flaw = flawOf(certificate, now)
     if (flaw !== undefined) return flaw
-    if ((isLast || !certificate.isSelfIssued) && !namesAllowed(certificate, constraints)) return 'NAME_NOT_PERMITTED'
+    if ((isLast || !certificate.isSelfIssued) && !names.allow(certificate, constraints)) return 'NAME_NOT_PERMITTED'
     if (!isAnchor && !policies.enter(certificate, isLast)) return 'POLICY_NOT_PERMITTED'
     if (isLast) break
 

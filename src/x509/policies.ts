@@ -1,4 +1,6 @@
+import { groupedBy } from './remembered.ts'
 import type { Certificate } from './certificate.ts'
+import type { PolicyMapping } from './extensions.ts'
 
 const ANY_POLICY = '2.5.29.32.0'
 
@@ -27,17 +29,15 @@ export class PolicyState {
   /** Processes the next certificate of the path. False if a policy is required and none is left. */
   enter({ policies, isSelfIssued }: Certificate, isLast: boolean): boolean {
     const before = this.#valid
+    const expected = new Set([...before.values()].flatMap((names) => [...names]))
     const valid = new Map<string, ReadonlySet<string>>()
     for (const policy of policies ?? []) {
       if (policy === ANY_POLICY) continue
-      const expected = [...before.values()].some((names) => names.has(policy))
-      if (expected || before.has(ANY_POLICY)) valid.set(policy, new Set([policy]))
+      if (expected.has(policy) || before.has(ANY_POLICY)) valid.set(policy, new Set([policy]))
     }
     const anyCounts = this.#inhibitAny > 0 || (!isLast && isSelfIssued)
     if (policies?.includes(ANY_POLICY) && anyCounts) {
-      for (const name of [...before.values()].flatMap((names) => [...names])) {
-        if (!valid.has(name)) valid.set(name, new Set([name]))
-      }
+      for (const name of expected) if (!valid.has(name)) valid.set(name, new Set([name]))
     }
     this.#valid = valid
     return this.#explicitPolicy > 0 || valid.size > 0
@@ -48,8 +48,9 @@ export class PolicyState {
     const { policyMappings, isSelfIssued } = certificate
     const names = policyMappings.flatMap(({ issuerDomain, subjectDomain }) => [issuerDomain, subjectDomain])
     if (names.includes(ANY_POLICY)) return false
-    for (const issuerDomain of new Set(policyMappings.map((mapping) => mapping.issuerDomain)))
-      this.#map(issuerDomain, certificate)
+    for (const [issuerDomain, mappings] of groupedBy(policyMappings, (mapping) => mapping.issuerDomain)) {
+      this.#map(issuerDomain, mappings)
+    }
     if (!isSelfIssued) {
       this.#explicitPolicy = Math.max(0, this.#explicitPolicy - 1)
       this.#policyMapping = Math.max(0, this.#policyMapping - 1)
@@ -71,13 +72,12 @@ export class PolicyState {
     this.#inhibitAny = Math.min(this.#inhibitAny, inhibitAnyPolicy ?? Infinity)
   }
 
-  #map(issuerDomain: string, { policyMappings }: Certificate): void {
+  #map(issuerDomain: string, mappings: readonly PolicyMapping[]): void {
     if (this.#policyMapping === 0) {
       this.#valid.delete(issuerDomain)
       return
     }
     if (!this.#valid.has(issuerDomain) && !this.#valid.has(ANY_POLICY)) return
-    const subjects = policyMappings.filter((mapping) => mapping.issuerDomain === issuerDomain)
-    this.#valid.set(issuerDomain, new Set(subjects.map(({ subjectDomain }) => subjectDomain)))
+    this.#valid.set(issuerDomain, new Set(mappings.map(({ subjectDomain }) => subjectDomain)))
   }
 }

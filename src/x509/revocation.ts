@@ -170,14 +170,14 @@ export class Revocation {
     above: readonly Certificate[],
     search: PathSearch,
   ): Promise<Certificate | undefined> {
-    const { issuers, signatures } = search.rules
+    const { issuers, checks } = search.rules
     const { key } = list.issuer
     const anchor = above.at(-1)
     const trusted = new Set([...above.filter(({ subject }) => subject.key === key), ...issuers.configured(key)])
     const likely = likelyFirst(list, issuers)
     // Untrusted certificates are checked last, because they can use up the search's limits.
     for (const signer of [...likely.filter((one) => trusted.has(one)), ...likely.filter((one) => !trusted.has(one))]) {
-      if (signer.keyUsage?.cRLSign === false || !signatures.isStrong(signer)) continue
+      if (signer.keyUsage?.cRLSign === false || !checks.isStrong(signer)) continue
       if (!(await this.#hasSigned(signer, list, search, trusted.has(signer)))) continue
       if (above.includes(signer)) return signer
       const found = await search.find(signer, 'cRLSign')
@@ -195,7 +195,7 @@ export class Revocation {
     const name = signatureName(list, signer)
     const known = this.#signed.get(name)
     if (known !== undefined) return known
-    const isGood = await search.rules.signatures.verify(list, signer, isTrusted)
+    const isGood = await search.rules.checks.verify(list, signer, isTrusted)
     if (isGood) this.#signed.set(name, true)
     return isGood
   }

@@ -1,4 +1,5 @@
 import type { Certificate } from './certificate.ts'
+import { NameChecks, NameMemory } from './name-constraints.ts'
 import type { Name } from './names.ts'
 import { flawOf, issuerFlawOf, pathFlawOf, usageFlawOf, type PathRefusal, type Usage } from './path.ts'
 import type { Signed, SignatureRules } from './signature.ts'
@@ -42,7 +43,7 @@ export interface RevocationRules {
 
 export interface SearchRules {
   readonly issuers: Issuers
-  readonly signatures: SignatureChecks
+  readonly checks: SearchChecks
   /** Undefined: revocation is not checked. */
   readonly revocation?: RevocationRules | undefined
   /** Milliseconds since the epoch. */
@@ -53,15 +54,21 @@ export interface SearchRules {
 const questionOf = ({ fingerprint }: Signed, { spki }: Certificate): string =>
   `${fingerprint} ${spki.toString('latin1')}`
 
-/** The signature checks for one client. Each is made once. */
-export class SignatureMemory {
+/** Lets the event loop do other work when it is time. */
+export type GiveWay = () => Promise<void>
+
+/** The checks for one client, in all its searches. Each is made once. */
+export class ClientChecks {
   readonly rules: SignatureRules
+  readonly names = new NameMemory()
+  readonly giveWay: GiveWay
   readonly #made = new Map<string, Promise<boolean>>()
   /** The time of the checks, in milliseconds of a core. */
   costMs = 0
 
-  constructor(rules: SignatureRules) {
+  constructor(rules: SignatureRules, giveWay: GiveWay) {
     this.rules = rules
+    this.giveWay = giveWay
   }
 
   get made(): number {
@@ -80,17 +87,32 @@ export class SignatureMemory {
 }
 
 /**
- * The signature checks of one search. Checks with keys that are not configured are bounded, because anyone can make up
- * any number of certificates.
+ * The checks of one search. Checks with keys that are not configured are bounded, because anyone can make up any number
+ * of certificates.
  */
-export class SignatureChecks {
-  readonly #memory: SignatureMemory
+export class SearchChecks {
+  readonly names: NameChecks
+  readonly #memory: ClientChecks
   readonly #counted = new Set<string>()
   #costMs = 0
-  isExhausted = false
+  #isExhausted = false
 
-  constructor(memory: SignatureMemory) {
+  constructor(memory: ClientChecks) {
     this.#memory = memory
+    this.names = new NameChecks(memory.names)
+  }
+
+  /** Whether a check was left out, so that a path may have been missed. */
+  get isExhausted(): boolean {
+    return this.#isExhausted || this.names.isExhausted
+  }
+
+  giveUp(): void {
+    this.#isExhausted = true
+  }
+
+  giveWay(): Promise<void> {
+    return this.#memory.giveWay()
   }
 
   isStrong(certificate: Certificate): boolean {
@@ -110,7 +132,7 @@ export class SignatureChecks {
     if (mayCheck) {
       this.#counted.add(question)
       this.#costMs += costMs
-    } else this.isExhausted = true
+    } else this.giveUp()
     return mayCheck
   }
 }
@@ -131,22 +153,23 @@ export class PathSearch {
     const flaw =
       flawOf(certificate, this.rules.now) ??
       usageFlawOf(certificate, usage) ??
-      (this.rules.signatures.isStrong(certificate) ? undefined : 'KEY_NOT_ALLOWED')
+      (this.rules.checks.isStrong(certificate) ? undefined : 'KEY_NOT_ALLOWED')
     if (flaw !== undefined) return { refusal: flaw }
     const attempt = new Attempt(usage)
     const path = await this.#climb([certificate], attempt)
-    return path ?? { refusal: this.rules.signatures.isExhausted ? 'SEARCH_TOO_LONG' : attempt.refusal }
+    return path ?? { refusal: this.rules.checks.isExhausted ? 'SEARCH_TOO_LONG' : attempt.refusal }
   }
 
   /** @param path the path so far; it searches the issuer of the last certificate */
   async #climb(path: readonly Certificate[], attempt: Attempt): Promise<Path | undefined> {
     const top = path.at(-1) as Certificate
-    const { issuers, signatures, now } = this.rules
+    const { issuers, checks, now } = this.rules
     if (issuers.isAnchor(top)) return this.#judge(path, attempt)
     for (const issuer of likelyFirst(top, issuers)) {
+      await checks.giveWay()
       const isConfigured = issuers.configured(issuer.subject.key).includes(issuer)
       if (path.length === MAX_PATH_LENGTH || (!isConfigured && (this.#steps += 1) > MAX_STEPS)) {
-        signatures.isExhausted = true
+        checks.giveUp()
         continue
       }
       // A key that is already in the path leads nowhere new (RFC 4158 section 2.4.2).
@@ -154,9 +177,9 @@ export class PathSearch {
       const flaw =
         issuerFlawOf(issuer, issuers.isAnchor(issuer)) ??
         flawOf(issuer, now) ??
-        (signatures.isStrong(issuer) ? undefined : 'KEY_NOT_ALLOWED')
+        (checks.isStrong(issuer) ? undefined : 'KEY_NOT_ALLOWED')
       if (flaw !== undefined) attempt.note(flaw, path.length)
-      else if (!(await signatures.verify(top, issuer, isConfigured))) attempt.note('SIGNATURE_INVALID', path.length)
+      else if (!(await checks.verify(top, issuer, isConfigured))) attempt.note('SIGNATURE_INVALID', path.length)
       else {
         const found = await this.#climb([...path, issuer], attempt)
         if (found !== undefined) return found
@@ -166,10 +189,11 @@ export class PathSearch {
   }
 
   async #judge(path: readonly Certificate[], attempt: Attempt): Promise<Path | undefined> {
-    const { now, revocation } = this.rules
-    const flaw = pathFlawOf(path, attempt.usage, now) ?? (await revocation?.refusalOf(path, this))
+    const { checks, now, revocation } = this.rules
+    await checks.giveWay()
+    const flaw = pathFlawOf(path, attempt.usage, checks.names, now) ?? (await revocation?.refusalOf(path, this))
     // A list may have been skipped, and then nothing is known.
-    const isUnread = revocation !== undefined && this.rules.signatures.isExhausted
+    const isUnread = revocation !== undefined && checks.isExhausted
     const refusal = flaw ?? (isUnread ? 'SEARCH_TOO_LONG' : undefined)
     if (refusal !== undefined) {
       attempt.note(refusal, Infinity)

@@ -7,6 +7,7 @@ import { parseCertificate, type Certificate } from '../../src/x509/certificate.t
 import { RevocationList } from '../../src/x509/crl.ts'
 import { DerError, DerReader } from '../../src/x509/der.ts'
 import { nameOf } from '../../src/x509/names.ts'
+import { NameChecks, NameMemory } from '../../src/x509/name-constraints.ts'
 import { pathFlawOf, usageFlawOf } from '../../src/x509/path.ts'
 import { modernSignatures } from '../../src/x509/signature.ts'
 import {
@@ -47,7 +48,7 @@ const registered = tlv(0x88, Buffer.of(0x2a, 0x03))
 function under(constraints: Buffer, names: readonly Buffer[] = []) {
   const anchor = parsed(certifyCa('root', { key: root, extensions: { constraints } }))
   const leaf = parsed(leafWith(names.length > 0 ? { names: alternativeNames(...names) } : {}))
-  return pathFlawOf([leaf, anchor], 'clientAuth', Date.now())
+  return pathFlawOf([leaf, anchor], 'clientAuth', new NameChecks(new NameMemory()), Date.now())
 }
 
 const REFUSED = 'NAME_NOT_PERMITTED'
@@ -90,7 +91,7 @@ describe('a directory name', () => {
   function bears(constraints: Buffer, name: Buffer) {
     const anchor = parsed(certifyCa('root', { key: root, extensions: { constraints } }))
     const leaf = { ...parsed(leafWith({})), subject: nameOf(new DerReader(name).take(0x30)) }
-    return pathFlawOf([leaf, anchor], 'clientAuth', Date.now())
+    return pathFlawOf([leaf, anchor], 'clientAuth', new NameChecks(new NameMemory()), Date.now())
   }
 
   const same: readonly (readonly [string, Buffer, string?])[] = [
@@ -157,7 +158,7 @@ describe('a trust anchor’s policies', () => {
     const top = certifyCa('root', { key: root, extensions: anchor })
     const middle = certifyCa('middle', { by: root, extensions: ca })
     const leaf = certify({ commonNames: [CLIENT], by: middle, extensions: client })
-    return pathFlawOf([leaf, middle, top].map(parsed), 'clientAuth', Date.now())
+    return pathFlawOf([leaf, middle, top].map(parsed), 'clientAuth', new NameChecks(new NameMemory()), Date.now())
   }
   const explicit = (skipped: number) => ({ constraints: policyConstraints('requireExplicitPolicy', skipped) })
   const named = (...names: readonly string[]) => ({ policies: policies(...names) })

@@ -5,7 +5,7 @@ import { parseCertificate, type Certificate } from '../../src/x509/certificate.t
 import { RevocationList } from '../../src/x509/crl.ts'
 import { DerError, DerReader } from '../../src/x509/der.ts'
 import { Revocation } from '../../src/x509/revocation.ts'
-import { PathSearch, SignatureChecks, SignatureMemory } from '../../src/x509/search.ts'
+import { PathSearch, ClientChecks, SearchChecks } from '../../src/x509/search.ts'
 import { modernSignatures, type SignatureRules } from '../../src/x509/signature.ts'
 import { issuersOf } from './support.ts'
 
@@ -66,7 +66,7 @@ async function judge({ certificate: name, intermediates, crls }: Case, rules = w
     const lists = ['TrustAnchorRootCRL.crl', ...crls].map((list) => new RevocationList(bytes(`crls/${list}`)))
     const search = new PathSearch({
       issuers: issuersOf([anchor], others),
-      signatures: new SignatureChecks(new SignatureMemory(rules([anchor, ...others]))),
+      checks: new SearchChecks(new ClientChecks(rules([anchor, ...others]), async () => undefined)),
       revocation: new Revocation(lists, 'refuse'),
       now: NOW,
     })

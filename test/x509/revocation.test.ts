@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { Certificate } from '../../src/x509/certificate.ts'
 import { RevocationList } from '../../src/x509/crl.ts'
 import { Revocation } from '../../src/x509/revocation.ts'
-import { PathSearch, SignatureChecks, SignatureMemory } from '../../src/x509/search.ts'
+import { PathSearch, ClientChecks, SearchChecks } from '../../src/x509/search.ts'
 import { modernSignatures } from '../../src/x509/signature.ts'
 import { parsed } from '../support/certify.ts'
 import { derOf, makeList, type ListRequest } from '../support/crl.ts'
@@ -17,10 +17,10 @@ const issuing = (root: Authority) => issue({ commonName: 'issuing CA', usage: 'a
 /** Searches a path from a certificate to the first of the configured certificates. */
 async function search(leaf: Identity, configured: readonly Identity[], lists: readonly string[]) {
   const [certificate, ...anchors] = [leaf, ...configured].map(parsed) as [Certificate, ...Certificate[]]
-  const memory = new SignatureMemory(modernSignatures)
+  const memory = new ClientChecks(modernSignatures, async () => undefined)
   const found = await new PathSearch({
     issuers: { ...issuersOf(anchors, []), isAnchor: (other) => other === anchors[0] },
-    signatures: new SignatureChecks(memory),
+    checks: new SearchChecks(memory),
     revocation: new Revocation(
       lists.map((list) => new RevocationList(derOf(list))),
       'refuse',

@@ -1,14 +1,20 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { Turns } from '../../src/base/turns.ts'
+import { TURN_MS } from '../../src/tls/trust.ts'
 import type { Certificate } from '../../src/x509/certificate.ts'
-import { PathSearch, SignatureChecks, SignatureMemory } from '../../src/x509/search.ts'
+import { PathSearch, ClientChecks, SearchChecks } from '../../src/x509/search.ts'
 import { modernSignatures } from '../../src/x509/signature.ts'
 import {
+  alternativeNames,
   authorityKeyId,
   basicConstraints,
   certify,
   certifyCa,
+  dns,
+  nameConstraints,
   parsed,
+  policyConstraints,
   subjectKeyId,
   type Holder,
   type KeyKind,
@@ -18,24 +24,25 @@ import { issuersOf } from './support.ts'
 const MAX_SIGNATURE_CHECKS = 16
 
 async function search(leaf: Certificate, anchors: readonly Certificate[], others: readonly Certificate[]) {
-  // The event loop is held up between signature checks, which run in the thread pool.
+  // The event loop is held up between two turns, and between signature checks, which run in the thread pool.
   let longestMs = 0
   let since = performance.now()
-  const pause = () => (longestMs = Math.max(longestMs, performance.now() - since))
-  const memory = new SignatureMemory({
-    ...modernSignatures,
-    verify: async (signed, issuer) => {
-      const check = modernSignatures.verify(signed, issuer)
-      pause()
-      const isGood = await check
-      since = performance.now()
-      return isGood
-    },
-  })
-  const signatures = new SignatureChecks(memory)
-  const rules = { issuers: issuersOf(anchors, others), signatures, now: Date.now() }
+  const away = async <Result>(wait: () => Promise<Result>): Promise<Result> => {
+    const waiting = wait()
+    longestMs = Math.max(longestMs, performance.now() - since)
+    const result = await waiting
+    since = performance.now()
+    return result
+  }
+  const turns = new Turns(TURN_MS)
+  const memory = new ClientChecks(
+    { ...modernSignatures, verify: (signed, issuer) => away(() => modernSignatures.verify(signed, issuer)) },
+    async () => (turns.isOver ? away(() => turns.next()) : undefined),
+  )
+  const checks = new SearchChecks(memory)
+  const rules = { issuers: issuersOf(anchors, others), checks, now: Date.now() }
   const found = await new PathSearch(rules).find(leaf, 'clientAuth')
-  pause()
+  longestMs = Math.max(longestMs, performance.now() - since)
   const verdict = 'certificates' in found ? 'found' : found.refusal
   return { found, checks: memory.made, longestMs, verdict }
 }
@@ -114,6 +121,44 @@ describe('a hostile graph of certificates', () => {
     expect((await search(leaf, [anchor], shown)).checks).toBe(Math.min(8, most))
     const fresh = () => junk.splice(0, 8)
     expect(await leastOf(8, async () => (await search(leaf, [anchor], fresh())).longestMs)).toBeLessThan(2)
+  })
+
+  const LEVELS = 4
+  const MANY = 250
+  const hosts = (suffix: string) => Array.from({ length: MANY }, (_, index) => dns(`${index}.${suffix}`))
+
+  /** Two certificates for each CA, so that 16 paths lead to the root, and each CA excludes many names. */
+  function constrained(topmost: Readonly<Record<string, Buffer>> = {}) {
+    let by = root
+    const cas: Holder[] = []
+    for (let level = 0; level < LEVELS; level += 1) {
+      const extensions = {
+        nameConstraints: nameConstraints('excluded', ...hosts('excluded')),
+        ...(level === 0 && topmost),
+      }
+      const one: Holder = certifyCa(`level ${level}`, { by, extensions })
+      cas.push(one, certifyCa(`level ${level}`, { by, key: one, extensions }))
+      by = one
+    }
+    return { by, cas: cas.reverse().map(parsed) }
+  }
+
+  const named = (by: Holder, names: readonly Buffer[]) =>
+    parsed(certify({ commonNames: ['client'], by, extensions: { names: alternativeNames(...names) } }))
+
+  it.each([
+    ['few', 4, 'found', 'NAME_NOT_PERMITTED'],
+    ['many', MANY, 'SEARCH_TOO_LONG', 'SEARCH_TOO_LONG'],
+  ])('that constrain names, above a certificate with %s of them, holds nobody up', async (_, count, good, bad) => {
+    const { by, cas } = constrained()
+    const leaf = named(by, hosts('allowed').slice(0, count))
+    expect(await search(leaf, [anchor], cas)).toMatchObject({ verdict: good })
+    const last = named(by, [...hosts('allowed').slice(0, count - 1), dns('7.excluded')])
+    expect(await search(last, [anchor], cas)).toMatchObject({ verdict: bad })
+    // None of the 16 paths is allowed.
+    const { by: issuer, cas: others } = constrained({ policies: policyConstraints('requireExplicitPolicy', 0) })
+    const refused = named(issuer, hosts('allowed').slice(0, count))
+    expect(await leastOf(8, async () => (await search(refused, [anchor], others)).longestMs)).toBeLessThan(2)
   })
 
   it('of any kind gets the verdict of a search without bounds, or is given up', async () => {
