@@ -16,7 +16,7 @@ const RATE = 500
 const LEAD_MS = 500
 const NEW_CONNECTION_MS = 100
 const QUIET = 'no attack'
-const QUIET_BEHIND = 'no attack, behind HAProxy'
+const QUIET_BEHIND = 'no attack, through HAProxy'
 
 interface Attack {
   readonly name: string
@@ -43,7 +43,7 @@ const attacks: readonly Attack[] = [
   // More connections than `maxConnections`.
   { name: 'slots', way: 'certificates', rate: 250, identity: 'tenant', leadMs: 5000 },
   {
-    name: 'certificate chains, behind HAProxy with PROXY v2',
+    name: 'chains through HAProxy',
     way: 'certificates',
     rate: 20,
     identity: 'heavy',
@@ -205,6 +205,7 @@ function outcomeOf(
     ]),
     notes: [
       `A turn takes ${seconds} s. The attacker has another address, sends in bursts, and shares the load generator's core.`,
+      "HAProxy tells the gateway the client's address by PROXY v2.",
       `Connections a second: ${attacks.map(({ name, rate }) => `${name} ${rate}`).join(', ')}.`,
       "Certificate chains and key updates are measured from 2 s after their beginning, and slots from 5 s. The stall before the gateway knows a stranger's cost is left out.",
       ...failures.notes,
