@@ -27,6 +27,12 @@ const azureOutput = v.object({
 export const isSelfIssued = (certificate: X509Certificate) =>
   certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey)
 
+/** Also if its key usage forbids it to sign certificates. */
+function isSelfSigned(certificate: X509Certificate): boolean {
+  const { isSelfIssued, keyUsage } = parseCertificate(certificate.raw)
+  return isSelfIssued && keyUsage?.keyCertSign === false && certificate.verify(certificate.publicKey)
+}
+
 function isWellFormed({ raw }: X509Certificate): boolean {
   try {
     parseCertificate(raw)
@@ -91,12 +97,18 @@ export const clientEntry = (references: References) =>
       }
       const malformed = entry.given.findIndex((certificate) => !isWellFormed(certificate))
       if (malformed !== -1) {
-        addIssue({ message: `has a CA certificate that does not follow RFC 5280, number ${malformed + 1}` })
+        addIssue({
+          message: `has a CA certificate that does not follow RFC 5280, or is too large, number ${malformed + 1}`,
+        })
         return NEVER
       }
       const roots = entry.given.filter(isSelfIssued)
       if (roots.length === 0) {
-        addIssue({ message: 'has no root CA: none of its CA certificates is self-signed' })
+        addIssue({
+          message: entry.given.some(isSelfSigned)
+            ? 'has no root CA: its self-signed certificate may not sign certificates, because its key usage lacks keyCertSign'
+            : 'has no root CA: none of its CA certificates is self-signed',
+        })
         return NEVER
       }
       const intermediates = entry.given.filter((certificate) => !roots.includes(certificate))

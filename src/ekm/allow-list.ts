@@ -9,6 +9,8 @@ export interface VerifiedClient {
   readonly commonName: string | undefined
   /** The entries that trust the certificate, of any pool. */
   readonly entries: ReadonlySet<AllowedClients>
+  /** Why each of the other entries does not trust it. Without those that do not know its issuer. */
+  readonly refusals: ReadonlyMap<AllowedClients, string>
 }
 
 /** Whether an entry that trusts the client's certificate also names the client. Some pool then allows it. */
@@ -36,7 +38,16 @@ export class AllowList {
   }
 
   allows({ commonName, entries }: VerifiedClient): boolean {
-    const naming = commonName === undefined ? undefined : this.#entriesByName.get(commonName)
-    return naming?.some((entry) => entries.has(entry)) ?? false
+    return this.#naming(commonName).some((entry) => entries.has(entry))
+  }
+
+  /** Why an entry that names the client does not trust its certificate. Undefined if none knows the certificate's issuer. */
+  refusalOf({ commonName, refusals }: VerifiedClient): string | undefined {
+    const known = this.#naming(commonName).map((entry) => refusals.get(entry))
+    return known.find((refusal) => refusal !== undefined)
+  }
+
+  #naming(commonName: string | undefined): readonly AllowedClients[] {
+    return (commonName === undefined ? undefined : this.#entriesByName.get(commonName)) ?? []
   }
 }

@@ -19,6 +19,12 @@ export class Admission {
     return refuse('UNAUTHORIZED', { reason: 'CERTIFICATE_REFUSED', detail: refusal })
   }
 
+  /** Why a client with a valid certificate may not use the pool. */
+  refusalFrom({ verified }: Client, pool: Pool): ProxyError {
+    const detail = verified && pool.clients.refusalOf(verified)
+    return refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED', ...(detail !== undefined && { detail }) })
+  }
+
   mayUse({ verified }: Client, pool: Pool): boolean {
     return this.#clientAuth === 'disabled' || (verified !== undefined && pool.clients.allows(verified))
   }

@@ -115,7 +115,7 @@ function find(target: string, exchange: Exchange, table: RouteTable, { pools, ad
 
 function assertMayUse(destination: Destination, { client, record }: Exchange, { admission }: AppOptions): void {
   noteDestination(destination, record)
-  if (!admission.mayUse(client, destination.pool)) throw refuse('UNAUTHORIZED', { reason: 'CLIENT_NOT_ALLOWED' })
+  if (!admission.mayUse(client, destination.pool)) throw admission.refusalFrom(client, destination.pool)
 }
 
 function assertKeyName({ route, keyName }: Destination, { record }: Exchange): void {

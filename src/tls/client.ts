@@ -89,9 +89,9 @@ export class Identity {
     this.#opinion = undefined
   }
 
-  #describe(leaf: Certificate, { entries, refusal }: Opinion<ClientEntry>): Client {
+  #describe(leaf: Certificate, { entries, refusal, refusals }: Opinion<ClientEntry>): Client {
     const audit = this.#audit
-    if (entries.size > 0) return { audit, verified: { commonName: commonNameOf(leaf), entries } }
+    if (entries.size > 0) return { audit, verified: { commonName: commonNameOf(leaf), entries, refusals } }
     return { audit, refusal: this.#isUnread && refusal === 'ISSUER_UNKNOWN' ? 'CHAIN_TOO_LONG' : refusal }
   }
 }

@@ -7,7 +7,9 @@ import type { BackendCertificate } from '../backends/row.ts'
 import type { Config } from '../config/schema.ts'
 import { cut } from '../telemetry/audit.ts'
 import type { Log } from '../telemetry/log.ts'
+import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import type { RevocationList } from '../x509/crl.ts'
+import { gapsOf } from '../x509/list-coverage.ts'
 
 /**
  * Days before its end at which a certificate is announced, once for each. A list is announced when a quarter of its
@@ -48,6 +50,13 @@ interface ListLife {
   readonly list: RevocationList
 }
 
+/** An entry of a pool's allow-list. */
+interface EntryLists {
+  readonly pool: string
+  readonly cas: readonly Certificate[]
+  readonly lists: readonly RevocationList[]
+}
+
 export interface ListDaysLeft {
   readonly pool: string
   readonly issuer: string
@@ -66,6 +75,9 @@ export class ExpiryWatch {
   readonly #timer: NodeJS.Timeout
   #certificates: readonly CertificateLife[] = []
   #lists: readonly ListLife[] = []
+  #entries: readonly EntryLists[] = []
+  /** The gaps that were logged, as long as they last. */
+  #gaps: ReadonlySet<string> = new Set()
 
   constructor(log: Log, config: Config, now: () => number = Date.now) {
     this.#log = log
@@ -79,6 +91,7 @@ export class ExpiryWatch {
   follow(config: Config): void {
     this.#certificates = certificatesOf(config).slice(0, MAX_CERTIFICATES)
     this.#lists = listsOf(config).slice(0, MAX_CERTIFICATES)
+    this.#entries = entriesOf(config)
     this.check()
   }
 
@@ -93,6 +106,23 @@ export class ExpiryWatch {
       else this.#log.warn('certificate_expires', fields)
     }
     for (const life of this.#lists) this.#checkList(life)
+    this.#checkGaps()
+  }
+
+  /** A list that covers nothing leaves no other trace: with `whenStale: warn`, revoked clients are let in. */
+  #checkGaps(): void {
+    const found = new Set<string>()
+    for (const { pool, cas, lists } of this.#entries) {
+      for (const { issuer, certificates, why } of gapsOf(cas, lists, this.#now())) {
+        // That a list has ended is another event.
+        if (why === 'EXPIRED') continue
+        const gap = { pool, issuer: cut(issuer.text), certificates, reason: why }
+        const name = JSON.stringify(gap)
+        if (!found.has(name) && !this.#gaps.has(name)) this.#log.error('crl_gap', gap)
+        found.add(name)
+      }
+    }
+    this.#gaps = found
   }
 
   #checkList({ pool, issuer, list: { fingerprint, thisUpdate, nextUpdate } }: ListLife): void {
@@ -149,6 +179,17 @@ export function certificatesOf({ listen, pools, backends }: Config): Certificate
   ]
   return [...new Map(lives.map((life) => [life.fingerprint, life])).values()]
 }
+
+/** Every entry that has revocation lists. */
+const entriesOf = ({ pools }: Config): EntryLists[] =>
+  pools.flatMap(({ name: pool, clients }) =>
+    clients.flatMap(({ roots, intermediates, revocation }) => {
+      if (revocation === undefined) return []
+      return [
+        { pool, cas: [...roots, ...intermediates].map(({ raw }) => parseCertificate(raw)), lists: revocation.lists },
+      ]
+    }),
+  )
 
 /** Every revocation list, once for each pool that uses it. */
 const listsOf = ({ pools }: Config): ListLife[] =>

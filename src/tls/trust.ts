@@ -79,7 +79,7 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     const memory = new ClientChecks(modernSignatures, () => turns.giveWay())
     const paths = new Map<Entry, Held>()
     const lacks: Lasting[] = []
-    let refusal: PathRefusal = 'ISSUER_UNKNOWN'
+    const refusals = new Map<Entry, PathRefusal>()
     let isComplete = true
     for (const authority of this.#authorities) {
       const { lessons } = authority
@@ -89,11 +89,11 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
       if ('certificates' in found) for (const entry of authority.entries) paths.set(entry, found)
       else {
         lacks.push(authority.lackOf(leaf, sent, lessons, now))
-        if (refusal === 'ISSUER_UNKNOWN') refusal = found.refusal
+        for (const entry of authority.entries) refusals.set(entry, found.refusal)
       }
       isComplete &&= !checks.isExhausted
     }
-    const verdict = new Verdict({ leaf, paths, lacks, refusal, costMs: memory.costMs })
+    const verdict = new Verdict({ leaf, paths, lacks, refusals, costMs: memory.costMs })
     if (paths.size > 0) this.#learnFrom(verdict, sent)
     if (paths.size > 0 && isComplete) this.#remember(verdict, sent)
     return verdict

@@ -14,6 +14,8 @@ export interface Opinion<Entry> extends Span {
   readonly entries: ReadonlySet<Entry>
   /** Why no entry trusts it. */
   readonly refusal: PathRefusal
+  /** Why each of the other entries does not trust it. Without those that do not know its issuer. */
+  readonly refusals: ReadonlyMap<Entry, PathRefusal>
 }
 
 /** How long another search for an entry would give the result of the last one. */
@@ -32,8 +34,8 @@ export interface Findings<Entry> {
   readonly paths: ReadonlyMap<Entry, Held>
   /** One for each entry without a path. */
   readonly lacks: readonly Lasting[]
-  /** Why no entry has a path. Of several reasons, that of the entry that came nearest. */
-  readonly refusal: PathRefusal
+  /** Why entries have no path. */
+  readonly refusals: ReadonlyMap<Entry, PathRefusal>
   /** The time of the signature checks, in milliseconds of a core. */
   readonly costMs: number
 }
@@ -44,15 +46,16 @@ export class Verdict<Entry> {
   readonly paths: ReadonlyMap<Entry, Held>
   readonly costMs: number
   readonly #lacks: readonly Lasting[]
-  readonly #refusal: PathRefusal
+  /** Without those that do not know its issuer. */
+  readonly #refusals: ReadonlyMap<Entry, PathRefusal>
   #opinion: Opinion<Entry> | undefined
 
-  constructor({ leaf, paths, lacks, refusal, costMs }: Findings<Entry>) {
+  constructor({ leaf, paths, lacks, refusals, costMs }: Findings<Entry>) {
     this.leaf = leaf
     this.paths = paths
     this.costMs = costMs
     this.#lacks = lacks
-    this.#refusal = refusal
+    this.#refusals = new Map([...refusals].filter(([, refusal]) => refusal !== 'ISSUER_UNKNOWN'))
   }
 
   /** The CAs between the certificate and the trust anchors. */
@@ -74,21 +77,30 @@ export class Verdict<Entry> {
 
   #look(now: number): Opinion<Entry> {
     const paths = [...this.paths]
+    const ended = paths.filter(([, path]) => !holds(path, now))
     return {
       entries: new Set(paths.filter(([, path]) => holds(path, now)).map(([entry]) => entry)),
       refusal: this.#refusalAt(now),
+      refusals: new Map([...this.#refusals, ...ended.map(([entry, path]) => [entry, endOf([path], now)] as const)]),
       ...eraOf([...this.paths.values()], now),
     }
   }
 
   #refusalAt(now: number): PathRefusal {
-    const paths = [...this.paths.values()].map(({ certificates }) => certificates)
-    if (paths.length === 0) return this.#refusal
-    if (paths.every((path) => path.some(({ notBefore }) => now < notBefore))) return 'CERT_NOT_YET_VALID'
-    if (paths.some((path) => path.some(({ notAfter }) => notAfter < now))) return 'CERT_HAS_EXPIRED'
-    // The revocation lists that the path relied on have ended.
-    return 'REVOCATION_UNKNOWN'
+    if (this.paths.size > 0) return endOf([...this.paths.values()], now)
+    // Of several reasons, that of the first entry that knows the issuer.
+    const [refusal = 'ISSUER_UNKNOWN'] = this.#refusals.values()
+    return refusal
   }
+}
+
+/** Why none of these paths holds. */
+function endOf(paths: readonly Path[], now: number): PathRefusal {
+  const isBefore = ({ certificates }: Path) => certificates.some(({ notBefore }) => now < notBefore)
+  const isAfter = ({ certificates }: Path) => certificates.some(({ notAfter }) => notAfter < now)
+  if (paths.every(isBefore)) return 'CERT_NOT_YET_VALID'
+  // Otherwise the revocation lists that the path relied on have ended.
+  return paths.some(isAfter) ? 'CERT_HAS_EXPIRED' : 'REVOCATION_UNKNOWN'
 }
 
 /** Whether another search would give the same result. */

@@ -31,6 +31,17 @@ interface IssuingDistributionPoint {
   readonly reasons: number
 }
 
+/** Why a list does not say, of certificates of its issuer, whether they were revoked. */
+export type ListFlaw =
+  | 'NOT_YET_VALID'
+  | 'EXPIRED'
+  | 'CRITICAL_EXTENSION_UNKNOWN'
+  | 'ONLY_ATTRIBUTE_CERTIFICATES'
+  | 'ONLY_CA_CERTIFICATES'
+  | 'NO_CA_CERTIFICATES'
+  /** It covers some reasons for revocation only. */
+  | 'SOME_REASONS'
+
 /** What a list says about a certificate that it contains. */
 export type Entry = 'revoked' | 'removed'
 
@@ -49,6 +60,8 @@ export class RevocationList implements Signed {
   readonly number: bigint | undefined
   /** True if it adds to a complete list. */
   readonly isDelta: boolean = false
+  /** Of a delta list: the number of the complete list from which on it can be added (RFC 5280 section 5.2.4). */
+  readonly #base: bigint | undefined
   readonly #point: IssuingDistributionPoint | undefined
   readonly #entries: Buffer
   #hasUnknownCriticalExtension = false
@@ -87,7 +100,7 @@ export class RevocationList implements Signed {
 
     for (const { oid, critical, value } of extensionsOf(new DerReader(extensions).take(tags.sequence))) {
       if (oid === oids.cRLNumber) this.number = numberOf(value)
-      else if (oid === oids.deltaCRLIndicator) this.isDelta = true
+      else if (oid === oids.deltaCRLIndicator) [this.isDelta, this.#base] = [true, numberOf(value)]
       else if (oid === oids.authorityKeyIdentifier) this.authorityKeyId = authorityKeyIdOf(value)
       else if (oid === oids.issuingDistributionPoint) this.#point = issuingPointOf(value, this.issuer)
       else if (critical) this.#hasUnknownCriticalExtension = true
@@ -96,6 +109,29 @@ export class RevocationList implements Signed {
 
   isCurrent(now: number): boolean {
     return this.thisUpdate <= now && now <= this.nextUpdate
+  }
+
+  /** Whether it may cover certificates of other issuers. */
+  get isIndirect(): boolean {
+    return this.#point?.indirectCRL === true
+  }
+
+  /** Why it covers no certificate of this kind at `now`, or not for all reasons. Undefined if it may cover all. */
+  flawFor(certificates: 'client' | 'ca', now: number): ListFlaw | undefined {
+    if (now < this.thisUpdate) return 'NOT_YET_VALID'
+    if (now > this.nextUpdate) return 'EXPIRED'
+    if (this.#hasUnknownCriticalExtension) return 'CRITICAL_EXTENSION_UNKNOWN'
+    const point = this.#point
+    if (point?.onlyContainsAttributeCerts) return 'ONLY_ATTRIBUTE_CERTIFICATES'
+    if (certificates === 'client' && point?.onlyContainsCACerts) return 'ONLY_CA_CERTIFICATES'
+    if (certificates === 'ca' && point?.onlyContainsUserCerts) return 'NO_CA_CERTIFICATES'
+    return point === undefined || point.reasons === ALL_REASONS ? undefined : 'SOME_REASONS'
+  }
+
+  /** The most reasons, as bits, for which it covers a certificate of this kind at `now`. */
+  reasonsAtMost(certificates: 'client' | 'ca', now: number): number {
+    const flaw = this.flawFor(certificates, now)
+    return flaw === undefined || flaw === 'SOME_REASONS' ? (this.#point?.reasons ?? ALL_REASONS) : 0
   }
 
   /**
@@ -119,7 +155,7 @@ export class RevocationList implements Signed {
     return own.reasons & (point.reasons ?? ALL_REASONS)
   }
 
-  /** Whether it is a later list of the same issuer for the same certificates. */
+  /** Whether it is a later list of the same issuer for the same certificates, or adds to `other`. */
   isNewerThan(other: RevocationList): boolean {
     const [one, two] = [this.#point?.encoding, other.#point?.encoding]
     const isSame = one === undefined || two === undefined ? one === two : one.equals(two)
@@ -127,7 +163,9 @@ export class RevocationList implements Signed {
       this.number === undefined || other.number === undefined
         ? this.thisUpdate > other.thisUpdate
         : this.number > other.number
-    return isSame && isLater && this.issuer.key === other.issuer.key && !this.#hasUnknownCriticalExtension
+    const follows =
+      this.#base === undefined || other.isDelta || (other.number !== undefined && this.#base <= other.number)
+    return isSame && isLater && follows && this.issuer.key === other.issuer.key && !this.#hasUnknownCriticalExtension
   }
 
   /**

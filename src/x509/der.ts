@@ -111,21 +111,32 @@ export function* elementsOf(content: Buffer): Generator<Element> {
   while (!reader.isDone) yield reader.next()
 }
 
+/** More than any object identifier has: one with a UUID (X.667) takes 20. It bounds the cost of large numbers. */
+const MAX_OID_BYTES = 64
+
 /** In dotted form. */
 export function oidOf(content: Buffer): string {
-  const arcs: number[] = []
-  let arc = 0
+  if (content.length > MAX_OID_BYTES) throw new DerError(`an object identifier is longer than ${MAX_OID_BYTES} bytes`)
+  const arcs: (number | bigint)[] = []
+  let arc: number | bigint = 0
   for (const byte of content) {
-    if (arc > Number.MAX_SAFE_INTEGER / 256) throw new DerError('an object identifier is too large')
-    arc = arc * 128 + (byte & 0x7f)
+    if (arc === 0 && byte === 0x80) throw new DerError('an object identifier is not in its shortest form')
+    arc = appended(arc, byte & 0x7f)
     if (byte & 0x80) continue
     arcs.push(arc)
     arc = 0
   }
   const [first] = arcs
   if (first === undefined || (content.at(-1) ?? 0) & 0x80) throw new DerError('an object identifier is cut off')
-  const root = Math.min(2, Math.floor(first / 40))
-  return [root, first - 40 * root, ...arcs.slice(1)].join('.')
+  const root = first < 40 ? 0 : first < 80 ? 1 : 2
+  const second = typeof first === 'bigint' ? first - 80n : first - 40 * root
+  return [root, second, ...arcs.slice(1)].join('.')
+}
+
+/** A number cannot hold every arc. */
+function appended(arc: number | bigint, bits: number): number | bigint {
+  if (typeof arc === 'number' && arc <= Number.MAX_SAFE_INTEGER / 256) return arc * 128 + bits
+  return BigInt(arc) * 128n + BigInt(bits)
 }
 
 export function booleanOf(content: Buffer): boolean {

@@ -37,6 +37,7 @@ export function nameOf(content: Buffer): Name {
   const commonNames: string[] = []
   const emailAddresses: string[] = []
   const values: string[] = []
+  let count = 0
   for (const rdn of elementsOf(content)) {
     const attributes = [...elementsOf(rdn.content)].map(attributeOf)
     for (const { type, text } of attributes) {
@@ -45,9 +46,19 @@ export function nameOf(content: Buffer): Name {
       if (type === EMAIL_ADDRESS) emailAddresses.push(text ?? '')
     }
     rdns.push(rdnOf(attributes))
-    if (rdns.length > MAX_RDNS) throw new DerError(`a name has more than ${MAX_RDNS} parts`)
+    count += attributes.length
+    if (count > MAX_ATTRIBUTES) throw new DerError(`a name has more than ${MAX_ATTRIBUTES} attributes`)
   }
-  return { rdns, key: keyOf(rdns), commonNames, emailAddresses, text: values.join(', ') }
+  let key: string | undefined
+  return {
+    rdns,
+    get key() {
+      return (key ??= keyOf(rdns))
+    },
+    commonNames,
+    emailAddresses,
+    text: values.join(', '),
+  }
 }
 
 export const keyOf = (rdns: readonly Rdn[]): string => JSON.stringify(rdns.map(({ key }) => key))
@@ -56,6 +67,11 @@ interface Attribute {
   readonly type: string
   /** The text as written, if its string type can be read. */
   readonly text: string | undefined
+  readonly value: Element
+}
+
+/** How an attribute is compared. Prepared when it is compared, which most names never are. */
+interface Compared {
   readonly key: string
   readonly isOpaque: boolean
 }
@@ -64,18 +80,31 @@ function attributeOf({ content }: Element): Attribute {
   const reader = new DerReader(content)
   const type = reader.oid()
   const value = reader.next()
-  const text = textOf(value)
+  return { type, text: textOf(value), value }
+}
+
+function comparedAs({ type, text, value }: Attribute): Compared {
   const compared = text === undefined || !isSettled(value.tag, text) ? undefined : prepared(text)
   const isOpaque = compared === undefined
-  return { type, text, key: JSON.stringify([type, compared ?? value.encoding.toString('hex'), isOpaque]), isOpaque }
+  return { key: JSON.stringify([type, compared ?? value.encoding.toString('hex'), isOpaque]), isOpaque }
 }
 
 function rdnOf(attributes: readonly Attribute[]): Rdn {
   const sorted = (texts: readonly string[]) => texts.toSorted().join()
+  let known: Compared | undefined
+  const compared = (): Compared => {
+    if (known !== undefined) return known
+    const all = attributes.map(comparedAs)
+    return (known = { key: sorted(all.map(({ key }) => key)), isOpaque: all.some(({ isOpaque }) => isOpaque) })
+  }
   return {
-    key: sorted(attributes.map(({ key }) => key)),
     types: sorted(attributes.map(({ type }) => type)),
-    isOpaque: attributes.some(({ isOpaque }) => isOpaque),
+    get key() {
+      return compared().key
+    },
+    get isOpaque() {
+      return compared().isOpaque
+    },
   }
 }
 
@@ -113,8 +142,8 @@ export const isAscii = (text: string): boolean => Buffer.byteLength(text) === te
 const isSettled = (tag: number, text: string): boolean =>
   tag === tags.utf8String || tag === 0x1c || tag === 0x1e || isAscii(text)
 
-/** More parts than any real name has (X.520 allows 64 characters for a common name). */
-const MAX_RDNS = 64
+/** More than any real name has. */
+const MAX_ATTRIBUTES = 64
 const MAX_NORMALIZED = 64
 /** Characters that RFC 4518 section 2.2 maps to nothing, according to present Unicode: invisible ones. */
 const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\p{Cf}\u1806\ufffc]|(?![\t-\r\u0085])\p{Cc}/gu

@@ -116,13 +116,19 @@ function schemeOf(algorithm: Buffer): Scheme | undefined {
   }
 }
 
-/** RFC 4055 section 3.1. An omitted parameter means SHA-1, which is not accepted. */
+/**
+ * RFC 4055 section 3.1. An omitted parameter means SHA-1, which is not accepted. Node.js checks signatures only if the
+ * mask has the same hash.
+ */
 function pssScheme(parameters: DerReader): Scheme | undefined {
   const hash = hashOf(new DerReader(parameters.take(context(0, true))).sequence())
   const mask = new DerReader(parameters.take(context(1, true))).sequence()
   if (mask.oid() !== MGF1 || hashOf(mask.sequence()) !== hash || hash === undefined) return undefined
   const salt = parameters.optional(context(2, true))
   const saltLength = salt === undefined ? 20 : countOf(new DerReader(salt).take(tags.integer))
+  const trailer = parameters.optional(context(3, true))
+  parameters.end()
+  if (trailer !== undefined && countOf(new DerReader(trailer).take(tags.integer)) !== 1) return undefined
   return { hash, keyTypes: ['rsa', 'rsa-pss'], options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength } }
 }
 

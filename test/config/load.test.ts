@@ -205,6 +205,7 @@ describe('the configuration’s reader tells a fault with its line:', () => {
     ['a client told in both ways', ...client('azureCertificate: azure.json, subjectCommonNames: [a], caCertificates: [root.pem]'), 'pools[0].clients[0]', EITHER],
     ['a client with no names', ...client('subjectCommonNames: [], caCertificates: [root.pem]'), 'pools[0].clients[0].subjectCommonNames', /must not be empty/],
     ['a client without a root', ...client('subjectCommonNames: [a], caCertificates: [issuing.pem]'), 'pools[0].clients[0]', /no root CA.*self-signed/],
+    ['a self-signed certificate that may not sign', ...client('subjectCommonNames: [a], caCertificates: [no-ca.pem]'), 'pools[0].clients[0]', /no root CA.*keyCertSign/],
     ['roots that are not there', ...client('subjectCommonNames: [a], caCertificates: [root.pem, gone.pem]'), 'pools[0].clients[0].caCertificates[1]', /cannot be read \(ENOENT\): .*gone\.pem/],
     ['roots that are not PEM', ...client('subjectCommonNames: [a], caCertificates: [text.txt]'), 'pools[0].clients[0].caCertificates[0]', /certificates in PEM or DER/],
     ['a damaged certificate among good ones', ...client('subjectCommonNames: [a], caCertificates: [cut.pem]'), 'pools[0].clients[0].caCertificates[0]', /certificates in PEM or DER/],

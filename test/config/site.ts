@@ -57,6 +57,7 @@ export async function makeSite(): Promise<Site> {
     'other.key': stranger.key,
     'root.pem': root,
     'issuing.pem': issuing.certificate,
+    'no-ca.pem': stranger.certificate,
     'bundle.pem': `# a comment\n${root}${issuing.certificate}`,
     'cut.pem': root + cutShort,
     'no-end.pem': root + root.slice(0, 200),

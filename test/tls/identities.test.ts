@@ -101,7 +101,9 @@ function expectedOf(row: Row, meets: readonly PoolName[]): string[] {
     waysOf(row, pool).map((way) => {
       const isResumed = way.startsWith('resumed')
       const because = (isResumed ? row.resumedBecause : undefined) ?? row.because
-      const refused = because === undefined ? '401 CLIENT_NOT_ALLOWED' : `401 CERTIFICATE_REFUSED ${because}`
+      const there = row.refusedAt?.[pool]
+      const notAllowed = ['401 CLIENT_NOT_ALLOWED', ...(there === undefined ? [] : [there])].join(' ')
+      const refused = because === undefined ? notAllowed : `401 CERTIFICATE_REFUSED ${because}`
       return `${pool}, ${way}: ${isResumed ? 'resumed' : 'full'} ${row.at.includes(pool) ? 200 : refused}`
     }),
   )

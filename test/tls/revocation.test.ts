@@ -233,6 +233,30 @@ describe('a client of which no current list tells', () => {
   })
 })
 
+describe('a client that one pool refuses and another allows', () => {
+  const strict = { ...contosoPool('azureekm/strict', 'all'), name: 'strict' }
+
+  it.each<readonly [string, () => Promise<string>, string]>([
+    ['names it', () => list({ revoked: [pki.client] }), 'CERT_REVOKED'],
+    ['should have been replaced', () => list({ nextUpdate: past() }), 'REVOCATION_UNKNOWN'],
+    ['is not valid yet', () => list({ thisUpdate: new Date(Date.now() + 3_600_000) }), 'REVOCATION_UNKNOWN'],
+  ])('is told from a client of another name, if the list %s', async (_, made, detail) => {
+    await write('crl-0.pem', await made())
+    const revocation = poolOf({ lists: [''] }).clients[0]?.revocation
+    const entry = { subjectCommonNames: [CLIENT_CN], caCertificates: ['known.pem'] }
+    await editConfig<{ pools: object[] }>(fixture.workspace, (yaml) => {
+      yaml.pools = [contosoPool('azureekm/contoso', 'all'), { ...strict, clients: [{ ...entry, revocation }] }]
+    })
+    await reload()
+    const connection = await come()
+    expect(await askOn(connection)).toEqual([200, undefined])
+    expect(await connection.ask('azureekm/strict')).toBe(401)
+    const [, refused] = await fixture.requestsFrom(connection.address, 2)
+    expect(refused).toMatchObject({ reason: 'CLIENT_NOT_ALLOWED', detail })
+    connection.leave()
+  })
+})
+
 describe('a list that is replaced', () => {
   it('refuses a client from that moment on, on an open connection and on a resumed session', async () => {
     await use({ lists: [await list()] })
@@ -282,9 +306,15 @@ describe('a list that is replaced', () => {
       await workspace.write('crl-0.pem', await list({ revoked: [pki.client], nextUpdate: past() }))
       await expect.poll(() => logged('reloaded')).toHaveLength(1)
       expect(await days()).toBeLessThan(0)
+      expect(await logged('crl_gap')).toEqual([])
       expect(await logged('crl_expired')).toEqual([
         expect.objectContaining({ level: 'error', pool: 'contoso', issuer: 'test client CA' }),
       ])
+      const onlyCas = new x509.Extension('2.5.29.28', true, Buffer.of(0x30, 3, 0x82, 1, 0xff))
+      await workspace.write('crl-0.pem', await list({ more: [onlyCas] }))
+      await expect.poll(() => logged('reloaded')).toHaveLength(2)
+      const gap = { pool: 'contoso', issuer: 'test client CA', certificates: 'client', reason: 'ONLY_CA_CERTIFICATES' }
+      expect(await logged('crl_gap')).toEqual([expect.objectContaining({ level: 'error', ...gap })])
     } finally {
       await service.drain()
       await workspace.remove()

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseCertificate, type Certificate } from '../../src/x509/certificate.ts'
 import { RevocationList } from '../../src/x509/crl.ts'
-import { DerError, DerReader } from '../../src/x509/der.ts'
+import { DerError, DerReader, oidOf } from '../../src/x509/der.ts'
 import { nameOf } from '../../src/x509/names.ts'
 import { NameChecks, NameMemory } from '../../src/x509/name-constraints.ts'
 import { pathFlawOf, usageFlawOf } from '../../src/x509/path.ts'
@@ -28,6 +28,7 @@ import {
   policyConstraints,
   policyMapping,
   tlv,
+  type Holder,
   type Wanted,
 } from '../support/certify.ts'
 import { derOf, makeList } from '../support/crl.ts'
@@ -253,12 +254,49 @@ describe('a certificate', () => {
   )
 })
 
-describe('a certificate that was made to take long', () => {
+describe('an object identifier', () => {
+  const bytesOf = (...arcs: readonly bigint[]) =>
+    Buffer.from(
+      arcs.flatMap((arc) => {
+        const groups = [Number(arc & 0x7fn)]
+        for (let left = arc >> 7n; left > 0n; left >>= 7n) groups.unshift(Number(left & 0x7fn) | 0x80)
+        return groups
+      }),
+    )
+
   it.each([
-    ['a name of combining marks', () => '\u0300\u0316'.repeat(3000)],
-    ['a name of 15 KB', () => 'x'.repeat(15_000)],
-  ])('with %s is read in no time', (_what, name) => {
-    const der = derOf(leafWith({}, name()).certificate)
+    ['1.2.840.113549', bytesOf(42n, 840n, 113549n)],
+    ['0.39', bytesOf(39n)],
+    ['2.999.1', bytesOf(1079n, 1n)],
+    // A UUID (X.667 section 6.5), and a first arc of that length.
+    ['2.25.329800735698586629295641978511506172918', bytesOf(105n, 0xf81d4fae7dec11d0a76500a0c91e6bf6n)],
+    ['2.329800735698586629295641978511506172838.1', bytesOf(0xf81d4fae7dec11d0a76500a0c91e6bf6n, 1n)],
+  ])('may be %s', (text, bytes) => {
+    expect(oidOf(bytes)).toBe(text)
+  })
+
+  it.each([
+    ['is empty', Buffer.alloc(0)],
+    ['is cut off', Buffer.of(0x2a, 0x86)],
+    ['is not in its shortest form', Buffer.of(0x2a, 0x80, 0x01)],
+    ['is longer than any real one', bytesOf(42n, 1n << 600n)],
+  ])('is refused that %s', (_, bytes) => {
+    expect(() => oidOf(bytes)).toThrow(DerError)
+  })
+})
+
+describe('a certificate that was made to take long', () => {
+  const crowd = Array.from({ length: 256 }, () => directory('\u00fc\u0300\u0316'))
+  it.each<readonly [string, () => Holder]>([
+    ['a name of combining marks', () => leafWith({}, '\u0300\u0316'.repeat(3000))],
+    ['a name of 15 KB', () => leafWith({}, 'x'.repeat(15_000))],
+    ['names that are slow to compare', () => leafWith({ names: alternativeNames(...crowd) })],
+    [
+      'name constraints that are slow to compare',
+      () => certifyCa('x', { extensions: { names: nameConstraints('excluded', ...crowd) } }),
+    ],
+  ])('with %s is read in no time', (_what, make) => {
+    const der = derOf(make().certificate)
     const times = Array.from({ length: 10 }, () => {
       const start = performance.now()
       parseCertificate(der)

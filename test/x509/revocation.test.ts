@@ -68,6 +68,8 @@ describe('a CA that was renewed with a new key', () => {
     expect(await verdictBy(naming, removing, withKeyId(renewed, { number: 7 }))).toBe('CERT_REVOKED')
     expect(await verdictBy(naming, withKeyId(old, { number: 7 }))).toBe('found')
     expect(await verdictBy(naming, withKeyId(old, { number: 7, base: 6, removed: [leaf] }))).toBe('found')
+    // It adds to a later list than this one (RFC 5280 section 5.2.4).
+    expect(await verdictBy(naming, withKeyId(old, { number: 9, base: 8, removed: [leaf] }))).toBe('CERT_REVOKED')
   })
 
   it('may use one list for the certificates of both keys, or one list for each key', async () => {

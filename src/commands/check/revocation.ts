@@ -1,6 +1,9 @@
 import type { Config, PoolConfig } from '../../config/schema.ts'
 import { parseCertificate, type Certificate } from '../../x509/certificate.ts'
 import type { RevocationList } from '../../x509/crl.ts'
+import { gapsOf, type Gap } from '../../x509/list-coverage.ts'
+import type { Name } from '../../x509/names.ts'
+import type { Revocation } from '../../x509/revocation.ts'
 import { modernSignatures } from '../../x509/signature.ts'
 import type { Findings } from './findings.ts'
 import { dayOf } from './x509.ts'
@@ -35,7 +38,12 @@ async function checkEntry(subject: string, { roots, intermediates, revocation }:
       advice: 'fetch the list again from the CA that issues it',
     })
   }
-  for (const ca of cas) checkCa(subject, ca, revocation, findings)
+  const gaps = gapsOf(cas, revocation.lists, Date.now())
+  for (const ca of cas) {
+    const gap = gaps.find(({ issuer }) => issuer.key === ca.subject.key)
+    if (gap !== undefined) reportGap(subject, gap, revocation, findings)
+    else reportLists(subject, ca, revocation, findings)
+  }
   const known = new Set(cas.map((ca) => ca.subject.key))
   const others = revocation.lists.map(({ issuer }) => issuer).filter(({ key }) => !known.has(key))
   for (const name of new Set(others.map(({ text }) => text))) {
@@ -50,32 +58,52 @@ async function checkEntry(subject: string, { roots, intermediates, revocation }:
   }
 }
 
-function checkCa(subject: string, ca: Certificate, revocation: EntryWithLists['revocation'], findings: Findings): void {
-  const name = ca.subject.text
-  const lists = revocation.lists.filter(({ issuer, isDelta }) => issuer.key === ca.subject.key && !isDelta)
-  const [list] = lists.toSorted((one, other) => other.nextUpdate - one.nextUpdate)
-  const now = Date.now()
+function reportGap(subject: string, { issuer, certificates, why }: Gap, revocation: Revocation, findings: Findings) {
   const consequence =
     revocation.whenStale === 'refuse'
       ? 'clients of this CA are refused'
       : 'clients of this CA are let in, even if they were revoked'
   const fault = revocation.whenStale === 'refuse' ? 'problem' : 'warning'
-  if (list === undefined) {
-    findings[fault]('clients.revocation', `there is no revocation list of ${name}; ${consequence}`, {
-      subject,
-      advice: "add that CA's list to revocation.lists",
-    })
-  } else if (!list.isCurrent(now)) {
-    findings[fault]('clients.revocation', `the list of ${name} ${inWords(list)}; ${consequence}`, {
-      subject,
-      advice: 'fetch the current list, and find out why the timer did not',
-    })
-  } else if (list.nextUpdate - now < (list.nextUpdate - list.thisUpdate) * ENDING_SHARE) {
-    findings.warning('clients.revocation', `the list of ${name} ${inWords(list)}`, {
+  const [latest] = listsOf(issuer, revocation)
+  const said = latest && (why === 'EXPIRED' || why === 'NOT_YET_VALID') ? inWords(latest) : words[why]
+  const found =
+    why === 'MISSING' ? `there is no revocation list of ${issuer.text}` : `the list of ${issuer.text} ${said}`
+  const what = certificates === 'ca' ? 'certificates of the CAs below it' : "clients' certificates"
+  const scope = why in words && why !== 'MISSING' ? `, so no list says which ${what} were revoked` : ''
+  findings[fault]('clients.revocation', `${found}${scope}; ${consequence}`, { subject, advice: adviceOn(why) })
+}
+
+const words: Readonly<Partial<Record<Gap['why'], string>>> = {
+  CRITICAL_EXTENSION_UNKNOWN: 'has a critical extension that the gateway does not know',
+  ONLY_ATTRIBUTE_CERTIFICATES: 'covers attribute certificates only',
+  ONLY_CA_CERTIFICATES: 'covers CA certificates only',
+  NO_CA_CERTIFICATES: 'covers no CA certificates',
+  SOME_REASONS: 'covers some reasons for revocation only',
+}
+
+function adviceOn(why: Gap['why']): string {
+  if (why === 'MISSING') return "add that CA's list to revocation.lists"
+  if (why === 'EXPIRED' || why === 'NOT_YET_VALID') return 'fetch the current list, and find out why the timer did not'
+  return 'add a list of the CA that covers these to revocation.lists; ask the CA which one does'
+}
+
+/** The complete lists of a CA, that with the latest end first. */
+const listsOf = ({ key }: Name, { lists }: Revocation): RevocationList[] =>
+  lists
+    .filter(({ issuer, isDelta }) => issuer.key === key && !isDelta)
+    .toSorted((one, other) => other.nextUpdate - one.nextUpdate)
+
+function reportLists(subject: string, { subject: issuer }: Certificate, revocation: Revocation, findings: Findings) {
+  const [list] = listsOf(issuer, revocation)
+  // Another CA's list covers its certificates.
+  if (list === undefined) return
+  const found = `the list of ${issuer.text} ${inWords(list)}`
+  if (list.nextUpdate - Date.now() < (list.nextUpdate - list.thisUpdate) * ENDING_SHARE) {
+    findings.warning('clients.revocation', found, {
       subject,
       advice: 'make sure that a newer list is fetched before then',
     })
-  } else findings.ok('clients.revocation', `the list of ${name} ${inWords(list)}`, { subject })
+  } else findings.ok('clients.revocation', found, { subject })
 }
 
 function inWords({ thisUpdate, nextUpdate }: RevocationList): string {

@@ -1,3 +1,4 @@
+import * as x509 from '@peculiar/x509'
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CouldNotRun } from '../../../src/commands/check/could-not-run.ts'
@@ -170,6 +171,34 @@ describe('check of revocation lists', () => {
       expectLine(other, 'clients.revocation', status, { found: /there is no revocation list of client root/ })
     },
   )
+
+  const point = (...content: readonly number[]) =>
+    new x509.Extension('2.5.29.28', true, Buffer.of(0x30, content.length, ...content))
+  const yes = [1, 0xff]
+
+  it.each([
+    [
+      'has a critical extension that is not known',
+      new x509.Extension('2.999.1', true, Buffer.of(5, 0)),
+      /critical extension/,
+    ],
+    ['covers CA certificates only', point(0x82, ...yes), /covers CA certificates only, so no list says which clients'/],
+    ['covers attribute certificates only', point(0x85, ...yes), /covers attribute certificates only/],
+    ['covers one reason only', point(0x83, 2, 6, 0x40), /covers some reasons for revocation only/],
+  ])('reports a list that %s', async (_, extension, found) => {
+    const list = await ofRoot({ more: [extension] })
+    expectLine(await withLists([list]), 'clients.revocation', 'problem', { found })
+    const warned = await withLists([list], 'warn')
+    expectLine(warned, 'clients.revocation', 'warning', { found: /are let in, even if they were revoked/ })
+  })
+
+  it('says that lists are ready that cover all reasons together, or one distribution point', async () => {
+    const [some, others] = [point(0x83, 2, 6, 0x40), point(0x83, 3, 7, 0x3f, 0x80)]
+    const both = [await ofRoot({ more: [some] }), await ofRoot({ more: [others] })]
+    expectLine(await withLists(both), 'clients.revocation', 'ok', { found: /is current until/ })
+    const one = await ofRoot({ more: [point(0xa0, 6, 0xa0, 4, 0x86, 2, 0x78, 0x3a)] })
+    expectLine(await withLists([one]), 'clients.revocation', 'ok', { found: /is current until/ })
+  })
 
   it('warns of lists whose CA is not configured', async () => {
     expectLine(await withLists([await ofRoot(), await makeList(newRoot)]), 'clients.revocation', 'warning', {

@@ -106,6 +106,8 @@ export interface Row {
    * Why its certificate is refused; absent if an entry of some pool trusts it, and only some names or pools are wrong.
    */
   readonly because?: string
+  /** Why entries of pools that name the client refuse its certificate, while another pool accepts it. */
+  readonly refusedAt?: Partial<Readonly<Record<PoolName, string>>>
   /** The reason on a resumed session, where no issuing CA is sent, if it differs. */
   readonly resumedBecause?: string
 }
@@ -140,19 +142,19 @@ const withKey =
 const forServers = { extKeyUsage: extKeyUsage('serverAuth') }
 
 /** Root A's restrictions on a CA that root B certified without them. */
-const restrictions: readonly (readonly [name: string, Partial<Wanted>])[] = [
-  ['a path length', { extensions: { basicConstraints: basicConstraints(true, 0) } }],
-  ['a permitted host', { extensions: { nameConstraints: nameConstraints('permitted', dns('example.org')) } }],
-  ['an excluded host', { extensions: { nameConstraints: nameConstraints('excluded', dns('azure.net')) } }],
-  ['a permitted organization', { extensions: { nameConstraints: nameConstraints('permitted', directory('Other')) } }],
-  ['server-only EKU', { extensions: forServers }],
-  ['an unknown critical extension', { extensions: { unknown: unknownExtension(true) } }],
-  ['no right to sign certificates', { extensions: { keyUsage: keyUsage('cRLSign') } }],
-  ['that it is no CA', { extensions: { basicConstraints: basicConstraints(false) } }],
-  ['an end in the past', { from: -30 * DAY, until: -SECOND }],
-  ['a start in the future', { from: DAY }],
-  ['a signature with SHA-1', { hash: 'sha1' }],
-]
+const restrictions: readonly (readonly [name: string, Partial<Wanted>, refusal: string])[] = [
+  ['a path length', { extensions: { basicConstraints: basicConstraints(true, 0) } }, 'PATH_TOO_LONG'],
+  ['a permitted host', { extensions: { nameConstraints: nameConstraints('permitted', dns('example.org')) } }, 'NAME_NOT_PERMITTED'],
+  ['an excluded host', { extensions: { nameConstraints: nameConstraints('excluded', dns('azure.net')) } }, 'NAME_NOT_PERMITTED'],
+  ['a permitted organization', { extensions: { nameConstraints: nameConstraints('permitted', directory('Other')) } }, 'NAME_NOT_PERMITTED'],
+  ['server-only EKU', { extensions: forServers }, 'USAGE_NOT_PERMITTED'],
+  ['an unknown critical extension', { extensions: { unknown: unknownExtension(true) } }, 'CRITICAL_EXTENSION_UNKNOWN'],
+  ['no right to sign certificates', { extensions: { keyUsage: keyUsage('cRLSign') } }, 'USAGE_NOT_PERMITTED'],
+  ['that it is no CA', { extensions: { basicConstraints: basicConstraints(false) } }, 'ISSUER_NOT_A_CA'],
+  ['an end in the past', { from: -30 * DAY, until: -SECOND }, 'CERT_HAS_EXPIRED'],
+  ['a start in the future', { from: DAY }, 'CERT_NOT_YET_VALID'],
+  ['a signature with SHA-1', { hash: 'sha1' }, 'SIGNATURE_INVALID'],
+] /* prettier-ignore */ // one case a line
 
 /** Root A certified a CA with a restriction that forbids the client. Root B certified the same key without one. */
 function crossCertified({ rootA, rootB }: Cas, byA: Partial<Wanted>, first: 'A' | 'B'): Identity {
@@ -164,11 +166,12 @@ function crossCertified({ rootA, rootB }: Cas, byA: Partial<Wanted>, first: 'A' 
   return sending(certifyClient(RIGHT, issuing), issuing, ...crossed)
 }
 
-const crossRows = restrictions.flatMap(([name, byA]) =>
+const crossRows = restrictions.flatMap(([name, byA, refusal]) =>
   (['A', 'B'] as const).map((first): Row => ({
     name: `behind a CA of A and B, of which A says ${name}; ${first}’s certificate is sent first`,
     make: (cas) => crossCertified(cas, byA, first),
     at: ofB,
+    refusedAt: { A: refusal, pair: refusal },
   })),
 )
 
@@ -202,7 +205,7 @@ const issuingRows: readonly Row[] = [
   { name: 'behind two issuing CAs of A', make: ({ rootA }) => deepBehind(rootA, {}), at: ofA },
   { name: 'behind two issuing CAs of A, sent in the wrong order', make: ({ rootA }) => deepBehind(rootA, {}, 'wrong'), at: ofA },
   { name: 'behind one more than the configured CA of C', make: ({ issuingC }) => behind(issuingC), at: ['C'] },
-  { name: 'behind an issuing CA of A, with 7 others of its name sent before it', make: ({ rootA }) => { const issuing = ownCa(rootA); const junk = Array.from({ length: 7 }, () => certifyCa(`issuing CA ${made}`)); return sending(certifyClient(RIGHT, issuing), ...junk, issuing) }, at: ofA },
+  { name: 'behind an issuing CA of A, with 7 others of its name sent before it', make: ({ rootA }) => { const issuing = ownCa(rootA); const junk = Array.from({ length: 7 }, () => certifyCa(`issuing CA ${made}`)); return sending(certifyClient(RIGHT, issuing), ...junk, issuing) }, at: ofA, refusedAt: { B: 'SIGNATURE_INVALID' } },
   { name: 'behind a CA that A and B certified alike', make: ({ rootA, rootB }) => { const one = ownCa(rootA); const other = certifyCa(`issuing CA ${made}`, { by: rootB, key: one }); return sending(certifyClient(RIGHT, one), one, other) }, at: ['A', 'B', 'AB', 'A-and-B', 'pair'] },
   { name: 'behind a CA that A and B certified alike, of which A’s certificate is sent', make: ({ rootA, rootB }) => { const one = ownCa(rootA); certifyCa(`issuing CA ${made}`, { by: rootB, key: one }); return sending(certifyClient(RIGHT, one), one) }, at: ofA },
   { name: 'issued by a client of A', make: ({ rootA }) => { const client = certifyClient(`client ${(made += 1)}`, rootA); return sending(certifyClient(RIGHT, client), client) }, at: [], because: 'ISSUER_NOT_A_CA', resumedBecause: 'ISSUER_UNKNOWN' },
