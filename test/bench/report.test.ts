@@ -164,7 +164,7 @@ describe('the section of missed targets', () => {
     expect(text.split('\n')).toEqual([
       '| what | by | target | Node.js 20.1.0 | Node.js 24.1.0 | Node.js 26.1.0 |',
       '| --- | --- | --- | --- | --- | --- |',
-      '| latency | `wrap` | ≤ 10 ms |  | **12.00 ms** | 8.00 ms |',
+      '| latency | `wrap` | ≤ 10 ms |  | **12.0 ms** | 8.00 ms |',
     ])
   })
 

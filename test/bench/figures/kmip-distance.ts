@@ -2,7 +2,7 @@ import { farFrom } from '../../kmip/far-server.ts'
 import type { Bench, Figure } from '../figure.ts'
 import { bareExchange } from '../bare-exchange.ts'
 import { keyNames, prefixes, untilRight, type KmipServer } from '../laboratory.ts'
-import { openConnections, openLoop } from '../load.ts'
+import { openConnections, openLoop, type OpenLoopResult } from '../load.ts'
 import { makePair } from '../request.ts'
 import { difference, median, paired, quantile, spreadOf, sum } from '../statistics.ts'
 
@@ -17,7 +17,8 @@ interface Turn {
   readonly bare: number
   readonly typical: number
   readonly late: number
-  readonly failed: number
+  readonly failures: OpenLoopResult['failures']
+  readonly longestOwnDelay: number
 }
 
 export const kmipDistance: Figure = {
@@ -41,23 +42,34 @@ export const kmipDistance: Figure = {
           relation: 'at most' as const,
           target: 0,
           unit: 'of' as const,
-          measured: spreadOf([sum(of(turns, 'failed'))]),
+          measured: spreadOf([sum(turns.flatMap(({ failures }) => Object.values(failures)))]),
         },
       ]),
       series: measured.flatMap(([ms, turns]) => [
         { what: `${ms} ms away: bare exchange`, unit: 'ms at the median', values: of(turns, 'bare') },
         { what: `${ms} ms away: gateway`, unit: 'ms at the median', values: of(turns, 'typical') },
         { what: `${ms} ms away: gateway`, unit: 'ms at the 99th percentile', values: of(turns, 'late') },
+        {
+          what: `${ms} ms away: longest of the load generator's own delays`,
+          unit: 'ms',
+          values: of(turns, 'longestOwnDelay'),
+        },
       ]),
       notes: [
         `The path is a program of the load generator that forwards bytes half a round trip later, so it shares the ` +
           `load generator's core. The server wraps by itself (NISTKeyWrap, KMIP 2.1). The bare exchange takes the same path at the same time.`,
+        ...measured.flatMap(([ms, turns]) =>
+          turns.flatMap(({ failures }, turn) =>
+            Object.entries(failures).map(([how, count]) => `${ms} ms away, turn ${turn + 1}: ${count} × ${how}.`),
+          ),
+        ),
       ],
     }
   },
 }
 
-const of = (turns: readonly Turn[], member: keyof Turn): number[] => turns.map((turn) => turn[member])
+const of = (turns: readonly Turn[], member: Exclude<keyof Turn, 'failures'>): number[] =>
+  turns.map((turn) => turn[member])
 
 async function at({ laboratory, plan, progress }: Bench, kmip: KmipServer, roundTripMs: number): Promise<Turn[]> {
   const path = await farFrom(kmip.port)
@@ -75,7 +87,7 @@ async function at({ laboratory, plan, progress }: Bench, kmip: KmipServer, round
     for (let turn = 1; turn <= plan.repetitions; turn += 1) {
       progress(`${roundTripMs} ms away, ${turn} of ${plan.repetitions}`)
       const seconds = 2 * plan.seconds
-      const [exchanged, { times, failures }] = await Promise.all([
+      const [exchanged, { times, failures, ownDelay }] = await Promise.all([
         bare.take(Math.floor((BARE_SHARE * 1000 * seconds) / roundTripMs)),
         openLoop({ connections, calls, rate: RATE }, seconds),
       ])
@@ -83,7 +95,8 @@ async function at({ laboratory, plan, progress }: Bench, kmip: KmipServer, round
         bare: median(exchanged),
         typical: median(times),
         late: quantile(times, 0.99),
-        failed: sum(Object.values(failures)),
+        failures,
+        longestOwnDelay: ownDelay.longest,
       })
     }
     for (const connection of connections) connection.close()

@@ -59,8 +59,14 @@ const isSame = (a: object, b: object) => JSON.stringify(a) === JSON.stringify(b)
 
 const digits = { '×': 2, ms: 2, '%': 1, of: 0, MiB: 0 } as const
 
+/** Of milliseconds, three digits at most before and after the point together, but all of those before it. */
+function fixed(value: number, unit: Check['unit']): string {
+  const size = Math.abs(value)
+  return value.toFixed(unit !== 'ms' || size < 10 ? digits[unit] : size < 100 ? 1 : 0)
+}
+
 export function formatNumber(value: number, unit: Check['unit']): string {
-  const number = value.toFixed(digits[unit])
+  const number = fixed(value, unit)
   return unit === 'of' ? number : `${number} ${unit}`
 }
 
@@ -70,7 +76,7 @@ export const formatTarget = ({ relation, target, unit }: Check): string =>
 /** The median, with the least and the greatest value where they differ. */
 export function formatMeasured({ measured: { median, low, high }, unit }: Check): string {
   const value = formatNumber(median, unit)
-  return low === high ? value : `${value} (${low.toFixed(digits[unit])} to ${high.toFixed(digits[unit])})`
+  return low === high ? value : `${value} (${fixed(low, unit)} to ${fixed(high, unit)})`
 }
 
 export function describeMachine({ machine }: Run): string {
