@@ -212,7 +212,7 @@ export class Metrics {
     const counted: MetricData[] = []
     for (const counter of this.#counters) {
       counted.push(counter.data())
-      if (turns.isOver) await turns.next()
+      await turns.giveWay()
     }
     const observed = this.#observe()
     const measured = await this.#process.snapshot()

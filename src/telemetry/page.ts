@@ -12,7 +12,7 @@ export async function pageOf(snapshots: readonly MetricSnapshot[]): Promise<stri
     for (const [series, values] of metric.series) {
       if (metric.bounds === undefined) parts.push(`${series} ${numberText(values[0] ?? 0)}`)
       else parts.push(...histogramLines(metric.name, series, metric.bounds, values))
-      if (turns.isOver) await turns.next()
+      await turns.giveWay()
     }
     parts.push('')
   }

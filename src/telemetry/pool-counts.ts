@@ -30,7 +30,7 @@ export async function poolCounts(durations: DurationHistogram, failures: EventCo
     return known
   }
   for (const [[pool, operation, , status], counts] of durations.all()) {
-    if (turns.isOver) await turns.next()
+    await turns.giveWay()
     if (pool === '') continue
     const of = countsOf(String(pool))
     const total = counts.reduce((sum, count) => sum + count, 0)

@@ -120,12 +120,17 @@ export class RevocationList implements Signed {
   flawFor(certificates: 'client' | 'ca', now: number): ListFlaw | undefined {
     if (now < this.thisUpdate) return 'NOT_YET_VALID'
     if (now > this.nextUpdate) return 'EXPIRED'
+    const isWhole = this.#point === undefined || this.#point.reasons === ALL_REASONS
+    return this.#scopeFlaw(certificates) ?? (isWhole ? undefined : 'SOME_REASONS')
+  }
+
+  /** Why it covers no certificate of this kind at any time. */
+  #scopeFlaw(certificates: 'client' | 'ca'): ListFlaw | undefined {
     if (this.#hasUnknownCriticalExtension) return 'CRITICAL_EXTENSION_UNKNOWN'
     const point = this.#point
     if (point?.onlyContainsAttributeCerts) return 'ONLY_ATTRIBUTE_CERTIFICATES'
     if (certificates === 'client' && point?.onlyContainsCACerts) return 'ONLY_CA_CERTIFICATES'
-    if (certificates === 'ca' && point?.onlyContainsUserCerts) return 'NO_CA_CERTIFICATES'
-    return point === undefined || point.reasons === ALL_REASONS ? undefined : 'SOME_REASONS'
+    return certificates === 'ca' && point?.onlyContainsUserCerts ? 'NO_CA_CERTIFICATES' : undefined
   }
 
   /** The most reasons, as bits, for which it covers a certificate of this kind at `now`. */
@@ -146,10 +151,8 @@ export class RevocationList implements Signed {
       cRLIssuer === undefined
         ? this.issuer.key === issuer.key
         : own?.indirectCRL === true && cRLIssuer.some((name) => isSameName(name, self))
-    if (!isIssuer || this.#hasUnknownCriticalExtension) return 0
+    if (!isIssuer || this.#scopeFlaw(basicConstraints?.cA === true ? 'ca' : 'client') !== undefined) return 0
     if (own === undefined) return point.reasons ?? ALL_REASONS
-    const isCa = basicConstraints?.cA === true
-    if (own.onlyContainsAttributeCerts || (isCa ? own.onlyContainsUserCerts : own.onlyContainsCACerts)) return 0
     const names = point.names ?? cRLIssuer ?? []
     if (own.names && !own.names.some((name) => names.some((other) => isSameName(name, other)))) return 0
     return own.reasons & (point.reasons ?? ALL_REASONS)

@@ -101,7 +101,7 @@ function comparableOf(name: GeneralName): Comparable {
   if (kind === 'directory' || kind === 'ip' || kind === 'other') return name
   if (!isAscii(name.text)) return { kind }
   const text = name.text.toLowerCase()
-  if (kind === 'dns') return { kind, text: text.endsWith('.') ? text.slice(0, -1) : text }
+  if (kind === 'dns') return { kind, text: withoutDot(text) }
   return { kind, text, host: kind === 'uri' ? hostOf(text) : hostOfMailbox(text) }
 }
 
@@ -127,8 +127,10 @@ function subtreesOf({ permitted, excluded }: NameConstraints): Subtrees {
 function baseOf(subtree: GeneralName): Comparable {
   if (!('text' in subtree)) return subtree
   const text = subtree.text.toLowerCase()
-  return { kind: subtree.kind, text: subtree.kind === 'dns' && text.endsWith('.') ? text.slice(0, -1) : text }
+  return { kind: subtree.kind, text: subtree.kind === 'dns' ? withoutDot(text) : text }
 }
+
+const withoutDot = (name: string): string => (name.endsWith('.') ? name.slice(0, -1) : name)
 
 const formOf = ({ kind, tag }: Comparable): string => (tag === undefined ? kind : `${kind} ${tag}`)
 

@@ -69,7 +69,7 @@ function reportGap(subject: string, { issuer, certificates, why }: Gap, revocati
   const found =
     why === 'MISSING' ? `there is no revocation list of ${issuer.text}` : `the list of ${issuer.text} ${said}`
   const what = certificates === 'ca' ? 'certificates of the CAs below it' : "clients' certificates"
-  const scope = why in words && why !== 'MISSING' ? `, so no list says which ${what} were revoked` : ''
+  const scope = why in words ? `, so no list says which ${what} were revoked` : ''
   findings[fault]('clients.revocation', `${found}${scope}; ${consequence}`, { subject, advice: adviceOn(why) })
 }
 
