@@ -90,7 +90,7 @@ function comparedAs({ type, text, value }: Attribute): Compared {
 }
 
 function rdnOf(attributes: readonly Attribute[]): Rdn {
-  const sorted = (texts: readonly string[]) => texts.toSorted().join()
+  const sorted = (texts: readonly string[]) => (texts.length === 1 ? (texts[0] ?? '') : texts.toSorted().join())
   let known: Compared | undefined
   const compared = (): Compared => {
     if (known !== undefined) return known
