@@ -28,6 +28,8 @@ const installed = installedPackages(join(root, APP, 'node_modules'))
 const located = (component: Component): Component => {
   if (component.name === 'node') return { ...component, ...at([`${HOME}/lib/node`]) }
   const found = installed.filter(({ name, version }) => `${name}@${version}` === component['bom-ref'])
+  // What is not installed by itself is inside of the programs.
+  if (found.length === 0) return { ...component, ...at([`${APP}/dist/programs`]) }
   return { ...component, ...at(found.map(({ directory }) => directory.slice(root.length))) }
 }
 

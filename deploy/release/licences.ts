@@ -2,8 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { installedPackage, installedPackages, notices, type InstalledPackage } from './installed.ts'
 
-/** Prints the licences of all packages in the self-contained artefacts. Exits with 1 if a package has none. */
-const [tree = '.', node = '.'] = process.argv.slice(2)
+/**
+ * Prints the licences of all packages in the programs, and of Node.js if its package is named. Exits with 1 if a package
+ * has none.
+ */
+const [contents = '.', node] = process.argv.slice(2)
 
 function describe({ directory, name, version, license }: InstalledPackage): string {
   const texts = readdirSync(directory).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
@@ -14,6 +17,6 @@ function describe({ directory, name, version, license }: InstalledPackage): stri
   return `${name} ${version} (${license ?? 'see below'})\n\n${said}\n`
 }
 
-const packages = installedPackages(join(tree, 'lib/app/node_modules'))
-const nodejs = { ...installedPackage(node), name: 'Node.js' }
-process.stdout.write(notices([...packages.map(describe).sort(), describe(nodejs)]))
+const packages = installedPackages(join(contents, 'node_modules'))
+const nodejs = node === undefined ? [] : [{ ...installedPackage(node), name: 'Node.js' }]
+process.stdout.write(notices([...packages.map(describe).sort(), ...nodejs.map(describe)]))

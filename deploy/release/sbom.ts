@@ -3,21 +3,21 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { reproducible, type Bom, type Component } from './cyclonedx.ts'
 
-/** Prints the CycloneDX SBOM of an installed program and of the Node.js that runs it, which runs this too. */
-const [app = '.', nodePackage = ''] = process.argv.slice(2)
+/** Prints the CycloneDX SBOM of what is in the programs, and of the Node.js that runs them, which runs this too. */
+const [contents = '.', nodePackage = ''] = process.argv.slice(2)
 
 const printed = execFileSync(
   'npm',
   ['sbom', '--sbom-format', 'cyclonedx', '--sbom-type', 'application', '--omit', 'dev'],
   {
-    cwd: app,
+    cwd: contents,
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,
   },
 )
 const bom = JSON.parse(printed) as Bom
 // npm names the root component after its directory.
-const { name } = JSON.parse(readFileSync(join(app, 'package.json'), 'utf8')) as { name: string }
+const { name } = JSON.parse(readFileSync(join(contents, 'package.json'), 'utf8')) as { name: string }
 const component = { ...bom.metadata.component, name }
 
 const { version } = JSON.parse(readFileSync(nodePackage, 'utf8')) as { version: string }

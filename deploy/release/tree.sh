@@ -6,6 +6,7 @@ app=$work/tree/lib/app
 mkdir -p "$app" "$work/tree/bin"
 tar -xzf "$tarball" -C "$app" --strip-components=1
 mv "$app/share" "$work/tree/share"
+rm "$app/THIRD-PARTY-LICENSES"
 # Only one dependency's install script runs: that of pkcs11js, which compiles it.
 npm ci --prefix "$app" --omit=dev --ignore-scripts --no-audit --no-fund
 npm rebuild --prefix "$app" --foreground-scripts pkcs11js >"$work/pkcs11js.log" 2>&1 || { cat "$work/pkcs11js.log" >&2; exit 1; }

@@ -75,7 +75,7 @@ const command = new Command('npm run bench --')
   .option('--repetitions <number>', 'turns of each side', positive)
   .option('--seconds <number>', 'how long a turn of full speed lasts', positive)
   .option('--minutes <number>', 'how long the soak lasts', positive)
-  .option('--cli <file>', 'dist/src/cli.js of another build, for the figure "builds"')
+  .option('--cli <file>', 'dist/programs/cli.js of another build, for the figure "builds"')
   .addHelpText('after', `\nFigures:\n${list.join('\n')}`)
   .action(async (names: string[], options: Options) => {
     process.exitCode = await bench(names, options)

@@ -47,7 +47,7 @@ export interface Outcome {
 export interface Bench {
   readonly laboratory: Laboratory
   readonly plan: Plan
-  /** The dist/src/cli.js of another build, for the figure that compares two builds. */
+  /** The dist/programs/cli.js of another build, for the figure that compares two builds. */
   readonly otherCli?: string
   /** Reports progress to whoever waits. */
   readonly progress: (text: string) => void

@@ -21,7 +21,7 @@ import type { KmipServerInput, KmipServerOutput } from './programs/kmip-server.t
 import { isRight, type Call } from './request.ts'
 import { ServerProcess } from './server-process.ts'
 
-const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../programs/cli.js', import.meta.url))
 const program = (name: string) => fileURLToPath(new URL(`programs/${name}.js`, import.meta.url))
 const TOKEN = 'bench'
 /** An eighth of what a store costs that the gateway makes. The figure `start` has always been measured with it. */
@@ -57,7 +57,7 @@ export interface GatewayParts {
   readonly workers?: number
   /** The number of further keys in the software store. */
   readonly moreKeys?: number
-  /** The dist/src/cli.js of another build. */
+  /** The dist/programs/cli.js of another build. */
   readonly cli?: string
 }
 

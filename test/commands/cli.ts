@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 
-export const CLI = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url))
+export const CLI = fileURLToPath(new URL('../../dist/programs/cli.js', import.meta.url))
 if (!existsSync(CLI)) throw new Error(`${CLI} is missing: run npm run build first, as npm test does`)
 
 export interface StartOptions {

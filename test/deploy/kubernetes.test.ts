@@ -95,7 +95,7 @@ describe('the chart', () => {
     )
     const settings = parse(config?.data?.['gateway.yaml'] ?? '') as Record<string, object>
     expect(settings).toMatchObject({ listen: { port: 8443 }, admin: { port: 9464 }, log: { destination: 'stdout' } })
-    const schema = JSON.parse(output(process.execPath, ['dist/src/cli.js', 'config', 'schema'])) as {
+    const schema = JSON.parse(output(process.execPath, ['dist/programs/cli.js', 'config', 'schema'])) as {
       properties: Record<string, { properties?: Record<string, unknown> }>
     }
     for (const [section, members] of Object.entries(settings)) {

@@ -104,7 +104,7 @@ describe('the SBOM of the image', () => {
     '/usr/lib/x86_64-linux-gnu/libunnamed.so.1',
     '/usr/bin/unnamed',
     '/usr/lib/ekm-gateway/lib/app/node_modules/unnamed/index.js',
-    '/usr/lib/ekm-gateway/lib/app/node_modules/hono/node_modules/@unnamed/one/index.js',
+    '/usr/lib/ekm-gateway/lib/app/node_modules/pkcs11js/node_modules/@unnamed/one/index.js',
   ])('would not name %s', (file) => {
     expect(unnamed([...files, file], ofImage)).toEqual([file])
   })

@@ -14,7 +14,7 @@ import { makePki } from '../support/pki.ts'
 import type { BackendHarness } from './harness.ts'
 import { eventually } from '../support/eventually.ts'
 
-const CLI = 'dist/src/cli.js'
+const CLI = 'dist/programs/cli.js'
 const AES = ['aes-1', ['A256KW', 'A256KWP']] as const
 const RSA = ['rsa-1', ['RSA-OAEP', 'RSA-OAEP-256']] as const
 

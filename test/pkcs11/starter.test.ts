@@ -160,13 +160,13 @@ describe('the process that starts the hosts', () => {
   it('ends when the gateway dies before it has taken its end of a host', async () => {
     const order: StarterOrder = {
       start: 1,
-      program: pathOf('../../dist/adapters/pkcs11/host/main.js'),
+      program: pathOf('../../dist/programs/host/main.js'),
       environment: process.env,
     }
     // A gateway that never reads the replies.
     const program = `
       const { fork } = require('node:child_process')
-      const starter = fork(${JSON.stringify(pathOf('../../dist/adapters/pkcs11/starter/main.js'))}, { execArgv: [] })
+      const starter = fork(${JSON.stringify(pathOf('../../dist/programs/starter/main.js'))}, { execArgv: [] })
       starter.send(${JSON.stringify(order)}, () => { for (;;); })
     `
     const gateway = spawn(process.execPath, ['--eval', program], { stdio: ['ignore', 'ignore', 'inherit'] })

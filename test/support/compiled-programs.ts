@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-const starter = '/adapters/pkcs11/supervisor/starter'
-const built = new URL(`../../dist${starter}.js`, import.meta.url)
+const starter = '/adapters/pkcs11/supervisor/starter.ts'
+/** Where the build puts the starter's module. It looks for programs from there. */
+const built = new URL('../../dist/programs/chunks/', import.meta.url)
 
 /**
  * A plugin of Vite. The tests import the adapters' sources, and the programs that a PKCS#11 adapter starts are the built
@@ -12,8 +13,8 @@ export const compiledPrograms = {
   name: 'compiled-programs',
   enforce: 'pre' as const,
   transform(code: string, id: string): string | undefined {
-    if (!id.endsWith(`${starter}.ts`)) return undefined
+    if (!id.endsWith(starter)) return undefined
     if (!existsSync(fileURLToPath(built))) throw new Error(`${built.pathname} is missing: run npm run build first`)
-    return code.replaceAll('import.meta.url', JSON.stringify(built.href))
+    return code.replaceAll('import.meta.url', JSON.stringify(`${built.href}starter.js`))
   },
 }

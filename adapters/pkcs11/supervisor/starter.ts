@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { nodeArguments } from '../../contract/node-arguments.ts'
 import type { StarterNews, StarterOrder } from '../wire/starter-protocol.ts'
 
-// The compiler cannot rewrite a program's name inside a string, so the extension follows that of this file.
+// No tool rewrites a program's name inside a string, so the extension follows that of this file.
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const programOf = (folder: string) => fileURLToPath(new URL(`../${folder}/main.${extension}`, import.meta.url))
 

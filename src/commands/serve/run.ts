@@ -4,9 +4,10 @@ import { ServiceManager } from '../../service/service-manager.ts'
 import { startService } from '../../service/start.ts'
 import { explainStart, StopSignals } from '../terminal.ts'
 
-// The compiler cannot rewrite a program's name inside a string, so the extension follows that of this file.
+// No tool rewrites a program's name inside a string, so the extension follows that of this file. The folder is named because
+// the build puts this file into another one, beside the program's.
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-const exec = fileURLToPath(new URL(`worker.${extension}`, import.meta.url))
+const exec = fileURLToPath(new URL(`../serve/worker.${extension}`, import.meta.url))
 
 /** Serves until SIGTERM or SIGINT, and then ends this process. A start that fails sets the exit status. */
 export async function serve(file: string): Promise<void> {
