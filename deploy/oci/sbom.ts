@@ -11,6 +11,7 @@ import { debianPackages, sourceOf, type DebianPackage } from './debian.ts'
 const [root = '.', ofProgram = ''] = process.argv.slice(2)
 const HOME = '/usr/lib/ekm-gateway'
 const APP = `${HOME}/lib/app`
+const PROGRAMS = `${APP}/dist/programs`
 
 const bom = JSON.parse(readFileSync(ofProgram, 'utf8')) as Bom
 const program = bom.metadata.component
@@ -24,13 +25,20 @@ const ownFiles = [
   ...entries(HOME).filter((path) => path !== `${HOME}/lib`),
   ...['/lib', '/etc/passwd', '/etc/group', '/etc/nsswitch.conf'],
 ]
+/** The bundler writes before each module from where it is. */
+const programs = readdirSync(join(root, PROGRAMS), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.js'))
+  .map((name) => ({ path: `${PROGRAMS}/${name}`, text: readFileSync(join(root, PROGRAMS, name), 'utf8') }))
+const programsWith = (name: string) =>
+  programs
+    .filter(({ text }) => text.includes(name === 'rolldown' ? 'rolldown/runtime.js' : `node_modules/${name}/`))
+    .map(({ path }) => path)
 const installed = installedPackages(join(root, APP, 'node_modules'))
 const located = (component: Component): Component => {
   if (component.name === 'node') return { ...component, ...at([`${HOME}/lib/node`]) }
   const found = installed.filter(({ name, version }) => `${name}@${version}` === component['bom-ref'])
-  // What is not installed by itself is inside of the programs.
-  if (found.length === 0) return { ...component, ...at([`${APP}/dist/programs`]) }
-  return { ...component, ...at(found.map(({ directory }) => directory.slice(root.length))) }
+  const directories = found.map(({ directory }) => directory.slice(root.length))
+  return { ...component, ...at([...directories, ...programsWith(component.name)]) }
 }
 
 const release = readFileSync(join(root, '/etc/os-release'), 'utf8')

@@ -10,7 +10,7 @@ cp -R "$work/tree/bin" "$work/tree/lib" "$lib/"
 cp -R "$work/tree/share/." "$root/usr/share/"
 gzip -n -9 "$root/usr/share/man/man1/ekm-gateway.1"
 ln -s ../lib/ekm-gateway/bin/ekm-gateway "$root/usr/bin/ekm-gateway"
-npx rolldown deploy/deb/first-files.ts --platform node --file "$lib/lib/first-files.mjs" --log-level silent >/dev/null
+node .config/bundle.js file deploy/deb/first-files.ts "$lib/lib/first-files.mjs"
 install -D -m 644 deploy/systemd/ekm-gateway.service "$root/usr/lib/systemd/system/ekm-gateway.service"
 install -D -m 755 deploy/systemd/ekm-gateway-keys.sh "$root/usr/sbin/ekm-gateway-keys"
 sh deploy/release/examples.sh "$doc/examples"

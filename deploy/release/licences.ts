@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { installedPackage, installedPackages, notices, type InstalledPackage } from './installed.ts'
 
 /**
- * Prints the licences of all packages in the programs, and of Node.js if its package is named. Exits with 1 if a package
- * has none.
+ * Prints the licences of all packages in the programs, and of further packages, whose directories are named. Exits with
+ * 1 if a package has none.
  */
-const [contents = '.', node] = process.argv.slice(2)
+const [contents = '.', ...others] = process.argv.slice(2)
 
 function describe({ directory, name, version, license }: InstalledPackage): string {
   const texts = readdirSync(directory).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
@@ -18,5 +18,7 @@ function describe({ directory, name, version, license }: InstalledPackage): stri
 }
 
 const packages = installedPackages(join(contents, 'node_modules'))
-const nodejs = node === undefined ? [] : [{ ...installedPackage(node), name: 'Node.js' }]
-process.stdout.write(notices([...packages.map(describe).sort(), ...nodejs.map(describe)]))
+const further = others
+  .map(installedPackage)
+  .map((one) => (one.name.startsWith('node-') ? { ...one, name: 'Node.js' } : one))
+process.stdout.write(notices([...packages.map(describe).sort(), ...further.map(describe)]))

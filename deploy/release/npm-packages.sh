@@ -10,7 +10,7 @@ cp -R dist/programs "$work/npm/dist/"
 cp -R "$work/share" README.md CHANGELOG.md SECURITY.md LICENSE "$work/npm/"
 node deploy/release/npm-package.ts "$work/npm" "$work/contents"
 npm ci --prefix "$work/contents" --ignore-scripts --no-audit --no-fund
-node deploy/release/licences.ts "$work/contents" >"$work/npm/THIRD-PARTY-LICENSES"
+node deploy/release/licences.ts "$work/contents" node_modules/rolldown >"$work/npm/THIRD-PARTY-LICENSES"
 npm pack --silent --ignore-scripts --pack-destination "$out" "$work/npm" >/dev/null
 for package in adapters/ttlv-codec src/conformance; do
   npm pack --silent --pack-destination "$out" "./$package" >/dev/null

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { reproducible, type Bom, type Component } from './cyclonedx.ts'
+import { installedPackage } from './installed.ts'
 
 /** Prints the CycloneDX SBOM of what is in the programs, and of the Node.js that runs them, which runs this too. */
 const [contents = '.', nodePackage = ''] = process.argv.slice(2)
@@ -58,14 +59,26 @@ const withUris = (one: Component): Component => ({
     url: reference.url.replace(/^([\w.-]+@[\w.-]+):(?!\/)/, 'ssh://$1/'),
   })),
 })
+/** Whatever it bundles, some functions of its own are in the programs. */
+const bundler = installedPackage('node_modules/rolldown')
+const runtime: Component = {
+  'bom-ref': `rolldown@${bundler.version}`,
+  type: 'library',
+  name: 'rolldown',
+  version: bundler.version,
+  purl: `pkg:npm/rolldown@${bundler.version}`,
+  licenses: [{ license: { id: bundler.license ?? '' } }],
+}
 const dependencies = bom.dependencies.map((one) =>
-  one.ref === component['bom-ref'] ? { ...one, dependsOn: [...one.dependsOn, node['bom-ref']] } : one,
+  one.ref === component['bom-ref']
+    ? { ...one, dependsOn: [...one.dependsOn, runtime['bom-ref'], node['bom-ref']] }
+    : one,
 )
 process.stdout.write(
   reproducible({
     ...bom,
     metadata: { ...bom.metadata, component },
-    components: [...bom.components.map(withUris), node],
-    dependencies: [...dependencies, { ref: node['bom-ref'], dependsOn: [] }],
+    components: [...bom.components.map(withUris), runtime, node],
+    dependencies: [...dependencies, ...[runtime, node].map((one) => ({ ref: one['bom-ref'], dependsOn: [] }))],
   }),
 )

@@ -10,6 +10,7 @@ import type { Log } from '../telemetry/log.ts'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import type { RevocationList } from '../x509/crl.ts'
 import { gapsOf } from '../x509/list-coverage.ts'
+import { remembered } from '../x509/remembered.ts'
 
 /**
  * Days before its end at which a certificate is announced, once for each. A list is announced when a quarter of its
@@ -180,16 +181,18 @@ export function certificatesOf({ listen, pools, backends }: Config): Certificate
   return [...new Map(lives.map((life) => [life.fingerprint, life])).values()]
 }
 
-/** Every entry that has revocation lists. */
-const entriesOf = ({ pools }: Config): EntryLists[] =>
-  pools.flatMap(({ name: pool, clients }) =>
+/** Every entry that has revocation lists. Most pools name the same CAs. */
+function entriesOf({ pools }: Config): EntryLists[] {
+  const parsed = new Map<string, Certificate>()
+  const certificateOf = ({ raw, fingerprint256 }: X509Certificate) =>
+    remembered(parsed, fingerprint256, () => parseCertificate(raw))
+  return pools.flatMap(({ name: pool, clients }) =>
     clients.flatMap(({ roots, intermediates, revocation }) => {
       if (revocation === undefined) return []
-      return [
-        { pool, cas: [...roots, ...intermediates].map(({ raw }) => parseCertificate(raw)), lists: revocation.lists },
-      ]
+      return [{ pool, cas: [...roots, ...intermediates].map(certificateOf), lists: revocation.lists }]
     }),
   )
+}
 
 /** Every revocation list, once for each pool that uses it. */
 const listsOf = ({ pools }: Config): ListLife[] =>

@@ -82,6 +82,8 @@ export class Trust<Entry extends TrustedCas = TrustedCas> {
     const refusals = new Map<Entry, PathRefusal>()
     let isComplete = true
     for (const authority of this.#authorities) {
+      // Even an entry that knows nothing of the issuer takes some hundredths of a millisecond.
+      await turns.giveWay()
       const { lessons } = authority
       // One entry's search must not use up another's checks.
       const checks = new SearchChecks(memory)

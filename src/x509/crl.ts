@@ -18,6 +18,8 @@ const oids = {
 } as const
 
 const REMOVE_FROM_CRL = 8
+/** The most names of an entry's issuer. */
+const MAX_ISSUERS = 16
 /** Milliseconds for which entries are read at a time, so that a long list does not hold up the event loop. */
 const SLICE_MS = 1
 
@@ -116,12 +118,16 @@ export class RevocationList implements Signed {
     return this.#point?.indirectCRL === true
   }
 
-  /** Why it covers no certificate of this kind at `now`, or not for all reasons. Undefined if it may cover all. */
+  /**
+   * Why it covers no certificate of this kind at `now`, or not for all reasons. Undefined if it may cover all. What it
+   * never covers comes before its dates.
+   */
   flawFor(certificates: 'client' | 'ca', now: number): ListFlaw | undefined {
+    const scope = this.#scopeFlaw(certificates)
+    if (scope !== undefined) return scope
     if (now < this.thisUpdate) return 'NOT_YET_VALID'
     if (now > this.nextUpdate) return 'EXPIRED'
-    const isWhole = this.#point === undefined || this.#point.reasons === ALL_REASONS
-    return this.#scopeFlaw(certificates) ?? (isWhole ? undefined : 'SOME_REASONS')
+    return this.#point === undefined || this.#point.reasons === ALL_REASONS ? undefined : 'SOME_REASONS'
   }
 
   /** Why it covers no certificate of this kind at any time. */
@@ -195,7 +201,7 @@ export class RevocationList implements Signed {
     const index = new Map<string, Entry>()
     let issuer = this.issuer.key
     let slice = performance.now()
-    for (const { content } of elementsOf(this.#entries)) {
+    for (const { content } of elementsOf(this.#entries, Infinity)) {
       if (performance.now() - slice > SLICE_MS) {
         await setImmediate()
         slice = performance.now()
@@ -229,7 +235,7 @@ function entryExtensionsOf(content: Buffer): { readonly issuer?: string; readonl
   for (const { oid, critical, value } of extensionsOf(content)) {
     if (oid === oids.cRLReason) isRemoved = countOf(new DerReader(value).take(tags.enumerated)) === REMOVE_FROM_CRL
     else if (oid === oids.certificateIssuer) {
-      const names = generalNamesOf(new DerReader(value).take(tags.sequence))
+      const names = generalNamesOf(new DerReader(value).take(tags.sequence), MAX_ISSUERS)
       const [directory] = names.flatMap((name) => (name.kind === 'directory' ? [name.name.key] : []))
       if (directory === undefined) throw new DerError('an entry names no issuer that can be compared')
       issuer = directory

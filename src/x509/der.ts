@@ -105,10 +105,17 @@ export class DerReader {
   }
 }
 
-/** All elements in the content of a SEQUENCE or SET. */
-export function* elementsOf(content: Buffer): Generator<Element> {
+/**
+ * All elements in the content of a SEQUENCE or SET.
+ *
+ * @param most elements that there may be: a stranger's certificate has room for thousands of empty ones
+ */
+export function* elementsOf(content: Buffer, most: number): Generator<Element> {
   const reader = new DerReader(content)
-  while (!reader.isDone) yield reader.next()
+  for (let count = 0; !reader.isDone; count += 1) {
+    if (count === most) throw new DerError(`a value has more than ${most} members`)
+    yield reader.next()
+  }
 }
 
 /** More than any object identifier has: one with a UUID (X.667) takes 20. It bounds the cost of large numbers. */

@@ -22,6 +22,8 @@ const oids = {
 const MAX_NAMES = 256
 const MAX_POLICIES = 64
 const MAX_POINTS = 32
+/** RFC 5280 defines 17. */
+const MAX_EXTENSIONS = 64
 
 export interface KeyUsage {
   readonly digitalSignature: boolean
@@ -79,7 +81,7 @@ export interface Extension {
  */
 export function extensionsOf(content: Buffer): Extension[] {
   const seen = new Set<string>()
-  return [...elementsOf(content)].map((extension) => {
+  return [...elementsOf(content, MAX_EXTENSIONS)].map((extension) => {
     const reader = new DerReader(extension.content)
     const oid = reader.oid()
     const critical = booleanOf(reader.optional(tags.boolean) ?? Buffer.of(0))
@@ -108,11 +110,7 @@ const only = (value: Buffer, tag: number): Buffer => {
 }
 
 /** At most `most` elements of a SEQUENCE that must be the whole value. */
-function listOf(value: Buffer, most: number) {
-  const elements = [...elementsOf(only(value, tags.sequence))]
-  if (elements.length > most) throw new DerError(`an extension has more than ${most} members`)
-  return elements
-}
+const listOf = (value: Buffer, most: number) => [...elementsOf(only(value, tags.sequence), most)]
 
 const readers: Readonly<Record<string, (certificate: Draft, value: Buffer) => void>> = {
   [oids.basicConstraints]: (certificate, value) => {
@@ -177,9 +175,7 @@ export const authorityKeyIdOf = (value: Buffer): string | undefined =>
 
 function subtreesOf(content: Buffer | undefined): GeneralName[] {
   if (content === undefined) return []
-  const subtrees = [...elementsOf(content)]
-  if (subtrees.length > MAX_NAMES) throw new DerError(`a name constraint has more than ${MAX_NAMES} subtrees`)
-  return subtrees.map((subtree) => {
+  return [...elementsOf(content, MAX_NAMES)].map((subtree) => {
     const reader = new DerReader(subtree.content)
     const base = generalNameOf(reader.next())
     // RFC 5280 section 4.2.1.10: for every form of name, minimum is 0 and maximum is absent.

@@ -36,7 +36,13 @@ export function gapsOf(cas: readonly Certificate[], lists: readonly RevocationLi
   })
 }
 
+/**
+ * What an operator has to mend, first: a list that would cover the certificates if it could be read, then one that would
+ * if it were current. A list of other certificates is never at fault.
+ */
+const MENDED_FIRST: readonly ListFlaw[] = ['CRITICAL_EXTENSION_UNKNOWN', 'EXPIRED', 'NOT_YET_VALID']
+
 function flawOf(lists: readonly RevocationList[], certificates: Gap['certificates'], now: number): Gap['why'] {
   const flaws = lists.map((list) => list.flawFor(certificates, now)).filter((flaw) => flaw !== undefined)
-  return flaws.find((flaw) => flaw !== 'EXPIRED') ?? flaws[0] ?? 'MISSING'
+  return MENDED_FIRST.find((flaw) => flaws.includes(flaw)) ?? flaws[0] ?? 'MISSING'
 }

@@ -38,8 +38,8 @@ export function nameOf(content: Buffer): Name {
   const emailAddresses: string[] = []
   const values: string[] = []
   let count = 0
-  for (const rdn of elementsOf(content)) {
-    const attributes = [...elementsOf(rdn.content)].map(attributeOf)
+  for (const rdn of elementsOf(content, MAX_ATTRIBUTES)) {
+    const attributes = [...elementsOf(rdn.content, MAX_ATTRIBUTES)].map(attributeOf)
     for (const { type, text } of attributes) {
       if (text !== undefined) values.push(text)
       if (type === COMMON_NAME) commonNames.push(text ?? '')
@@ -142,7 +142,7 @@ export const isAscii = (text: string): boolean => Buffer.byteLength(text) === te
 const isSettled = (tag: number, text: string): boolean =>
   tag === tags.utf8String || tag === 0x1c || tag === 0x1e || isAscii(text)
 
-/** More than any real name has. */
+/** More than any real name has, and the most relative names. */
 const MAX_ATTRIBUTES = 64
 const MAX_NORMALIZED = 64
 /** Characters that RFC 4518 section 2.2 maps to nothing, according to present Unicode: invisible ones. */
@@ -180,8 +180,9 @@ export type GeneralName =
   | { readonly kind: 'ip'; readonly bytes: Buffer }
   | { readonly kind: 'other'; readonly tag: number; readonly bytes: Buffer }
 
-/** The members of a `GeneralNames` (RFC 5280 section 4.2.1.6). */
-export const generalNamesOf = (content: Buffer): GeneralName[] => [...elementsOf(content)].map(generalNameOf)
+/** The members of a `GeneralNames` (RFC 5280 section 4.2.1.6), of which there may be `most`. */
+export const generalNamesOf = (content: Buffer, most: number): GeneralName[] =>
+  [...elementsOf(content, most)].map(generalNameOf)
 
 export function generalNameOf({ tag, content }: Element): GeneralName {
   switch (tag) {

@@ -64,12 +64,12 @@ const allowsClients = (extKeyUsage: readonly string[] | undefined): boolean =>
  *
  * @param path from the certificate to the trust anchor; each was issued by the next one, and is strong enough
  */
-export function pathFlawOf(
+export async function pathFlawOf(
   path: readonly Certificate[],
   usage: Usage,
   names: NameChecks,
   now: number,
-): PathRefusal | undefined {
+): Promise<PathRefusal | undefined> {
   const constraints: NameConstraints[] = []
   const policies = new PolicyState(path.length - 1, path.at(-1) as Certificate)
   let room = Infinity
@@ -79,7 +79,8 @@ export function pathFlawOf(
     const isLast = index === 0
     const flaw = flawOf(certificate, now)
     if (flaw !== undefined) return flaw
-    if ((isLast || !certificate.isSelfIssued) && !names.allow(certificate, constraints)) return 'NAME_NOT_PERMITTED'
+    const isNamed = isLast || !certificate.isSelfIssued
+    if (isNamed && !(await names.allow(certificate, constraints))) return 'NAME_NOT_PERMITTED'
     if (!isAnchor && !policies.enter(certificate, isLast)) return 'POLICY_NOT_PERMITTED'
     if (isLast) break
 

@@ -219,7 +219,9 @@ async function isReadable(list: RevocationList): Promise<boolean> {
   }
 }
 
-const signatureName = (list: RevocationList, signer: Certificate): string => `${list.fingerprint} ${signer.fingerprint}`
+/** By the signer's key, because anyone can make any number of certificates for a key that is public. */
+const signatureName = (list: RevocationList, { spki }: Certificate): string =>
+  `${list.fingerprint} ${spki.toString('latin1')}`
 
 /**
  * The distribution points of a certificate, and last the lists of its issuer that no point names (RFC 5280 section

@@ -1,4 +1,5 @@
 import type { Certificate } from './certificate.ts'
+import type { GiveWay } from './give-way.ts'
 import { NameChecks, NameMemory } from './name-constraints.ts'
 import type { Name } from './names.ts'
 import { flawOf, issuerFlawOf, pathFlawOf, usageFlawOf, type PathRefusal, type Usage } from './path.ts'
@@ -54,9 +55,6 @@ export interface SearchRules {
 const questionOf = ({ fingerprint }: Signed, { spki }: Certificate): string =>
   `${fingerprint} ${spki.toString('latin1')}`
 
-/** Lets the event loop do other work when it is time. */
-export type GiveWay = () => Promise<void>
-
 /** The checks for one client, in all its searches. Each is made once. */
 export class ClientChecks {
   readonly rules: SignatureRules
@@ -99,7 +97,7 @@ export class SearchChecks {
 
   constructor(memory: ClientChecks) {
     this.#memory = memory
-    this.names = new NameChecks(memory.names)
+    this.names = new NameChecks(memory.names, memory.giveWay)
   }
 
   /** Whether a check was left out, so that a path may have been missed. */
@@ -191,7 +189,7 @@ export class PathSearch {
   async #judge(path: readonly Certificate[], attempt: Attempt): Promise<Path | undefined> {
     const { checks, now, revocation } = this.rules
     await checks.giveWay()
-    const flaw = pathFlawOf(path, attempt.usage, checks.names, now) ?? (await revocation?.refusalOf(path, this))
+    const flaw = (await pathFlawOf(path, attempt.usage, checks.names, now)) ?? (await revocation?.refusalOf(path, this))
     // A list may have been skipped, and then nothing is known.
     const isUnread = revocation !== undefined && checks.isExhausted
     const refusal = flaw ?? (isUnread ? 'SEARCH_TOO_LONG' : undefined)

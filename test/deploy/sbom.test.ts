@@ -65,7 +65,7 @@ describe('the SBOM of the program', () => {
       metadata: { component: { name: 'ekm-gateway', version } },
     })
     const names = ofProgram.components.map(({ name }) => name)
-    expect(names).toEqual(expect.arrayContaining(['hono', 'pino', 'pkcs11js', 'node']))
+    expect(names).toEqual(expect.arrayContaining(['hono', 'pino', 'pkcs11js', 'rolldown', 'node']))
     expect(names).not.toContain('vitest')
     const root = ofProgram.dependencies.find(({ ref }) => ref === ofProgram.metadata.component['bom-ref'])
     expect(root?.dependsOn).toEqual(expect.arrayContaining([expect.stringMatching(/^node@/)]))

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,8 +15,8 @@ export interface Product {
 }
 
 /**
- * Copies the build, and adds the parts of a new kind: its adapter, its row, and a line in the list of rows. The copy
- * has no other change.
+ * Copies the compiled modules, and adds the parts of a new kind: its adapter, its row, and a line in the list of rows.
+ * The copy has no other change. Programs are then made of them, as in every build.
  */
 export async function buildWithFourthKind(): Promise<Product> {
   const { path, remove } = await makeWorkspace()
@@ -26,7 +27,8 @@ export async function buildWithFourthKind(): Promise<Product> {
     await transpile(join('test/fourth-kind', file), path('dist'))
   }
   await addRow(path('dist/src/backends/index.js'))
-  return { program: path('dist/src/cli.js'), remove }
+  execFileSync(process.execPath, [join(root, '.config/bundle.js'), 'programs', path('dist')])
+  return { program: path('dist/programs/cli.js'), remove }
 }
 
 const adapterFiles = async () =>

@@ -1,5 +1,6 @@
 import 'reflect-metadata'
 import { webcrypto, X509Certificate } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import * as x509 from '@peculiar/x509'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { TrustedCas } from '../../src/tls/authority.ts'
@@ -150,6 +151,32 @@ describe('the memory of a client', () => {
     expect(remembered?.paths.get(entryA)?.certificates.map(({ fingerprint }) => fingerprint)).toEqual(
       [leaf, issuing, rootA].map((identity) => parse(identity).fingerprint),
     )
+  })
+
+  it('of a stranger lets other work be done, however many entries there are', async () => {
+    const roots = await Promise.all(
+      Array.from({ length: 9 }, (_, index) => issue({ commonName: `root ${index}`, usage: 'authority' })),
+    )
+    const entries = Array.from({ length: 2 ** roots.length - 1 }, (_, chosen) => ({
+      roots: roots.filter((_root, index) => (chosen + 1) & (1 << index)).map(native),
+      intermediates: [],
+    }))
+    const many = new Trust(entries)
+    const sent = await Promise.all(Array.from({ length: 8 }, () => makeClient(undefined)))
+    let isJudged = false
+    let turns = 0
+    const counting = (async () => {
+      for (; !isJudged; turns += 1) await setImmediate()
+    })()
+    const stranger = parse(await makeClient(await issue({ commonName: 'unknown', usage: 'authority' })))
+    const came = sent.map(parse)
+    // Another turn would have to begin while it is judged.
+    await setImmediate()
+    turns = 0
+    await many.judge(stranger, came, Date.now())
+    isJudged = true
+    expect(turns).toBeGreaterThan(2)
+    await counting
   })
 
   it('is not recalled when its dates do not hold, or when it sends another chain', async () => {

@@ -49,8 +49,10 @@ const registered = tlv(0x88, Buffer.of(0x2a, 0x03))
 function under(constraints: Buffer, names: readonly Buffer[] = []) {
   const anchor = parsed(certifyCa('root', { key: root, extensions: { constraints } }))
   const leaf = parsed(leafWith(names.length > 0 ? { names: alternativeNames(...names) } : {}))
-  return pathFlawOf([leaf, anchor], 'clientAuth', new NameChecks(new NameMemory()), Date.now())
+  return pathFlawOf([leaf, anchor], 'clientAuth', nameChecks(), Date.now())
 }
+
+const nameChecks = () => new NameChecks(new NameMemory(), async () => undefined)
 
 const REFUSED = 'NAME_NOT_PERMITTED'
 
@@ -77,8 +79,8 @@ describe('a path is judged by its name constraints:', () => {
     ['a constraint on a form of name that there is none of', nameConstraints('permitted', registered), [], undefined],
   ] /* prettier-ignore */ // one case a line
 
-  it.each(rows)('%s', (_what, constraints, names, verdict) => {
-    expect(under(constraints, names)).toBe(verdict)
+  it.each(rows)('%s', async (_what, constraints, names, verdict) => {
+    expect(await under(constraints, names)).toBe(verdict)
   })
 })
 
@@ -92,7 +94,7 @@ describe('a directory name', () => {
   function bears(constraints: Buffer, name: Buffer) {
     const anchor = parsed(certifyCa('root', { key: root, extensions: { constraints } }))
     const leaf = { ...parsed(leafWith({})), subject: nameOf(new DerReader(name).take(0x30)) }
-    return pathFlawOf([leaf, anchor], 'clientAuth', new NameChecks(new NameMemory()), Date.now())
+    return pathFlawOf([leaf, anchor], 'clientAuth', nameChecks(), Date.now())
   }
 
   const same: readonly (readonly [string, Buffer, string?])[] = [
@@ -115,9 +117,9 @@ describe('a directory name', () => {
   ]
   it.each(same.map(([how, name, base = 'Contoso']) => [how, name, base] as const))(
     'is the same %s',
-    (_how, name, base) => {
-      expect(bears(nameConstraints('excluded', directory(base)), name)).toBe(REFUSED)
-      expect(bears(nameConstraints('permitted', directory(base)), name)).toBeUndefined()
+    async (_how, name, base) => {
+      expect(await bears(nameConstraints('excluded', directory(base)), name)).toBe(REFUSED)
+      expect(await bears(nameConstraints('permitted', directory(base)), name)).toBeUndefined()
     },
   )
 
@@ -131,23 +133,23 @@ describe('a directory name', () => {
     ['with a letter of a private use', nameWith('Fabrikam\ue000')],
     ['that is too long to normalize', nameWith('\u00fc'.repeat(65))],
   ]
-  it.each(opaque)('%s is excluded, and not permitted', (_what, name) => {
-    expect(bears(nameConstraints('excluded', directory('Contoso')), name)).toBe(REFUSED)
-    expect(bears(nameConstraints('permitted', directory('Contoso')), name)).toBe(REFUSED)
-    expect(bears(nameConstraints('excluded', directory('Contoso', undefined, COMMON_NAME)), name)).toBeUndefined()
+  it.each(opaque)('%s is excluded, and not permitted', async (_what, name) => {
+    expect(await bears(nameConstraints('excluded', directory('Contoso')), name)).toBe(REFUSED)
+    expect(await bears(nameConstraints('permitted', directory('Contoso')), name)).toBe(REFUSED)
+    expect(await bears(nameConstraints('excluded', directory('Contoso', undefined, COMMON_NAME)), name)).toBeUndefined()
   })
 
-  it('is recognised as different if it can be compared', () => {
+  it('is recognised as different if it can be compared', async () => {
     const other = nameWith(ucs4('Fabrikam'), 0x1c)
-    expect(bears(nameConstraints('excluded', directory('Contoso')), other)).toBeUndefined()
+    expect(await bears(nameConstraints('excluded', directory('Contoso')), other)).toBeUndefined()
   })
 
   it.each([
     ['of a type of string that is not read', nameWith('a@contoso.example', 0x1b, EMAIL)],
     ['that is no ASCII', nameWith('a@contoso\u00ad.example', 0x0c, EMAIL)],
-  ])('is held to the constraints on mailboxes with its mailbox %s', (_what, name) => {
+  ])('is held to the constraints on mailboxes with its mailbox %s', async (_what, name) => {
     const constraints = nameConstraints('excluded', mail('contoso.example'))
-    expect(bears(constraints, name)).toBe(REFUSED)
+    expect(await bears(constraints, name)).toBe(REFUSED)
   })
 })
 
@@ -159,7 +161,7 @@ describe('a trust anchor’s policies', () => {
     const top = certifyCa('root', { key: root, extensions: anchor })
     const middle = certifyCa('middle', { by: root, extensions: ca })
     const leaf = certify({ commonNames: [CLIENT], by: middle, extensions: client })
-    return pathFlawOf([leaf, middle, top].map(parsed), 'clientAuth', new NameChecks(new NameMemory()), Date.now())
+    return pathFlawOf([leaf, middle, top].map(parsed), 'clientAuth', nameChecks(), Date.now())
   }
   const explicit = (skipped: number) => ({ constraints: policyConstraints('requireExplicitPolicy', skipped) })
   const named = (...names: readonly string[]) => ({ policies: policies(...names) })
@@ -183,8 +185,8 @@ describe('a trust anchor’s policies', () => {
       { ...mapped, ...explicit(0) },
       named(OTHER),
     ],
-  ])('%s: %s', (_what, verdict, anchor, ca, client) => {
-    expect(below(anchor, ca, client) ?? 'permitted').toBe(verdict)
+  ])('%s: %s', async (_what, verdict, anchor, ca, client) => {
+    expect((await below(anchor, ca, client)) ?? 'permitted').toBe(verdict)
   })
 })
 
@@ -311,6 +313,26 @@ describe('a certificate that was made to take long', () => {
     expect(() => parsed(long)).toThrow(DerError)
     const parts = certify({ commonNames: Array<string>(65).fill('x'), by: root })
     expect(() => parsed(parts)).toThrow(DerError)
+  })
+
+  const many = (count: number, ...element: Parameters<typeof tlv>) =>
+    Array.from({ length: count }, () => tlv(...element))
+
+  it('with thousands of empty members is given up where there are more than any real one has', () => {
+    const set = 0x31
+    expect(() => nameOf(Buffer.concat(many(7900, set)))).toThrow(/more than 64/)
+    expect(() => nameOf(tlv(set, ...many(7900, 0x30)))).toThrow(DerError)
+    const holding = (extensions: Required<Wanted>['extensions']) => () => parsed(leafWith(extensions))
+    expect(holding({ names: alternativeNames(...many(4000, 0x82)) })).toThrow(/more than 256/)
+    expect(holding({ names: nameConstraints('excluded', ...many(300, 0x82)) })).toThrow(/more than 256/)
+    const point = (count: number) =>
+      extension('2.5.29.31', false, tlv(0x30, tlv(0x30, tlv(0xa0, tlv(0xa0, ...many(count, 0x86))))))
+    expect(holding({ point: point(4000) })).toThrow(/more than 16/)
+    expect(parsed(leafWith({ point: point(16) })).distributionPoints).toHaveLength(1)
+    const unknown = Object.fromEntries(
+      Array.from({ length: 65 }, (_, index) => [`x${index}`, extension(`2.999.${index}`, false, Buffer.of(5, 0))]),
+    )
+    expect(holding(unknown)).toThrow(/more than 64/)
   })
 })
 

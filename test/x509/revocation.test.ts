@@ -14,17 +14,26 @@ import { issuersOf } from './support.ts'
 const NOW = Date.now()
 const issuing = (root: Authority) => issue({ commonName: 'issuing CA', usage: 'authority' }, root)
 
+const revocationBy = (lists: readonly string[]) =>
+  new Revocation(
+    lists.map((list) => new RevocationList(derOf(list))),
+    'refuse',
+  )
+
 /** Searches a path from a certificate to the first of the configured certificates. */
-async function search(leaf: Identity, configured: readonly Identity[], lists: readonly string[]) {
+async function search(
+  leaf: Identity,
+  configured: readonly Identity[],
+  lists: readonly string[],
+  others: readonly Identity[] = [],
+  revocation = revocationBy(lists),
+) {
   const [certificate, ...anchors] = [leaf, ...configured].map(parsed) as [Certificate, ...Certificate[]]
   const memory = new ClientChecks(modernSignatures, async () => undefined)
   const found = await new PathSearch({
-    issuers: { ...issuersOf(anchors, []), isAnchor: (other) => other === anchors[0] },
+    issuers: { ...issuersOf(anchors, others.map(parsed)), isAnchor: (other) => other === anchors[0] },
     checks: new SearchChecks(memory),
-    revocation: new Revocation(
-      lists.map((list) => new RevocationList(derOf(list))),
-      'refuse',
-    ),
+    revocation,
     now: NOW,
   }).find(certificate, 'clientAuth')
   return { verdict: 'certificates' in found ? 'found' : found.refusal, checks: memory.made }
@@ -39,6 +48,32 @@ it('a search asks the CA that a revocation list names by key before others of it
   const configured = [root, old as Authority, ...others, renewed]
   // The leaf, its issuer, a list of each of the two names, that the old CA did not sign it, and the path of the new CA.
   expect(await search(await makeClient(old), configured, lists)).toEqual({ verdict: 'found', checks: 6 })
+})
+
+it('that a key signed a list is found out once, whatever certificates a client makes for the key', async () => {
+  const root = await issue({ commonName: 'root', usage: 'authority' })
+  const [old, renewed] = [await issuing(root), await issuing(root)]
+  const { keys, name } = old.issuer
+  const again = async (): Promise<Identity> => ({
+    certificate: (
+      await x509.X509CertificateGenerator.create({
+        subject: name,
+        issuer: name,
+        publicKey: keys.publicKey,
+        signingKey: keys.privateKey,
+        signingAlgorithm: { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
+      })
+    ).toString('pem'),
+    key: '',
+  })
+  const lists = [await makeList(root), await makeList(old)]
+  const revocation = revocationBy(lists)
+  const leaf = await makeClient(renewed)
+  const checks = async () => (await search(leaf, [root, renewed], lists, [await again()], revocation)).checks
+  const first = await checks()
+  // Neither that of the root's list is asked again, nor that of the other.
+  expect(await checks()).toBe(first - 2)
+  expect(await checks()).toBe(first - 2)
 })
 
 describe('a CA that was renewed with a new key', () => {

@@ -11,11 +11,13 @@ import {
   basicConstraints,
   certify,
   certifyCa,
+  directory,
   dns,
   nameConstraints,
   parsed,
   policyConstraints,
   subjectKeyId,
+  tlv,
   type Holder,
   type KeyKind,
 } from '../support/certify.ts'
@@ -161,6 +163,23 @@ describe('a hostile graph of certificates', () => {
     expect(await leastOf(8, async () => (await search(refused, [anchor], others)).longestMs)).toBeLessThan(2)
   })
 
+  it.each<readonly [string, (index: number) => Buffer, (index: number) => Buffer, levels: number, names: number]>([
+    ['networks', (index) => network(index), (index) => tlv(0x87, addressOf(1000 + index)), 1, 77],
+    ['names that are slow to prepare', slowName, (index) => directory(`other ${index}`), 3, 24],
+  ])('that exclude %s hold nobody up', async (_what, subtree, name, levels, count) => {
+    const subtrees = Array.from({ length: 256 }, (_, index) => subtree(index))
+    const chain = [root]
+    for (let level = 0; level < levels; level += 1) {
+      const extensions = { nameConstraints: nameConstraints('excluded', ...subtrees) }
+      chain.push(certifyCa(`level ${level}`, { by: chain.at(-1) as Holder, extensions }))
+    }
+    const names = Array.from({ length: count }, (_, index) => name(index))
+    const fresh = async () =>
+      await search(named(chain.at(-1) as Holder, names), [anchor], chain.slice(1).toReversed().map(parsed))
+    expect(await fresh()).toMatchObject({ verdict: 'found' })
+    expect(await leastOf(20, async () => (await fresh()).longestMs)).toBeLessThan(2)
+  })
+
   it('of any kind gets the verdict of a search without bounds, or is given up', async () => {
     const names = ['a', 'b', 'c', 'd']
     const cas = new Map(names.map((name) => [name, certifyCa(name)]))
@@ -199,6 +218,17 @@ describe('a hostile graph of certificates', () => {
     )
   })
 })
+
+/** An IPv6 address that differs from others in its last bytes. */
+function addressOf(index: number): Buffer {
+  const address = Buffer.from('20010db8000000000000000000000000', 'hex')
+  address.writeUInt16BE(index, 14)
+  return address
+}
+
+const network = (index: number): Buffer => tlv(0x87, addressOf(index), Buffer.alloc(16, 0xff))
+/** Its text has to be normalized. */
+const slowName = (index: number): Buffer => directory(`\u00fc\u0300\u0316${index}`)
 
 interface Cross {
   readonly subject: string

@@ -39,7 +39,8 @@ async function checkEntry(subject: string, { roots, intermediates, revocation }:
     })
   }
   const gaps = gapsOf(cas, revocation.lists, Date.now())
-  for (const ca of cas) {
+  // A CA that was renewed has several certificates.
+  for (const ca of new Map(cas.map((one) => [one.subject.key, one])).values()) {
     const gap = gaps.find(({ issuer }) => issuer.key === ca.subject.key)
     if (gap !== undefined) reportGap(subject, gap, revocation, findings)
     else reportLists(subject, ca, revocation, findings)
@@ -64,7 +65,8 @@ function reportGap(subject: string, { issuer, certificates, why }: Gap, revocati
       ? 'clients of this CA are refused'
       : 'clients of this CA are let in, even if they were revoked'
   const fault = revocation.whenStale === 'refuse' ? 'problem' : 'warning'
-  const [latest] = listsOf(issuer, revocation)
+  const now = Date.now()
+  const latest = listsOf(issuer, revocation).find((list) => list.flawFor(certificates, now) === why)
   const said = latest && (why === 'EXPIRED' || why === 'NOT_YET_VALID') ? inWords(latest) : words[why]
   const found =
     why === 'MISSING' ? `there is no revocation list of ${issuer.text}` : `the list of ${issuer.text} ${said}`
@@ -81,9 +83,11 @@ const words: Readonly<Partial<Record<Gap['why'], string>>> = {
   SOME_REASONS: 'covers some reasons for revocation only',
 }
 
+const FETCH_NOW = 'fetch the current list, and find out why the timer did not'
+
 function adviceOn(why: Gap['why']): string {
   if (why === 'MISSING') return "add that CA's list to revocation.lists"
-  if (why === 'EXPIRED' || why === 'NOT_YET_VALID') return 'fetch the current list, and find out why the timer did not'
+  if (why === 'EXPIRED' || why === 'NOT_YET_VALID') return FETCH_NOW
   return 'add a list of the CA that covers these to revocation.lists; ask the CA which one does'
 }
 
@@ -95,10 +99,21 @@ const listsOf = ({ key }: Name, { lists }: Revocation): RevocationList[] =>
 
 function reportLists(subject: string, { subject: issuer }: Certificate, revocation: Revocation, findings: Findings) {
   const [list] = listsOf(issuer, revocation)
-  // Another CA's list covers its certificates.
-  if (list === undefined) return
+  if (list === undefined) {
+    const indirect = revocation.lists.find(({ isIndirect }) => isIndirect)
+    // Without one, the list of a CA that clients show covers its certificates.
+    if (indirect === undefined) return
+    const found = `there is no revocation list of ${issuer.text}`
+    findings.notChecked('clients.revocation', `${found}; the indirect list of ${indirect.issuer.text} may cover it`, {
+      subject,
+      advice: "look whether the CA's certificates name that list in cRLDistributionPoints",
+    })
+    return
+  }
   const found = `the list of ${issuer.text} ${inWords(list)}`
-  if (list.nextUpdate - Date.now() < (list.nextUpdate - list.thisUpdate) * ENDING_SHARE) {
+  if (!list.isCurrent(Date.now())) {
+    findings.warning('clients.revocation', found, { subject, advice: FETCH_NOW })
+  } else if (list.nextUpdate - Date.now() < (list.nextUpdate - list.thisUpdate) * ENDING_SHARE) {
     findings.warning('clients.revocation', found, {
       subject,
       advice: 'make sure that a newer list is fetched before then',

@@ -1,3 +1,4 @@
+import 'reflect-metadata'
 import * as x509 from '@peculiar/x509'
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -190,6 +191,27 @@ describe('check of revocation lists', () => {
     expectLine(await withLists([list]), 'clients.revocation', 'problem', { found })
     const warned = await withLists([list], 'warn')
     expectLine(warned, 'clients.revocation', 'warning', { found: /are let in, even if they were revoked/ })
+  })
+
+  it('asks for the list that is due, beside a current list of other certificates', async () => {
+    const old = { thisUpdate: inDays(-9), nextUpdate: inDays(-2) }
+    const due = /the list of client root was due to be replaced by .*; clients of this CA are refused/
+    const ofCas = await ofRoot({ more: [point(0x82, ...yes)] })
+    expectLine(await withLists([await ofRoot(old), ofCas]), 'clients.revocation', 'problem', { found: due })
+    const [some, others] = [point(0x83, 2, 6, 0x40), point(0x83, 3, 7, 0x3f, 0x80)]
+    const halves = [await ofRoot({ ...old, more: [some] }), await ofRoot({ more: [others] })]
+    expectLine(await withLists(halves), 'clients.revocation', 'problem', { found: due })
+  })
+
+  it('says what an indirect list leaves open', async () => {
+    const indirect = point(0x84, ...yes)
+    const without = await withLists([await makeList(newRoot, { more: [indirect] })])
+    expectLine(without, 'clients.revocation', 'not checked', {
+      found: /there is no revocation list of client root; the indirect list of new root may cover it/,
+    })
+    const old = await ofRoot({ thisUpdate: inDays(-9), nextUpdate: inDays(-2) })
+    const beside = await withLists([old, await makeList(newRoot, { more: [indirect] })])
+    expectLine(beside, 'clients.revocation', 'warning', { found: /the list of client root was due to be replaced/ })
   })
 
   it('says that lists are ready that cover all reasons together, or one distribution point', async () => {
