@@ -29,7 +29,7 @@ step=deploy/release
 sh $step/npm-packages.sh "$work" "$out"
 sh $step/tree.sh "$work" "$out/ekm-gateway-$version.tgz" "$node"
 node $step/licences.ts "$work/contents" node_modules/rolldown "$node" >"$work/tree/THIRD-PARTY-LICENSES"
-node $step/sbom.ts "$work/contents" "$node/package.json" >"$work/tree/sbom.cdx.json"
+node $step/sbom.ts "$work/contents" "$node" >"$work/tree/sbom.cdx.json"
 sh $step/tarball.sh "$work" "$out/ekm-gateway-$version-linux-x64.tar.gz"
 sh $step/deb.sh "$work" "$version" "$out/ekm-gateway_${version}_amd64.deb"
 sh $step/chart.sh "$out/ekm-gateway-chart-$version.tgz"

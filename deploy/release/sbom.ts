@@ -1,6 +1,4 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { reproducible, type Bom, type Component } from './cyclonedx.ts'
 import { installedPackage } from './installed.ts'
 
@@ -18,10 +16,10 @@ const printed = execFileSync(
 )
 const bom = JSON.parse(printed) as Bom
 // npm names the root component after its directory.
-const { name } = JSON.parse(readFileSync(join(contents, 'package.json'), 'utf8')) as { name: string }
+const { name } = installedPackage(contents)
 const component = { ...bom.metadata.component, name }
 
-const { version } = JSON.parse(readFileSync(nodePackage, 'utf8')) as { version: string }
+const { version } = installedPackage(nodePackage)
 if (version !== process.versions.node) throw new Error(`the SBOM of Node.js ${version} is made with ${process.version}`)
 const cpe = (vendor: string, product: string, its: string) => `cpe:2.3:a:${vendor}:${product}:${its}:*:*:*:*:*:*:*`
 /** Members of `process.versions` that are no software inside of Node.js. */

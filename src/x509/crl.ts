@@ -18,8 +18,6 @@ const oids = {
 } as const
 
 const REMOVE_FROM_CRL = 8
-/** The most names of an entry's issuer. */
-const MAX_ISSUERS = 16
 /** Milliseconds for which entries are read at a time, so that a long list does not hold up the event loop. */
 const SLICE_MS = 1
 
@@ -235,7 +233,7 @@ function entryExtensionsOf(content: Buffer): { readonly issuer?: string; readonl
   for (const { oid, critical, value } of extensionsOf(content)) {
     if (oid === oids.cRLReason) isRemoved = countOf(new DerReader(value).take(tags.enumerated)) === REMOVE_FROM_CRL
     else if (oid === oids.certificateIssuer) {
-      const names = generalNamesOf(new DerReader(value).take(tags.sequence), MAX_ISSUERS)
+      const names = generalNamesOf(new DerReader(value).take(tags.sequence))
       const [directory] = names.flatMap((name) => (name.kind === 'directory' ? [name.name.key] : []))
       if (directory === undefined) throw new DerError('an entry names no issuer that can be compared')
       issuer = directory

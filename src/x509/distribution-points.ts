@@ -1,9 +1,6 @@
 import { context, DerError, DerReader, hasBit, tags } from './der.ts'
 import { generalNamesOf, keyOf, nameOf, type GeneralName, type Name } from './names.ts'
 
-/** More than any real point has. With the most points of a certificate, it bounds the time that they take. */
-const MAX_NAMES = 16
-
 /** Every reason for revocation, as bits of `ReasonFlags`. */
 export const ALL_REASONS = 0x1fe
 
@@ -26,7 +23,7 @@ export function distributionPointOf(content: Buffer, issuer: Name): Distribution
   const reasons = reader.optional(context(1))
   const cRLIssuer = reader.optional(context(2, true))
   reader.end()
-  const issuers = cRLIssuer && generalNamesOf(cRLIssuer, MAX_NAMES)
+  const issuers = cRLIssuer && generalNamesOf(cRLIssuer)
   const [holder] = issuers?.flatMap((named) => (named.kind === 'directory' ? [named.name] : [])) ?? []
   return {
     ...(name && { names: pointNamesOf(name, holder ?? issuer) }),
@@ -39,7 +36,7 @@ export function distributionPointOf(content: Buffer, issuer: Name): Distribution
 export function pointNamesOf(content: Buffer, issuer: Name): GeneralName[] {
   const reader = new DerReader(content)
   const full = reader.optional(context(0, true))
-  if (full !== undefined) return generalNamesOf(full, MAX_NAMES)
+  if (full !== undefined) return generalNamesOf(full)
   const relative = reader.take(context(1, true))
   const last = nameOf(encodedSet(relative))
   const rdns = [...issuer.rdns, ...last.rdns]

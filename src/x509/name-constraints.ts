@@ -18,22 +18,27 @@ const MAX_COMPARISONS = 20_000
 
 /** Name constraints that were checked for one client. Each certificate is compared with each CA's constraints once. */
 export class NameMemory {
+  readonly #giveWay: GiveWay
   readonly #names = new Map<Certificate, readonly Comparable[]>()
   readonly #subtrees = new Map<NameConstraints, Subtrees>()
   readonly #allowed = new Map<NameConstraints, Map<Certificate, boolean>>()
+
+  constructor(giveWay: GiveWay) {
+    this.#giveWay = giveWay
+  }
 
   costOf(certificate: Certificate, constraints: NameConstraints): number {
     return this.#namesOf(certificate).length * this.#subtreesOf(constraints).cost
   }
 
-  async allow(certificate: Certificate, constraints: NameConstraints, giveWay: GiveWay): Promise<boolean> {
+  async allow(certificate: Certificate, constraints: NameConstraints): Promise<boolean> {
     const known = remembered(this.#allowed, constraints, () => new Map<Certificate, boolean>())
     const before = known.get(certificate)
     if (before !== undefined) return before
     const { permitted, excluded } = this.#subtreesOf(constraints)
     let allowed = true
     for (const name of this.#namesOf(certificate)) {
-      await giveWay()
+      await this.#giveWay()
       if (!(allowed = isAllowed(name, permitted, excluded))) break
     }
     known.set(certificate, allowed)
@@ -52,14 +57,12 @@ export class NameMemory {
 /** The name constraints of one search. Their cost is bounded, because a CA below a trust anchor can make up any number. */
 export class NameChecks {
   readonly #memory: NameMemory
-  readonly #giveWay: GiveWay
   readonly #counted = new Map<NameConstraints, Set<Certificate>>()
   #comparisons = 0
   isExhausted = false
 
-  constructor(memory: NameMemory, giveWay: GiveWay) {
+  constructor(memory: NameMemory) {
     this.#memory = memory
-    this.#giveWay = giveWay
   }
 
   /**
@@ -68,9 +71,7 @@ export class NameChecks {
    */
   async allow(certificate: Certificate, constraints: readonly NameConstraints[]): Promise<boolean> {
     for (const one of constraints) {
-      await this.#giveWay()
-      if (!this.#mayCompare(certificate, one)) return false
-      if (!(await this.#memory.allow(certificate, one, this.#giveWay))) return false
+      if (!this.#mayCompare(certificate, one) || !(await this.#memory.allow(certificate, one))) return false
     }
     return true
   }

@@ -180,9 +180,15 @@ export type GeneralName =
   | { readonly kind: 'ip'; readonly bytes: Buffer }
   | { readonly kind: 'other'; readonly tag: number; readonly bytes: Buffer }
 
-/** The members of a `GeneralNames` (RFC 5280 section 4.2.1.6), of which there may be `most`. */
-export const generalNamesOf = (content: Buffer, most: number): GeneralName[] =>
-  [...elementsOf(content, most)].map(generalNameOf)
+/**
+ * More than any real issuer or distribution point has. With the most points of a certificate, it bounds the time that
+ * they take.
+ */
+const MAX_GENERAL_NAMES = 16
+
+/** The members of a `GeneralNames` (RFC 5280 section 4.2.1.6) that names an issuer or a distribution point. */
+export const generalNamesOf = (content: Buffer): GeneralName[] =>
+  [...elementsOf(content, MAX_GENERAL_NAMES)].map(generalNameOf)
 
 export function generalNameOf({ tag, content }: Element): GeneralName {
   switch (tag) {

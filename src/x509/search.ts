@@ -58,7 +58,7 @@ const questionOf = ({ fingerprint }: Signed, { spki }: Certificate): string =>
 /** The checks for one client, in all its searches. Each is made once. */
 export class ClientChecks {
   readonly rules: SignatureRules
-  readonly names = new NameMemory()
+  readonly names: NameMemory
   readonly giveWay: GiveWay
   readonly #made = new Map<string, Promise<boolean>>()
   /** The time of the checks, in milliseconds of a core. */
@@ -67,6 +67,7 @@ export class ClientChecks {
   constructor(rules: SignatureRules, giveWay: GiveWay) {
     this.rules = rules
     this.giveWay = giveWay
+    this.names = new NameMemory(giveWay)
   }
 
   get made(): number {
@@ -97,7 +98,7 @@ export class SearchChecks {
 
   constructor(memory: ClientChecks) {
     this.#memory = memory
-    this.names = new NameChecks(memory.names, memory.giveWay)
+    this.names = new NameChecks(memory.names)
   }
 
   /** Whether a check was left out, so that a path may have been missed. */

@@ -52,7 +52,7 @@ function under(constraints: Buffer, names: readonly Buffer[] = []) {
   return pathFlawOf([leaf, anchor], 'clientAuth', nameChecks(), Date.now())
 }
 
-const nameChecks = () => new NameChecks(new NameMemory(), async () => undefined)
+const nameChecks = () => new NameChecks(new NameMemory(async () => undefined))
 
 const REFUSED = 'NAME_NOT_PERMITTED'
 
