@@ -72,7 +72,8 @@ export class Verdict<Entry> {
 
   /** Whether judging again would give the same result. */
   isCurrent(now: number): boolean {
-    return [...this.paths.values(), ...this.#lacks].every((finding) => lasts(finding, now))
+    for (const path of this.paths.values()) if (!lasts(path, now)) return false
+    return this.#lacks.every((lack) => lasts(lack, now))
   }
 
   #look(now: number): Opinion<Entry> {

@@ -1,9 +1,11 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { Secret } from '../../adapters/contract/index.ts'
+import { v8Arguments } from '../../adapters/contract/node-arguments.ts'
 import type { KmipOptions } from '../../adapters/kmip/index.ts'
 import { administer, type Pkcs11Options } from '../../adapters/pkcs11/index.ts'
 import { KmipRelay } from '../kmip/support/relay.ts'
@@ -28,8 +30,6 @@ const TOKEN = 'bench'
 const STORE_COST = { N: 2 ** 14, r: 8, p: 1 }
 const READY_MS = 20_000
 const HOSTS_MS = 50
-/** What the release starts Node.js with: deploy/release/ekm-gateway.sh. */
-const RELEASE_ARGUMENTS = ['--v8-pool-size=1']
 
 /** The path prefix of each backend's pool, and the key names in every backend that has them. Only KMIP has `slow`. */
 export const prefixes = { software: 'azureekm/contoso', hsm: 'azureekm/hsm', kmip: 'azureekm/kmip' } as const
@@ -59,6 +59,8 @@ export interface GatewayParts {
   readonly moreKeys?: number
   /** The dist/programs/cli.js of another build. */
   readonly cli?: string
+  /** Further words of Node.js's command line. */
+  readonly nodeArguments?: readonly string[]
 }
 
 export interface KmipServer extends AsyncDisposable {
@@ -99,7 +101,7 @@ export class Laboratory {
 
   /** Starts `ekm-gateway serve` as an operator does, with the software store and the backends that `parts` names. */
   async gateway(parts: GatewayParts = {}): Promise<RunningGateway> {
-    const { workers, moreKeys = 0, cli = CLI, proxyProtocol } = parts
+    const { workers, moreKeys = 0, cli = CLI, proxyProtocol, nodeArguments = [] } = parts
     if (workers !== undefined && !this.#knowsWorkers()) throw new NotAvailable('this gateway has no setting workers')
     const more = furtherNames(moreKeys).map((name) => aesKey(name))
     const keys = [aesKey(keyNames.aes, this.#kek), { name: keyNames.rsa, jwk: await this.rsa() }, ...more]
@@ -117,7 +119,7 @@ export class Laboratory {
     const begin = Date.now()
     const process = new ServerProcess({
       prefix: workers === undefined ? this.cores.server : this.cores.anywhere,
-      command: [this.#node, ...RELEASE_ARGUMENTS, cli, 'serve', '--config', file],
+      command: [this.#node, ...v8Arguments, ...nodeArguments, cli, 'serve', '--config', file],
       environment: parts.hsm ? { SOFTHSM2_CONF: `${parts.hsm.directory}/softhsm2.conf` } : {},
     })
     const stop = async () => {
@@ -135,7 +137,7 @@ export class Laboratory {
     }
   }
 
-  async bareServer(kind: BareServerInput['kind']): Promise<Server> {
+  async bareServer(kind: BareServerInput['kind'], nodeArguments: readonly string[] = []): Promise<Server> {
     const { server, clientCa } = this.#pki
     const input: BareServerInput = {
       kind,
@@ -146,11 +148,19 @@ export class Laboratory {
     }
     const process = new ServerProcess({
       prefix: this.cores.server,
-      command: [this.#node, program('bare-server')],
+      command: [this.#node, ...nodeArguments, program('bare-server')],
       input: JSON.stringify(input),
     })
     const target = this.target(Number(await process.firstLine()))
     return { pid: process.pid, target, [Symbol.asyncDispose]: () => process.stop() }
+  }
+
+  /** Milliseconds that Node.js takes to start, and to end, where there is nothing to run. */
+  async emptyProgram(): Promise<number> {
+    const [file = '', ...words] = [...this.cores.server, this.#node, ...v8Arguments, '--eval', '']
+    const begin = performance.now()
+    await promisify(execFile)(file, words)
+    return performance.now() - begin
   }
 
   /** A SoftHSM token with an AES key and an RSA-4096 key, made as `keys create` makes them. */

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { sum } from './statistics.ts'
 
 /*
  * Linux's view of a process and of its children. Other systems have no /proc and cannot run this.
@@ -62,6 +63,17 @@ export const residentMiB = (pids: readonly number[]): number =>
     const status = read(() => readFileSync(`/proc/${pid}/status`, 'utf8'), '')
     return sum + Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
   }, 0)
+
+/** Resident pages of the program file that a process runs, in MiB. All processes of that program share them. */
+export function programMiB(pid: number): number {
+  const file = read(() => readlinkSync(`/proc/${pid}/exe`), '')
+  const map = read(() => readFileSync(`/proc/${pid}/smaps`, 'utf8'), '')
+  const sizes = map.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m).map((mapping) => {
+    const [head = ''] = mapping.split('\n', 1)
+    return head.endsWith(` ${file}`) ? Number(/^Rss:\s+(\d+)/m.exec(mapping)?.[1] ?? 0) : 0
+  })
+  return sum(sizes) / 1024
+}
 
 /** Open files, sockets and pipes. */
 export const handlesOf = (pids: readonly number[]): number =>

@@ -12,6 +12,8 @@ export interface Contestant {
   readonly name: string
   readonly server: Server
   readonly calls: readonly Call[]
+  /** Whether processes of the server need the load generator's core. */
+  readonly besideGenerator?: true
 }
 
 /**
@@ -64,16 +66,18 @@ export async function throughputs(
 ): Promise<Map<string, Throughput[]>> {
   const { plan, progress } = bench
   const connections = new Map<string, HttpConnection[]>()
-  for (const { name, server, calls } of contestants) {
+  const load = ({ name, server, calls, besideGenerator }: Contestant, seconds: number) =>
+    closedLoop(connections.get(name) ?? [], calls, seconds, server.pid, { besideServer: besideGenerator })
+  for (const contestant of contestants) {
+    const { name, server } = contestant
     progress(`${name}, warming up`)
-    const opened = await openConnections(server.target, CONNECTIONS)
-    connections.set(name, opened)
-    await closedLoop(opened, calls, plan.warmUpSeconds, server.pid)
+    connections.set(name, await openConnections(server.target, CONNECTIONS))
+    await load(contestant, plan.warmUpSeconds)
   }
   try {
-    const slices = contestants.map(({ name, server, calls }) => ({
-      name,
-      slice: () => closedLoop(connections.get(name) ?? [], calls, plan.seconds / SLICES, server.pid),
+    const slices = contestants.map((contestant) => ({
+      name: contestant.name,
+      slice: () => load(contestant, plan.seconds / SLICES),
     }))
     return await inSlices(bench, slices, oneThroughput)
   } finally {
@@ -104,7 +108,7 @@ export async function withNewServers<T>(
 function oneThroughput(slices: readonly Throughput[]): Throughput {
   const of = (member: keyof Throughput) => mean(slices.map((slice) => slice[member]))
   const [perSecond, serverBusy] = [of('perSecond'), of('serverBusy')]
-  return { perSecond, serverBusy, perCpuSecond: perSecond / serverBusy, generatorBusy: of('generatorBusy') }
+  return { perSecond, serverBusy, perCpuSecond: perSecond / serverBusy, childrenBusy: of('childrenBusy') }
 }
 
 /** Turns of requests before the first measured one: at one request at a time, V8's compiler starts late. */

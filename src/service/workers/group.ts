@@ -81,7 +81,8 @@ export class WorkerGroup {
     cluster.setupPrimary({
       serialization: 'advanced',
       silent: true,
-      execArgv: [...process.execArgv, ...nodeArguments],
+      // Of two values for one option, V8 takes the last: what the operator wrote.
+      execArgv: [...nodeArguments, ...process.execArgv],
       exec: options.exec,
       args: [],
     })

@@ -1,6 +1,7 @@
 import type { Figure } from '../figure.ts'
 import { HttpConnection } from '../http-connection.ts'
 import { keyNames, prefixes, untilRight, type Server } from '../laboratory.ts'
+import { awake } from '../load.ts'
 import { cpuSeconds, treeOf } from '../process-tree.ts'
 import { makePair } from '../request.ts'
 import { mean, paired, ratio, spreadOf } from '../statistics.ts'
@@ -88,6 +89,6 @@ async function connect({ pid, target }: Server, kind: Kind, count: number): Prom
       session = latest ?? session
     }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, run))
+  await awake(() => Promise.all(Array.from({ length: AT_ONCE }, run)))
   return (1000 * (cpuSeconds(server) - before)) / count
 }

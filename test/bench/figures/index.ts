@@ -6,6 +6,7 @@ import { floods } from './floods.ts'
 import { handshakes } from './handshakes.ts'
 import { kmipDistance } from './kmip-distance.ts'
 import { kmipLatency } from './kmip-latency.ts'
+import { profile } from './profile.ts'
 import { rate } from './rate.ts'
 import { rsa } from './rsa.ts'
 import { slowKey } from './slow-key.ts'
@@ -19,6 +20,7 @@ import { wrap } from './wrap.ts'
 /** In the order of measurement and of the listing. */
 export const figures: readonly Figure[] = [
   wrap,
+  profile,
   softhsm,
   softhsmLatency,
   kmipLatency,

@@ -1,13 +1,15 @@
 import type { Figure } from '../figure.ts'
 import { keyNames, prefixes, untilRight } from '../laboratory.ts'
-import { wrapOnToken } from '../direct-token.ts'
+import { DirectToken } from '../direct-token.ts'
 import { makePair } from '../request.ts'
-import { paired, percents, ratio, spreadOf } from '../statistics.ts'
+import { difference, paired, percents, ratio, spreadOf } from '../statistics.ts'
 import { column, throughputs } from '../turns.ts'
 
 const SOFTWARE = 'software store'
 const HSM = 'SoftHSM'
 const alg = 'A256KW'
+const DIRECT_CALLS = 2000
+const US_PER_SECOND = 1e6
 
 export const softhsm: Figure = {
   name: 'softhsm',
@@ -17,8 +19,11 @@ export const softhsm: Figure = {
     const hsm = await laboratory.softHsm()
     try {
       await using gateway = await laboratory.gateway({ hsm, hostsAway: true })
-      const wrapped = wrapOnToken(hsm.token, keyNames.aes, laboratory.dataKey)
       const { dataKey } = laboratory
+      const token = new DirectToken(hsm.token, keyNames.aes)
+      const wrapped = token.wrap(dataKey)
+      const direct = Array.from({ length: bench.plan.repetitions }, () => timeOf(token, dataKey, wrapped))
+      token.close()
       const onStore = makePair(
         { pathPrefix: prefixes.software, key: keyNames.aes, alg },
         dataKey,
@@ -28,9 +33,12 @@ export const softhsm: Figure = {
       for (const call of [...onStore, ...onToken]) await untilRight(gateway, call)
       const results = await throughputs(bench, [
         { name: SOFTWARE, server: gateway, calls: onStore },
-        { name: HSM, server: gateway, calls: onToken },
+        { name: HSM, server: gateway, calls: onToken, besideGenerator: true },
       ])
       const values = (name: string) => column(results, name, 'perSecond')
+      const cost = (name: string, member: 'serverBusy' | 'childrenBusy') =>
+        paired(column(results, name, member), values(name), (busy, perSecond) => (US_PER_SECOND * busy) / perSecond)
+      const ofHosts = cost(HSM, 'childrenBusy')
       return {
         checks: [
           {
@@ -48,6 +56,14 @@ export const softhsm: Figure = {
             unit: '% of a core',
             values: percents(column(results, HSM, 'serverBusy')),
           },
+          { what: 'software store: the gateway', unit: 'µs of CPU a call', values: cost(SOFTWARE, 'serverBusy') },
+          {
+            what: 'SoftHSM: the gateway',
+            unit: 'µs of CPU a call',
+            values: paired(cost(HSM, 'serverBusy'), ofHosts, difference),
+          },
+          { what: 'SoftHSM: the HSM hosts', unit: 'µs of CPU a call', values: ofHosts },
+          { what: 'SoftHSM itself, direct pkcs11js calls of one process', unit: 'µs a call', values: direct },
         ],
         notes: [
           "SoftHSM runs in the gateway's HSM hosts, which share the load generator's core. " +
@@ -58,4 +74,14 @@ export const softhsm: Figure = {
       hsm.remove()
     }
   },
+}
+
+/** Microseconds of a wrap or an unwrap, as a mean. */
+function timeOf(token: DirectToken, dataKey: Buffer, wrapped: Buffer): number {
+  const start = performance.now()
+  for (let made = 0; made < DIRECT_CALLS; made += 2) {
+    const right = token.wrap(dataKey).equals(wrapped) && token.unwrap(wrapped).equals(dataKey)
+    if (!right) throw new Error('the token computed something else')
+  }
+  return (1000 * (performance.now() - start)) / DIRECT_CALLS
 }

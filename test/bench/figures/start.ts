@@ -2,7 +2,7 @@ import { wrapOnToken } from '../direct-token.ts'
 import type { Bench, Check, Figure } from '../figure.ts'
 import { keyNames, prefixes, untilRight, type GatewayParts } from '../laboratory.ts'
 import { closedLoop, openConnections } from '../load.ts'
-import { cpuSeconds, hostsOf, residentMiB, treeOf } from '../process-tree.ts'
+import { cpuSeconds, hostsOf, programMiB, residentMiB, treeOf } from '../process-tree.ts'
 import { makePair } from '../request.ts'
 import { mean, spreadOf } from '../statistics.ts'
 import { CONNECTIONS, inTurns } from '../turns.ts'
@@ -22,12 +22,24 @@ async function begin({ laboratory }: Bench, parts: GatewayParts): Promise<Begun>
   return { startMs: gateway.startMs, cpuMs: 1000 * cpuSeconds(treeOf(gateway.pid)) }
 }
 
-/** The memory of the gateway and of one of its HSM hosts after a turn of full speed, in MiB. */
-async function memoryAfterLoad({ laboratory, plan }: Bench): Promise<{ readonly own: number; readonly host: number }> {
+interface Memory {
+  readonly first: number
+  readonly own: number
+  readonly ownProgram: number
+  readonly host: number
+  readonly hostProgram: number
+}
+
+/**
+ * The memory of the gateway and of one of its HSM hosts after a turn of full speed, of both the part that is pages of the
+ * Node.js program file, and the gateway's before its first request, in MiB.
+ */
+async function memoryAfterLoad({ laboratory, plan }: Bench): Promise<Memory> {
   const { dataKey } = laboratory
   const hsm = await laboratory.softHsm()
   try {
     await using gateway = await laboratory.gateway({ hsm, moreKeys: KEYS - 2 })
+    const first = residentMiB([gateway.pid])
     const key = keyNames.aes
     const calls = [
       ...makePair({ pathPrefix: prefixes.software, key, alg }, dataKey, laboratory.wrapped(alg)),
@@ -37,8 +49,14 @@ async function memoryAfterLoad({ laboratory, plan }: Bench): Promise<{ readonly 
     const connections = await openConnections(gateway.target, CONNECTIONS)
     await closedLoop(connections, calls, plan.seconds, gateway.pid)
     for (const connection of connections) connection.close()
-    const hosts = hostsOf(gateway.pid).map((pid) => residentMiB([pid]))
-    return { own: residentMiB([gateway.pid]), host: mean(hosts) }
+    const hosts = hostsOf(gateway.pid)
+    return {
+      first,
+      own: residentMiB([gateway.pid]),
+      ownProgram: programMiB(gateway.pid),
+      host: residentMiB(hosts) / hosts.length,
+      hostProgram: mean(hosts.map(programMiB)),
+    }
   } finally {
     hsm.remove()
   }
@@ -58,13 +76,16 @@ export const start: Figure = {
   async measure(bench) {
     const ONE = 'one process'
     const EIGHT = `${WORKERS} workers`
+    const { laboratory } = bench
+    const NODE = 'Node.js with an empty program'
+    const empty = await inTurns(bench, [{ name: NODE, turn: () => laboratory.emptyProgram() }])
     const begun = await inTurns(bench, [
       { name: ONE, turn: () => begin(bench, {}) },
       { name: EIGHT, turn: () => begin(bench, { workers: WORKERS }) },
     ])
     const memory = await inTurns(bench, [{ name: 'memory', turn: () => memoryAfterLoad(bench) }])
     const ofStart = (name: string, member: keyof Begun) => (begun.get(name) ?? []).map((one) => one[member])
-    const ofMemory = (member: 'own' | 'host') => (memory.get('memory') ?? []).map((one) => one[member])
+    const ofMemory = (member: keyof Memory) => (memory.get('memory') ?? []).map((one) => one[member])
     return {
       checks: [
         atMost('start to listening, one process', 500, 'ms', ofStart(ONE, 'startMs')),
@@ -72,7 +93,13 @@ export const start: Figure = {
         atMost('resident memory of the gateway, one process', 110, 'MiB', ofMemory('own')),
         atMost('resident memory of an HSM host', 50, 'MiB', ofMemory('host')),
       ],
-      series: [ONE, EIGHT].map((what) => ({ what, unit: 'ms of CPU', values: ofStart(what, 'cpuMs') })),
+      series: [
+        { what: NODE, unit: 'ms', values: empty.get(NODE) ?? [] },
+        ...[ONE, EIGHT].map((what) => ({ what, unit: 'ms of CPU', values: ofStart(what, 'cpuMs') })),
+        { what: 'the gateway before its first request', unit: 'MiB', values: ofMemory('first') },
+        { what: 'the gateway: pages of the Node.js program file', unit: 'MiB', values: ofMemory('ownProgram') },
+        { what: 'an HSM host: pages of the Node.js program file', unit: 'MiB', values: ofMemory('hostProgram') },
+      ],
       notes: [
         `One process has one core, ${WORKERS} workers have all. The store's passphrase is stretched with N = 2^14; with ` +
           `the 2^17 of a store that the gateway makes, each process takes eight times as long for that. Resident memory ` +

@@ -19,8 +19,8 @@ export const workers: Figure = {
     const [call] = makePair(where, laboratory.dataKey, laboratory.wrapped(alg))
     for (const server of [one, three]) await untilRight(server, call)
     const results = await throughputs(bench, [
-      { name: ONE, server: one, calls: [call] },
-      { name: THREE, server: three, calls: [call] },
+      { name: ONE, server: one, calls: [call], besideGenerator: true },
+      { name: THREE, server: three, calls: [call], besideGenerator: true },
     ])
     const perCpuSecond = (name: string) => column(results, name, 'perCpuSecond')
     const microseconds = (name: string) => perCpuSecond(name).map((count) => 1e6 / count)

@@ -56,23 +56,17 @@ export const wrap: Figure = {
           unit: 'requests',
           values: column(results, what, 'perCpuSecond'),
         })),
-        ...names.flatMap((name) => [
-          {
-            what: `${name}: use of the server's core`,
-            unit: '%',
-            values: percents(column(results, name, 'serverBusy')),
-          },
-          {
-            what: `${name}: use of the load generator's core`,
-            unit: '%',
-            values: percents(column(results, name, 'generatorBusy')),
-          },
-        ]),
+        ...names.map((name) => ({
+          what: `${name}: use of the server's core`,
+          unit: '%',
+          values: percents(column(results, name, 'serverBusy')),
+        })),
       ],
       notes: [
         "A ratio compares requests for each second of the server's CPU time. " +
           'Other work of the machine affects these less than requests by the clock.',
         'Each repetition has processes of its own.',
+        'The load generator never sleeps: a server that has to wake it pays for that.',
       ],
     }
   },

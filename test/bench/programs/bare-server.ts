@@ -75,4 +75,5 @@ server.listen(0, '127.0.0.1', () => {
   const address = server.address()
   process.stdout.write(`${typeof address === 'object' ? address?.port : ''}\n`)
 })
-process.once('SIGTERM', () => process.exit(0))
+// With an exit of its own, Node.js writes the profile of --cpu-prof.
+process.once('SIGINT', () => process.exit(0))
