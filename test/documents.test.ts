@@ -210,6 +210,7 @@ describe('docs/metrics.md', () => {
     const dates = {
       certificateDaysLeft: () => [{ role: 'server', subject: 's', days: 1 }],
       listDaysLeft: () => [{ pool: 'p', issuer: 'i', days: 1, share: 1 }],
+      listGaps: () => [{ pool: 'p', gaps: [] }],
       logLinesLost: () => 0,
     }
     const service = new ServiceMetrics('1', dates, new ServiceEvents())

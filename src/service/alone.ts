@@ -53,6 +53,7 @@ export async function startAlone({ file, variables, loaded }: Start): Promise<Se
     collect: async (question) => [await answers[question](gateway)],
     certificateDaysLeft: () => expiry.daysLeft(),
     listDaysLeft: () => expiry.listDaysLeft(),
+    listGaps: () => expiry.listGaps(),
     events,
     logLinesLost: () => 0,
     reload: (cause) => reloader.reload(cause),

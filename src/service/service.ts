@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts'
 import type { Variables } from '../settings/variables.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ServiceEvents } from '../telemetry/service-metrics.ts'
-import type { CertificateDaysLeft, ListDaysLeft } from '../tls/expiry.ts'
+import type { CertificateDaysLeft, ListDaysLeft, PoolGaps } from '../tls/expiry.ts'
 import type { LoadedConfig, ReloadCause } from './reload.ts'
 import type { Answers } from './workers/messages.ts'
 
@@ -19,6 +19,7 @@ export interface Service {
   collect<Question extends keyof Answers>(question: Question, patienceMs?: number): Promise<Answers[Question][]>
   certificateDaysLeft(): CertificateDaysLeft[]
   listDaysLeft(): ListDaysLeft[]
+  listGaps(): readonly PoolGaps[]
   /** Events of the gateway as a whole. */
   readonly events: ServiceEvents
   /** The number of log lines lost by a process that serves no requests. */

@@ -18,10 +18,17 @@ export interface ListDaysLeft {
   readonly share: number
 }
 
+export interface PoolGaps {
+  readonly pool: string
+  readonly gaps: readonly { readonly issuer: string; readonly certificates: string; readonly reason: string }[]
+}
+
 /** Called at each scrape. */
 interface Observed {
   certificateDaysLeft(): readonly DaysLeft[]
   listDaysLeft(): readonly ListDaysLeft[]
+  /** What no revocation list covers, of each pool that has lists. */
+  listGaps(): readonly PoolGaps[]
   /** Log lines lost by the process that serves no requests. */
   logLinesLost(): number
 }
@@ -145,6 +152,12 @@ const gauges: readonly Gauge<{ readonly version: string; readonly observed: Obse
     help: "Share of a revocation list's validity that is left, from 1 (just issued) to 0 (the next one is due); negative afterwards.",
     aggregator: 'min',
     samples: ({ observed }) => observed.listDaysLeft().map(({ pool, issuer, share }) => [{ pool, issuer }, share]),
+  },
+  {
+    name: 'ekm_crl_gaps',
+    help: 'CAs of the pool whose certificates, of clients or of CAs, no revocation list in use covers.',
+    aggregator: 'max',
+    samples: ({ observed }) => observed.listGaps().map(({ pool, gaps }) => [{ pool }, gaps.length]),
   },
 ]
 

@@ -9,40 +9,63 @@ const CREDIT_MS = 50
 const MAX_WAIT_MS = 300_000
 const MAX_NETWORKS = 10_000
 
+interface Debt {
+  /** When the network will have paid, on `performance.now()`'s clock. */
+  paidAt: number
+  /** Whether it has owed so much that it had to wait. */
+  readonly wasLarge: boolean
+}
+
 /** The debt of each network for the event-loop time that its strangers took. It pays by waiting. */
 export class Debts {
-  /** When each network will have paid, on `performance.now()`'s clock. The last charged network is the last. */
-  readonly #paidAt = new Map<string, number>()
+  /** The last charged network is the last. */
+  readonly #debts = new Map<string, Debt>()
 
   /** @param ms milliseconds of the event loop */
   charge(network: string, ms: number, now: number): void {
-    const owed = Math.max(0, (this.#paidAt.get(network) ?? now) - now)
-    this.#paidAt.delete(network)
+    const before = this.#owedBy(network, now)
+    this.#debts.delete(network)
     this.#forgetSome(now)
-    this.#paidAt.set(network, now + Math.min(MAX_WAIT_MS, owed + ms / SHARE))
+    const paidAt = now + Math.min(MAX_WAIT_MS, (before ? before.paidAt - now : 0) + ms / SHARE)
+    this.#debts.set(network, { paidAt, wasLarge: before?.wasLarge === true || isLarge(paidAt - now) })
   }
 
   /** Takes back a charge. */
   refund(network: string, ms: number): void {
-    const paidAt = this.#paidAt.get(network)
-    if (paidAt !== undefined) this.#paidAt.set(network, paidAt - ms / SHARE)
+    const debt = this.#debts.get(network)
+    if (debt !== undefined) debt.paidAt -= ms / SHARE
   }
 
   /** Whether a network has to wait before its next handshake. */
   mustWait(network: string, now: number): boolean {
-    const paidAt = this.#paidAt.get(network)
-    return paidAt !== undefined && paidAt - now > CREDIT_MS / SHARE
+    const debt = this.#owedBy(network, now)
+    return debt !== undefined && isLarge(debt.paidAt - now)
+  }
+
+  /**
+   * Whether a network has had to wait, and has not paid the rest yet. It may go on, with one stranger at a time: the costs
+   * of several would come in one turn of the event loop.
+   */
+  isOnProbation(network: string, now: number): boolean {
+    return this.#owedBy(network, now)?.wasLarge === true
   }
 
   get size(): number {
-    return this.#paidAt.size
+    return this.#debts.size
   }
 
   /** Forgets paid debts, and beyond the bound the oldest one. */
   #forgetSome(now: number): void {
-    for (const [network, paidAt] of this.#paidAt) {
-      if (paidAt > now && this.#paidAt.size < MAX_NETWORKS) return
-      this.#paidAt.delete(network)
+    for (const [network, { paidAt }] of this.#debts) {
+      if (paidAt > now && this.#debts.size < MAX_NETWORKS) return
+      this.#debts.delete(network)
     }
   }
+
+  #owedBy(network: string, now: number): Debt | undefined {
+    const debt = this.#debts.get(network)
+    return debt !== undefined && debt.paidAt > now ? debt : undefined
+  }
 }
+
+const isLarge = (owedMs: number): boolean => owedMs > CREDIT_MS / SHARE

@@ -9,7 +9,7 @@ import { cut } from '../telemetry/audit.ts'
 import type { Log } from '../telemetry/log.ts'
 import { parseCertificate, type Certificate } from '../x509/certificate.ts'
 import type { RevocationList } from '../x509/crl.ts'
-import { gapsOf } from '../x509/list-coverage.ts'
+import { gapsOf, type Gap } from '../x509/list-coverage.ts'
 import { remembered } from '../x509/remembered.ts'
 
 /**
@@ -21,7 +21,7 @@ const THRESHOLDS = [1, 7, 14, 30] as const
 const CHECK_MS = 60_000
 const ANNOUNCED_SHARE = 0.25
 const DAY_MS = 24 * 3_600_000
-/** More than any configuration has. It bounds what metrics must carry. */
+/** It bounds what metrics must carry. The log has no bound. */
 const MAX_CERTIFICATES = 100
 
 /** `kmip_client` is an example of a backend's certificate. */
@@ -67,6 +67,19 @@ export interface ListDaysLeft {
   readonly share: number
 }
 
+/** What no revocation list of a pool's entries covers. */
+export interface PoolGaps {
+  readonly pool: string
+  readonly gaps: readonly ListGap[]
+}
+
+interface ListGap {
+  /** On one line. */
+  readonly issuer: string
+  readonly certificates: Gap['certificates']
+  readonly reason: Gap['why']
+}
+
 /** Watches the certificates and lists of a configuration, and logs in time that one of them ends. */
 export class ExpiryWatch {
   readonly #log: Log
@@ -77,8 +90,8 @@ export class ExpiryWatch {
   #certificates: readonly CertificateLife[] = []
   #lists: readonly ListLife[] = []
   #entries: readonly EntryLists[] = []
-  /** The gaps that were logged, as long as they last. */
-  #gaps: ReadonlySet<string> = new Set()
+  /** The gaps of each pool that has lists. A gap was logged when it came. */
+  #gaps: readonly PoolGaps[] = []
 
   constructor(log: Log, config: Config, now: () => number = Date.now) {
     this.#log = log
@@ -90,8 +103,8 @@ export class ExpiryWatch {
 
   /** Watches the certificates of another configuration from now on, and examines them at once. */
   follow(config: Config): void {
-    this.#certificates = certificatesOf(config).slice(0, MAX_CERTIFICATES)
-    this.#lists = listsOf(config).slice(0, MAX_CERTIFICATES)
+    this.#certificates = certificatesOf(config)
+    this.#lists = listsOf(config)
     this.#entries = entriesOf(config)
     this.check()
   }
@@ -112,18 +125,11 @@ export class ExpiryWatch {
 
   /** A list that covers nothing leaves no other trace: with `whenStale: warn`, revoked clients are let in. */
   #checkGaps(): void {
-    const found = new Set<string>()
-    for (const { pool, cas, lists } of this.#entries) {
-      for (const { issuer, certificates, why } of gapsOf(cas, lists, this.#now())) {
-        // That a list has ended is another event.
-        if (why === 'EXPIRED') continue
-        const gap = { pool, issuer: cut(issuer.text), certificates, reason: why }
-        const name = JSON.stringify(gap)
-        if (!found.has(name) && !this.#gaps.has(name)) this.#log.error('crl_gap', gap)
-        found.add(name)
-      }
+    const known = new Set(this.#gaps.flatMap(fieldsOf).map((fields) => JSON.stringify(fields)))
+    this.#gaps = poolGapsOf(this.#entries, this.#now())
+    for (const fields of this.#gaps.flatMap(fieldsOf)) {
+      if (!known.has(JSON.stringify(fields))) this.#log.error('crl_gap', fields)
     }
-    this.#gaps = found
   }
 
   #checkList({ pool, issuer, list: { fingerprint, thisUpdate, nextUpdate } }: ListLife): void {
@@ -140,7 +146,8 @@ export class ExpiryWatch {
 
   daysLeft(): CertificateDaysLeft[] {
     const now = this.#now()
-    return this.#certificates.map(({ role, subject, expires }) => ({ role, subject, days: (expires - now) / DAY_MS }))
+    const first = this.#certificates.slice(0, MAX_CERTIFICATES)
+    return first.map(({ role, subject, expires }) => ({ role, subject, days: (expires - now) / DAY_MS }))
   }
 
   /** If an issuer has several lists, the one that ends first. */
@@ -154,7 +161,12 @@ export class ExpiryWatch {
       const name = JSON.stringify([pool, issuer])
       if (days < (ends.get(name)?.days ?? Infinity)) ends.set(name, { pool, issuer, days, share })
     }
-    return [...ends.values()]
+    return [...ends.values()].slice(0, MAX_CERTIFICATES)
+  }
+
+  /** For each pool that has lists, as of the last {@link check}. */
+  listGaps(): readonly PoolGaps[] {
+    return this.#gaps
   }
 
   close(): void {
@@ -193,6 +205,23 @@ function entriesOf({ pools }: Config): EntryLists[] {
     }),
   )
 }
+
+/** Each gap of a pool once. That a list has ended is no gap: another event says so. */
+function poolGapsOf(entries: readonly EntryLists[], now: number): PoolGaps[] {
+  const pools = new Map<string, Map<string, ListGap>>()
+  for (const { pool, cas, lists } of entries) {
+    const gaps = pools.get(pool) ?? new Map<string, ListGap>()
+    pools.set(pool, gaps)
+    for (const { issuer, certificates, why } of gapsOf(cas, lists, now)) {
+      const gap = { issuer: cut(issuer.text), certificates, reason: why }
+      if (why !== 'EXPIRED') gaps.set(JSON.stringify(gap), gap)
+    }
+  }
+  return [...pools].map(([pool, gaps]) => ({ pool, gaps: [...gaps.values()] }))
+}
+
+/** What the log says of each gap. */
+const fieldsOf = ({ pool, gaps }: PoolGaps) => gaps.map((gap) => ({ pool, ...gap }))
 
 /** Every revocation list, once for each pool that uses it. */
 const listsOf = ({ pools }: Config): ListLife[] =>

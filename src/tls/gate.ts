@@ -77,6 +77,7 @@ export class Gate {
   readonly #handshakes = new Handshakes({
     begin: (stranger) => this.#options.begin(stranger),
     mustWait: ({ network }, now) => this.#debts.mustWait(network, now),
+    isOnProbation: ({ network }, now) => this.#debts.isOnProbation(network, now),
     giveUp: (stranger) => this.#onTimeUp(stranger),
     turn: () => this.#watch.settle(),
   })
@@ -209,7 +210,8 @@ export class Gate {
     }
     stranger.enter(stage)
     this.#heard.add(stranger)
-    this.#giveUp(this.#heard.excess(stranger.source))
+    const { source } = stranger
+    this.#giveUp(this.#heard.excess(source, this.#debts.isOnProbation(source.network, performance.now())))
   }
 
   #giveUp(stranger: Stranger | undefined): void {

@@ -25,6 +25,8 @@ export interface HandshakeEvents {
   begin(stranger: Stranger): void
   /** Whether a network must wait, whoever else waits. */
   mustWait(source: Source, now: number): boolean
+  /** Whether a network may have only one handshake under way. */
+  isOnProbation(source: Source, now: number): boolean
   /** The window of the network is full, and others of the network have waited long enough for this client's answer. */
   giveUp(stranger: Stranger): void
   /** A turn of the event loop begins, in which {@link HandshakeEvents.mustWait} will be asked. */
@@ -62,7 +64,7 @@ export class Handshakes {
   start(stranger: Stranger, now: number): void {
     const { source } = stranger
     const oldest = source.in.handshake.first?.value
-    if (isFull(source) && oldest !== undefined) this.#events.giveUp(oldest)
+    if (this.#isFull(source, now) && oldest !== undefined) this.#events.giveUp(oldest)
     stranger.enter('handshake')
     stranger.begun = now
     stranger.underWay = this.#underWay.join(stranger)
@@ -129,8 +131,14 @@ export class Handshakes {
 
   #mayBegin(source: Source, now: number): boolean {
     return (
-      (!isFull(source) || hasHadItsTime(source.in.handshake.first?.value, now)) && !this.#events.mustWait(source, now)
+      (!this.#isFull(source, now) || hasHadItsTime(source.in.handshake.first?.value, now)) &&
+      !this.#events.mustWait(source, now)
     )
+  }
+
+  #isFull(source: Source, now: number): boolean {
+    const { size } = source.in.handshake
+    return size >= source.window || (size > 0 && this.#events.isOnProbation(source, now))
   }
 
   #release(stranger: Stranger): boolean {
@@ -142,8 +150,6 @@ export class Handshakes {
     return true
   }
 }
-
-const isFull = (source: Source): boolean => source.in.handshake.size >= source.window
 
 /** A stranger that has not even sent a hello gets less time. */
 function hasHadItsTime(stranger: Stranger | undefined, now: number): boolean {

@@ -28,13 +28,18 @@ export class Heard {
     stranger.heard = undefined
   }
 
-  /** The stranger to give up, because `source` or all networks together have too many. */
-  excess(source: Source): Stranger | undefined {
-    if (this.#strangers.size <= MAX_IDLE_STRANGERS.ofNetwork) return undefined
+  /**
+   * The stranger to give up, because `source` or all networks together have too many.
+   *
+   * @param isOnProbation whether the network may have only one
+   */
+  excess(source: Source, isOnProbation: boolean): Stranger | undefined {
+    const mostOfNetwork = isOnProbation ? 1 : MAX_IDLE_STRANGERS.ofNetwork
+    if (this.#strangers.size <= mostOfNetwork) return undefined
     const heard = this.#strangers.values()
     const idle = heard.filter((stranger) => this.#idleSince(stranger) !== Infinity)
     const ofNetwork = idle.filter((stranger) => stranger.source === source)
-    if (ofNetwork.length > MAX_IDLE_STRANGERS.ofNetwork) return ofNetwork[0]
+    if (ofNetwork.length > mostOfNetwork) return ofNetwork[0]
     if (idle.length > MAX_IDLE_STRANGERS.inAll) return idle[0]
     return heard.length > MAX_BUSY_STRANGERS ? heard[0] : undefined
   }

@@ -85,6 +85,7 @@ export const lookOf = (more: Partial<Look> = {}): Look => ({
   configuration: { since: NIGHT - 26 * 3600e3, lastReload: undefined },
   certificates: [{ role: 'server', subject: 'CN=ekm.contoso.example', days: 82 }],
   lists: [],
+  listGaps: [],
   logLinesLost: 0,
   ...more,
 })

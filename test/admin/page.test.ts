@@ -51,6 +51,8 @@ describe('the first words of the status page', () => {
 })
 
 describe('what to do', () => {
+  const gap = { issuer: 'an issuing CA', certificates: 'client', reason: 'MISSING' }
+  const uncovered = lookOf({ listGaps: [{ pool: 'contoso', gaps: [gap, { ...gap, issuer: 'another' }] }] })
   const failed = (reason: string) => {
     const span = spanOf({ 1: 100 }, { failed: 50, reasons: [[reason, 50]] })
     return onePool({ minute: span, fiveMinutes: span })
@@ -139,6 +141,7 @@ describe('what to do', () => {
     ['a certificate of 3 days', certificate(3), 'EkmCertificateExpiresSoon', /replace the files/],
     ['a list that is due', list(0.1), 'EkmCrlExpires', /ekm-crl/],
     ['a list that is overdue', list(-0.1), 'EkmCrlExpired', /ekm-crl/],
+    ['certificates that no list covers', uncovered, 'EkmCrlGap', /check/],
     [
       'a reload that failed',
       lookOf({ configuration: { since: 0, lastReload: { at: NIGHT, problem: 'x' } } }),

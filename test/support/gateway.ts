@@ -129,6 +129,7 @@ export async function startTestGateway(
     collect: async (question) => [await answers[question](gateway)],
     certificateDaysLeft: () => [],
     listDaysLeft: () => [],
+    listGaps: () => [],
     events: new ServiceEvents(),
     logLinesLost: () => 0,
     workers: 1,

@@ -126,7 +126,7 @@ describe('what alerts ask for', () => {
     const events = new ServiceEvents()
     const service = new ServiceMetrics(
       '1.0',
-      { certificateDaysLeft: () => [], listDaysLeft: () => [], logLinesLost: () => 2 },
+      { certificateDaysLeft: () => [], listDaysLeft: () => [], listGaps: () => [], logLinesLost: () => 2 },
       events,
     )
     const worker = new Metrics(() => ({ ...idle, logLinesLost: 3 }), vocabulary)

@@ -11,6 +11,16 @@ describe('a network’s debts', () => {
     expect([10_000, 10_999, 11_000].map((now) => debts.mustWait('a', now))).toEqual([true, true, false])
   })
 
+  it('leave a network on probation after it had to wait, until it has paid all', () => {
+    const debts = new Debts()
+    debts.charge('a', 40, 0)
+    expect(debts.isOnProbation('a', 0)).toBe(false)
+    debts.charge('a', 20, 0)
+    expect([0, 5999, 6000].map((now) => debts.isOnProbation('a', now))).toEqual([true, true, false])
+    debts.charge('a', 10, 6000)
+    expect(debts.isOnProbation('a', 6000)).toBe(false)
+  })
+
   it('delay no connection within the credit', () => {
     const debts = new Debts()
     debts.charge('a', 50, 0)

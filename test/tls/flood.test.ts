@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -10,6 +11,7 @@ import { makeHeavyChain } from './support/heavy-chain.ts'
 
 const RATE = 500
 const SECONDS = 1
+const BEGIN_MS = 3000
 const LEAD_MS = 1000
 /** Milliseconds that an attack may add to the 99th percentile. */
 const BOUND_MS = 50
@@ -68,12 +70,16 @@ it.each([
       // The attacker has another address and gets the remaining CPU time: a real attacker has a separate machine.
       const args = [way, serving.port, rate, address, serving.workspace.path('heavy')].map(String)
       const attacker = spawn('nice', ['-n', String(niceness), process.execPath, program('attacker.mjs'), ...args])
+      const lines: string[] = []
+      const output = createInterface({ input: attacker.stdout }).on('line', (line) => lines.push(line))
+      // In a second round, its network may have to wait.
+      await Promise.race([once(output, 'line'), setTimeout(BEGIN_MS)])
       await setTimeout(LEAD_MS)
       const cost = (await measure()) - quiet
       attacker.kill('SIGTERM')
-      const [opened] = (await once(attacker.stdout, 'data')) as [Buffer]
+      await once(output, 'close')
       // An attacker without CPU time was no attacker, and the round shows nothing.
-      if (Number(opened.toString()) > rate / 5) costs.push(cost)
+      if (Number(lines.at(-1)) > rate / 5) costs.push(cost)
       else niceness = Math.max(0, niceness - 5)
     }
     expect(Math.min(...costs)).toBeLessThan(BOUND_MS)

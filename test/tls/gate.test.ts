@@ -421,6 +421,27 @@ describe('the time that an unverified connection costs', () => {
     await begins('127.0.0.2')
   })
 
+  it('leaves its network one stranger at a time, until all is paid', async () => {
+    const { gate, begun, shed, open } = await makeCostly({ kind: 'stranger' })
+    const clock = stopClock()
+    // Of some 115 ms, a hundredth of this time is paid: less than the credit is left.
+    clock.pass(7000)
+    const clients = await Promise.all(Array.from({ length: 3 }, () => open('127.0.0.2')))
+    for (const client of clients) client.write(HELLO)
+    for (const count of [1, 2, 3]) {
+      await expect.poll(() => begun.length).toBe(count)
+      await setTimeout(50)
+      expect(begun).toHaveLength(count)
+      gate.handshakeDone(begun[count - 1] as Arrival, { kind: 'stranger' })
+    }
+    // The costly one was cut at once.
+    expect(shed).toEqual(['too_many_bytes', 'too_many_unverified', 'too_many_unverified'])
+    clock.pass(20_000)
+    begun.length = 0
+    for (const client of await Promise.all(Array.from({ length: 3 }, () => open('127.0.0.2')))) client.write(HELLO)
+    await expect.poll(() => begun.length).toBe(3)
+  })
+
   it('ends connections that wait for it after the time for a handshake', async () => {
     const { shed, open } = await makeCostly()
     const client = await open('127.0.0.2')

@@ -302,7 +302,9 @@ describe('a list that is replaced', () => {
       await expect.poll(() => logged('admin_listening')).toHaveLength(1)
       const port = Number((await logged('admin_listening'))[0]?.['port'])
       const days = () => metric(port, 'ekm_crl_days_left{pool="contoso",issuer="test client CA"}')
+      const gaps = () => metric(port, 'ekm_crl_gaps{pool="contoso"}')
       expect(await days()).toBeCloseTo(1, 1)
+      expect(await gaps()).toBe(0)
       await workspace.write('crl-0.pem', await list({ revoked: [pki.client], nextUpdate: past() }))
       await expect.poll(() => logged('reloaded')).toHaveLength(1)
       expect(await days()).toBeLessThan(0)
@@ -315,6 +317,7 @@ describe('a list that is replaced', () => {
       await expect.poll(() => logged('reloaded')).toHaveLength(2)
       const gap = { pool: 'contoso', issuer: 'test client CA', certificates: 'client', reason: 'ONLY_CA_CERTIFICATES' }
       expect(await logged('crl_gap')).toEqual([expect.objectContaining({ level: 'error', ...gap })])
+      expect(await gaps()).toBe(1)
     } finally {
       await service.drain()
       await workspace.remove()

@@ -8,6 +8,7 @@ import {
   type WayFound,
   type WrapAlgorithm,
 } from '../../../adapters/contract/index.ts'
+import { Pulse } from '../../base/pulse.ts'
 import { Breaker } from './breaker.ts'
 import type { Call } from './call.ts'
 import { Capacity, type CapacityLimits, type Rejection } from './capacity.ts'
@@ -52,6 +53,7 @@ export class Backend {
   readonly #observer: BackendObserver
   readonly #capacity: Capacity
   readonly #breaker: Breaker
+  readonly #pulse = new Pulse()
   /** Only keys that the backend has are remembered, so the backend bounds the size. */
   readonly #descriptions = new Map<KeyRef, Described>()
 
@@ -155,6 +157,7 @@ export class Backend {
       this.#capacity.leave(flow)
     }
     let code: Outcome = 'OK'
+    this.#pulse.begin()
     try {
       return await call.run(work(), discard, leave)
     } catch (error) {
@@ -162,6 +165,7 @@ export class Backend {
       throw error
     } finally {
       const now = end ?? performance.now()
+      this.#pulse.end()
       call.backendMs = (call.backendMs ?? 0) + now - start
       this.#observer.called(flow.operation, code, now - start)
       if (isWork && code === 'OK') this.#breaker.answered(now)
@@ -173,13 +177,15 @@ export class Backend {
   #learn(flow: Flow, call: Call, code: Outcome, start: number, now: number): void {
     const wasStuck = flow.isStuck
     flow.ended()
+    // What the gateway itself was late by is not the key's time.
+    const until = Math.max(start, now - this.#pulse.delayAt(now))
     if (code === 'BACKEND_UNAVAILABLE') this.#breaker.doubt()
     else if (code === 'DEADLINE_EXCEEDED') {
       if (hadItsTime(call, start)) {
-        flow.late(call, start, now)
+        flow.late(call, start, until)
         this.#breaker.doubt()
       }
-    } else if (!saysNothing.has(code)) flow.answered(call, start, now)
+    } else if (!saysNothing.has(code)) flow.answered(call, start, until)
     if (flow.isStuck !== wasStuck) this.#observer.keyChanged(flow.operation, flow.ref, wasStuck)
     this.#capacity.serve()
   }

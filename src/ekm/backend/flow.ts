@@ -98,7 +98,10 @@ export class Flow {
     this.#awaited -= 1
   }
 
-  /** Records that the call was answered at `now`. The backend was asked at `start`. */
+  /**
+   * Records that the call was answered at `now`, or earlier if the gateway was late to see it. The backend was asked at
+   * `start`.
+   */
   answered(call: Call, start: number, now: number): void {
     const elapsedMs = now - start
     if (this.isStuck) this.#forget()
@@ -108,8 +111,9 @@ export class Flow {
     else if (this.#awaited + 1 >= this.#window) this.#window += this.#hasShrunk ? 1 / this.#window : 1
   }
 
-  /** Records that the call was not answered within its time. */
+  /** Records that the call was not answered within its time: not by `now`, since when the gateway has seen nothing. */
   late(call: Call, start: number, now: number): void {
+    if (now - call.start < SLOW * (call.deadline - call.start)) return
     if (this.#window === 1) this.#lateAlone += 1
     this.#average(Math.max(now - start, call.deadline - call.start))
     this.#shrink(AFTER_LATE, start, now)

@@ -15,6 +15,7 @@ export const gatewayFindings = (look: Look): Finding[] => [
   ...reload(look),
   ...certificates(look),
   ...lists(look),
+  ...listGaps(look),
   ...log(look),
 ]
 
@@ -77,6 +78,17 @@ function lists({ lists: all }: Look): Finding[] {
       const advice = 'look at the timer that fetches it: systemctl status ekm-crl.timer ekm-crl.service'
       return of('warning', `pool ${pool}`, found, advice, days < 0 ? 'EkmCrlExpired' : 'EkmCrlExpires')
     })
+}
+
+function listGaps({ listGaps: all }: Look): Finding[] {
+  return all.flatMap(({ pool, gaps: [gap, ...more] }) => {
+    if (gap === undefined) return []
+    const { issuer, certificates, reason } = gap
+    const others = more.length === 0 ? '' : `, nor ${count(more.length, 'other CA', 'other CAs')}`
+    const whose = certificates === 'ca' ? 'the CA certificates' : 'the client certificates'
+    const found = `no revocation list in use covers ${whose} of ${issuer} (${reason})${others}`
+    return [of('warning', `pool ${pool}`, found, 'add a list that covers them; ekm-gateway check says more', 'EkmCrlGap')]
+  })
 }
 
 function log({ logLinesLost }: Look): Finding[] {

@@ -2,7 +2,7 @@ import type { BackendKind } from '../../backends/index.ts'
 import type { BackendEvent } from '../../gateway/backend-events.ts'
 import { combine } from '../../gateway/status.ts'
 import type { BackendReport, KeyReport, PoolReport, ProcessReport } from '../../gateway/report.ts'
-import type { DaysLeft, ListDaysLeft, ReloadOutcome } from '../../telemetry/service-metrics.ts'
+import type { DaysLeft, ListDaysLeft, PoolGaps, ReloadOutcome } from '../../telemetry/service-metrics.ts'
 import type { Span } from './history.ts'
 
 /** What there is to see of a pool. */
@@ -51,6 +51,7 @@ export interface Look {
   readonly configuration: { readonly since: number; readonly lastReload: ReloadOutcome | undefined }
   readonly certificates: readonly DaysLeft[]
   readonly lists: readonly ListDaysLeft[]
+  readonly listGaps: readonly PoolGaps[]
   readonly logLinesLost: number
 }
 

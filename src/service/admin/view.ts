@@ -8,6 +8,7 @@ import {
   ServiceMetrics,
   type DaysLeft,
   type ListDaysLeft,
+  type PoolGaps,
   type ServiceEvents,
 } from '../../telemetry/service-metrics.ts'
 import type { Answers } from '../workers/messages.ts'
@@ -22,6 +23,8 @@ export interface Observable {
   certificateDaysLeft(): readonly DaysLeft[]
   /** The time that is left of each revocation list. */
   listDaysLeft(): readonly ListDaysLeft[]
+  /** What no revocation list covers, of each pool that has lists. */
+  listGaps(): readonly PoolGaps[]
   readonly events: ServiceEvents
   logLinesLost(): number
   /** The configuration that is served. */
@@ -78,6 +81,7 @@ async function lookAt(observable: Observable, history: History, reports: readonl
     configuration: { since: events.configuredAt, lastReload: events.lastReload },
     certificates: observable.certificateDaysLeft(),
     lists: observable.listDaysLeft(),
+    listGaps: observable.listGaps(),
     logLinesLost: reports.reduce((sum, one) => sum + one.logLinesLost, observable.logLinesLost()),
   }
 }

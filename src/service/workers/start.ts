@@ -64,6 +64,7 @@ export async function startWorkers(
     collect: (question, patienceMs = COLLECT_MS) => group.collect(question, patienceMs),
     certificateDaysLeft: () => expiry.daysLeft(),
     listDaysLeft: () => expiry.listDaysLeft(),
+    listGaps: () => expiry.listGaps(),
     events,
     logLinesLost: () => log.lost,
     reload: (cause) => reloader.reload(cause),

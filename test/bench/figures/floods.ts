@@ -13,6 +13,8 @@ import { difference, median, paired, quantile, spreadOf, sum } from '../statisti
 import { CONNECTIONS, inTurns } from '../turns.ts'
 
 const RATE = 500
+/** The longest time to wait for an attack's first bytes. */
+const BEGIN_MS = 5000
 const LEAD_MS = 500
 const NEW_CONNECTION_MS = 100
 const QUIET = 'no attack'
@@ -25,7 +27,7 @@ interface Attack {
   readonly rate: number
   /** The certificate that the attacker shows. */
   readonly identity?: 'heavy' | 'tenant'
-  /** Milliseconds of the attack before the measurement begins. */
+  /** Milliseconds from the attack's first bytes to the measurement. */
   readonly leadMs?: number
   readonly behindHaproxy?: true
 }
@@ -159,6 +161,7 @@ export const floods: Figure = {
       attackers += 1
       const identity = identities.pathOf(attack.identity ?? 'tenant')
       const attacker = beginAttack(attack, target.port, `127.0.1.${attackers}`, identity)
+      await Promise.race([attacker.firstLine(), sleep(BEGIN_MS)])
       await sleep(attack.leadMs ?? LEAD_MS)
       const turn = await run(target)
       await attacker.stop()

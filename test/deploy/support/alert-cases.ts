@@ -136,4 +136,5 @@ export const alertCases: readonly AlertCase[] = [
     series: { [`ekm_crl_days_left{${pool},issuer="an issuing CA"}`]: gauge(from(0.5, -0.1)) },
     burst: true,
   },
+  { alert: 'EkmCrlGap', series: { [`ekm_crl_gaps{${pool}}`]: gauge(from(0, 1)) }, burst: true },
 ]

@@ -6,8 +6,8 @@ import { floodWithKeyUpdates } from './key-updates.mjs'
 
 /**
  * Attacks a TLS port from a process of its own: node attacker.mjs WAY PORT RATE [ADDRESS [IDENTITY]]. RATE is in
- * connections a second, of which it holds 2000. Ways that need a certificate use IDENTITY.pem and IDENTITY.key. At its
- * end it prints the number of connections that it opened.
+ * connections a second, of which it holds 2000. Ways that need a certificate use IDENTITY.pem and IDENTITY.key. It prints
+ * `begun` when its first bytes are on their way, and at its end the number of connections that it opened.
  */
 const [, , way, port, rate, localAddress = '127.0.0.1', identity] = process.argv
 const target = { host: '127.0.0.1', port: Number(port), localAddress }
@@ -25,10 +25,16 @@ const shown = identity && { cert: readFileSync(`${identity}.pem`), key: readFile
 /** More bytes than a server reads at once: about 200 KiB. */
 const KEY_UPDATES = 8000
 
+let isBegun = false
+function begun() {
+  if (!isBegun) process.stdout.write('begun\n')
+  isBegun = true
+}
+
 const ways = {
   /** Complete handshakes with a certificate, and no further bytes. */
   certificates: () => connect({ ...target, ...shown, rejectUnauthorized: false, minVersion: 'TLSv1.3' }),
-  'key updates': () => floodWithKeyUpdates(target, KEY_UPDATES),
+  'key updates': () => floodWithKeyUpdates(target, KEY_UPDATES, begun),
   /** Complete handshakes without a certificate, and no further bytes. */
   handshakes: () => connect({ ...target, rejectUnauthorized: false, minVersion: 'TLSv1.3' }),
   /** Hellos, which make the server do the expensive part, and no further bytes. */
@@ -59,6 +65,8 @@ setInterval(() => {
   for (let count = 0; count < (Number(rate) * BURST_MS) / 1000; count += 1) {
     const socket = ways[way]()
     opened += 1
+    // It takes a moment to make key updates.
+    if (way !== 'key updates') socket.once('connect', begun)
     socket.on('error', () => undefined)
     socket.once('close', () => open.delete(socket))
     open.add(socket)

@@ -1,3 +1,3 @@
 import type { Socket, TcpNetConnectOpts } from 'node:net'
 
-export function floodWithKeyUpdates(target: TcpNetConnectOpts, count: number): Socket
+export function floodWithKeyUpdates(target: TcpNetConnectOpts, count: number, onSent?: () => void): Socket

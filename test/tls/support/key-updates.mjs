@@ -35,9 +35,10 @@ function seal(secret, content, type) {
 
 /**
  * Opens a TLS connection without a certificate and writes key updates, each of which requests another one in return.
- * Node.js cannot send any, so that the records are made here, with keys derived from the key log.
+ * Node.js cannot send any, so that the records are made here, with keys derived from the key log. `onSent` is called when
+ * they are on their way.
  */
-export function floodWithKeyUpdates(target, count) {
+export function floodWithKeyUpdates(target, count, onSent) {
   const raw = connectTcp(target)
   let client
   let secret
@@ -70,7 +71,7 @@ export function floodWithKeyUpdates(target, count) {
         records.push(seal(secret, KEY_UPDATE, HANDSHAKE))
         secret = expand(secret, 'traffic upd', 32)
       }
-      raw.write(Buffer.concat(records))
+      raw.write(Buffer.concat(records), onSent)
     })
   })
   return raw
