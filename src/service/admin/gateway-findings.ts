@@ -87,7 +87,9 @@ function listGaps({ listGaps: all }: Look): Finding[] {
     const others = more.length === 0 ? '' : `, nor ${count(more.length, 'other CA', 'other CAs')}`
     const whose = certificates === 'ca' ? 'the CA certificates' : 'the client certificates'
     const found = `no revocation list in use covers ${whose} of ${issuer} (${reason})${others}`
-    return [of('warning', `pool ${pool}`, found, 'add a list that covers them; ekm-gateway check says more', 'EkmCrlGap')]
+    return [
+      of('warning', `pool ${pool}`, found, 'add a list that covers them; ekm-gateway check says more', 'EkmCrlGap'),
+    ]
   })
 }
 
