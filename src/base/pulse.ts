@@ -29,7 +29,8 @@ export class Pulse {
    */
   delayAt(now: number): number {
     const { at, ms } = this.#late
-    return Math.max(0, now - this.#beat - INTERVAL_MS, now - at < INTERVAL_MS ? ms : 0)
+    // What arrived during a long turn is handled after it, one after the other.
+    return Math.max(0, now - this.#beat - INTERVAL_MS) + (at === this.#beat ? ms : 0)
   }
 
   #wait(now: number): void {

@@ -12,8 +12,8 @@ const MAX_NETWORKS = 10_000
 interface Debt {
   /** When the network will have paid, on `performance.now()`'s clock. */
   paidAt: number
-  /** Whether it has owed so much that it had to wait. */
-  readonly wasLarge: boolean
+  /** The most milliseconds that it has had to wait until then. */
+  most: number
 }
 
 /** The debt of each network for the event-loop time that its strangers took. It pays by waiting. */
@@ -27,13 +27,15 @@ export class Debts {
     this.#debts.delete(network)
     this.#forgetSome(now)
     const paidAt = now + Math.min(MAX_WAIT_MS, (before ? before.paidAt - now : 0) + ms / SHARE)
-    this.#debts.set(network, { paidAt, wasLarge: before?.wasLarge === true || isLarge(paidAt - now) })
+    this.#debts.set(network, { paidAt, most: Math.max(before?.most ?? 0, paidAt - now) })
   }
 
   /** Takes back a charge. */
   refund(network: string, ms: number): void {
     const debt = this.#debts.get(network)
-    if (debt !== undefined) debt.paidAt -= ms / SHARE
+    if (debt === undefined) return
+    debt.paidAt -= ms / SHARE
+    debt.most -= ms / SHARE
   }
 
   /** Whether a network has to wait before its next handshake. */
@@ -43,11 +45,11 @@ export class Debts {
   }
 
   /**
-   * Whether a network has had to wait, and has not paid the rest yet. It may go on, with one stranger at a time: the costs
-   * of several would come in one turn of the event loop.
+   * Whether a network has had to wait, and has not paid the rest yet. It may go on, with one stranger at a time beside the
+   * handshakes of the allowed clients that it has shown: the costs of several would come in one turn of the event loop.
    */
   isOnProbation(network: string, now: number): boolean {
-    return this.#owedBy(network, now)?.wasLarge === true
+    return isLarge(this.#owedBy(network, now)?.most ?? 0)
   }
 
   get size(): number {

@@ -106,6 +106,8 @@ export class ExpiryWatch {
     this.#certificates = certificatesOf(config)
     this.#lists = listsOf(config)
     this.#entries = entriesOf(config)
+    const present = new Set([...this.#certificates.map(({ fingerprint }) => fingerprint), ...this.#lists.map(nameOf)])
+    for (const name of this.#told.keys()) if (!present.has(name)) this.#told.delete(name)
     this.check()
   }
 
@@ -132,10 +134,12 @@ export class ExpiryWatch {
     }
   }
 
-  #checkList({ pool, issuer, list: { fingerprint, thisUpdate, nextUpdate } }: ListLife): void {
+  #checkList(life: ListLife): void {
+    const { pool, issuer, list } = life
+    const { thisUpdate, nextUpdate } = list
     const left = nextUpdate - this.#now()
     const stage = left < 0 ? 0 : left < (nextUpdate - thisUpdate) * ANNOUNCED_SHARE ? 1 : 2
-    const name = `${pool} ${fingerprint}`
+    const name = nameOf(life)
     if (stage === 2 || stage >= (this.#told.get(name) ?? Infinity)) return
     this.#told.set(name, stage)
     const hours = Math.floor(left / 3_600_000)
@@ -146,8 +150,9 @@ export class ExpiryWatch {
 
   daysLeft(): CertificateDaysLeft[] {
     const now = this.#now()
-    const first = this.#certificates.slice(0, MAX_CERTIFICATES)
-    return first.map(({ role, subject, expires }) => ({ role, subject, days: (expires - now) / DAY_MS }))
+    return mostUrgent(
+      this.#certificates.map(({ role, subject, expires }) => ({ role, subject, days: (expires - now) / DAY_MS })),
+    )
   }
 
   /** If an issuer has several lists, the one that ends first. */
@@ -161,7 +166,7 @@ export class ExpiryWatch {
       const name = JSON.stringify([pool, issuer])
       if (days < (ends.get(name)?.days ?? Infinity)) ends.set(name, { pool, issuer, days, share })
     }
-    return [...ends.values()].slice(0, MAX_CERTIFICATES)
+    return mostUrgent([...ends.values()])
   }
 
   /** For each pool that has lists, as of the last {@link check}. */
@@ -173,6 +178,9 @@ export class ExpiryWatch {
     clearInterval(this.#timer)
   }
 }
+
+const mostUrgent = <Left extends { readonly days: number }>(all: readonly Left[]): Left[] =>
+  all.toSorted((one, other) => one.days - other.days).slice(0, MAX_CERTIFICATES)
 
 /** Every certificate whose expiry would stop something, each once. */
 export function certificatesOf({ listen, pools, backends }: Config): CertificateLife[] {
@@ -219,6 +227,8 @@ function poolGapsOf(entries: readonly EntryLists[], now: number): PoolGaps[] {
   }
   return [...pools].map(([pool, gaps]) => ({ pool, gaps: [...gaps.values()] }))
 }
+
+const nameOf = ({ pool, list }: ListLife): string => `${pool} ${list.fingerprint}`
 
 /** What the log says of each gap. */
 const fieldsOf = ({ pool, gaps }: PoolGaps) => gaps.map((gap) => ({ pool, ...gap }))

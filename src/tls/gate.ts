@@ -211,7 +211,12 @@ export class Gate {
     stranger.enter(stage)
     this.#heard.add(stranger)
     const { source } = stranger
-    this.#giveUp(this.#heard.excess(source, this.#debts.isOnProbation(source.network, performance.now())))
+    const isOnProbation = this.#debts.isOnProbation(source.network, performance.now())
+    for (;;) {
+      const excess = this.#heard.excess(source, isOnProbation)
+      if (excess === undefined) return
+      this.#giveUp(excess)
+    }
   }
 
   #giveUp(stranger: Stranger | undefined): void {

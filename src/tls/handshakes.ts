@@ -1,5 +1,5 @@
 import { Queue } from '../base/queue.ts'
-import type { Source, Stranger } from './stranger.ts'
+import { FIRST_WINDOW, type Source, type Stranger } from './stranger.ts'
 
 /**
  * The bounds of how many handshakes may be under way while others wait. Their clients may all send at once, and that is
@@ -25,7 +25,7 @@ export interface HandshakeEvents {
   begin(stranger: Stranger): void
   /** Whether a network must wait, whoever else waits. */
   mustWait(source: Source, now: number): boolean
-  /** Whether a network may have only one handshake under way. */
+  /** Whether a network may have only one handshake under way, beside those that its allowed clients have earned. */
   isOnProbation(source: Source, now: number): boolean
   /** The window of the network is full, and others of the network have waited long enough for this client's answer. */
   giveUp(stranger: Stranger): void
@@ -63,8 +63,7 @@ export class Handshakes {
 
   start(stranger: Stranger, now: number): void {
     const { source } = stranger
-    const oldest = source.in.handshake.first?.value
-    if (this.#isFull(source, now) && oldest !== undefined) this.#events.giveUp(oldest)
+    for (const older of this.#tooMany(source, now)) this.#events.giveUp(older)
     stranger.enter('handshake')
     stranger.begun = now
     stranger.underWay = this.#underWay.join(stranger)
@@ -130,15 +129,18 @@ export class Handshakes {
   }
 
   #mayBegin(source: Source, now: number): boolean {
-    return (
-      (!this.#isFull(source, now) || hasHadItsTime(source.in.handshake.first?.value, now)) &&
-      !this.#events.mustWait(source, now)
-    )
+    if (this.#events.mustWait(source, now)) return false
+    return this.#tooMany(source, now).every((stranger) => hasHadItsTime(stranger, now))
   }
 
-  #isFull(source: Source, now: number): boolean {
-    const { size } = source.in.handshake
-    return size >= source.window || (size > 0 && this.#events.isOnProbation(source, now))
+  /** The handshakes of a network that must end before another one begins, the oldest first. */
+  #tooMany(source: Source, now: number): readonly Stranger[] {
+    const { handshake } = source.in
+    // Most networks have none.
+    if (handshake.size === 0) return []
+    // A network keeps the places that its allowed clients have earned.
+    const window = this.#events.isOnProbation(source, now) ? source.window - FIRST_WINDOW + 1 : source.window
+    return handshake.size < window ? [] : handshake.values().slice(0, handshake.size - window + 1)
   }
 
   #release(stranger: Stranger): boolean {
@@ -152,8 +154,8 @@ export class Handshakes {
 }
 
 /** A stranger that has not even sent a hello gets less time. */
-function hasHadItsTime(stranger: Stranger | undefined, now: number): boolean {
-  return stranger !== undefined && now - stranger.begun > (stranger.isSilent ? ANSWER_MS : PLACE_MS)
+function hasHadItsTime(stranger: Stranger, now: number): boolean {
+  return now - stranger.begun > (stranger.isSilent ? ANSWER_MS : PLACE_MS)
 }
 
 /** True if no stranger of it waits any more, so that it only has to leave the queue. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { AdapterError, type KeyAdapter, type KeyRef } from '../../adapters/contract/index.ts'
 import { Deadlines } from '../../src/base/deadlines.ts'
 import { Pulse } from '../../src/base/pulse.ts'
-import { Backend } from '../../src/ekm/backend/backend.ts'
+import { Backend, type BackendObserver } from '../../src/ekm/backend/backend.ts'
 import { Call } from '../../src/ekm/backend/call.ts'
 import { PoolFlows } from '../../src/ekm/backend/flow.ts'
 import { BackendKey } from '../../src/ekm/pooled-key.ts'
@@ -12,6 +12,37 @@ import { BackendKey } from '../../src/ekm/pooled-key.ts'
 function holdUp(ms: number): void {
   for (const end = performance.now() + ms; performance.now() < end;);
 }
+
+const SERVICE_MS = 100
+
+/** An adapter whose answers are there after a time, whether or not anybody looks. */
+const far: KeyAdapter = {
+  product: { vendor: 'a test', name: 'far' },
+  describe: async () => ({ kty: 'oct', bits: 256 }),
+  async wrap() {
+    await sleep(SERVICE_MS)
+    return new Uint8Array(40)
+  },
+  unwrap: (...call) => far.wrap(...call),
+  probe: async () => undefined,
+  close: async () => undefined,
+}
+
+const backendOf = (adapter: KeyAdapter, observer: Partial<BackendObserver> = {}) =>
+  new Backend({
+    name: 'far',
+    adapter,
+    concurrency: 64,
+    queue: 256,
+    keyCacheMs: 1000,
+    observer: {
+      called: () => undefined,
+      rejected: () => undefined,
+      changed: () => undefined,
+      keyChanged: () => undefined,
+      ...observer,
+    },
+  })
 
 describe('the delay of the process itself', () => {
   it('is seen by what arrived meanwhile, and is over a moment later', async () => {
@@ -22,45 +53,56 @@ describe('the delay of the process itself', () => {
     holdUp(80)
     expect(pulse.delayAt(performance.now())).toBeGreaterThan(60)
     expect(await seen).toBeGreaterThan(50)
+    // Further answers are handled one after the other.
+    const backlog: number[] = []
+    holdUp(80)
+    await sleep(0)
+    for (let handled = 0; handled < 30; handled += 1) {
+      holdUp(1)
+      backlog.push(pulse.delayAt(performance.now()))
+    }
+    expect(Math.min(...backlog)).toBeGreaterThan(50)
     await sleep(40)
     expect(pulse.delayAt(performance.now())).toBeLessThan(30)
     pulse.end()
   })
 })
 
+describe('a key that answers nothing', () => {
+  it('is known as such, although the gateway is late with every turn of its event loop', async () => {
+    let isKnown = false
+    let isOver = false
+    const never = () => new Promise<Uint8Array>(() => undefined)
+    const backend = backendOf({ ...far, wrap: never, unwrap: never }, { keyChanged: () => void (isKnown = true) })
+    const key = new BackendKey(backend, 'kek' as KeyRef, new PoolFlows())
+    const deadlines = new Deadlines(200)
+    const turn = () => {
+      holdUp(100)
+      if (!isOver) setTimeout(turn, 0)
+    }
+    turn()
+    for (const start = performance.now(); !isKnown && performance.now() - start < 6000; await sleep(20)) {
+      const call = new Call(deadlines)
+      void key
+        .unwrap('A256KWP', new Uint8Array(40), call)
+        .catch(() => undefined)
+        .finally(() => call.end())
+    }
+    isOver = true
+    backend.stop()
+    // The last turn, and the deadlines of the last calls.
+    await sleep(300)
+    expect(isKnown).toBe(true)
+  })
+})
+
 describe('calls of a key that takes half of their time', () => {
-  const SERVICE_MS = 100
   /** As many a second as fill the first window of a key. */
   const EACH_MS = 10
 
-  /** An adapter whose answers are there after a time, whether or not anybody looks. */
-  const far: KeyAdapter = {
-    product: { vendor: 'a test', name: 'far' },
-    describe: async () => ({ kty: 'oct', bits: 256 }),
-    async wrap() {
-      await sleep(SERVICE_MS)
-      return new Uint8Array(40)
-    },
-    unwrap: (...call) => far.wrap(...call),
-    probe: async () => undefined,
-    close: async () => undefined,
-  }
-
   it.each([60, 90, 150])('are all sent after the event loop was held up for %i ms', async (heldMs) => {
     const rejected: string[] = []
-    const backend = new Backend({
-      name: 'far',
-      adapter: far,
-      concurrency: 64,
-      queue: 256,
-      keyCacheMs: 1000,
-      observer: {
-        called: () => undefined,
-        rejected: (rejection) => rejected.push(rejection),
-        changed: () => undefined,
-        keyChanged: () => undefined,
-      },
-    })
+    const backend = backendOf(far, { rejected: (rejection) => void rejected.push(rejection) })
     const key = new BackendKey(backend, 'kek' as KeyRef, new PoolFlows())
     const deadlines = new Deadlines(200)
     const failures: string[] = []

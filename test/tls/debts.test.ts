@@ -21,6 +21,14 @@ describe('a network’s debts', () => {
     expect(debts.isOnProbation('a', 6000)).toBe(false)
   })
 
+  it('leave no network on probation for a cost that is taken back', () => {
+    const debts = new Debts()
+    debts.charge('a', 45, 0)
+    debts.charge('a', 6, 0)
+    debts.refund('a', 45)
+    expect(debts.isOnProbation('a', 0)).toBe(false)
+  })
+
   it('delay no connection within the credit', () => {
     const debts = new Debts()
     debts.charge('a', 50, 0)

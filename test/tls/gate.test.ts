@@ -79,6 +79,8 @@ async function makeGate(limits: Partial<GateLimits> = {}) {
   return { gate, begun, shed, idle, open, crowd, connectAs }
 }
 
+type Made = Awaited<ReturnType<typeof makeGate>>
+
 const allowed = (identity: string): Standing => ({ kind: 'allowed', identity })
 
 const isOpen = (socket: Socket) => !socket.destroyed
@@ -362,9 +364,12 @@ describe('the time that an unverified connection costs', () => {
     }
   }
 
-  async function makeCostly(standing?: Standing, bytes = 20_000) {
+  /** @param before what its network does before */
+  async function makeCostly(standing?: Standing, bytes = 20_000, before?: (made: Made) => Promise<unknown>) {
     const made = await makeGate({ handshakeMs: 4000 })
     const { gate, begun, open } = made
+    await before?.(made)
+    begun.length = 0
     await setTimeout(50)
     const client = await open('127.0.0.2')
     await expect.poll(() => begun.length, { interval: 1 }).toBe(1)
@@ -440,6 +445,40 @@ describe('the time that an unverified connection costs', () => {
     begun.length = 0
     for (const client of await Promise.all(Array.from({ length: 3 }, () => open('127.0.0.2')))) client.write(HELLO)
     await expect.poll(() => begun.length).toBe(3)
+  })
+
+  it('leaves its network none of the idle strangers and handshakes that it had before, but one', async () => {
+    const earlier: Arrival[] = []
+    const { gate, begun, open } = await makeCostly(
+      { kind: 'stranger' },
+      20_000,
+      async ({ begun: made, connectAs, open: come }) => {
+        await connectAs({ kind: 'stranger' }, 2, '127.0.0.2')
+        for (const client of [await come('127.0.0.2'), await come('127.0.0.2')]) client.write(HELLO)
+        await expect.poll(() => made.length).toBe(4)
+        earlier.push(...made)
+      },
+    )
+    const left = () => earlier.filter(({ shedReason }) => shedReason === undefined).length
+    expect(left()).toBe(4)
+    stopClock().pass(7000)
+    const client = await open('127.0.0.2')
+    client.write(HELLO)
+    await expect.poll(() => begun.length).toBe(1)
+    expect(left()).toBe(2)
+    gate.handshakeDone(begun[0] as Arrival, { kind: 'stranger' })
+    expect(left()).toBe(0)
+  })
+
+  it('leaves its network the handshakes that its allowed clients have earned', async () => {
+    const { begun, open } = await makeCostly({ kind: 'stranger' }, 20_000, (made) =>
+      made.connectAs(allowed('a'), 3, '127.0.0.2'),
+    )
+    stopClock().pass(7000)
+    for (const client of await Promise.all(Array.from({ length: 6 }, () => open('127.0.0.2')))) client.write(HELLO)
+    await expect.poll(() => begun.length).toBe(4)
+    await setTimeout(50)
+    expect(begun).toHaveLength(4)
   })
 
   it('ends connections that wait for it after the time for a handshake', async () => {

@@ -11,6 +11,8 @@ const SLOW = 0.75
 /** The factor and the minimum for the window after a slow call, and after a late call. */
 const AFTER_SLOW = { part: 0.75, least: 4 }
 const AFTER_LATE = { part: 0.5, least: 1 }
+/** A key that answers nothing for longer is at fault, however late the gateway itself was. */
+const OWN_FAULT_MS = 1000
 /** After this many late calls in a row, each the only one of its flow, no call waits for the key. */
 const STUCK = 3
 
@@ -55,6 +57,8 @@ export class Flow {
   #hasShrunk = false
   #shrunkAt = -Infinity
   #lateAlone = 0
+  /** When the first call since the last answer was late. */
+  #silentSince: number | undefined
 
   constructor(pool: PoolFlows, operation: BackendOperation, ref: KeyRef) {
     this.pool = pool
@@ -106,6 +110,7 @@ export class Flow {
     const elapsedMs = now - start
     if (this.isStuck) this.#forget()
     this.#lateAlone = 0
+    this.#silentSince = undefined
     this.#average(elapsedMs)
     if (elapsedMs > SLOW * (call.deadline - call.start)) this.#shrink(AFTER_SLOW, start, now)
     else if (this.#awaited + 1 >= this.#window) this.#window += this.#hasShrunk ? 1 / this.#window : 1
@@ -113,7 +118,9 @@ export class Flow {
 
   /** Records that the call was not answered within its time: not by `now`, since when the gateway has seen nothing. */
   late(call: Call, start: number, now: number): void {
-    if (now - call.start < SLOW * (call.deadline - call.start)) return
+    this.#silentSince ??= now
+    const isOwnFault = now - call.start < SLOW * (call.deadline - call.start)
+    if (isOwnFault && now - this.#silentSince < OWN_FAULT_MS) return
     if (this.#window === 1) this.#lateAlone += 1
     this.#average(Math.max(now - start, call.deadline - call.start))
     this.#shrink(AFTER_LATE, start, now)

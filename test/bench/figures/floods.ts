@@ -161,7 +161,9 @@ export const floods: Figure = {
       attackers += 1
       const identity = identities.pathOf(attack.identity ?? 'tenant')
       const attacker = beginAttack(attack, target.port, `127.0.1.${attackers}`, identity)
-      await Promise.race([attacker.firstLine(), sleep(BEGIN_MS)])
+      if ((await Promise.race([attacker.firstLine(), sleep(BEGIN_MS)])) === undefined) {
+        throw new Error(`the attack "${attack.name}" did not begin`)
+      }
       await sleep(attack.leadMs ?? LEAD_MS)
       const turn = await run(target)
       await attacker.stop()
