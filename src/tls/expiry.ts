@@ -179,8 +179,11 @@ export class ExpiryWatch {
   }
 }
 
+/** All, in their order; of very many those that end first. */
 const mostUrgent = <Left extends { readonly days: number }>(all: readonly Left[]): Left[] =>
-  all.toSorted((one, other) => one.days - other.days).slice(0, MAX_CERTIFICATES)
+  all.length <= MAX_CERTIFICATES
+    ? [...all]
+    : all.toSorted((one, other) => one.days - other.days).slice(0, MAX_CERTIFICATES)
 
 /** Every certificate whose expiry would stop something, each once. */
 export function certificatesOf({ listen, pools, backends }: Config): CertificateLife[] {

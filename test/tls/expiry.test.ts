@@ -90,3 +90,25 @@ it('the expiry watch knows what each certificate is for, and how many days are l
   expect(expiry.daysLeft()[0]).toEqual({ role: 'server', subject: 'CN=localhost', days: 12.5 })
   expiry.close()
 })
+
+it('the metrics have a hundred of very many lists, those that end first', () => {
+  const listOf = (issuer: string, nextUpdate: number) => ({
+    fingerprint: issuer,
+    issuer: { text: issuer, key: issuer },
+    thisUpdate: 0,
+    nextUpdate,
+    isDelta: false,
+    isIndirect: true,
+    isCurrent: () => true,
+  })
+  const lists = Array.from({ length: 101 }, (_, index) => listOf(`ca-${index}`, END + (index === 100 ? 0 : DAY_MS)))
+  const [pool] = config.pools
+  const clients = pool?.clients.map((entry) => ({ ...entry, revocation: { lists, whenStale: 'warn' } }))
+  const many = { ...config, pools: [{ ...pool, clients }] } as unknown as Config
+  const { start } = watch()
+  const expiry = start(1)
+  expiry.follow(many)
+  const left = expiry.listDaysLeft()
+  expect([left.length, left[0]?.issuer]).toEqual([100, 'ca-100'])
+  expiry.close()
+})
