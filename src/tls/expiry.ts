@@ -221,8 +221,7 @@ function entriesOf({ pools }: Config): EntryLists[] {
 function poolGapsOf(entries: readonly EntryLists[], now: number): PoolGaps[] {
   const pools = new Map<string, Map<string, ListGap>>()
   for (const { pool, cas, lists } of entries) {
-    const gaps = pools.get(pool) ?? new Map<string, ListGap>()
-    pools.set(pool, gaps)
+    const gaps = remembered(pools, pool, () => new Map<string, ListGap>())
     for (const { issuer, certificates, why } of gapsOf(cas, lists, now)) {
       const gap = { issuer: cut(issuer.text), certificates, reason: why }
       if (why !== 'EXPIRED') gaps.set(JSON.stringify(gap), gap)

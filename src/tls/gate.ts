@@ -212,21 +212,15 @@ export class Gate {
     this.#heard.add(stranger)
     const { source } = stranger
     const isOnProbation = this.#debts.isOnProbation(source.network, performance.now())
-    for (;;) {
-      const excess = this.#heard.excess(source, isOnProbation)
-      if (excess === undefined) return
-      this.#giveUp(excess)
-    }
-  }
-
-  #giveUp(stranger: Stranger | undefined): void {
-    if (stranger !== undefined) this.#close(stranger, 'too_many_unverified')
+    const next = () => this.#heard.excess(source, isOnProbation)
+    for (let excess = next(); excess !== undefined; excess = next()) this.#close(excess, 'too_many_unverified')
   }
 
   /** Makes room for one more stranger. */
   #makeRoom(): void {
     if (this.#strangers < this.#limits.maxUnverifiedConnections) return
-    this.#giveUp(this.#sources.greediest())
+    const leaver = this.#sources.greediest()
+    if (leaver !== undefined) this.#close(leaver, 'too_many_unverified')
   }
 
   #introduce(stranger: Stranger, address: string, headerBytes: number): void {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { remembered } from '../../src/x509/remembered.ts'
 
 /** What `node --cpu-prof` writes: https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile */
 export interface CpuProfile {
@@ -40,6 +41,7 @@ const withoutUrl: Readonly<Record<string, string>> = {
   '(garbage collector)': COLLECTION,
   '(program)': OUTSIDE,
   '(root)': OUTSIDE,
+  [IDLE]: IDLE,
 }
 
 /**
@@ -57,21 +59,16 @@ export function selfTimes(
   const parents = new Map(nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node.id])))
   const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
   const parts = new Map<number, string>()
-  const partOfNode = (id: number | undefined): string => {
-    const frame = id === undefined ? undefined : frames.get(id)
-    if (id === undefined || frame === undefined) return OUTSIDE
-    const { functionName, url } = frame
-    const known = parts.get(id)
-    if (known !== undefined) return known
-    const part =
-      url !== ''
-        ? partOf(frame)
-        : functionName === IDLE
-          ? IDLE
-          : (withoutUrl[functionName] ?? (/^write/.test(functionName) ? WRITE : partOfNode(parents.get(id))))
-    parts.set(id, part)
-    return part
+  const look = (id: number): string => {
+    const frame = frames.get(id)
+    if (frame === undefined) return OUTSIDE
+    if (frame.url !== '') return partOf(frame)
+    const { functionName } = frame
+    if (/^write/.test(functionName)) return WRITE
+    const parent = parents.get(id)
+    return withoutUrl[functionName] ?? (parent === undefined ? OUTSIDE : partOfNode(parent))
   }
+  const partOfNode = (id: number): string => remembered(parts, id, () => look(id))
   const times = new Map<string, number>()
   let now = startTime
   for (const [index, id] of samples.entries()) {
@@ -90,8 +87,7 @@ export class Modules {
 
   /** The path of the module as the comment has it; that of the file if it holds one module. */
   pathOf({ url, lineNumber }: CallFrame): string {
-    const modules = this.#files.get(url) ?? modulesIn(url)
-    this.#files.set(url, modules)
+    const modules = remembered(this.#files, url, () => modulesIn(url))
     return modules.findLast(({ line }) => line <= lineNumber)?.path ?? url
   }
 }

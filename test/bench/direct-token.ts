@@ -45,6 +45,21 @@ export class DirectToken {
     return attribute.value
   }
 
+  /**
+   * Wraps `dataKey` and unwraps `wrapped` in turn, `count` calls in all.
+   * @returns milliseconds of each
+   * @throws Error at the first wrong result
+   */
+  times(dataKey: Buffer, wrapped: Buffer, count: number): number[] {
+    return Array.from({ length: count }, (_, made) => {
+      const start = performance.now()
+      const result = made % 2 === 0 ? this.wrap(dataKey) : this.unwrap(wrapped)
+      const took = performance.now() - start
+      if (!result.equals(made % 2 === 0 ? wrapped : dataKey)) throw new Error('the token computed something else')
+      return took
+    })
+  }
+
   close(): void {
     this.#module.C_Finalize()
     this.#module.close()
